@@ -1,0 +1,1 @@
+"""Experiments with disentangled variational autoencoders whose latent dimensions come in groups."""
