@@ -1,0 +1,63 @@
+"""Active units: how many latent dimensions, and how many groups, the encoder uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.inputs import Array, as_latents, real, units
+from vae_granularity.metrics.result import MetricResult
+from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ActiveUnitsResult(MetricResult):
+    kl: Array | None  # (D,) mean KL(q(z_d|x) || N(0, 1)) in nats; None for a deterministic encoder
+    variance: Array  # (D,) variance of the posterior means
+
+
+def active_units(
+    mu: Any, logvar: Any, *, partition: LatentPartition | None = None, kl_threshold: float = 0.01, variance_threshold: float = 0.01
+) -> ActiveUnitsResult:
+    """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose posterior mean has variance above
+    0.01 (Burda, Grosse and Salakhutdinov, arXiv 1509.00519, section 5.2). Group scores count groups with any active dimension.
+
+    Args:
+        mu: (n, D) posterior means.
+        logvar: (n, D) log-variances; None for a deterministic encoder, whose `active_kl` is missing.
+
+    Raises:
+        ArgumentError: bad tables, thresholds or partition; n < 2.
+    """
+    mu = as_latents(mu, "mu", min_rows=2)
+    kl_threshold, variance_threshold = real("kl_threshold", kl_threshold, 0), real("variance_threshold", variance_threshold, 0)
+    groups = units(partition, mu.shape[1])
+    variance = mu.var(axis=0, ddof=1)
+    counted: dict[str, Array | None] = {"active_kl": None, "active_variance": variance - variance_threshold}
+    kl = None
+    if logvar is not None:
+        logvar = as_latents(logvar, "logvar")
+        if logvar.shape != mu.shape:
+            raise ArgumentError(f"logvar must have the shape of mu, {mu.shape}, got {logvar.shape}")
+        if logvar.max() > 200:
+            raise ArgumentError(f"logvar must be at most 200, got {logvar.max():g}")
+        kl = 0.5 * np.mean(mu**2 + np.exp(logvar) - logvar - 1, axis=0)
+        counted["active_kl"] = kl - kl_threshold
+    scores: dict[str, float | None] = {}
+    for name, excess in counted.items():
+        scores[name] = None if excess is None else float(np.sum(excess > 0))
+        if partition is not None:
+            scores[f"{name}_group"] = None if excess is None else float(sum(bool((excess[list(g)] > 0).any()) for g in groups))
+    protocol = {"num_samples": len(mu), "kl_threshold": kl_threshold, "variance_threshold": variance_threshold}
+    return ActiveUnitsResult(scores=scores, protocol=protocol, kl=kl, variance=variance)
+
+
+class ActiveUnits(TableMetric):
+    """`active_units` over collected batches of mu and logvar."""
+
+    function = staticmethod(active_units)
+    inputs = ("mu", "logvar")

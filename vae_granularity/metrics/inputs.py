@@ -1,0 +1,174 @@
+"""Checks and conversions of the tables that metrics take: latents (n, D) and integer factors (n, F), arrays or tensors."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.partition import LatentPartition
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Encode = Callable[[Any], Any]  # factors (n, F) -> latents (n, D)
+
+# Squares and sums of larger numbers overflow float64.
+LARGEST = 1e100
+
+
+class NoGroupForm(ArgumentError):
+    """A partition was given to a metric that is defined for single dimensions only; the message names the one to use."""
+
+
+class FactorSpace(Protocol):
+    """What metrics need of a grid of factors; `vae_granularity.data` has the implementation."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def sizes(self) -> tuple[int, ...]: ...
+
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.integer]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSample:
+    """A checked sample; factors of one value are left out."""
+
+    latents: Array  # (n, D)
+    factors: Codes  # (n, F)
+    test_latents: Array  # (m, D); m = 0 without a test part
+    test_factors: Codes  # (m, F)
+    kept_factors: tuple[int, ...]  # column of each factor in the table that was passed
+    dropped_factors: tuple[int, ...]
+
+    def protocol(self) -> dict[str, object]:
+        """Sample sizes and dropped factors, for the protocol of a result."""
+        record: dict[str, object] = {"num_samples": len(self.latents)}
+        if len(self.test_latents):
+            record["num_test"] = len(self.test_latents)
+        return record | {"kept_factors": list(self.kept_factors), "dropped_factors": list(self.dropped_factors)}
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """A tensor (any device, with or without gradient) or anything array-like as a numpy array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":  # unknown to numpy
+            value = value.float()
+        return value.numpy()
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ArgumentError(f"{name} must be a rectangular array, got {type(value).__name__}: {error}") from error
+
+
+def as_latents(latents: Any, name: str = "latents", min_rows: int = 1) -> Array:
+    """Latents as float64 (n, D).
+
+    Raises:
+        ArgumentError: not two-dimensional, not real numbers, empty, fewer than `min_rows` rows, NaN, infinite or beyond 1e100.
+    """
+    array = as_array(name, latents)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ArgumentError(f"{name} must have shape (n, D) with n, D >= 1, got shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"{name} must be real numbers, got dtype {array.dtype}")
+    if len(array) < min_rows:
+        raise ArgumentError(f"{name} must have at least {min_rows} rows, got {len(array)}")
+    array = array.astype(np.float64)
+    bad = ~(np.abs(array) <= LARGEST).all(axis=0)
+    if bad.any():
+        raise ArgumentError(
+            f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {np.flatnonzero(bad)}"
+        )
+    return array
+
+
+def as_factors(factors: Any, rows: int, name: str = "factors", of: str = "latents") -> Codes:
+    """Factors as int64 (n, F); a vector of n labels counts as one factor.
+
+    Raises:
+        ArgumentError: not integers, no column, or not as many rows as the latents.
+    """
+    array = as_array(name, factors)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ArgumentError(f"{name} must have shape (n, F) with F >= 1, got shape {array.shape}")
+    if array.dtype.kind not in "biu":
+        raise ArgumentError(f"{name} must be integers, got dtype {array.dtype}")
+    if len(array) != rows:
+        raise ArgumentError(f"{name} must have as many rows as {of}, got {len(array)} and {rows}")
+    return array.astype(np.int64)
+
+
+def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int = 2) -> LabelledSample:
+    """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have one value in either part.
+
+    Raises:
+        ArgumentError: as `as_latents` and `as_factors`; the parts differ in D or F; no factor has two values.
+    """
+    z = as_latents(latents, min_rows=min_rows)
+    f = as_factors(factors, len(z))
+    test_z, test_f = z[:0], f[:0]
+    if test is not None:
+        if not isinstance(test, (tuple, list)) or len(test) != 2:
+            raise ArgumentError(f"test must be a pair (latents, factors), got {type(test).__name__}")
+        test_z = as_latents(test[0], "test latents")
+        test_f = as_factors(test[1], len(test_z), "test factors", "test latents")
+        if test_z.shape[1] != z.shape[1] or test_f.shape[1] != f.shape[1]:
+            raise ArgumentError(
+                f"test must have D={z.shape[1]} latents and F={f.shape[1]} factors as the rest, got {test_z.shape[1]} and {test_f.shape[1]}"
+            )
+    varies = (f != f[:1]).any(axis=0)
+    if test is not None:
+        varies &= (test_f != test_f[:1]).any(axis=0)
+    if not varies.any():
+        part = "factors" if test is None else "factors and test factors"
+        raise ArgumentError(f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}")
+    kept, dropped = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (varies, ~varies))
+    return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
+
+
+def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:
+    """Groups of the partition; single dimensions for None.
+
+    Raises:
+        ArgumentError: not a LatentPartition, or one of another number of dimensions.
+    """
+    if partition is None:
+        return tuple((d,) for d in range(latent_dim))
+    if not isinstance(partition, LatentPartition):
+        raise ArgumentError(f"partition must be a LatentPartition, got {type(partition).__name__}")
+    if partition.latent_dim != latent_dim:
+        raise ArgumentError(f"partition must cover the {latent_dim} latent dimensions of the table, got one of {partition.latent_dim}")
+    return partition.groups
+
+
+def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """`value` as int. Raises ArgumentError that names it unless it is an integer in [low, high]."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or int(value) < low or (high is not None and int(value) > high):
+        accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
+        raise ArgumentError(f"{name} must be {accepted}, got {value!r}")
+    return int(value)
+
+
+def real(name: str, value: Any, low: float, high: float = float("inf")) -> float:
+    """`value` as float. Raises ArgumentError that names it unless it is a number in [low, high]."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not low <= float(value) <= high:
+        raise ArgumentError(f"{name} must be a number in [{low:g}, {high:g}], got {value!r}")
+    return float(value)
+
+
+def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str:
+    """`value`. Raises ArgumentError that names it unless it is one of `accepted`."""
+    if value not in accepted:
+        raise ArgumentError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
+    return str(value)

@@ -1,0 +1,45 @@
+"""Mutual information gap from histograms (Chen et al. 2018, arXiv 1802.04942, in the form of Locatello et al., arXiv 1811.12359)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vae_granularity.metrics import histogram, relation
+from vae_granularity.metrics.inputs import Array, NoGroupForm, labelled_sample
+from vae_granularity.metrics.result import MetricResult
+from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MIGResult(MetricResult):
+    mi_matrix: Array  # (D, F) nats
+    factor_entropy: Array  # (F,) empirical, nats
+
+
+def mig(latents: Any, factors: Any, partition: LatentPartition | None = None, num_bins: int = 20, binning: str = "range") -> MIGResult:
+    """Mean over factors of (largest - second largest mutual information with a latent) / entropy of the factor.
+
+    Args:
+        latents: (n, D). Constant ones count: they share no information.
+        factors: (n, F) integers.
+        binning: how latents become discrete, see `histogram.discretize`.
+
+    Raises:
+        ArgumentError: bad tables, or num_bins outside [2, n].
+        NoGroupForm: a partition was given; bins of several dimensions at once would be empty.
+    """
+    if partition is not None:
+        raise NoGroupForm("partition must be None: histogram MIG has no group form (joint bins are empty); use mig_entropy")
+    sample = labelled_sample(latents, factors)
+    mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins, binning), sample.factors)
+    entropy = histogram.entropies(sample.factors)
+    protocol = sample.protocol() | {"num_bins": None if binning == "codes" else num_bins, "binning": binning}
+    return MIGResult(scores={"mig": relation.mean_gap(mi, entropy)}, protocol=protocol, mi_matrix=mi, factor_entropy=entropy)
+
+
+class MIG(TableMetric):
+    """`mig` over collected batches."""
+
+    function = staticmethod(mig)
