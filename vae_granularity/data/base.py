@@ -1,0 +1,268 @@
+"""The one door to all datasets: sources, splits and batches behind a LightningDataModule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+
+from vae_granularity.data import cache, sources
+from vae_granularity.data.batches import BatchOrder, split
+from vae_granularity.data.cache import ImageStream
+from vae_granularity.data.declaration import DatasetCard
+from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.store import ArrayStore, ImageStore, PackedStore, open_array
+from vae_granularity.errors import ArgumentError, DataError
+
+log = logging.getLogger(__name__)
+
+DEVICES = ("cpu", "mmap", "cuda")
+
+
+class ImageDataModule(LightningDataModule):
+    """Images by index, seeded splits, and batches that are a pure function of (seed, step).
+
+    A dataset is a subclass with a `card` and `read_official`. Indices are positions in one store; for a factor
+    grid they are `FactorSpace` indices.
+
+    Args:
+        source: auto | official | hub | rendered; `resolve` settles it and `source` then names the outcome.
+        data_dir: holds the official files, directly or in a folder named after the dataset; takes downloads.
+        cache_dir: holds the converted images.
+        batch_size: B, of the training batches.
+        seed: of the split and of the order of batches.
+        val_fraction: part of the training images held out for validation, in [0, 1).
+        device: where the uint8 images live: cpu (memory) | mmap (memory-mapped file) | cuda.
+        hub_id: another hub id, or a local folder, in place of the declared one (same columns).
+
+    Raises:
+        ArgumentError: an argument outside its range.
+    """
+
+    card: DatasetCard
+    default_likelihood = "bernoulli"
+    packed = False
+
+    def __init__(
+        self,
+        *,
+        source: str = "auto",
+        data_dir: str | Path = "data",
+        cache_dir: str | Path = "data_cache",
+        batch_size: int = 64,
+        seed: int = 0,
+        val_fraction: float = 0.1,
+        device: str = "cpu",
+        hub_id: str | None = None,
+    ) -> None:
+        super().__init__()
+        if source not in sources.SOURCES:
+            raise ArgumentError(f"dataset.source must be one of {', '.join(sources.SOURCES)}, got {source!r}")
+        if device not in DEVICES:
+            raise ArgumentError(f"dataset.device must be one of {', '.join(DEVICES)}, got {device!r}")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ArgumentError("dataset.device=cuda needs a GPU and none is available; use cpu or mmap")
+        if batch_size < 1:
+            raise ArgumentError(f"dataset.batch_size must be an integer >= 1, got {batch_size}")
+        if seed < 0:
+            raise ArgumentError(f"dataset.seed must be an integer >= 0, got {seed}")
+        if not 0 <= val_fraction < 1:
+            raise ArgumentError(f"dataset.val_fraction must be in [0, 1), got {val_fraction}")
+        self.source, self.device, self.hub_id = source, device, hub_id
+        self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
+        self.batch_size, self.seed, self.val_fraction = batch_size, seed, val_fraction
+        self.step = 0
+        self.verified: bool | None = None
+        self._files: dict[str, Path] = {}
+        self._manifest: dict[str, Any] = {}
+        self._store: ImageStore | None = None
+
+    # What a dataset declares
+
+    def read_official(self, files: dict[str, Path]) -> ImageStream:
+        """The images of the official files, by declared name; each subclass reads its own format."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Short name, as in `dataset=NAME`."""
+        return self.card.name
+
+    @property
+    def title(self) -> str:
+        """Name for people: says so when the images are rendered."""
+        return f"{self.name} (rendered)" if self.source == "rendered" else self.name
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return self.card.image_shape
+
+    @property
+    def factor_space(self) -> FactorSpace | None:
+        """The grid of generative factors, for datasets that have one."""
+        return self.card.factors
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the columns of `labels`."""
+        return self.card.factors.names if self.card.factors else self.card.label_names
+
+    # Source, files, cache
+
+    def resolve(self) -> str:
+        """Settle the source: `official`, `hub` or `rendered`. Fetches official files that are not there.
+
+        Raises:
+            DataError: the source asked for does not exist or cannot be had; the message names the other ways.
+        """
+        if self.source == "rendered" and not self.card.renderer:
+            raise DataError(
+                f"dataset.source=rendered does not exist for {self.name}: nothing draws its images. {sources.other_ways(self.card)}"
+            )
+        if self.source == "hub" and not (self.card.hub or self.hub_id):
+            raise DataError(f"dataset.source=hub does not exist for {self.name}: no parquet copy is known. {sources.other_ways(self.card)}")
+        if self.source in ("auto", "official") and not self._files:
+            self._files, self.source = self._official_files()
+        return self.source
+
+    def _official_files(self) -> tuple[dict[str, Path], str]:
+        roots = sources.search_roots(self.name, self.data_dir, self.cache_dir)
+        found = sources.find(self.card.files, roots)
+        missing = [file for file in self.card.files if file.name not in found]
+        if not missing:
+            return found, "official"
+        reason = "no downloader yet"
+        if self.source == "auto" and self.card.renderer:
+            log.warning(sources.rendered_warning(self.card, reason))
+            return {}, "rendered"
+        raise DataError(sources.missing_message(self.card, missing, self.data_dir, reason))
+
+    def prepare_data(self) -> None:
+        """Settle the source and convert its images into the cache, once; rendered images need neither."""
+        if self.resolve() == "official" and not self._manifest:
+            self._manifest = cache.prepare(self._cache_directory(self._files), self._open_official, packed=self.packed)
+            self.verified = self._manifest["verified"]
+            if not self.verified:
+                log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
+
+    def _open_official(self) -> ImageStream:
+        stream = self.read_official(self._files)
+        stream.facts["verified"] = sources.verify(self.card.files, self._files)
+        return stream
+
+    def _cache_directory(self, paths: dict[str, Path]) -> Path:
+        """One directory for each content: the key holds what was read (path, size, time) and what it becomes."""
+        key: list[Any] = [cache.VERSION, self.source, self.image_shape, self.card.factors and self.card.factors.sizes]
+        for name, path in sorted(paths.items()):
+            stat = path.stat()
+            key.append((name, str(path.resolve()), stat.st_size, stat.st_mtime_ns))
+        return self.cache_dir / self.name / f"{self.source}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+
+    # Images, labels, splits
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the images and draw the split; calling it again changes nothing."""
+        if self._store is not None:
+            return
+        self.prepare_data()
+        self._store = self.open_store()
+        parts = self.parts
+        self.train_indices, self.val_indices = split(parts["train"], self.val_fraction, self.seed)
+        if "valid" in parts:  # an official validation part takes the place of the random split
+            self.train_indices, self.val_indices = np.arange(parts["train"]), parts["train"] + np.arange(parts["valid"])
+        first_test = parts["train"] + parts.get("valid", 0)
+        self.test_indices = first_test + np.arange(parts["test"]) if "test" in parts else None
+        self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
+
+    def open_store(self) -> ImageStore:
+        """The images; subclasses that draw or generate them override this."""
+        directory = self._cache_directory(self._files)
+        images = open_array(directory / cache.IMAGES, self.device)
+        if cache.LABELS in self._manifest["arrays"]:
+            self._labels = np.load(directory / cache.LABELS, allow_pickle=False)
+        return (PackedStore if self._manifest["packed"] else ArrayStore)(images)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Images in each official part, in the order of the store: train, and valid and test where they exist."""
+        return self._manifest["parts"]
+
+    @property
+    def train_size(self) -> int:
+        """Number of training images (the N of the estimators)."""
+        return len(self.train_indices)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the run was trained on, for results.json; complete after `setup`."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "verified": self.verified,
+            "files": {name: str(path) for name, path in self._files.items()},
+            "licence": self.card.licence,
+            "citation": self.card.citation,
+            "seed": self.seed,
+            "val_fraction": self.val_fraction,
+            "train_size": self.train_size,
+        }
+
+    def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then normalised on the device."""
+        assert self._store is not None, "setup() comes first"
+        return self._store.gather(torch.as_tensor(indices)).to(torch.float32).div_(self.card.max_value)
+
+    def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
+        """Labels (n, L) int64 of the indices (n,), columns as in `label_names`; None where there are none."""
+        index = torch.as_tensor(indices).cpu().numpy()
+        if self.factor_space is not None:
+            return self.factor_space.factors(index)
+        return self._labels[index] if self.label_names else None
+
+    # Batches
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training set."""
+        return self._order.steps_per_epoch
+
+    def batch_indices(self, step: int) -> torch.Tensor:
+        """Indices (B,) int64 of training step `step`: a pure function of (seed, step)."""
+        return self._order(step)
+
+    def train_dataloader(self) -> TrainBatches:
+        """The batches of the whole run as one iterable: one Lightning epoch is the run, on purpose."""
+        self.setup()
+        return TrainBatches(self)
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches served so far: a run that continues gets exactly the batches it would have had."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Continue after the batches served before."""
+        self.step = state_dict["step"]
+
+
+class TrainBatches:
+    """Iterates over the batches (B, C, H, W) from the data module's step on. Its length counts those already served."""
+
+    def __init__(self, data: ImageDataModule) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        max_steps = self.data.trainer.max_steps if self.data.trainer is not None else -1
+        return max_steps if max_steps >= 0 else self.data.step + self.data.steps_per_epoch
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for step in range(self.data.step, len(self)):
+            self.data.step = step + 1  # before the yield: while a step runs, its batch counts as served
+            yield self.data.images(self.data.batch_indices(step))

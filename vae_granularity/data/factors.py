@@ -1,0 +1,120 @@
+"""The grid of generative factors: names, sizes, index ↔ factors, sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vae_granularity.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class FactorSpace:
+    """All combinations of F discrete factors, numbered row-major: the last factor varies fastest.
+
+    Factors of one value stay in the index and are listed in `constant`.
+
+    Raises:
+        ArgumentError: no factors, names and sizes of different length, a repeated name, a size below 1.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
+        if not self.names or len(self.names) != len(self.sizes):
+            raise ArgumentError(f"factor sizes must give one size for each of the factors {self.names}, got {self.sizes}")
+        if len(set(self.names)) < len(self.names):
+            raise ArgumentError(f"factor names must differ, got {self.names}")
+        if min(self.sizes) < 1:
+            raise ArgumentError(f"factor sizes must be integers >= 1, got {dict(zip(self.names, self.sizes, strict=True))}")
+
+    @property
+    def num_factors(self) -> int:
+        """F."""
+        return len(self.sizes)
+
+    @property
+    def size(self) -> int:
+        """Number of combinations: the product of the sizes."""
+        return prod(self.sizes)
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the factors with more than one value."""
+        return tuple(name for name, size in zip(self.names, self.sizes, strict=True) if size > 1)
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """Names of the factors with one value."""
+        return tuple(name for name, size in zip(self.names, self.sizes, strict=True) if size == 1)
+
+    def position(self, factor: str | int) -> int:
+        """Column of a factor, given by name or number.
+
+        Raises:
+            ArgumentError: there is no such factor.
+        """
+        if isinstance(factor, str) and factor in self.names:
+            return self.names.index(factor)
+        if not isinstance(factor, str) and 0 <= factor < self.num_factors:
+            return int(factor)
+        raise ArgumentError(f"factor must be one of {self.names} or in [0, {self.num_factors - 1}], got {factor!r}")
+
+    def index(self, factors: ArrayLike) -> np.ndarray:
+        """Index (n,) int64 of the factor rows (n, F).
+
+        Raises:
+            ArgumentError: wrong number of columns, or a value outside its factor's range.
+        """
+        rows = np.asarray(factors)
+        if rows.ndim != 2 or rows.shape[1] != self.num_factors:
+            raise ArgumentError(f"factors must have shape (n, {self.num_factors}), got {rows.shape}")
+        outside = (rows < 0) | (rows >= np.asarray(self.sizes))
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ArgumentError(f"factor {self.names[column]} must be in [0, {self.sizes[column] - 1}], got {rows[row, column]}")
+        return np.ravel_multi_index(tuple(rows.T.astype(np.int64)), self.sizes).astype(np.int64)
+
+    def factors(self, index: ArrayLike) -> np.ndarray:
+        """Factor rows (n, F) int64 of the indices (n,).
+
+        Raises:
+            ArgumentError: an index outside [0, size).
+        """
+        flat = np.asarray(index, dtype=np.int64)
+        if flat.size and (flat.min() < 0 or flat.max() >= self.size):
+            raise ArgumentError(f"index must be in [0, {self.size - 1}], got values from {flat.min()} to {flat.max()}")
+        return np.stack(np.unravel_index(flat, self.sizes), axis=-1).astype(np.int64)
+
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator | np.random.RandomState,
+        fixed: Mapping[str | int, int] | None = None,
+    ) -> np.ndarray:
+        """Rows (n, F) int64 drawn uniformly, factor by factor in order; then the `fixed` columns are overwritten.
+
+        Every factor uses the generator, fixed or not: what the others get does not depend on `fixed`.
+        """
+        draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
+        rows = np.stack([draw(size, size=n) for size in self.sizes], axis=1).astype(np.int64)
+        for factor, value in (fixed or {}).items():
+            rows[:, self.position(factor)] = value
+        if fixed:
+            self.index(rows[:1])  # a fixed value out of range is refused here
+        return rows
+
+    def traverse(self, base: Sequence[int] | np.ndarray, factor: str | int) -> np.ndarray:
+        """Rows (size of the factor, F): `base` (F,) with one factor running through its values."""
+        column = self.position(factor)
+        rows = np.repeat(np.asarray(base, dtype=np.int64)[None], self.sizes[column], axis=0)
+        rows[:, column] = np.arange(self.sizes[column])
+        self.index(rows[:1])
+        return rows
