@@ -1,0 +1,145 @@
+"""The four-way decomposition of the KL term, and objectives as weightings of it. Pure functions, in nats.
+
+E_x KL(q(z|x) || p(z)) = I + TC_between + TC_within + sum_d KL(q(z_d) || p(z_d)), exactly and for every partition of the latent
+dimensions (Chen et al., arXiv 1802.04942, eq. 2; the split of the total correlation by groups: Chen, Xiang and Wang,
+arXiv 2505.24684). Every factorised VAE is a choice of four weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.estimators import exact_densities, minibatch_densities
+from vae_granularity.gaussian import log_density, log_standard_normal
+from vae_granularity.mixture import AggregateDensities
+from vae_granularity.partition import LatentPartition
+
+Weight = float | Tensor
+
+
+@dataclass(frozen=True)
+class LatentTerms:
+    """Per-sample terms of the decomposition, S samples, G groups, D dimensions, in nats. Their means are the terms."""
+
+    mutual_information: Tensor  # (S,)    log q(z|x) - log q(z)
+    between_group_tc: Tensor  # (S,)    log q(z) - sum_g log q(z_g)
+    within_group_tc: Tensor  # (S, G)  log q(z_g) - sum_{d in g} log q(z_d)
+    dimension_kl: Tensor  # (S,)    sum_d log q(z_d) - log p(z)
+    log_qz: Tensor  # (S,)
+    log_qz_groups: Tensor  # (S, G)
+    log_qz_dims: Tensor  # (S, D)
+
+
+def decompose(
+    *,
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    partition: LatentPartition | Tensor,
+    dataset_size: int,
+    estimator: str = "mws",
+) -> LatentTerms:
+    """Minibatch estimate of the four terms at z_i ~ q(z|x_i) = N(mu_i, exp(logvar_i)).
+
+    Args:
+        z, mu, logvar: (B, D), float32 or float64; call it outside autocast.
+        partition: a `LatentPartition` or its (D, G) membership matrix; empty groups give 0.
+        dataset_size: N, the number of training images behind q(z).
+        estimator: `mws`, `mss` or `stratified`, see `estimators.log_weights` for the assumption of each.
+
+    Raises:
+        ArgumentError: shapes disagree, or as `estimators.log_weights`.
+    """
+    membership = _membership(z, mu, logvar, partition)
+    if len(z) != len(mu):
+        raise ArgumentError(f"z and mu must have the same batch size, got {len(z)} and {len(mu)}")
+    densities = minibatch_densities(z, mu, logvar, membership, dataset_size=dataset_size, estimator=estimator)
+    return _terms(z, log_density(z, mu, logvar).sum(-1), densities, membership)
+
+
+def decompose_exact(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    *,
+    partition: LatentPartition | Tensor,
+    component: Tensor | None = None,
+    chunk_elements: int = 2**22,
+    progress: Callable[[int, int], None] | None = None,
+) -> LatentTerms:
+    """The four terms under the full mixture of M posteriors, in chunks; for evaluation.
+
+    Args:
+        z: (S, D), each row drawn from one of the M components.
+        mu, logvar: (M, D).
+        partition: a `LatentPartition` or its (D, G) membership matrix.
+        component: (S,) integer, the row of `mu` that each z was drawn from; None only if S = M and z[i] came from row i.
+        chunk_elements: about the largest number of elements of any temporary table.
+        progress: called with (chunks done, chunks in all).
+
+    Raises:
+        ArgumentError: shapes disagree; `component` missing with S != M, of another length, or outside [0, M).
+    """
+    membership = _membership(z, mu, logvar, partition)
+    if component is None:
+        if len(z) != len(mu):
+            raise ArgumentError(f"component must be given when z has another length than mu, got {len(z)} and {len(mu)}")
+        own_mu, own_logvar = mu, logvar
+    else:
+        if component.shape != z.shape[:1]:
+            raise ArgumentError(f"component must have shape ({len(z)},), got {tuple(component.shape)}")
+        if len(z) and not 0 <= int(component.min()) <= int(component.max()) < len(mu):
+            raise ArgumentError(f"component must be in [0, {len(mu)}), got {int(component.min())}..{int(component.max())}")
+        own_mu, own_logvar = mu[component], logvar[component]
+    densities = exact_densities(z, mu, logvar, membership, chunk_elements=chunk_elements, progress=progress)
+    return _terms(z, log_density(z, own_mu, own_logvar).sum(-1), densities, membership)
+
+
+def weighted_elbo(
+    log_px: Tensor,
+    terms: LatentTerms,
+    *,
+    mutual_information: Weight,
+    between_group_tc: Weight,
+    within_group_tc: Weight,
+    dimension_kl: Weight,
+) -> Tensor:
+    """The weighted objective per sample, (B,), to be maximised; the loss is minus its mean.
+
+    log p(x|z) - w_I I - w_b TC_between - w_w sum_g TC_within,g - w_d sum_d KL_d. With all weights 1 its mean estimates the plain ELBO.
+    log_px: (B,). Weights are numbers or tensors that broadcast against (B,).
+    """
+    return (
+        log_px
+        - mutual_information * terms.mutual_information
+        - between_group_tc * terms.between_group_tc
+        - within_group_tc * terms.within_group_tc.sum(-1)
+        - dimension_kl * terms.dimension_kl
+    )
+
+
+def _membership(z: Tensor, mu: Tensor, logvar: Tensor, partition: LatentPartition | Tensor) -> Tensor:
+    if z.ndim != 2 or mu.ndim != 2 or mu.shape != logvar.shape or z.shape[1] != mu.shape[1]:
+        shapes = f"{tuple(z.shape)}, {tuple(mu.shape)}, {tuple(logvar.shape)}"
+        raise ArgumentError(f"z, mu, logvar must have shapes (S, D), (M, D), (M, D), got {shapes}")
+    matrix = partition.membership() if isinstance(partition, LatentPartition) else partition
+    if matrix.ndim != 2 or matrix.shape[0] != z.shape[1]:
+        raise ArgumentError(f"partition must divide latent_dim={z.shape[1]} dimensions, got a membership of shape {tuple(matrix.shape)}")
+    return matrix.to(device=z.device, dtype=z.dtype)
+
+
+def _terms(z: Tensor, log_qz_x: Tensor, densities: AggregateDensities, membership: Tensor) -> LatentTerms:
+    log_qz, groups, dims = densities
+    return LatentTerms(
+        mutual_information=log_qz_x - log_qz,
+        between_group_tc=log_qz - groups.sum(-1),
+        within_group_tc=groups - dims @ membership,
+        dimension_kl=dims.sum(-1) - log_standard_normal(z).sum(-1),
+        log_qz=log_qz,
+        log_qz_groups=groups,
+        log_qz_dims=dims,
+    )

@@ -1,0 +1,30 @@
+"""Diagonal Gaussians: log-density, reparametrised sample, KL to the standard normal. Pure functions, in nats."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mu, exp(logvar)) per dimension; shapes broadcast, (B, D) with (B, D) gives (B, D)."""
+    return -0.5 * ((z - mu) * torch.exp(-0.5 * logvar)).square() - 0.5 * (logvar + LOG_2PI)
+
+
+def log_standard_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, 1) per dimension, shape of z (B, D)."""
+    return -0.5 * (z.square() + LOG_2PI)
+
+
+def reparametrise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """mu + sigma * noise, all (B, D); the noise is an argument so that the function is pure (arXiv 1312.6114, §2.4)."""
+    return torch.addcmul(mu, torch.exp(0.5 * logvar), noise)
+
+
+def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, exp(logvar)) || N(0, 1)) per dimension, (B, D) to (B, D) (arXiv 1312.6114, appendix B)."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
