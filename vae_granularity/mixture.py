@@ -86,9 +86,11 @@ class _SubsetLogSumExp(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameter names
+        ctx: Any, *grad_outputs: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         subsets, dims, total_dims, joints, total_joints, scaled, inverse_sigma = ctx.saved_tensors
-        grad_dims, grad_joints = grads[:2]
+        grad_dims, grad_joints = grad_outputs[:2]
         # Gradient of the pairwise table: responsibilities times what arrives from above.
         pull = torch.zeros_like(scaled) if grad_joints is None else subsets @ (joints * (grad_joints.unsqueeze(2) / total_joints))
         if grad_dims is not None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
+from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError
 
 if TYPE_CHECKING:
     import torch
-
-
-def _integer(name: str, value: object, low: int, high: int | None = None, bound: str = "") -> int:
-    accepted = f"an integer >= {low}" if high is None else f"in [{low}, {bound}{high}]"
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or not (low <= int(value) and (high is None or int(value) <= high)):  # type: ignore[arg-type]
-        raise ArgumentError(f"{name} must be {accepted}, got {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 @dataclass(frozen=True)
@@ -48,8 +41,10 @@ class LatentPartition:
         Raises:
             ArgumentError: latent_dim < 1, or granularity outside [1, latent_dim].
         """
-        latent_dim = _integer("latent_dim", latent_dim, 1)
-        granularity = _integer("granularity", granularity, 1, latent_dim, "latent_dim=")
+        latent_dim = integer("latent_dim", latent_dim, 1)
+        if isinstance(granularity, bool) or not isinstance(granularity, Integral) or not 1 <= granularity <= latent_dim:
+            raise ArgumentError(f"granularity must be in [1, latent_dim={latent_dim}], got {granularity!r}")
+        granularity = int(granularity)
         starts = range(0, latent_dim, granularity)
         return cls(tuple(tuple(range(s, min(s + granularity, latent_dim))) for s in starts))
 
@@ -60,7 +55,7 @@ class LatentPartition:
         Raises:
             ArgumentError: no sizes, a size < 1, or a sum that differs from `latent_dim` where that is given.
         """
-        sizes = [_integer(f"partition sizes[{i}]", size, 1) for i, size in enumerate(sizes)]
+        sizes = [integer(f"partition sizes[{i}]", size, 1) for i, size in enumerate(sizes)]
         if not sizes:
             raise ArgumentError("partition sizes must name at least one group, got []")
         if latent_dim is not None and sum(sizes) != latent_dim:
@@ -96,7 +91,7 @@ class LatentPartition:
         """
         import torch  # here, so that naming a partition does not load torch
 
-        columns = self.num_groups if num_groups is None else _integer("num_groups", num_groups, self.num_groups)
+        columns = self.num_groups if num_groups is None else integer("num_groups", num_groups, self.num_groups)
         matrix = torch.zeros(self.latent_dim, columns, dtype=dtype)
         for g, group in enumerate(self.groups):
             matrix[list(group), g] = 1

@@ -1,0 +1,1 @@
+"""Encoder/decoder pairs, one file each."""

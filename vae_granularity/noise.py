@@ -1,0 +1,20 @@
+"""Noise as a function of (seed, step): the same numbers whether a run was stopped and continued or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator whose state depends on (seed, step) alone; streams of different pairs are unrelated (NumPy's SeedSequence)."""
+    state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state))
+
+
+def standard_normal(seed: int, step: int, shape: Sequence[int], *, like: Tensor) -> Tensor:
+    """Standard normal noise of the given shape for one step, with dtype and device of `like`."""
+    return torch.randn(*shape, generator=step_generator(seed, step, like.device), dtype=like.dtype, device=like.device)
