@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from PIL.Image import Image
+from torch.utils.data import DataLoader
 
-from vae_granularity.data import cache, sources
-from vae_granularity.data.batches import BatchOrder, split
+from vae_granularity import checks
+from vae_granularity.data import cache, hub, sources
+from vae_granularity.data.batches import BatchesByNumber, BatchOrder, TrainBatches, split
 from vae_granularity.data.cache import ImageStream
 from vae_granularity.data.declaration import DatasetCard
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.hashes import verify
 from vae_granularity.data.store import ArrayStore, ImageStore, PackedStore, open_array
-from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.errors import ArgumentError
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +65,12 @@ class ImageDataModule(LightningDataModule):
         hub_id: str | None = None,
     ) -> None:
         super().__init__()
-        if source not in sources.SOURCES:
-            raise ArgumentError(f"dataset.source must be one of {', '.join(sources.SOURCES)}, got {source!r}")
-        if device not in DEVICES:
-            raise ArgumentError(f"dataset.device must be one of {', '.join(DEVICES)}, got {device!r}")
+        checks.choice("dataset.source", source, sources.SOURCES)
+        checks.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
             raise ArgumentError("dataset.device=cuda needs a GPU and none is available; use cpu or mmap")
-        if batch_size < 1:
-            raise ArgumentError(f"dataset.batch_size must be an integer >= 1, got {batch_size}")
-        if seed < 0:
-            raise ArgumentError(f"dataset.seed must be an integer >= 0, got {seed}")
+        checks.integer("dataset.batch_size", batch_size, 1)
+        checks.integer("dataset.seed", seed, 0)
         if not 0 <= val_fraction < 1:
             raise ArgumentError(f"dataset.val_fraction must be in [0, 1), got {val_fraction}")
         self.source, self.device, self.hub_id = source, device, hub_id
@@ -89,6 +87,10 @@ class ImageDataModule(LightningDataModule):
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """The images of the official files, by declared name; each subclass reads its own format."""
         raise NotImplementedError
+
+    def pixels(self, picture: Image) -> np.ndarray:
+        """A picture of the hub, already gray or RGB, as (C, H, W) uint8; subclasses crop and resize here."""
+        return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
     @property
     def name(self) -> str:
@@ -123,48 +125,40 @@ class ImageDataModule(LightningDataModule):
         Raises:
             DataError: the source asked for does not exist or cannot be had; the message names the other ways.
         """
-        if self.source == "rendered" and not self.card.renderer:
-            raise DataError(
-                f"dataset.source=rendered does not exist for {self.name}: nothing draws its images. {sources.other_ways(self.card)}"
-            )
-        if self.source == "hub" and not (self.card.hub or self.hub_id):
-            raise DataError(f"dataset.source=hub does not exist for {self.name}: no parquet copy is known. {sources.other_ways(self.card)}")
-        if self.source in ("auto", "official") and not self._files:
-            self._files, self.source = self._official_files()
+        if not self._files:
+            self.source, self._files = sources.settle(self.card, self.source, self.hub_id, self.data_dir, self.cache_dir)
         return self.source
 
-    def _official_files(self) -> tuple[dict[str, Path], str]:
-        roots = sources.search_roots(self.name, self.data_dir, self.cache_dir)
-        found = sources.find(self.card.files, roots)
-        missing = [file for file in self.card.files if file.name not in found]
-        if not missing:
-            return found, "official"
-        reason = "no downloader yet"
-        if self.source == "auto" and self.card.renderer:
-            log.warning(sources.rendered_warning(self.card, reason))
-            return {}, "rendered"
-        raise DataError(sources.missing_message(self.card, missing, self.data_dir, reason))
+    def prepare_data(self, *, thorough: bool = False) -> None:
+        """Settle the source and convert its images into the cache, once; rendered images need neither.
 
-    def prepare_data(self) -> None:
-        """Settle the source and convert its images into the cache, once; rendered images need neither."""
-        if self.resolve() == "official" and not self._manifest:
-            self._manifest = cache.prepare(self._cache_directory(self._files), self._open_official, packed=self.packed)
-            self.verified = self._manifest["verified"]
-            if not self.verified:
-                log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
+        Args:
+            thorough: hash the cache that is already there, too.
+
+        Raises:
+            DataError: the images cannot be had, or are not what they should be.
+        """
+        source = self.resolve()
+        if source not in ("official", "hub") or self._manifest:
+            return
+        if source == "hub":
+            table = hub.open_table(self.card, self.hub_id, self.cache_dir)
+            files, read = hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels)
+        else:
+            files, read = self._files, self._open_official
+        self._directory = cache.directory_for(self.cache_dir / self.name, [source, self.image_shape, self._sizes()], files)
+        self._manifest = cache.prepare(self._directory, read, packed=self.packed, thorough=thorough)
+        self.verified = self._manifest.get("verified")
+        if self.verified is False:
+            log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
 
     def _open_official(self) -> ImageStream:
         stream = self.read_official(self._files)
-        stream.facts["verified"] = sources.verify(self.card.files, self._files)
+        stream.facts["verified"] = verify(self.card.files, self._files)
         return stream
 
-    def _cache_directory(self, paths: dict[str, Path]) -> Path:
-        """One directory for each content: the key holds what was read (path, size, time) and what it becomes."""
-        key: list[Any] = [cache.VERSION, self.source, self.image_shape, self.card.factors and self.card.factors.sizes]
-        for name, path in sorted(paths.items()):
-            stat = path.stat()
-            key.append((name, str(path.resolve()), stat.st_size, stat.st_mtime_ns))
-        return self.cache_dir / self.name / f"{self.source}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+    def _sizes(self) -> tuple[int, ...] | None:
+        return self.card.factors.sizes if self.card.factors else None
 
     # Images, labels, splits
 
@@ -184,10 +178,9 @@ class ImageDataModule(LightningDataModule):
 
     def open_store(self) -> ImageStore:
         """The images; subclasses that draw or generate them override this."""
-        directory = self._cache_directory(self._files)
-        images = open_array(directory / cache.IMAGES, self.device)
+        images = open_array(self._directory / cache.IMAGES, self.device)
         if cache.LABELS in self._manifest["arrays"]:
-            self._labels = np.load(directory / cache.LABELS, allow_pickle=False)
+            self._labels = np.load(self._directory / cache.LABELS, allow_pickle=False)
         return (PackedStore if self._manifest["packed"] else ArrayStore)(images)
 
     @property
@@ -213,6 +206,7 @@ class ImageDataModule(LightningDataModule):
             "seed": self.seed,
             "val_fraction": self.val_fraction,
             "train_size": self.train_size,
+            "split_sha256": hashlib.sha256(self.train_indices.tobytes()).hexdigest(),
         }
 
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -243,6 +237,17 @@ class ImageDataModule(LightningDataModule):
         self.setup()
         return TrainBatches(self)
 
+    def torch_dataloader(self, first_step: int = 0, steps: int | None = None, **options: Any) -> DataLoader:
+        """The same batches in the same order as a torch DataLoader; `options` are its own (num_workers, pin_memory, ...).
+
+        Args:
+            first_step: of the first batch.
+            steps: number of batches; one epoch by default.
+        """
+        self.setup()
+        batches = [self.batch_indices(first_step + step) for step in range(self.steps_per_epoch if steps is None else steps)]
+        return DataLoader(BatchesByNumber(self.images, batches), batch_size=None, **options)
+
     def state_dict(self) -> dict[str, int]:
         """Batches served so far: a run that continues gets exactly the batches it would have had."""
         return {"step": self.step}
@@ -250,19 +255,3 @@ class ImageDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after the batches served before."""
         self.step = state_dict["step"]
-
-
-class TrainBatches:
-    """Iterates over the batches (B, C, H, W) from the data module's step on. Its length counts those already served."""
-
-    def __init__(self, data: ImageDataModule) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        max_steps = self.data.trainer.max_steps if self.data.trainer is not None else -1
-        return max_steps if max_steps >= 0 else self.data.step + self.data.steps_per_epoch
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        for step in range(self.data.step, len(self)):
-            self.data.step = step + 1  # before the yield: while a step runs, its batch counts as served
-            yield self.data.images(self.data.batch_indices(step))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from vae_granularity.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from vae_granularity.data.base import ImageDataModule
 
 SPLIT, ORDER = 0, 1  # streams of one seed that must not coincide
 
@@ -38,3 +45,32 @@ class BatchOrder:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(len(self.indices))
             self._epoch, self._permuted = epoch, torch.from_numpy(self.indices[order])
         return self._permuted[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+
+class BatchesByNumber(Dataset):
+    """Batches (B, C, H, W) by their number, for a torch DataLoader."""
+
+    def __init__(self, images: Callable[[torch.Tensor], torch.Tensor], batches: list[torch.Tensor]) -> None:
+        self.images, self.batches = images, batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        return self.images(self.batches[number])
+
+
+class TrainBatches:
+    """Iterates over the batches (B, C, H, W) from the data module's step on. Its length counts those already served."""
+
+    def __init__(self, data: ImageDataModule) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        max_steps = self.data.trainer.max_steps if self.data.trainer is not None else -1
+        return max_steps if max_steps >= 0 else self.data.step + self.data.steps_per_epoch
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for step in range(self.data.step, len(self)):
+            self.data.step = step + 1  # before the yield: while a step runs, its batch counts as served
+            yield self.data.images(self.data.batch_indices(step))

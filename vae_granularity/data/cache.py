@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from rich.console import Console
+from rich.progress import Progress
 
 from vae_granularity.errors import DataError
 
@@ -47,6 +49,19 @@ class ImageStream:
     def num_images(self) -> int:
         """N."""
         return sum(self.parts.values())
+
+
+def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> Path:
+    """One directory in `root` for each content: `key` says what it becomes; path, size and time of `files`, what it is made of.
+
+    A folder counts with the size and time of each file in it.
+    """
+    parts = [VERSION, *key]
+    for name, path in sorted(files.items()):
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in inside]
+        parts.append((name, stats))
+    return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
@@ -108,12 +123,15 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
     with images.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         start, row = file.tell(), int(np.prod(shape[1:]))
-        for positions, chunk in stream.chunks:
-            rows = np.packbits(chunk, axis=-1) if packed else chunk
-            for first, block in _runs(positions, np.ascontiguousarray(rows)):
-                file.seek(start + int(first) * row)
-                file.write(block.data)
-            seen[positions] = True
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task(f"converting to {directory}", total=len(seen))
+            for positions, chunk in stream.chunks:
+                rows = np.packbits(chunk, axis=-1) if packed else chunk
+                for first, block in _runs(positions, np.ascontiguousarray(rows)):
+                    file.seek(start + int(first) * row)
+                    file.write(block.data)
+                seen[positions] = True
+                progress.advance(bar, len(positions))
         if not seen.all():
             raise DataError(f"{int((~seen).sum())} of {len(seen)} images are missing, the first at position {int(np.argmin(seen))}")
         file.flush()

@@ -12,7 +12,8 @@ class RemoteFile:
     """One official file: its name, other names it is found under, where it comes from and what it hashes to.
 
     `hash_of_content` means that the hash is of the bytes inside the gzip (they are what matters, and
-    compressing again changes the outside). `max_bytes` caps what an archive may unpack to.
+    compressing again changes the outside). `impostors` are hashes of other files that would pass for this one, with
+    their names. `max_bytes` caps what an archive may unpack to.
     """
 
     name: str
@@ -20,6 +21,7 @@ class RemoteFile:
     sha256: str | None = None
     md5: str | None = None
     hash_of_content: bool = False
+    impostors: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     max_bytes: int = 1 << 40
 
@@ -33,12 +35,20 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class HubTable:
-    """A parquet data set on the Hugging Face hub: id, splits in order, image column, one column for each label."""
+    """A parquet data set on the Hugging Face hub: id, image column, splits by our part names, one column for each label.
 
-    id: str
-    splits: tuple[str, ...]
-    labels: tuple[str, ...]
+    Without an id no copy is known; a local folder with these columns is read all the same. A label column of None
+    is a factor of one value that the table leaves out.
+    """
+
+    id: str | None
+    splits: dict[str, str]
+    labels: tuple[str | None, ...]
     image: str = "image"
+    config: str | None = None
+
+
+NO_HUB = HubTable(None, splits={}, labels=())
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,6 @@ class DatasetCard:
     homepage: str
     factors: FactorSpace | None = None
     label_names: tuple[str, ...] = ()
-    hub: HubTable | None = None
+    hub: HubTable = NO_HUB
     renderer: str | None = None
     max_value: int = 255

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.Image import Image
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.cache import ImageStream
@@ -58,7 +59,7 @@ class MNIST(ImageDataModule):
         citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition, Proc. IEEE 1998",
         homepage="http://yann.lecun.com/exdb/mnist",
         label_names=("digit",),
-        hub=HubTable("ylecun/mnist", splits=("train", "test"), labels=("label",)),
+        hub=HubTable("ylecun/mnist", splits={"train": "train", "test": "test"}, labels=("label",)),
     )
 
     def __init__(
@@ -105,6 +106,10 @@ class MNIST(ImageDataModule):
         return ImageStream(
             self.image_shape, counts, self._chunks(np.concatenate(images)), lambda: np.concatenate(labels)[:, None].astype(np.int64)
         )
+
+    def pixels(self, picture: Image) -> np.ndarray:
+        """Hub pictures are 28×28."""
+        return enlarge(super().pixels(picture)[None], self.image_shape[-1])[0]
 
     def _chunks(self, digits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(digits), CHUNK):

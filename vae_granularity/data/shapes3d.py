@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, RemoteFile
+from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.npz import CHUNK, describe
@@ -36,6 +36,11 @@ class Shapes3D(FactorGridDataModule):
         citation="C. Burgess, H. Kim: 3D Shapes Dataset, 2018",
         homepage="https://github.com/google-deepmind/3d-shapes",
         renderer="vae_granularity.data.render.shapes3d",
+        hub=HubTable(
+            "eurecom-ds/shapes3d",
+            splits={"train": "train"},
+            labels=("label_floor_hue", "label_wall_hue", "label_object_hue", "label_scale", "label_shape", "label_orientation"),
+        ),
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:

@@ -1,15 +1,47 @@
-"""Where a dataset's images come from: its official files, found, fetched and verified; and the words when they are not there."""
+"""Which source a dataset comes from, and where its official files are: found, or fetched."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
+import logging
+import os
 from pathlib import Path
 
 from vae_granularity.data.declaration import DatasetCard, RemoteFile
+from vae_granularity.data.download import BRISK, PATIENT, DownloadError, fetch, reachable
+from vae_granularity.data.messages import missing_message, no_hub, other_ways, rendered_warning
 from vae_granularity.errors import DataError
 
+log = logging.getLogger(__name__)
+
 SOURCES = ("auto", "official", "hub", "rendered")
+
+
+def settle(card: DatasetCard, source: str, hub_id: str | None, data_dir: Path, cache_dir: Path) -> tuple[str, dict[str, Path]]:
+    """The source that `source` comes to (official, hub or rendered) and the paths of the official files.
+
+    `auto` is the official files if they are there or can be fetched; else rendered images, with a warning; else an error.
+
+    Raises:
+        DataError: the source does not exist for this dataset or cannot be had; the message names the other ways.
+    """
+    if source == "rendered":
+        if not card.renderer:
+            raise DataError(f"dataset.source=rendered does not exist for {card.name}: nothing draws its images. {other_ways(card, source)}")
+        return source, {}
+    if source == "hub":
+        if not (hub_id or card.hub.id):
+            raise DataError(f"dataset.source=hub needs dataset.hub_id=FOLDER: {no_hub(card)}. {other_ways(card, source)}")
+        return source, {}
+    roots = search_roots(card.name, data_dir, cache_dir)
+    found = find(card.files, roots)
+    missing = [file for file in card.files if file.name not in found]
+    try:
+        return "official", found | (fetch_all(missing, roots, brisk=source == "auto") if missing else {})
+    except DownloadError as error:
+        if source == "auto" and card.renderer:
+            log.warning(rendered_warning(card, str(error)))
+            return "rendered", {}
+        raise DataError(missing_message(card, missing, data_dir, str(error))) from error
 
 
 def search_roots(name: str, data_dir: Path, cache_dir: Path) -> list[Path]:
@@ -38,51 +70,29 @@ def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
     return found
 
 
-def digest(path: Path, algorithm: str, *, of_content: bool = False) -> str:
-    """Hex digest of a file or, if `of_content`, of the bytes inside a gzip (a file that is no gzip counts as it is)."""
-    with path.open("rb") as raw:
-        zipped = of_content and raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if not zipped:
-            return hashlib.file_digest(raw, algorithm).hexdigest()
-        with gzip.open(raw) as content:
-            return hashlib.file_digest(content, algorithm).hexdigest()  # type: ignore[arg-type]
+def fetch_all(missing: list[RemoteFile], roots: list[Path], *, brisk: bool) -> dict[str, Path]:
+    """Download the missing files into the first of `roots[1:]` that can be written.
+
+    Args:
+        missing: what to fetch.
+        roots: of `search_roots`.
+        brisk: give up a host that does not answer within 3 s (10 s otherwise).
+
+    Raises:
+        DownloadError: a file could not be had; nothing is created when no host answers.
+    """
+    patience = BRISK if brisk else PATIENT
+    alive = reachable({url for file in missing for url in file.urls}, patience.connect)
+    for file in missing:
+        if not alive.intersection(file.urls):
+            raise DownloadError(f"no host of {file.name} answered within {patience.connect:g} s; is there a network?")
+    into = roots[1] if _writable(roots[1]) else roots[2]
+    return {file.name: fetch(file, into, patience, [url for url in file.urls if url in alive]) for file in missing}
 
 
-def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
-    """Whether every file has the published hash. A folder, or a file for which none is published, has no known hash."""
-    for file in files:
-        path, expected = paths[file.name], file.digest
-        if expected is None or path.is_dir() or digest(path, expected[0], of_content=file.hash_of_content) != expected[1]:
-            return False
-    return True
-
-
-def other_ways(card: DatasetCard) -> str:
-    """The sources that remain when the official files are not there, as one clause."""
-    rendered = "source=rendered (look-alike images drawn here)" if card.renderer else f"source=rendered does not exist for {card.name}"
-    hub = f"source=hub (`{card.hub.id}`, needs a network)" if card.hub else f"source=hub does not exist for {card.name}"
-    return f"Other ways: {rendered}; {hub}."
-
-
-def missing_message(card: DatasetCard, missing: list[RemoteFile], data_dir: Path, reason: str) -> str:
-    """One message: which files, where to get them, where they were looked for, and the other ways."""
-    state = "" if data_dir.is_dir() else " (which does not exist)"
-    wanted = "\n".join(f"  {file.name}  from  {file.urls[0] if file.urls else card.homepage}" for file in missing)
-    return (
-        f"{card.name}: official files are missing in dataset.data_dir={data_dir}{state} and could not be downloaded ({reason}):\n{wanted}\n"
-        f"Put them there or into {data_dir / card.name}. {other_ways(card)}"
-    )
-
-
-def rendered_warning(card: DatasetCard, reason: str) -> str:
-    """The framed text shown when `auto` falls back to rendered images."""
-    lines = [
-        f"{card.name.upper()}: THE OFFICIAL DATA ARE NOT HERE. USING RENDERED IMAGES.",
-        "They only look like the data set. Every place that shows this run says `rendered`.",
-        f"Why: {reason}",
-        f"For the real data: put {', '.join(file.name for file in card.files)} (from {card.homepage}) into dataset.data_dir.",
-    ]
-    width = max(map(len, lines))
-    frame = "!" * (width + 6)
-    return "\n".join(["", frame, *(f"!! {line:<{width}} !!" for line in lines), frame])
+def _writable(directory: Path) -> bool:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
