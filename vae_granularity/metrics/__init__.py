@@ -7,6 +7,46 @@ would overwrite the function. Scikit-learn, scipy and lightgbm are loaded by the
 from __future__ import annotations
 
 from vae_granularity.metrics.active_units import ActiveUnits, active_units
+from vae_granularity.metrics.beta_vae_score import BetaVAEScore, beta_vae_score
+from vae_granularity.metrics.dci import DCI, dci
+from vae_granularity.metrics.explicitness import Explicitness, explicitness
+from vae_granularity.metrics.factor_vae_score import FactorVAEScore, factor_vae_score
+from vae_granularity.metrics.infomec import InfoMEC, infomec
+from vae_granularity.metrics.irs import IRS, irs
 from vae_granularity.metrics.mig import MIG, mig
+from vae_granularity.metrics.mig_entropy import MIGEntropy, mig_entropy
+from vae_granularity.metrics.modularity import Modularity, ModularityKNN, modularity, modularity_knn
+from vae_granularity.metrics.sap import SAP, sap
+from vae_granularity.metrics.udr import UDR, udr
+from vae_granularity.metrics.unsupervised import Unsupervised, unsupervised
 
-__all__ = ["MIG", "ActiveUnits", "active_units", "mig"]
+__all__ = [
+    "DCI",
+    "IRS",
+    "MIG",
+    "SAP",
+    "UDR",
+    "ActiveUnits",
+    "BetaVAEScore",
+    "Explicitness",
+    "FactorVAEScore",
+    "InfoMEC",
+    "MIGEntropy",
+    "Modularity",
+    "ModularityKNN",
+    "Unsupervised",
+    "active_units",
+    "beta_vae_score",
+    "dci",
+    "explicitness",
+    "factor_vae_score",
+    "infomec",
+    "irs",
+    "mig",
+    "mig_entropy",
+    "modularity",
+    "modularity_knn",
+    "sap",
+    "udr",
+    "unsupervised",
+]

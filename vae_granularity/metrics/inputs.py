@@ -82,13 +82,10 @@ def as_latents(latents: Any, name: str = "latents", min_rows: int = 1) -> Array:
         raise ArgumentError(f"{name} must be real numbers, got dtype {array.dtype}")
     if len(array) < min_rows:
         raise ArgumentError(f"{name} must have at least {min_rows} rows, got {len(array)}")
-    array = array.astype(np.float64)
-    bad = ~(np.abs(array) <= LARGEST).all(axis=0)
-    if bad.any():
-        raise ArgumentError(
-            f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {np.flatnonzero(bad)}"
-        )
-    return array
+    if not max(float(array.max()), -float(array.min())) <= LARGEST:  # nan fails too
+        bad = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST).all(axis=0))
+        raise ArgumentError(f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}")
+    return array.astype(np.float64, copy=False)
 
 
 def as_factors(factors: Any, rows: int, name: str = "factors", of: str = "latents") -> Codes:

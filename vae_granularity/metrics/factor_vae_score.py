@@ -1,0 +1,131 @@
+"""FactorVAE score (Kim and Mnih 2018, arXiv 1802.05983, section 4), per dimension and per group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.grid_metric import GridMetric
+from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, integer, real, units
+from vae_granularity.metrics.result import MetricResult, Scores
+from vae_granularity.metrics.sampling import encode_rows, grid_sample, shared_factor_batches, varying_factors
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FactorVAEScoreResult(MetricResult):
+    global_variances: Array  # (D,) with n - 1
+    active_latents: tuple[int, ...]  # standard deviation at or above prune_std
+    votes: Codes  # (D, F) training votes
+    votes_group: Codes | None  # (G, F)
+    train_accuracy: float
+
+
+def factor_vae_score(
+    encode: Encode,
+    space: FactorSpace,
+    *,
+    seed: int = 0,
+    partition: LatentPartition | None = None,
+    num_train: int = 10_000,
+    num_eval: int = 5_000,
+    batch_size: int = 64,
+    prune_std: float = 0.05,
+    num_variance: int = 10_000,
+) -> FactorVAEScoreResult:
+    """Accuracy of the majority vote from "unit that varies least while one factor is held" to "factor held".
+
+    A vote: among `batch_size` random points that share the value of one factor, the unit of smallest variance, normalised by its variance
+    over the grid; of a group, the mean of that over its active dimensions. Dimensions whose standard deviation is below `prune_std` are
+    left out: a constant one (0/0) would win every vote. Without an active dimension the score is missing.
+
+    Args:
+        encode: factors (n, F) to latents (n, D), arrays or tensors.
+        space: the grid; factors of one value are never held.
+        partition: adds `factor_vae_group`.
+
+    Raises:
+        ArgumentError: a number out of range, a bad partition, latents of the wrong shape or not finite, a grid of one point.
+    """
+    num_train, num_eval = integer("num_train", num_train, 1), integer("num_eval", num_eval, 1)
+    batch_size, num_variance = integer("batch_size", batch_size, 2), integer("num_variance", num_variance, 2)
+    prune_std = real("prune_std", prune_std, 0)
+    rng = np.random.default_rng(integer("seed", seed, 0))
+    varying = varying_factors(space)
+    variances = grid_sample(encode, space, num_variance, rng).var(0, ddof=1)
+    dim = len(variances)
+    groups = units(partition, dim)
+    active = (variances > 0) & (np.sqrt(variances) >= prune_std)
+    partitions = [units(None, dim)] if partition is None else [units(None, dim), groups]
+    live = [[[d for d in group if active[d]] for group in of] for of in partitions]
+    ballots: list[list[Codes]] = [[] for _ in live]
+    held: list[Codes] = []
+    for factors, fixed in shared_factor_batches(space, num_train + num_eval, batch_size, rng):
+        latents = encode_rows(encode, factors.reshape(-1, factors.shape[-1]), dim)
+        local = batch_variances(latents.reshape(len(fixed), batch_size, dim))
+        held.append(fixed)
+        for choices, of in zip(ballots, live, strict=True):
+            choices.append(least_varying(local, variances, of))
+    labels = np.concatenate(held)
+    scores: Scores = {}
+    votes, train = [], []
+    for suffix, choices, of in zip(("", "_group"), ballots, live, strict=False):
+        table, train_accuracy, accuracy = majority_vote(np.concatenate(choices), labels, num_train, len(of), len(space.sizes))
+        scores[f"factor_vae{suffix}"] = accuracy if active.any() else None
+        votes.append(table)
+        train.append(train_accuracy)
+    protocol = {
+        "num_train": num_train,
+        "num_eval": num_eval,
+        "num_variance": num_variance,
+        "batch_size": batch_size,
+        "prune_std": prune_std,
+        "seed": seed,
+        "pruned_latents": np.flatnonzero(~active).tolist(),
+        "kept_factors": varying,
+    }
+    return FactorVAEScoreResult(
+        scores=scores,
+        protocol=protocol,
+        global_variances=variances,
+        active_latents=tuple(np.flatnonzero(active).tolist()),
+        votes=votes[0],
+        votes_group=votes[1] if partition is not None else None,
+        train_accuracy=train[0],
+    )
+
+
+def batch_variances(latents: Array) -> Array:
+    """Variance with n - 1 inside each batch: (B, n, D) to (B, D)."""
+    # Centred on one of its points first: the variance of a batch can be far below its mean's square.
+    shifted = latents - latents[:, :1]
+    n = latents.shape[1]
+    return (np.einsum("bnd,bnd->bd", shifted, shifted) - shifted.sum(1) ** 2 / n) / (n - 1)
+
+
+def least_varying(local: Array, variances: Array, groups: Sequence[Sequence[int]]) -> Codes:
+    """Unit of smallest mean normalised variance: local (B, D), variances (D,) to (B,); units without dimensions never win, and
+    where all are without, the first does."""
+    normalised = np.stack(
+        [(local[:, group] / variances[group]).mean(1) if group else np.full(len(local), np.inf) for group in groups], axis=1
+    )
+    return normalised.argmin(1)
+
+
+def majority_vote(choices: Codes, labels: Codes, num_train: int, num_units: int, num_factors: int) -> tuple[Codes, float, float]:
+    """Votes (U, F) of the training part, and the accuracy on both parts of each unit's most frequent factor (the first on ties)."""
+    if len(choices) != len(labels):
+        raise ArgumentError(f"choices must have as many rows as labels, got {len(choices)} and {len(labels)}")
+    table = np.bincount(choices[:num_train] * num_factors + labels[:num_train], minlength=num_units * num_factors)
+    table = table.reshape(num_units, num_factors)
+    right = table.argmax(1)[choices] == labels
+    return table, float(right[:num_train].mean()), float(right[num_train:].mean())
+
+
+class FactorVAEScore(GridMetric):
+    """`factor_vae_score` over collected batches of the whole grid."""
+
+    function = staticmethod(factor_vae_score)

@@ -1,0 +1,90 @@
+"""Interventional robustness score (Suter et al. 2019, arXiv 1811.00007): does a latent hold still while the other factors change?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.metrics.inputs import Array, Codes, labelled_sample, real, units
+from vae_granularity.metrics.result import MetricResult, Scores
+from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IRSResult(MetricResult):
+    active_latents: tuple[int, ...]  # A dimensions that are not constant
+    irs_matrix: Array  # (A, F)
+    max_deviations: Array  # (A,) the weights
+    disentanglement_scores: Array  # (A,) best factor of each
+    irs_matrix_group: Array | None  # (G', F), groups with an active dimension
+
+
+def irs(latents: Any, factors: Any, *, diff_quantile: float = 0.99, partition: LatentPartition | None = None) -> IRSResult:
+    """Mean over units, weighted by their largest deviation, of the robustness to all factors but the best one.
+
+    Of a unit and a factor: 1 - (mean over the factor's values of the `diff_quantile` of |z - mean(z | value)|) / max |z - mean(z)|. The
+    deviation of a group is the largest among its dimensions (maximum norm). Constant latents are left out. Factors keep their values: the
+    reference cuts them into 20 bins like latents, which merges values of larger factors.
+
+    Args:
+        latents: (n, D); factors: (n, F) integers.
+        diff_quantile: in [0, 1].
+        partition: adds `irs_group`.
+
+    Raises:
+        ArgumentError: bad tables or partition, diff_quantile outside [0, 1].
+    """
+    diff_quantile = real("diff_quantile", diff_quantile, 0, 1)
+    sample = labelled_sample(latents, factors)
+    dim = sample.latents.shape[1]
+    groups = units(partition, dim)
+    active = np.ptp(sample.latents, axis=0) > 0
+    protocol = sample.protocol() | {"diff_quantile": diff_quantile, "dead_latents": np.flatnonzero(~active).tolist()}
+
+    def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
+        live = [[d for d in group if active[d]] for group in of]
+        return _robustness(sample.latents, [group for group in live if group], sample.factors, diff_quantile)
+
+    matrix, weights = robustness(units(None, dim))
+    scores: Scores = {"irs": _weighted(matrix, weights)}
+    matrix_group = None
+    if partition is not None:
+        matrix_group, weights_group = robustness(groups)
+        scores["irs_group"] = _weighted(matrix_group, weights_group)
+    return IRSResult(
+        scores=scores,
+        protocol=protocol,
+        active_latents=tuple(np.flatnonzero(active).tolist()),
+        irs_matrix=matrix,
+        max_deviations=weights,
+        disentanglement_scores=matrix.max(1),
+        irs_matrix_group=matrix_group,
+    )
+
+
+def _robustness(latents: Array, groups: Sequence[Sequence[int]], factors: Codes, diff_quantile: float) -> tuple[Array, Array]:
+    def deviations(z: Array) -> Array:
+        distance = np.abs(z - z.mean(0))
+        return np.column_stack([distance[:, group].max(1) for group in groups]) if groups else distance[:, :0]
+
+    largest = deviations(latents).max(0)
+    matrix = np.empty((len(groups), factors.shape[1]))
+    for f, factor in enumerate(factors.T):
+        order = np.argsort(factor, kind="stable")
+        cells = np.split(latents[order], np.flatnonzero(np.diff(factor[order])) + 1)
+        matrix[:, f] = 1 - np.mean([np.quantile(deviations(cell), diff_quantile, axis=0) for cell in cells], axis=0) / largest
+    return matrix, largest
+
+
+def _weighted(matrix: Array, weights: Array) -> float | None:
+    return float(np.average(matrix.max(1), weights=weights)) if len(matrix) else None
+
+
+class IRS(TableMetric):
+    """`irs` over collected batches."""
+
+    function = staticmethod(irs)

@@ -1,0 +1,154 @@
+"""Mutual information gap from entropies of the aggregate posterior (Chen et al. 2018, arXiv 1802.04942, section 4), by dimension and group."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.estimators import exact_densities
+from vae_granularity.metrics import histogram, relation
+from vae_granularity.metrics.inputs import Array, Codes, as_latents, integer, labelled_sample, units
+from vae_granularity.metrics.result import MetricResult, Scores
+from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.partition import LatentPartition
+
+SECONDS_PER_TERM = 19e-9  # one sample, one component, one dimension, on one thread
+CHUNK_ELEMENTS = 2**18
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MIGEntropyResult(MetricResult):
+    mi_matrix: Array  # (D, F) nats, clipped at 0
+    factor_entropy: Array  # (F,) empirical, nats
+    marginal_entropies: Array  # (D,) H(z_d), differential: may be negative
+    cond_entropies: Array  # (D, F) H(z_d | factor)
+    joint_entropy: float  # H(z)
+    mi_matrix_group: Array | None  # (G, F)
+    marginal_entropies_group: Array | None  # (G,) joint entropy of each group
+    cond_entropies_group: Array | None  # (G, F)
+
+
+def mig_entropy(
+    z: Any,
+    mu: Any,
+    logvar: Any,
+    factors: Any,
+    *,
+    partition: LatentPartition | None = None,
+    num_samples: int = 10_000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> MIGEntropyResult:
+    """Mean over factors of (largest - second largest mutual information with a unit) / entropy of the factor, in the mixture of all
+    rows' posteriors: I(unit; factor) = H(unit) - Σ_v p(v) H(unit | v).
+
+    H(unit) is the mean of -log q(unit) over samples, q the mixture of all M posteriors; H(unit | v) that over the samples and the
+    posteriors of value v. Entropies are differential and may be negative; they are not clipped (mutual information is, at 0).
+    The rows *are* the aggregate posterior: pass a whole grid, or a subset and say so.
+
+    Args:
+        z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Tensors keep their device and dtype.
+        factors: (M, F) integers.
+        partition: adds `mig_entropy_group` from the joint entropies of groups, in the same mixture.
+        num_samples: a seeded subset of that many rows of z is used where M is larger; all M posteriors are.
+        progress: called with (sample-posterior pairs done, in all). The expected time is logged before it starts.
+
+    Raises:
+        ArgumentError: bad tables, shapes that disagree, logvar above 200, a bad partition.
+    """
+    sample = labelled_sample(mu, factors)
+    num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
+    rows, dim = sample.latents.shape
+    groups = LatentPartition(units(partition, dim))
+    checked = {"z": as_latents(z, "z"), "mu": sample.latents, "logvar": as_latents(logvar, "logvar")}
+    for name, array in checked.items():
+        if array.shape != (rows, dim):
+            raise ArgumentError(f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}")
+    if checked["logvar"].max() > 200:
+        raise ArgumentError(f"logvar must be at most 200, got {checked['logvar'].max():g}")
+    z, mu, logvar = (
+        value.detach() if isinstance(value, Tensor) else torch.from_numpy(checked[name])
+        for name, value in (("z", z), ("mu", mu), ("logvar", logvar))
+    )
+    chosen = np.arange(rows) if rows <= num_samples else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
+    tasks = list(_tasks(sample.factors, chosen))
+    seconds = cost_seconds([(len(s), len(c)) for _, _, s, c in tasks], dim)
+    _log.info("mig_entropy: %d samples, %d posteriors, %d dimensions: about %.0f s on one thread", len(chosen), rows, dim, seconds)
+
+    membership = groups.membership(dtype=mu.dtype).to(mu.device)
+    pairs = [len(s) * len(c) for _, _, s, c in tasks]
+    num_factors = sample.factors.shape[1]
+    conditional = np.zeros((dim + groups.num_groups, num_factors))
+    covered = np.zeros(num_factors)
+    marginal, joint = np.zeros(dim + groups.num_groups), 0.0
+    for t, (factor, weight, samples, components) in enumerate(tasks):
+        tick = None if progress is None else _shift(progress, sum(pairs[:t]), pairs[t], sum(pairs))
+        density = exact_densities(z[samples], mu[components], logvar[components], membership, chunk_elements=CHUNK_ELEMENTS, progress=tick)
+        entropy = -torch.cat((density.log_qz_dims, density.log_qz_groups), 1).double().mean(0).cpu().numpy()
+        if factor is None:
+            marginal, joint = entropy, -float(density.log_qz.double().mean())
+        else:
+            conditional[:, factor] += weight * entropy
+            covered[factor] += weight
+    conditional /= covered
+    mi = np.maximum(marginal[:, None] - conditional, 0.0)
+    factor_entropy = histogram.entropies(sample.factors)
+    scores: Scores = {"mig_entropy": relation.mean_gap(mi[:dim], factor_entropy)}
+    grouped = partition is not None
+    if grouped:
+        scores["mig_entropy_group"] = relation.mean_gap(mi[dim:], factor_entropy)
+    protocol = sample.protocol() | {
+        "num_components": rows,
+        "num_samples": len(chosen),
+        "seed": seed,
+        "dtype": str(mu.dtype).removeprefix("torch."),
+    }
+    return MIGEntropyResult(
+        scores=scores,
+        protocol=protocol,
+        mi_matrix=mi[:dim],
+        factor_entropy=factor_entropy,
+        marginal_entropies=marginal[:dim],
+        cond_entropies=conditional[:dim],
+        joint_entropy=joint,
+        mi_matrix_group=mi[dim:] if grouped else None,
+        marginal_entropies_group=marginal[dim:] if grouped else None,
+        cond_entropies_group=conditional[dim:] if grouped else None,
+    )
+
+
+def cost_seconds(pairs: list[tuple[int, int]], dim: int) -> float:
+    """Expected time on one thread for (samples, posteriors) pairs of tables of `dim` dimensions."""
+    return SECONDS_PER_TERM * dim * sum(samples * components for samples, components in pairs)
+
+
+def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
+    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a chosen sample are left out."""
+    everything = np.arange(len(factors))
+    yield None, 1.0, chosen, everything
+    for f, factor in enumerate(factors.T):
+        for value in np.unique(factor):
+            components = np.flatnonzero(factor == value)
+            samples = chosen[factor[chosen] == value]
+            if len(samples):
+                yield f, len(components) / len(factors), samples, components
+
+
+def _shift(progress: Callable[[int, int], None], before: int, size: int, total: int) -> Callable[[int, int], None]:
+    return lambda done, chunks: progress(before + size * done // chunks, total)
+
+
+class MIGEntropy(TableMetric):
+    """`mig_entropy` over collected batches of z, mu, logvar and factors."""
+
+    function = staticmethod(mig_entropy)
+    inputs = ("z", "mu", "logvar", "factors")

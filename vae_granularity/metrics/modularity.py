@@ -1,0 +1,109 @@
+"""Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor only?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.metrics import histogram, knn
+from vae_granularity.metrics.inputs import Array, integer, labelled_sample, units
+from vae_granularity.metrics.result import MetricResult, Scores
+from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModularityResult(MetricResult):
+    mi_matrix: Array  # (D, F) nats, from histograms
+    per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
+    knn: ModularityKNNResult | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModularityKNNResult(MetricResult):
+    mi_matrix: Array  # (D, F) nats, from nearest neighbours
+    mi_matrix_group: Array | None  # (G, F) nats
+
+
+def modularity(latents: Any, factors: Any, *, num_bins: int = 20, partition: LatentPartition | None = None) -> ModularityResult:
+    """Mean over latents of 1 - (sum of the squared mutual information with the other factors) / (largest squared one x (F - 1)).
+
+    Latents that share no information with any factor (constant ones) are left out and counted; the reference averages them in as 0.
+
+    Args:
+        latents: (n, D).
+        factors: (n, F) integers; with F = 1 the score is undefined and missing.
+        partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint bins of a group would be empty.
+
+    Raises:
+        ArgumentError: bad tables or partition, num_bins outside [2, n].
+    """
+    sample = labelled_sample(latents, factors)
+    units(partition, sample.latents.shape[1])
+    mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins), sample.factors)
+    per_latent = _per_unit(mi)
+    protocol = sample.protocol() | {"num_bins": num_bins, "dead_latents": np.flatnonzero(mi.sum(1) == 0).tolist()}
+    scores: Scores = {"modularity": _mean(per_latent)}
+    neighbours = None
+    if partition is not None:
+        neighbours = modularity_knn(latents, factors, partition=partition)
+        scores |= neighbours.scores
+        protocol |= {"knn": neighbours.protocol}
+    return ModularityResult(scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent, knn=neighbours)
+
+
+def modularity_knn(
+    latents: Any, factors: Any, *, partition: LatentPartition | None = None, num_neighbors: int = 10, seed: int = 0
+) -> ModularityKNNResult:
+    """Modularity from k-NN mutual information, per dimension and per group: another estimator, hence another name.
+
+    Raises:
+        ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
+    """
+    num_neighbors = integer("num_neighbors", num_neighbors, 1)
+    sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
+    dim = sample.latents.shape[1]
+    groups = units(partition, dim)
+
+    def matrix(of: Any) -> Array:
+        return knn.mutual_information_matrix(sample.latents, of, sample.factors, num_neighbors=num_neighbors, seed=seed)
+
+    mi = matrix(units(None, dim))
+    scores: Scores = {"modularity_knn": _mean(_per_unit(mi))}
+    mi_group = None
+    if partition is not None:
+        mi_group = matrix(groups)
+        scores["modularity_knn_group"] = _mean(_per_unit(mi_group))
+    protocol = sample.protocol() | {
+        "num_neighbors": num_neighbors,
+        "seed": seed,
+        "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
+    }
+    return ModularityKNNResult(scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group)
+
+
+def _per_unit(mi: Array) -> Array:
+    """(U, F) to (U,); nan where a unit shares nothing or there is a single factor."""
+    squared = mi**2
+    largest = squared.max(1) * (mi.shape[1] - 1)
+    spill = squared.sum(1) - squared.max(1)
+    return 1 - np.divide(spill, largest, out=np.full(len(mi), np.nan), where=largest > 0)
+
+
+def _mean(per_unit: Array) -> float | None:
+    known = per_unit[~np.isnan(per_unit)]
+    return float(known.mean()) if len(known) else None
+
+
+class Modularity(TableMetric):
+    """`modularity` over collected batches."""
+
+    function = staticmethod(modularity)
+
+
+class ModularityKNN(TableMetric):
+    """`modularity_knn` over collected batches."""
+
+    function = staticmethod(modularity_knn)
