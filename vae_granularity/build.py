@@ -1,0 +1,33 @@
+"""From a composed config to the objects it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vae_granularity.data.base import ImageDataModule
+from vae_granularity.models.base import GaussianVAE, Parts
+
+
+def build(cfg: DictConfig) -> tuple[GaussianVAE, ImageDataModule]:
+    """Model and data of a config. Reads no data; every argument is checked here. The seed decides the initial weights.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+    data = create(cfg.dataset)
+    torch.manual_seed(cfg.seed)
+    net = create(cfg.net, image_shape=data.image_shape)
+    parts = Parts(net, create(cfg.likelihood), instantiate(cfg.optimizer), cfg.seed)
+    return create(cfg.model, parts=parts), data
+
+
+def create(node: DictConfig, **runtime: Any) -> Any:
+    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they are.
+
+    Hydra's own `instantiate` would copy them into a config and wrap our errors.
+    """
+    return instantiate(node, _partial_=True, _convert_="all")(**runtime)

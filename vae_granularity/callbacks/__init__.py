@@ -1,0 +1,1 @@
+"""Lightning callbacks: logging of terms, periodic evaluation, progress."""

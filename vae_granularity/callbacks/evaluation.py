@@ -1,0 +1,26 @@
+"""Evaluation while training: terms and scores to the loggers, figures to the run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.report import report
+
+
+class PeriodicEvaluation(Callback):
+    """Evaluates every `protocol.every` steps; the last evaluation of a run comes after training and is not done here."""
+
+    def __init__(self, protocol: EvaluationProtocol) -> None:
+        self.protocol = protocol
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        step = batch_idx + 1
+        if step % self.protocol.every == 0 and step < trainer.max_steps and trainer.is_global_zero:
+            directory = Path(trainer.default_root_dir)
+            found = report(pl_module, trainer.datamodule, self.protocol, trainer.loggers, step, directory)
+            # For callbacks that watch a metric: the checkpoint of the best validation ELBO.
+            pl_module.log_dict({name: value for name, value in found.logged.items() if name.startswith("val/")}, logger=False)

@@ -1,0 +1,77 @@
+"""Training terms to the loggers, and the guard against non-finite numbers, without a host synchronisation per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from vae_granularity.checks import integer
+from vae_granularity.errors import TrainingError
+from vae_granularity.models.base import GaussianVAE, term_means
+
+DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
+
+
+class TermLogger(Callback):
+    """Keeps each step's terms on the device and logs their means every `every` steps, under `train/` and `train/<estimator>/`.
+
+    Where the loss does not need the decomposition, it is estimated from the last batch of the interval.
+
+    Raises:
+        ArgumentError: every < 1.
+        TrainingError: a term, or a parameter about to be saved, is not finite; names the first step and the terms.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        self.every = integer("callbacks.terms.every", every, 1)
+        self.latest: dict[str, float] = {}
+        self._rows: list[Tensor] = []
+        self._names: list[str] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._names = list(outputs["terms"])
+        self._rows.append(torch.stack(tuple(outputs["terms"].values())))
+        step = batch_idx + 1
+        if step % self.every == 0 or step == trainer.max_steps:
+            assert isinstance(pl_module, GaussianVAE)
+            means = self._flush(step)
+            if not pl_module.decomposes:
+                with torch.no_grad():
+                    means |= {name: value.item() for name, value in term_means(pl_module.minibatch_terms(outputs["forward"])).items()}
+            estimator = f"train/{pl_module.estimator}/"
+            self.latest = {(estimator if name in DECOMPOSITION else "train/") + name: value for name, value in means.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics(self.latest, step=step)
+
+    def _flush(self, step: int) -> dict[str, float]:
+        rows = torch.stack(self._rows).double().cpu()
+        self._check(rows, step)
+        self._rows = []
+        return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
+
+    def _check(self, rows: Tensor, step: int) -> None:
+        bad = ~rows.isfinite()
+        if bad.any():
+            first = int(bad.any(1).nonzero()[0])
+            terms = ", ".join(f"{name}={rows[first, i].item()}" for i, name in enumerate(self._names) if bad[first, i])
+            raise TrainingError(
+                f"training stopped: not finite at step {step - len(rows) + first + 1}: {terms}. The last good checkpoint is kept. "
+                "A lower learning rate, a smaller beta or a weaker within_group_weight may help"
+            )
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        step = trainer.global_step
+        if self._rows:
+            self._check(torch.stack(self._rows).double().cpu(), step)
+        broken = [name for name, p in pl_module.named_parameters() if not bool(p.isfinite().all())]
+        if broken:
+            raise TrainingError(f"training stopped: parameters not finite at step {step}: {broken[0]} and {len(broken) - 1} more")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [row.cpu() for row in self._rows], "names": self._names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows, self._names = list(state_dict["rows"]), list(state_dict["names"])

@@ -1,0 +1,46 @@
+"""Reading checkpoints without unpickling code, falling back to the one before where the newest is damaged."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vae_granularity.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+def newest_readable(candidates: list[Path]) -> Path | None:
+    """The first of the checkpoints (newest first) that is whole; says which ones it passed over."""
+    for path in candidates:
+        try:
+            _read(path)
+        except DataError as error:
+            log.warning("%s; the one before is tried", error)
+        else:
+            return path
+    return None
+
+
+def load_weights(model: torch.nn.Module, candidates: list[Path], directory: Path) -> None:
+    """Load the newest readable weights into `model`.
+
+    Raises:
+        DataError: none is readable.
+    """
+    path = newest_readable(candidates)
+    if path is None:
+        raise DataError(f"{directory} has no readable checkpoint")
+    model.load_state_dict(_read(path)["state_dict"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError) as error:
+        raise DataError(f"{path} is not a whole checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,1 @@
+"""Measuring a trained model: held-out ELBO, exact terms, scores, figures."""

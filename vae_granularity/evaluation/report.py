@@ -1,0 +1,35 @@
+"""An evaluation written out: numbers to the loggers, figures to the run directory and the loggers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch.loggers import Logger
+
+from vae_granularity.data.base import ImageDataModule
+from vae_granularity.evaluation.evaluate import Evaluation, evaluate
+from vae_granularity.evaluation.figures import save_figures
+from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.models.base import GaussianVAE
+
+
+def report(
+    model: GaussianVAE,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    loggers: list[Logger],
+    step: int,
+    directory: Path,
+    *,
+    final: bool = False,
+) -> Evaluation:
+    """Evaluate, log under `step`, draw into `directory`/figures; the final evaluation adds the test images, where there are any."""
+    found = evaluate(model, data, protocol, test=final)
+    figures = save_figures(model, data, protocol, step, directory / "figures")
+    for logger in loggers:
+        logger.log_metrics(found.logged, step=step)
+        log_image = getattr(logger, "log_image", None)  # W&B's logger has it, metrics.csv has no use for it
+        if log_image is not None:
+            for name, path in figures.items():
+                log_image(key=f"figures/{name}", images=[str(path)])
+    return found

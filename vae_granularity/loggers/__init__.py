@@ -1,0 +1,1 @@
+"""Where numbers and figures go: metrics.csv and W&B."""

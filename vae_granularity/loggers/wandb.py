@@ -1,0 +1,67 @@
+"""W&B: one W&B run for one run directory, online when logged in, else offline."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlparse
+
+from lightning.pytorch.loggers import Logger
+
+from vae_granularity.checks import choice
+from vae_granularity.loggers.csv import csv_loggers
+from vae_granularity.runs import RunInfo
+
+
+def wandb_loggers(
+    info: RunInfo, project: str = "vae-granularity", entity: str | None = None, group: str | None = None, mode: str = "auto"
+) -> list[Logger]:
+    """metrics.csv and a W&B run whose id is the run's, so that a continued run continues its W&B run.
+
+    Args:
+        info: the run.
+        project, entity, group: as W&B names them.
+        mode: `auto` is online when logged in, else offline with one line that says how to sync.
+
+    Raises:
+        ArgumentError: an unknown mode.
+    """
+    mode = choice("logger.mode", mode, ("auto", "online", "offline"))
+    import wandb
+    from lightning.pytorch.loggers import WandbLogger
+
+    if mode == "auto":
+        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    run = wandb.init(
+        project=project,
+        entity=entity,
+        group=group,
+        name=info.name,
+        id=info.id,
+        resume="allow",
+        dir=info.directory,
+        mode="offline" if mode == "offline" else "online",
+        tags=list(info.tags),
+        config=info.config,
+        settings=wandb.Settings(console="off", silent=True),
+    )
+    return [*csv_loggers(info), WandbLogger(experiment=run)]
+
+
+def sync_hint(directory: Path) -> str | None:
+    """The line that says how to upload the offline runs in a run directory; None if there are none."""
+    found = sorted((directory / "wandb").glob("offline-run-*"))
+    return f"W&B is offline (not logged in); upload with: wandb sync {' '.join(str(path) for path in found)}" if found else None
+
+
+def logged_in() -> bool:
+    """Whether W&B finds credentials without asking: an environment variable or an entry of .netrc for its host."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    path = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    try:
+        return netrc.netrc(path).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
