@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
-from vae_granularity.data.render import dsprites, shapes3d
+from vae_granularity.data.render import dsprites, mpi3d, shapes3d
 from vae_granularity.errors import ArgumentError
 
 RENDERERS = {
     "dsprites": (dsprites.render, dsprites.NAMES, dsprites.SIZES, 1),
     "shapes3d": (shapes3d.render, shapes3d.NAMES, shapes3d.SIZES, 3),
+    **{f"mpi3d_{look}": (partial(mpi3d.render, variant=look), mpi3d.NAMES, mpi3d.SIZES, 3) for look in ("toy", "realistic", "real")},
 }
 SAME_PICTURE = {("dsprites", "orientation"): (0, 39)}  # 0 and 2 pi
 
@@ -63,8 +65,8 @@ def test_every_value_of_every_factor_makes_another_picture(name: str) -> None:
 def test_different_factors_make_different_pictures(name: str) -> None:
     render, names, sizes, _ = RENDERERS[name]
     factors = draw(sizes, 400, seed=1)
-    for (_, factor), (same, last) in SAME_PICTURE.items():
-        if factor in names:
+    for (data, factor), (same, last) in SAME_PICTURE.items():
+        if data == name:
             column = names.index(factor)
             factors[:, column] = np.where(factors[:, column] == last, same, factors[:, column])
     factors = np.unique(factors, axis=0)
@@ -89,6 +91,11 @@ def test_anything_but_a_table_of_integers_is_refused(name: str, factors: np.ndar
     render, names, sizes, _ = RENDERERS[name]
     with pytest.raises(ArgumentError, match=rf"factors must be an \(n, {len(sizes)}\) array of integers \({names[0]}"):
         render(factors[:, : len(sizes)] if factors.dtype == float else factors)
+
+
+def test_an_unknown_look_of_mpi3d_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="variant must be one of toy, realistic, real, got 'photo'"):
+        mpi3d.render(np.zeros((1, 7), np.int64), variant="photo")
 
 
 @every_renderer

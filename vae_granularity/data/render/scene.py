@@ -30,19 +30,17 @@ class Shape:
 
 @dataclass(frozen=True)
 class Solid:
-    """A shape scaled by `size`, turned by `rotation`, moved to `position`: one for all n pictures or one a picture.
+    """A shape scaled by `size` and moved to `position`; to turn it, turn camera and light the other way.
 
     Args:
         shape: the canonical shape.
-        size: (3,) or (n, 3) factors along the shape's own axes.
+        size: (3,) factors along the axes, or (n, 3), one for each picture.
         position: (3,) or (n, 3) of the shape's origin.
-        rotation: (3, 3) or (n, 3, 3), columns are the shape's axes in the world; None leaves them as they are.
     """
 
     shape: Shape
     size: np.ndarray
     position: np.ndarray
-    rotation: np.ndarray | None = None
 
 
 def prism(sides: int) -> Shape:
@@ -57,7 +55,7 @@ def pyramid(sides: int) -> Shape:
 
 def _polyhedron(sides: int, rise: float, caps: tuple[tuple[float, float, float], ...]) -> Shape:
     angle = 2.0 * np.pi * np.arange(sides) / sides
-    walls = np.stack([np.cos(angle), np.sin(angle), np.full(sides, rise)], axis=1)
+    walls = np.round(np.stack([np.cos(angle), np.sin(angle), np.full(sides, rise)], axis=1), 12)  # so that zeros are zeros
     offsets = np.concatenate([np.full(sides, 1.0 - rise), np.ones(len(caps))])
     return Shape(np.concatenate([walls, np.asarray(caps)]).astype(np.float32), offsets.astype(np.float32))
 
@@ -67,8 +65,17 @@ SPHERE = Shape(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), (1.0, 1.0,
 CYLINDER = Shape(np.array([[0, 0, 1], [0, 0, -1]], np.float32), np.ones(2, np.float32), (1.0, 1.0, 0.0))
 
 
+def camera_frame(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Unit vectors right, down and forward, (n, 3, 3) with one a row, of cameras at `position` (n, 3) looking at `target`; z is up."""
+    forward = np.asarray(target) - position
+    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    return np.stack([right, np.cross(forward, right), forward], axis=1)
+
+
 def camera_rays(position: np.ndarray, target: np.ndarray, tan_half_view: float, pixels: int) -> np.ndarray:
-    """Directions through the pixel centres of a square picture; z is up in the world.
+    """Directions through the pixel centres of a square picture.
 
     Args:
         position: (n, 3) of the cameras.
@@ -79,14 +86,33 @@ def camera_rays(position: np.ndarray, target: np.ndarray, tan_half_view: float, 
     Returns:
         (3, n, pixels * pixels) float32, not normalised, rows from the top.
     """
-    forward = np.asarray(target) - position
-    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    down = np.cross(forward, right)
-    across = tan_half_view * ((np.arange(pixels) + 0.5) * 2.0 / pixels - 1.0)
-    rays = forward[:, None, None] + across[:, None] * right[:, None, None] + across[:, None, None] * down[:, None, None]
-    return np.moveaxis(rays.reshape(len(position), -1, 3), -1, 0).astype(np.float32)
+    corner = np.zeros((len(position), 2), np.int64)
+    return window_rays(camera_frame(position, target), corner, pixels, tan_half_view, pixels)
+
+
+def window_rays(frame: np.ndarray, corner: np.ndarray, side: int, tan_half_view: float, pixels: int) -> np.ndarray:
+    """As `camera_rays`, for a square of `side` pixels of each picture.
+
+    Args:
+        frame: (n, 3, 3) of `camera_frame`.
+        corner: (n, 2) column and row of the square's upper left pixel.
+        side, tan_half_view, pixels: of the square; of the picture.
+
+    Returns:
+        (3, n, side * side) float32.
+    """
+    across, down = (tan_half_view * ((corner[:, axis, None] + np.arange(side) + 0.5) * (2.0 / pixels) - 1.0) for axis in (0, 1))
+    right, below, forward = (frame.astype(np.float32)[:, axis].T[:, :, None, None] for axis in range(3))
+    rays = forward + across.astype(np.float32)[:, None, :] * right + down.astype(np.float32)[:, :, None] * below
+    return rays.reshape(3, len(frame), side * side)
+
+
+def window_corner(frame: np.ndarray, position: np.ndarray, centre: np.ndarray, tan_half_view: float, pixels: int, side: int) -> np.ndarray:
+    """(n, 2) corner of the square of `side` pixels around the projection of the world points `centre` (n, 3), kept inside the picture."""
+    right, down, forward = np.einsum("nij,nj->in", frame, centre - position)
+    projected = np.stack([right, down], axis=1) / forward[:, None]
+    middle = (projected / tan_half_view + 1.0) * (pixels / 2.0)
+    return np.clip(np.rint(middle - side / 2.0), 0, pixels - side).astype(np.int64)
 
 
 def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,15 +126,15 @@ def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[
     Returns:
         distance (n, P), `MISS` where the ray does not enter it ahead of its origin, and unit outward normal (3, n, P).
     """
-    shape = solid.shape
-    start, way = _local(solid, origin, direction)
+    shape, size = solid.shape, _column(solid.size)
+    start, way = (origin - _column(solid.position)) / size, direction / size
     enter = np.full(np.broadcast_shapes(start[0].shape, way[0].shape), -np.inf, np.float32)
     leave = np.full_like(enter, np.inf)
     surface = np.full(enter.shape, len(shape.normals), np.int8)
     for index, (normal, offset) in enumerate(zip(shape.normals, shape.offsets, strict=True)):
         speed = _weighted(normal, way)
-        speed = np.where(speed == 0, np.float32(1e-12), speed)
-        distance = (offset - _weighted(normal, start)) / speed
+        with np.errstate(divide="ignore", invalid="ignore"):  # along a face: infinite, or no number and then never nearer or farther
+            distance = (offset - _weighted(normal, start)) / speed
         inward = speed < 0
         later = inward & (distance > enter)
         np.copyto(enter, distance, where=later)
@@ -121,16 +147,24 @@ def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[
         np.copyto(surface, np.int8(len(shape.normals)), where=later)
         np.minimum(leave, second, out=leave)
     hit = (enter < leave) & (enter > 0)
-    return np.where(hit, enter, MISS), _normal(solid, start, way, np.where(hit, enter, 0), surface)
+    normals = np.zeros((3, *hit.shape), np.float32)
+    picture, pixel = np.nonzero(hit)
+    point = _pick(start, picture, pixel) + enter[hit] * _pick(way, picture, pixel)
+    outward = _outward(shape, point, surface[hit]) / size[:, np.minimum(picture, size.shape[1] - 1), 0]
+    normals[:, picture, pixel] = outward / np.linalg.norm(outward, axis=0)
+    return np.where(hit, enter, MISS), normals
 
 
-def _local(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Origin and direction in the shape's own frame; distances along a ray stay what they are."""
-    start = origin - _column(solid.position)
-    axes = None if solid.rotation is None else np.asarray(solid.rotation, np.float32).reshape(-1, 3, 3)
-    if axes is not None:
-        start, direction = (np.stack([_weighted(axes[:, :, j].T[:, :, None], v) for j in range(3)]) for v in (start, direction))
-    return start / _column(solid.size), direction / _column(solid.size)
+def _pick(vectors: np.ndarray, picture: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """(3, m) vectors of m pixels, from (3, n or 1, P or 1)."""
+    return vectors[:, np.minimum(picture, vectors.shape[1] - 1), np.minimum(pixel, vectors.shape[2] - 1)]
+
+
+def _outward(shape: Shape, point: np.ndarray, surface: np.ndarray) -> np.ndarray:
+    """Outward normals (3, m), of any length, at points (3, m) of the numbered surfaces (m,); the quadric comes last."""
+    table = np.concatenate([shape.normals, np.zeros((1, 3), np.float32)])
+    weights = np.asarray(shape.quadric or (0.0, 0.0, 0.0), np.float32)
+    return np.where(surface == len(shape.normals), weights[:, None] * point, table[surface].T)
 
 
 def _column(vectors: np.ndarray) -> np.ndarray:
@@ -139,12 +173,9 @@ def _column(vectors: np.ndarray) -> np.ndarray:
 
 
 def _weighted(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Sum of weights[j] * vectors[j]; a weight that is the number 0 costs nothing, which most are."""
-    total = np.float32(0)
-    for weight, vector in zip(weights, vectors, strict=True):
-        if np.ndim(weight) or weight != 0:
-            total = total + weight * vector
-    return total
+    """Sum over j of weights[j] * vectors[j], (n, P); weights of 0, which most are, cost nothing."""
+    terms = [vector if weight == 1 else weight * vector for weight, vector in zip(weights, vectors, strict=True) if weight != 0]
+    return sum(terms[1:], start=terms[0])
 
 
 def _quadric_interval(quadric: tuple[float, float, float], start: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,20 +186,6 @@ def _quadric_interval(quadric: tuple[float, float, float], start: np.ndarray, wa
     root = np.sqrt(np.maximum(discriminant, 0))
     outside = discriminant <= 0
     return np.where(outside, np.inf, (-half - root) / square), np.where(outside, -np.inf, (-half + root) / square)
-
-
-def _normal(solid: Solid, start: np.ndarray, way: np.ndarray, distance: np.ndarray, surface: np.ndarray) -> np.ndarray:
-    shape = solid.shape
-    weights = shape.quadric or (0.0, 0.0, 0.0)
-    table = np.concatenate([shape.normals, np.zeros((1, 3), np.float32)])
-    curved = surface == len(shape.normals)
-    point = start + distance * way
-    local = [np.where(curved, w * p, column[surface]) for w, p, column in zip(weights, point, table.T, strict=True)]
-    normal = np.stack(local).astype(np.float32) / _column(solid.size)
-    if solid.rotation is not None:
-        axes = np.asarray(solid.rotation, np.float32).reshape(-1, 3, 3)
-        normal = np.stack([_weighted(axes[:, i, :].T[:, :, None], normal) for i in range(3)])
-    return normal / (np.sqrt(_weighted(np.ones(3, np.float32), normal * normal)) + np.float32(1e-12))
 
 
 def nearest(solids: list[Solid], origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
