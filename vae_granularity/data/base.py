@@ -78,7 +78,8 @@ class ImageDataModule(LightningDataModule):
         self.batch_size, self.seed, self.val_fraction = batch_size, seed, val_fraction
         self.step = 0
         self.verified: bool | None = None
-        self._files: dict[str, Path] = {}
+        self.files: dict[str, Path] = {}
+        self.cache_directory: Path | None = None
         self._manifest: dict[str, Any] = {}
         self._store: ImageStore | None = None
 
@@ -125,8 +126,8 @@ class ImageDataModule(LightningDataModule):
         Raises:
             DataError: the source asked for does not exist or cannot be had; the message names the other ways.
         """
-        if not self._files:
-            self.source, self._files = sources.settle(self.card, self.source, self.hub_id, self.data_dir, self.cache_dir)
+        if not self.files:
+            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, self.data_dir, self.cache_dir)
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
@@ -145,16 +146,16 @@ class ImageDataModule(LightningDataModule):
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files, read = hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels)
         else:
-            files, read = self._files, self._open_official
-        self._directory = cache.directory_for(self.cache_dir / self.name, [source, self.image_shape, self._sizes()], files)
-        self._manifest = cache.prepare(self._directory, read, packed=self.packed, thorough=thorough)
+            files, read = self.files, self._open_official
+        self.cache_directory = cache.directory_for(self.cache_dir / self.name, [source, self.image_shape, self._sizes()], files)
+        self._manifest = cache.prepare(self.cache_directory, read, packed=self.packed, thorough=thorough)
         self.verified = self._manifest.get("verified")
         if self.verified is False:
             log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
 
     def _open_official(self) -> ImageStream:
-        stream = self.read_official(self._files)
-        stream.facts["verified"] = verify(self.card.files, self._files)
+        stream = self.read_official(self.files)
+        stream.facts["verified"] = verify(self.card.files, self.files)
         return stream
 
     def _sizes(self) -> tuple[int, ...] | None:
@@ -178,15 +179,16 @@ class ImageDataModule(LightningDataModule):
 
     def open_store(self) -> ImageStore:
         """The images; subclasses that draw or generate them override this."""
-        images = open_array(self._directory / cache.IMAGES, self.device)
+        assert self.cache_directory is not None, "prepare_data() comes first"
+        images = open_array(self.cache_directory / cache.IMAGES, self.device)
         if cache.LABELS in self._manifest["arrays"]:
-            self._labels = np.load(self._directory / cache.LABELS, allow_pickle=False)
+            self._labels = np.load(self.cache_directory / cache.LABELS, allow_pickle=False)
         return (PackedStore if self._manifest["packed"] else ArrayStore)(images)
 
     @property
     def parts(self) -> dict[str, int]:
-        """Images in each official part, in the order of the store: train, and valid and test where they exist."""
-        return self._manifest["parts"]
+        """Images in each official part in the order of the store (train, valid, test as there are); known after `prepare_data`."""
+        return self._manifest.get("parts", {})
 
     @property
     def train_size(self) -> int:
@@ -200,7 +202,7 @@ class ImageDataModule(LightningDataModule):
             "name": self.name,
             "source": self.source,
             "verified": self.verified,
-            "files": {name: str(path) for name, path in self._files.items()},
+            "files": {name: str(path) for name, path in self.files.items()},
             "licence": self.card.licence,
             "citation": self.card.citation,
             "seed": self.seed,

@@ -55,11 +55,17 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
     """One directory in `root` for each content: `key` says what it becomes; path, size and time of `files`, what it is made of.
 
     A folder counts with the size and time of each file in it.
+
+    Raises:
+        DataError: a file or folder cannot be read.
     """
     parts = [VERSION, *key]
     for name, path in sorted(files.items()):
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in inside]
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+            stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in inside]
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
         parts.append((name, stats))
     return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

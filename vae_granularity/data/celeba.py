@@ -66,8 +66,9 @@ class CelebA(ImageDataModule):
         if picture.size != (WIDTH, HEIGHT):
             raise DataError(f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {picture.size[0]}×{picture.size[1]}")
         left, top = (WIDTH - CROP) // 2, (HEIGHT - CROP) // 2
-        box = (left, top, left + CROP, top + CROP)
-        return super().pixels(picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
+        # Not resize(box=...): its filter looks at pixels outside the box.
+        face = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
+        return super().pixels(face.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """Pictures in the order of the parts, within a part in the order of the attribute list."""

@@ -49,6 +49,11 @@ def search_roots(name: str, data_dir: Path, cache_dir: Path) -> list[Path]:
     return [data_dir, data_dir / name, cache_dir / name / "downloads"]
 
 
+def all_here(card: DatasetCard, data_dir: Path, cache_dir: Path) -> bool:
+    """Whether no official file would have to be fetched."""
+    return len(find(card.files, search_roots(card.name, data_dir, cache_dir))) == len(card.files)
+
+
 def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
     """The declared files that exist, by name.
 
