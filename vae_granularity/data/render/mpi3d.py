@@ -11,6 +11,8 @@ import numpy as np
 
 from vae_granularity.data.render import scene
 from vae_granularity.data.render._checks import checked_factors
+from vae_granularity.data.render.camera import look_at
+from vae_granularity.data.render.canvas import Canvas
 from vae_granularity.data.render.mpi3d_looks import LOOKS, Look
 from vae_granularity.errors import ArgumentError
 
@@ -22,7 +24,8 @@ _TAN_HALF_VIEW = 0.537
 _ELEVATION = np.deg2rad([51.7, 39.8, 22.5])  # of the cameras: top, centre, bottom
 _TARGET = np.array([[0.0, 0.0, 0.250], [0.0, 0.0, 0.288], [0.0, 0.0, 0.335]])  # at distance 1 from each
 _POSITION = _TARGET + np.stack([np.zeros(3), -np.cos(_ELEVATION), np.sin(_ELEVATION)], axis=1)
-_FRAME = scene.camera_frame(_POSITION, _TARGET)
+_LIGHT = np.array([-0.35, -0.45, 0.82])
+_VIEW = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
 
 _RING = (0.92, 1.08)  # inner and outer radius
 _FLOOR = 1.2  # radius of the floor, where the wall begins
@@ -30,7 +33,6 @@ _POST_HEIGHT, _POST_RADIUS = 0.38, 0.035
 _ROD_LENGTH, _ROD_RADIUS = 0.23, 0.008
 _HINGE = np.deg2rad(np.linspace(-80.0, 80.0, SIZES[5]))  # short of 90 degrees, where one axis would hide the other
 _SIZE = np.array([0.045, 0.07])
-_LIGHT = np.array([-0.35, -0.45, 0.82]) / np.linalg.norm([-0.35, -0.45, 0.82])
 
 _CONE, _CUBE, _CYLINDER, _HEXAGON, _PYRAMID, _BALL = range(6)
 _SHAPES = {  # canonical shape and its proportions; the shape's z points along the rod
@@ -41,7 +43,7 @@ _SHAPES = {  # canonical shape and its proportions; the shape's z points along t
     _PYRAMID: (scene.pyramid(4), (0.95, 0.95, 1.1)),
     _BALL: (scene.SPHERE, (0.9, 0.9, 0.9)),
 }
-_WINDOW = 22  # pixels: side of the square that the largest object, and the rod, stay within
+_WINDOW = (22, 22)  # pixels that the largest object, and the rod, stay within
 
 
 def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
@@ -62,24 +64,21 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
     factors = checked_factors(factors, NAMES, SIZES)
     look = LOOKS[variant]
     colour, shape, size, camera, background, horizontal, vertical = factors.T
-    images = _backgrounds(variant)[camera, background]
-    depth = np.full(images.shape[:3], np.inf, np.float32)
-    turn = _turn(_HINGE[horizontal], _HINGE[vertical])
+    canvas = Canvas.on(_backgrounds(variant)[camera, background])
     joint, up = np.array([0.0, 0.0, _POST_HEIGHT]), np.array([0.0, 0.0, 1.0])
+    view = _VIEW.select(camera).seen_from(joint, _arm_axes(_HINGE[horizontal], _HINGE[vertical]))
 
     rod = scene.Solid(scene.CYLINDER, np.array([_ROD_RADIUS, _ROD_RADIUS, _ROD_LENGTH / 2]), _ROD_LENGTH / 2 * up)
-    _draw(images, depth, rod, camera, turn, joint, np.broadcast_to(look.rod, (len(images), 3)))
+    canvas.paint(view, rod, look.rod, _WINDOW)
     for kind, (canonical, proportions) in _SHAPES.items():
         rows = np.flatnonzero(shape == kind)
         half = _SIZE[size[rows], None] * np.array(proportions)
         solid = scene.Solid(canonical, half, (_ROD_LENGTH + half[:, 2:]) * up)
-        part, part_depth = images[rows], depth[rows]
-        _draw(part, part_depth, solid, camera[rows], turn[rows], joint, look.objects[colour[rows]])
-        images[rows] = part
-    return images
+        canvas.paint(view.select(rows), solid, look.objects[colour[rows]], _WINDOW, rows)
+    return canvas.images
 
 
-def _turn(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
+def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
     """(n, 3, 3) axes of the arm in the world, one a column: z, the rod, leans sideways by `horizontal` and then back by `vertical`."""
     (ch, sh), (cv, sv), zero = (np.cos(horizontal), np.sin(horizontal)), (np.cos(vertical), np.sin(vertical)), np.zeros_like(vertical)
     x = np.stack([ch, zero, -sh], axis=1)
@@ -88,48 +87,13 @@ def _turn(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
     return np.stack([x, y, z], axis=2)
 
 
-def _draw(
-    images: np.ndarray,
-    depth: np.ndarray,
-    solid: scene.Solid,
-    camera: np.ndarray,
-    turn: np.ndarray,
-    joint: np.ndarray,
-    colour: np.ndarray,
-) -> None:
-    """Paint a solid of the arm over the images, tracing only a square of `_WINDOW` pixels around it.
-
-    Args:
-        images: (n, 64, 64, 3), changed.
-        depth: (n, 64, 64) distance of what is painted already, changed.
-        solid: in the arm's own axes, whose origin is the joint.
-        camera: (n,) number of the camera.
-        turn: (n, 3, 3) axes of the arm.
-        joint: (3,).
-        colour: (n, 3).
-    """
-    frame = _FRAME[camera] @ turn
-    position = np.einsum("ni,nij->nj", _POSITION[camera] - joint, turn)
-    corner = scene.window_corner(frame, position, solid.position, _TAN_HALF_VIEW, _PIXELS, _WINDOW)
-    rays = scene.window_rays(frame, corner, _WINDOW, _TAN_HALF_VIEW, _PIXELS)
-    distance, normal = scene.intersect(solid, position.T[:, :, None].astype(np.float32), rays)
-    row, pixel = np.nonzero(np.isfinite(distance))
-    column, line = corner[row, 0] + pixel % _WINDOW, corner[row, 1] + pixel // _WINDOW
-    first = distance[row, pixel] < depth[row, line, column]
-    row, pixel, column, line = row[first], pixel[first], column[first], line[first]
-    lit = np.maximum(np.einsum("im,mi->m", normal[:, row, pixel], (_LIGHT @ turn)[row]), 0.0)
-    shade = colour[row] * (0.45 + 0.75 * lit)[:, None]
-    images[row, line, column] = np.minimum(shade, 255.0).astype(np.uint8)
-    depth[row, line, column] = distance[row, pixel]
-
-
 @cache
 def _backgrounds(variant: str) -> np.ndarray:
     """(3 cameras, 3 background colours, 64, 64, 3) uint8: room, ring and post, averaged over 3 x 3 rays a pixel."""
     look = LOOKS[variant]
     fine = 3 * _PIXELS
-    rays = scene.camera_rays(_POSITION, _TARGET, _TAN_HALF_VIEW, fine)
-    origin = _POSITION.T[:, :, None].astype(np.float32)
+    view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
+    origin, rays = view.origin, view.rays()
     with np.errstate(divide="ignore"):
         floor = np.where(rays[2] < 0, -origin[2] / rays[2], np.inf)
     on_floor = np.isfinite(floor)
@@ -144,7 +108,7 @@ def _backgrounds(variant: str) -> np.ndarray:
         colour = np.where(((radius > _RING[0]) & (radius < _RING[1]))[..., None], ring, colour)
         nearest = np.full(radius.shape, np.inf)
         for (distance, normal), shade in zip(hits, (look.post, look.knob, look.foot), strict=True):
-            lit = 0.5 + 0.5 * np.maximum(np.einsum("i,inp->np", _LIGHT, normal), 0.0)
+            lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
             colour = np.where((distance < nearest)[..., None], lit[..., None] * shade, colour)
             nearest = np.minimum(nearest, distance)
         pictures[:, background] = np.moveaxis(colour, -1, 1)

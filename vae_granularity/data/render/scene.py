@@ -1,7 +1,8 @@
 """A small ray caster for scenes of convex solids: the renderer that Shapes3D, MPI3D and Cars3D share.
 
 A canonical `Shape` is an intersection of half-spaces and at most one quadric; a `Solid` places it in the world. A batch of n
-pictures is drawn at once: vectors are component-first, (3, n, P) for P pixels, and every part broadcasts.
+pictures is drawn at once: vectors are component-first, (3, n, P) for P rays, and every part broadcasts. `camera` makes the rays,
+`canvas` paints what they hit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Shape:
     """A convex body in its own frame: {p : normals p <= offsets} and, where `quadric` is given, quadric . p^2 <= 1.
 
     Args:
-        normals: (m, 3) outward normals.
+        normals: (m, 3) outward normals, of any length.
         offsets: (m,) offsets.
         quadric: (3,) non-negative weights of the squares; ones are a sphere, (1, 1, 0) is a cylinder along z.
     """
@@ -53,6 +54,13 @@ def pyramid(sides: int) -> Shape:
     return _polyhedron(sides, rise=0.5, caps=((0.0, 0.0, -1.0),))
 
 
+def frustum(front: float, rear: float, side: float) -> Shape:
+    """The box [-1, 1]^3 with its walls leaning inwards: at the top, x = 1 and -1 have moved in by `front` and `rear`, y by `side`."""
+    normals = np.array([[1, 0, front / 2], [-1, 0, rear / 2], [0, 1, side / 2], [0, -1, side / 2], [0, 0, 1], [0, 0, -1]])
+    offsets = np.array([1 - front / 2, 1 - rear / 2, 1 - side / 2, 1 - side / 2, 1, 1])
+    return Shape(normals.astype(np.float32), offsets.astype(np.float32))
+
+
 def _polyhedron(sides: int, rise: float, caps: tuple[tuple[float, float, float], ...]) -> Shape:
     angle = 2.0 * np.pi * np.arange(sides) / sides
     walls = np.round(np.stack([np.cos(angle), np.sin(angle), np.full(sides, rise)], axis=1), 12)  # so that zeros are zeros
@@ -63,56 +71,6 @@ def _polyhedron(sides: int, rise: float, caps: tuple[tuple[float, float, float],
 BOX = prism(4)
 SPHERE = Shape(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), (1.0, 1.0, 1.0))
 CYLINDER = Shape(np.array([[0, 0, 1], [0, 0, -1]], np.float32), np.ones(2, np.float32), (1.0, 1.0, 0.0))
-
-
-def camera_frame(position: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Unit vectors right, down and forward, (n, 3, 3) with one a row, of cameras at `position` (n, 3) looking at `target`; z is up."""
-    forward = np.asarray(target) - position
-    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    return np.stack([right, np.cross(forward, right), forward], axis=1)
-
-
-def camera_rays(position: np.ndarray, target: np.ndarray, tan_half_view: float, pixels: int) -> np.ndarray:
-    """Directions through the pixel centres of a square picture.
-
-    Args:
-        position: (n, 3) of the cameras.
-        target: (3,) or (n, 3), the point in the middle of the picture.
-        tan_half_view: tangent of half the field of view.
-        pixels: side of the picture.
-
-    Returns:
-        (3, n, pixels * pixels) float32, not normalised, rows from the top.
-    """
-    corner = np.zeros((len(position), 2), np.int64)
-    return window_rays(camera_frame(position, target), corner, pixels, tan_half_view, pixels)
-
-
-def window_rays(frame: np.ndarray, corner: np.ndarray, side: int, tan_half_view: float, pixels: int) -> np.ndarray:
-    """As `camera_rays`, for a square of `side` pixels of each picture.
-
-    Args:
-        frame: (n, 3, 3) of `camera_frame`.
-        corner: (n, 2) column and row of the square's upper left pixel.
-        side, tan_half_view, pixels: of the square; of the picture.
-
-    Returns:
-        (3, n, side * side) float32.
-    """
-    across, down = (tan_half_view * ((corner[:, axis, None] + np.arange(side) + 0.5) * (2.0 / pixels) - 1.0) for axis in (0, 1))
-    right, below, forward = (frame.astype(np.float32)[:, axis].T[:, :, None, None] for axis in range(3))
-    rays = forward + across.astype(np.float32)[:, None, :] * right + down.astype(np.float32)[:, :, None] * below
-    return rays.reshape(3, len(frame), side * side)
-
-
-def window_corner(frame: np.ndarray, position: np.ndarray, centre: np.ndarray, tan_half_view: float, pixels: int, side: int) -> np.ndarray:
-    """(n, 2) corner of the square of `side` pixels around the projection of the world points `centre` (n, 3), kept inside the picture."""
-    right, down, forward = np.einsum("nij,nj->in", frame, centre - position)
-    projected = np.stack([right, down], axis=1) / forward[:, None]
-    middle = (projected / tan_half_view + 1.0) * (pixels / 2.0)
-    return np.clip(np.rint(middle - side / 2.0), 0, pixels - side).astype(np.int64)
 
 
 def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from vae_granularity.data.render import palette, scene
 from vae_granularity.data.render._checks import checked_factors
+from vae_granularity.data.render.camera import look_at
 
 NAMES = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 SIZES = (10, 10, 10, 8, 4, 15)
@@ -62,8 +63,8 @@ def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
     """(64, 64) codes of one of the 8 * 4 * 15 geometries."""
     angle = _AZIMUTH[orientation]
     camera = np.array([[np.sin(angle), -np.cos(angle), 0.304]])
-    rays = scene.camera_rays(camera, _TARGET, _TAN_HALF_VIEW, _PIXELS)
-    origin = camera.T[:, :, None].astype(np.float32)
+    view = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
+    origin, rays = view.origin, view.rays()
     solids = _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
 
     distance, normal = scene.nearest(solids, origin, rays)
