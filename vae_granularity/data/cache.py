@@ -86,7 +86,7 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
             if (thorough or stat.st_mtime_ns != written["mtime_ns"]) and sha256(directory / name) != written["sha256"]:
                 log.warning("%s does not match its checksum and is converted again", directory / name)
                 return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever is wrong with it, it is not a whole cache
         return None
     return manifest
 

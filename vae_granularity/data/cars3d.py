@@ -62,10 +62,15 @@ class Cars3D(FactorGridDataModule):
     def _chunks(self, path: Path, types: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         elevations, azimuths, _ = self.space.sizes
         wanted = {f"{name}.mat": number for number, name in enumerate(types)}
+        left = set(wanted)
         views = np.arange(elevations * azimuths)
         for name, content in members(path, lambda name: any(_is_car(path, name, mesh) for mesh in wanted), self.card.files[0].max_bytes):
             images = _mesh(path, name, content, (128, 128, 3, azimuths, elevations))
-            yield views * len(types) + wanted[PurePosixPath(name).name], images
+            mesh = PurePosixPath(name).name
+            left.discard(mesh)
+            yield views * len(types) + wanted[mesh], images
+        if left:
+            raise DataError(f"{path} lacks the meshes {sorted(left)[:5]} that {LIST} names")
 
 
 def _is_car(path: Path, member: str, name: str) -> bool:

@@ -21,7 +21,7 @@ from vae_granularity.data.hashes import digest
 from vae_granularity.errors import DataError
 
 HEADERS = {"Accept-Encoding": "identity"}  # a decoded body would break resuming by byte offset
-BLOCK = 1 << 20
+BLOCK = 1 << 16  # what a dropped connection may lose
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses worth another attempt
 LONGEST_WAIT = 30.0
 

@@ -1,0 +1,107 @@
+"""How a source is settled: auto, official, hub, rendered; what the user reads when one is not there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vae_granularity.data import messages
+from vae_granularity.errors import DataError
+
+RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")
+NOWHERE = "http://127.0.0.1:9/"  # the discard port: the connection is refused at once
+
+
+def without_network(data) -> None:
+    data.card = replace(data.card, files=tuple(replace(file, urls=(NOWHERE + file.name,)) for file in data.card.files))
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_auto_without_file_and_network_draws_and_says_so(name: str, open_dataset, tmp_path, caplog) -> None:
+    data = open_dataset(name, source="auto")
+    without_network(data)
+    start = time.monotonic()
+    assert data.resolve() == "rendered"
+    assert time.monotonic() - start < 5
+    assert "THE OFFICIAL DATA ARE NOT HERE. USING RENDERED IMAGES." in caplog.text
+    assert messages.rendered_warning(data.card, "").splitlines()[1].strip("!") == ""  # a frame that nobody overlooks
+    assert "(rendered)" in data.title
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_rendered_draws_only_what_is_asked_for(name: str, open_dataset) -> None:
+    data = open_dataset(name, source="rendered", factor_sizes=None, batch_size=4)
+    drawn = []
+    data.setup()
+    data._store.render, render = (lambda factors: (drawn.append(len(factors)), render(factors))[1]), data._store.render
+    images = data.images(data.batch_indices(0))
+    assert drawn == [4]
+    assert images.shape == (4, *data.image_shape)
+    assert 0 <= images.min() < images.max() <= 1
+    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (None, "rendered", {})
+
+
+@pytest.mark.parametrize("name", [*RENDERED, "mnist", "celeba"])
+def test_official_without_file_and_network_names_file_origin_directory_and_other_ways(name: str, open_dataset, tmp_path) -> None:
+    data = open_dataset(name)
+    without_network(data)
+    with pytest.raises(DataError) as error:
+        data.resolve()
+    for file in data.card.files:
+        assert f"{file.name}  from  {NOWHERE}{file.name}" in str(error.value)
+    assert str(tmp_path / "files") in str(error.value)
+    assert "source=rendered" in str(error.value)
+    assert "source=hub" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mnist", "celeba"])
+def test_auto_is_an_error_where_nothing_draws_the_images(name: str, open_dataset) -> None:
+    data = open_dataset(name, source="auto")
+    without_network(data)
+    with pytest.raises(DataError, match=f"no source=rendered: nothing draws {name}"):
+        data.resolve()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("celeba", "rendered", "rendered does not exist for celeba: nothing draws its images. Other ways: source=official"),
+        ("mnist", "rendered", "rendered does not exist for mnist"),
+        ("cars3d", "hub", "no parquet copy of cars3d is known; the columns are image, label_elevation"),
+        ("mpi3d", "hub", "no parquet copy of mpi3d is known"),
+    ],
+)
+def test_a_source_that_does_not_exist_says_so_when_asked(name: str, source: str, message: str, open_dataset) -> None:
+    with pytest.raises(DataError, match=message):
+        open_dataset(name, source=source).resolve()
+
+
+def test_a_data_dir_that_does_not_exist_is_said(open_dataset, tmp_path) -> None:
+    data = open_dataset("shapes3d", data_dir=tmp_path / "nowhere")
+    without_network(data)
+    with pytest.raises(DataError, match="nowhere \\(which does not exist\\)"):
+        data.resolve()
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_only_the_files_that_are_missing_are_named(small, open_dataset, tmp_path) -> None:
+    small.write_mnist(tmp_path / "files")
+    (tmp_path / "files" / "t10k-labels-idx1-ubyte").unlink()
+    data = open_dataset("mnist")
+    without_network(data)
+    with pytest.raises(DataError, match="t10k-labels") as error:
+        data.resolve()
+    assert "train-images" not in str(error.value)
+
+
+def test_official_and_rendered_images_of_a_grid_go_through_the_same_door(small, open_dataset, tmp_path) -> None:
+    small.write_shapes3d(tmp_path / "files")
+    official, rendered = open_dataset("shapes3d"), open_dataset("shapes3d", source="rendered")
+    for data in (official, rendered):
+        data.setup()
+    np.testing.assert_array_equal(official.train_indices, rendered.train_indices)
+    assert official.images(official.batch_indices(0)).shape == rendered.images(rendered.batch_indices(0)).shape
