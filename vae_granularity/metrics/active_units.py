@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from vae_granularity.checks import number
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, as_latents, real, units
+from vae_granularity.metrics.inputs import Array, as_latents, units
 from vae_granularity.metrics.result import MetricResult
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -34,7 +35,7 @@ def active_units(
         ArgumentError: bad tables, thresholds or partition; n < 2.
     """
     mu = as_latents(mu, "mu", min_rows=2)
-    kl_threshold, variance_threshold = real("kl_threshold", kl_threshold, 0), real("variance_threshold", variance_threshold, 0)
+    kl_threshold, variance_threshold = number("kl_threshold", kl_threshold, 0), number("variance_threshold", variance_threshold, 0)
     groups = units(partition, mu.shape[1])
     variance = mu.var(axis=0, ddof=1)
     counted: dict[str, Array | None] = {"active_kl": None, "active_variance": variance - variance_threshold}

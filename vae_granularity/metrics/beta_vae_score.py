@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vae_granularity.checks import integer
 from vae_granularity.metrics import logistic
 from vae_granularity.metrics.grid_metric import GridMetric
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, integer
+from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace
 from vae_granularity.metrics.result import MetricResult
 from vae_granularity.metrics.sampling import encode_rows, shared_factor_batches, varying_factors
 
@@ -54,7 +55,7 @@ def beta_vae_score(
     if len(np.unique(y[:num_train])) < 2:
         return BetaVAEScoreResult(scores={"beta_vae": None}, protocol=protocol, train_accuracy=1.0, coefficients=np.zeros((0, x.shape[1])))
     train_accuracy, accuracy, coefficients, converged = classify(x, y, num_train)
-    protocol |= {"classifier": logistic.version(), "unconverged_fits": int(not converged)}
+    protocol |= {"classifier": logistic.version(), "found": {"unconverged_fits": int(not converged)}}
     return BetaVAEScoreResult(scores={"beta_vae": accuracy}, protocol=protocol, train_accuracy=train_accuracy, coefficients=coefficients)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics import trees
-from vae_granularity.metrics.inputs import Array, choice, integer, labelled_sample, units
+from vae_granularity.metrics.inputs import Array, labelled_sample, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -71,10 +72,7 @@ def dci(
     by_group = None
     if partition is not None:
         by_group = importance_by_group(importances, partition)
-        scores |= {
-            f"{prefix}_disentanglement_group": disentanglement(by_group),
-            f"{prefix}_completeness_group": disentanglement(by_group.T),
-        }
+        scores |= group_scores(importances, partition, prefix)
     return DCIResult(
         scores=scores,
         protocol=sample.protocol() | {"regressor": trees.version(regressor), "seed": seed},
@@ -90,6 +88,12 @@ def dci(
 def importance_by_group(importances: Array, partition: LatentPartition) -> Array:
     """Importances summed over the dimensions of each group: (D, F) to (G, F)."""
     return np.stack([importances[list(group)].sum(0) for group in partition.groups])
+
+
+def group_scores(importances: Array, partition: LatentPartition, prefix: str = "dci") -> Scores:
+    """Disentanglement and completeness of groups from importances (D, F) that were fitted once: cheap for any number of partitions."""
+    table = importance_by_group(importances, partition)
+    return {f"{prefix}_disentanglement_group": disentanglement(table), f"{prefix}_completeness_group": disentanglement(table.T)}
 
 
 def per_row(importances: Array) -> Array:

@@ -46,8 +46,7 @@ def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> Explic
             )
     protocol = sample.protocol() | {
         "classifier": logistic.version(),
-        "unconverged_fits": unconverged,
-        "dead_latents": np.flatnonzero(~alive).tolist(),
+        "found": {"unconverged_fits": unconverged, "dead_latents": np.flatnonzero(~alive).tolist()},
     }
     return ExplicitnessResult(scores={"explicitness": float(table[:, 1].mean())}, protocol=protocol, explicitness_per_factor=table)
 

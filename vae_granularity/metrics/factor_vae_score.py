@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vae_granularity.checks import integer, number
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.grid_metric import GridMetric
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, integer, real, units
+from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.sampling import encode_rows, grid_sample, shared_factor_batches, varying_factors
 from vae_granularity.partition import LatentPartition
@@ -52,7 +53,7 @@ def factor_vae_score(
     """
     num_train, num_eval = integer("num_train", num_train, 1), integer("num_eval", num_eval, 1)
     batch_size, num_variance = integer("batch_size", batch_size, 2), integer("num_variance", num_variance, 2)
-    prune_std = real("prune_std", prune_std, 0)
+    prune_std = number("prune_std", prune_std, 0)
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
     variances = grid_sample(encode, space, num_variance, rng).var(0, ddof=1)
@@ -84,8 +85,8 @@ def factor_vae_score(
         "batch_size": batch_size,
         "prune_std": prune_std,
         "seed": seed,
-        "pruned_latents": np.flatnonzero(~active).tolist(),
         "kept_factors": varying,
+        "found": {"pruned_latents": np.flatnonzero(~active).tolist()},
     }
     return FactorVAEScoreResult(
         scores=scores,

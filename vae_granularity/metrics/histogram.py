@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, Codes, choice, integer
+from vae_granularity.metrics.inputs import Array, Codes
 
 BINNINGS = ("range", "quantile", "codes")
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vae_granularity.checks import integer
 from vae_granularity.metrics import histogram, knn, logistic, relation
-from vae_granularity.metrics.inputs import Array, LabelledSample, integer, labelled_sample, units
+from vae_granularity.metrics.inputs import Array, LabelledSample, labelled_sample, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -68,9 +69,11 @@ def infomec(
         "num_neighbors": num_neighbors,
         "seed": seed,
         "classifier": logistic.version(),
-        "unconverged_fits": sum(not converged for _, converged in readouts),
-        "active_latents": np.flatnonzero(active).tolist(),
-        "uninformative_latents": int(np.sum(shares[active].sum(1) == 0)),
+        "found": {
+            "unconverged_fits": sum(not converged for _, converged in readouts),
+            "inactive_latents": np.flatnonzero(~active).tolist(),
+            "uninformative_latents": np.flatnonzero(active & (shares.sum(1) == 0)).tolist(),
+        },
     }
     return InfoMECResult(
         scores=scores | {"infoe": float(explicitness.mean())},

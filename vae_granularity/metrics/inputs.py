@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -146,26 +145,3 @@ def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int
     if partition.latent_dim != latent_dim:
         raise ArgumentError(f"partition must cover the {latent_dim} latent dimensions of the table, got one of {partition.latent_dim}")
     return partition.groups
-
-
-def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as int. Raises ArgumentError that names it unless it is an integer in [low, high]."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or int(value) < low or (high is not None and int(value) > high):
-        accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
-        raise ArgumentError(f"{name} must be {accepted}, got {value!r}")
-    return int(value)
-
-
-def real(name: str, value: Any, low: float, high: float = float("inf")) -> float:
-    """`value` as float. Raises ArgumentError that names it unless it is a number in [low, high]."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not low <= float(value) <= high:
-        raise ArgumentError(f"{name} must be a number in [{low:g}, {high:g}], got {value!r}")
-    return float(value)
-
-
-def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str:
-    """`value`. Raises ArgumentError that names it unless it is one of `accepted`."""
-    if value not in accepted:
-        raise ArgumentError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
-    return str(value)

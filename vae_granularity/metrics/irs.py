@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics.inputs import Array, Codes, labelled_sample, real, units
+from vae_granularity.checks import number
+from vae_granularity.metrics.inputs import Array, Codes, labelled_sample, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -38,12 +39,12 @@ def irs(latents: Any, factors: Any, *, diff_quantile: float = 0.99, partition: L
     Raises:
         ArgumentError: bad tables or partition, diff_quantile outside [0, 1].
     """
-    diff_quantile = real("diff_quantile", diff_quantile, 0, 1)
+    diff_quantile = number("diff_quantile", diff_quantile, 0, 1)
     sample = labelled_sample(latents, factors)
     dim = sample.latents.shape[1]
     groups = units(partition, dim)
     active = np.ptp(sample.latents, axis=0) > 0
-    protocol = sample.protocol() | {"diff_quantile": diff_quantile, "dead_latents": np.flatnonzero(~active).tolist()}
+    protocol = sample.protocol() | {"diff_quantile": diff_quantile, "found": {"dead_latents": np.flatnonzero(~active).tolist()}}
 
     def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
         live = [[d for d in group if active[d]] for group in of]

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from vae_granularity.checks import integer
 from vae_granularity.metrics import histogram, knn
-from vae_granularity.metrics.inputs import Array, integer, labelled_sample, units
+from vae_granularity.metrics.inputs import Array, labelled_sample, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -44,7 +45,7 @@ def modularity(latents: Any, factors: Any, *, num_bins: int = 20, partition: Lat
     units(partition, sample.latents.shape[1])
     mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins), sample.factors)
     per_latent = _per_unit(mi)
-    protocol = sample.protocol() | {"num_bins": num_bins, "dead_latents": np.flatnonzero(mi.sum(1) == 0).tolist()}
+    protocol = sample.protocol() | {"num_bins": num_bins, "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()}}
     scores: Scores = {"modularity": _mean(per_latent)}
     neighbours = None
     if partition is not None:
@@ -79,7 +80,7 @@ def modularity_knn(
     protocol = sample.protocol() | {
         "num_neighbors": num_neighbors,
         "seed": seed,
-        "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
+        "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()},
     }
     return ModularityKNNResult(scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group)
 

@@ -13,14 +13,10 @@ class MetricResult:
 
     Attributes:
         scores: name to value. None is a score that is undefined for this input (a gap between one unit, say): missing, not 0.
-        protocol: what the numbers depend on (sample sizes, bins, classifier and version, seed, dropped factors, dead dimensions …),
-            JSON-serialisable. Scores under different protocols must not be averaged.
+        protocol: what the numbers depend on (sample sizes, bins, classifier and version, seed, dropped factors …), JSON-serialisable;
+            under `found`, what this input made of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
+            more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
     """
 
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
-
-
-def finite_or_none(value: float) -> float | None:
-    """A float, or None (missing) where a formula gave no finite number."""
-    return float(value) if abs(value) < float("inf") else None

@@ -64,7 +64,7 @@ def sap(
     if not continuous_factors:
         import sklearn
 
-        protocol |= {"classifier": f"scikit-learn {sklearn.__version__} LinearSVC(C=0.01)", "unconverged_fits": unconverged}
+        protocol |= {"classifier": f"scikit-learn {sklearn.__version__} LinearSVC(C=0.01)", "found": {"unconverged_fits": unconverged}}
     return SAPResult(scores=scores, protocol=protocol, score_matrix=matrix, score_matrix_group=matrix_group)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
+from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, NoGroupForm, as_array, as_latents, choice, integer, units
+from vae_granularity.metrics.inputs import Array, NoGroupForm, as_array, as_latents, units
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
@@ -87,7 +88,7 @@ def udr(
         "num_samples": n,
         "correlation": correlation,
         "kl_threshold": None if kl is None else kl_threshold,
-        "active_latents": active.sum(1).tolist(),
+        "found": {"num_active_latents": active.sum(1).tolist()},
     }
     return UDRResult(
         scores=scores,

@@ -57,7 +57,11 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
     scores["gaussian_wasserstein_norm"] = None if distance is None else distance / trace
     pairs = mi[~np.eye(len(mi), dtype=bool)]
     scores["mutual_info_score"] = float(pairs.mean()) if len(pairs) else None
-    protocol = {"num_samples": len(z), "num_bins": num_bins, "dead_latents": np.flatnonzero(~active).tolist(), "singular": singular}
+    protocol = {
+        "num_samples": len(z),
+        "num_bins": num_bins,
+        "found": {"dead_latents": np.flatnonzero(~active).tolist(), "singular": singular},
+    }
     return UnsupervisedResult(scores=scores, protocol=protocol, covariance=covariance, mi_matrix=mi, active_latents=tuple(alive.tolist()))
 
 

@@ -1,0 +1,70 @@
+"""How complex the factors of a data set are: the dimensions that the images along one factor's orbit spread over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.checks import integer
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.inputs import Array, FactorSpace, as_array
+from vae_granularity.metrics.result import MetricResult
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FactorComplexityResult(MetricResult):
+    names: tuple[str, ...]  # F factors with two or more values
+    per_setting: Array  # (F, S)
+
+    @property
+    def complexity(self) -> Array:
+        """(F,) mean over the settings."""
+        return self.per_setting.mean(1)
+
+
+def factor_complexity(images: Callable[[Any], Any], space: FactorSpace, *, num_settings: int = 20, seed: int = 0) -> FactorComplexityResult:
+    """Participation ratio (Σλ)² / Σλ² of the covariance spectrum of the images along a factor's orbit, the other factors held.
+
+    1 is a straight line in pixel space; a hue or a full turn is a circle and needs two dimensions or more. The measure is this
+    project's own. A factor that changes no pixel has complexity 0. Scores are named `complexity/<factor>`.
+
+    Args:
+        images: factors (n, F) to images (n, …), arrays or tensors.
+        space: the grid; factors of one value have no orbit and are left out.
+        num_settings: S, random settings of the other factors, the same for every factor.
+
+    Raises:
+        ArgumentError: no factor with two values, num_settings < 1, or images that are not one finite array a factor row.
+    """
+    num_settings = integer("num_settings", num_settings, 1)
+    varying = [f for f, size in enumerate(space.sizes) if size > 1]
+    if not varying:
+        raise ArgumentError(f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}")
+    settings = space.sample(num_settings, np.random.default_rng(integer("seed", seed, 0)))
+    per_setting = np.empty((len(varying), num_settings))
+    for row, f in enumerate(varying):
+        for s, setting in enumerate(settings):
+            orbit = np.repeat(setting[None], space.sizes[f], axis=0)
+            orbit[:, f] = np.arange(space.sizes[f])
+            pixels = as_array("images(factors)", images(orbit)).astype(np.float64)
+            if len(pixels) != len(orbit) or not np.isfinite(pixels).all():
+                raise ArgumentError(f"images(factors) must give {len(orbit)} finite images, got shape {pixels.shape}")
+            per_setting[row, s] = participation_ratio(pixels.reshape(len(orbit), -1))
+    names = tuple(space.names[f] for f in varying)
+    return FactorComplexityResult(
+        scores={f"complexity/{name}": float(value) for name, value in zip(names, per_setting.mean(1), strict=True)},
+        protocol={"num_settings": num_settings, "seed": seed, "kept_factors": varying},
+        names=names,
+        per_setting=per_setting,
+    )
+
+
+def participation_ratio(points: Array) -> float:
+    """(Σλ)² / Σλ² of the covariance spectrum of points (n, P): (tr C)² / tr C²; 0 for points that are all the same."""
+    centred = points - points.mean(0)
+    gram = centred @ centred.T  # the same non-zero spectrum as the covariance, n × n
+    square = float(np.sum(gram**2))
+    return float(np.trace(gram)) ** 2 / square if square > 0 else 0.0

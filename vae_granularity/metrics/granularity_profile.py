@@ -1,0 +1,106 @@
+"""The factor-granularity profile: at which granularity does each factor have a unit of its own?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_granularity.checks import integer
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics import histogram, knn, relation
+from vae_granularity.metrics.confidence import Interval, interval
+from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.result import MetricResult
+from vae_granularity.partition import LatentPartition
+
+HOLDS = 0.1  # share of a factor's entropy from which a unit counts as holding it
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UnitProfileResult(MetricResult):
+    nmi: Array  # (G, F) k-NN mutual information / entropy of the factor
+    best_unit: NDArray[np.int64]  # (F,)
+    share: Array  # (F,) of the factor's entropy, in its best unit
+    gap: Array | None  # (F,) to the second best unit; None with one unit
+    alone: NDArray[np.bool_]  # (F,) the best unit holds no other factor
+
+    @property
+    def separated(self) -> NDArray[np.bool_]:
+        """(F,) factors that their best unit holds, more than half of it there alone, and without another factor."""
+        if self.gap is None:
+            return np.zeros(len(self.share), dtype=bool)
+        return self.alone & (self.share >= HOLDS) & (self.gap >= self.share / 2)
+
+
+def unit_profile(
+    latents: Any, factors: Any, *, partition: LatentPartition | None = None, num_neighbors: int = 10, seed: int = 0
+) -> UnitProfileResult:
+    """For each factor: the share of its entropy in its best unit, the gap to the second, whether that unit holds other factors too.
+
+    The score `carriers` (`carriers_group` with a partition) is the number of units that are the best one of some factor.
+
+    Args:
+        latents: (n, D); factors: (n, F) integers; partition: the units, None for single dimensions.
+
+    Raises:
+        ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
+    """
+    num_neighbors = integer("num_neighbors", num_neighbors, 1)
+    sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
+    groups = units(partition, sample.latents.shape[1])
+    mi = knn.mutual_information_matrix(sample.latents, groups, sample.factors, num_neighbors=num_neighbors, seed=seed)
+    nmi = mi / histogram.entropies(sample.factors)
+    best = nmi.argmax(0)
+    alone = np.array([not (np.delete(nmi[unit], f) >= HOLDS).any() for f, unit in enumerate(best)])
+    return UnitProfileResult(
+        scores={"carriers" if partition is None else "carriers_group": float(relation.carriers(nmi))},
+        protocol=sample.protocol()
+        | {"num_neighbors": num_neighbors, "seed": seed, "units": [list(group) for group in groups], "holds": HOLDS},
+        nmi=nmi,
+        best_unit=best,
+        share=nmi.max(0),
+        gap=relation.gap(nmi),
+        alone=alone,
+    )
+
+
+def granularity_profile(latents: Any, factors: Any, granularities: Sequence[int], **options: Any) -> dict[int, UnitProfileResult]:
+    """`unit_profile` of one code under contiguous groups of each granularity γ. For one model a γ, call `unit_profile` on each.
+
+    Raises:
+        ArgumentError: as `unit_profile`, or a γ outside [1, D].
+    """
+    dim = as_latents(latents).shape[1]
+    return {g: unit_profile(latents, factors, partition=LatentPartition.from_granularity(dim, g), **options) for g in granularities}
+
+
+def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int | None]:
+    """The smallest γ of the profile at which each factor is `separated`, length F; None where it never is."""
+    order = sorted(profile)
+    return [next((g for g in order if profile[g].separated[f]), None) for f in range(len(profile[order[0]].share))]
+
+
+def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
+    """Does the γ at which a factor separates grow with its complexity? Spearman's rank correlation over factors, interval over seeds.
+
+    Args:
+        complexity: (F,) of `factor_complexity`.
+        granularity: (seeds, F) of `separating_granularity`; put D + 1, say, for a factor that never separated: only ranks count.
+
+    Raises:
+        ArgumentError: shapes disagree, fewer than 3 factors, or a seed whose γ are all equal, which has no ranks.
+    """
+    from scipy.stats import spearmanr
+
+    table = as_latents(granularity, "granularity")
+    x = as_latents(np.atleast_2d(np.asarray(complexity, dtype=np.float64)), "complexity")[0]
+    if table.shape[1] != len(x) or len(x) < 3:
+        raise ArgumentError(f"granularity must have a column for each of 3 or more factors, got shape {table.shape} for {len(x)} factors")
+    flat = [s for s, row in enumerate(table) if np.ptp(row) == 0]
+    if flat or np.ptp(x) == 0:
+        raise ArgumentError(f"granularity and complexity must differ between factors, got constant ones in seeds {flat}")
+    return interval([float(spearmanr(x, row).statistic) for row in table])
