@@ -58,7 +58,7 @@ def pairwise_log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor,
 def _exponentials(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """exp(table - max), its sum and the log-sum-exp over the last axis."""
     largest = table.amax(-1, keepdim=True)
-    weights = (table - largest).clamp_(min=NEGLIGIBLE).exp_()
+    weights = (table - largest).clamp(min=NEGLIGIBLE).exp()
     total = weights.sum(-1, keepdim=True)
     return weights, total, (total.log() + largest).squeeze(-1)
 

@@ -19,13 +19,15 @@ from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.build import build, create
 from vae_granularity.checkpoint import newest_readable
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.errors import UserError
+from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
 from vae_granularity.loggers.csv import MetricsCSV
 from vae_granularity.loggers.wandb import sync_hint
@@ -42,25 +44,27 @@ def train(cfg: DictConfig) -> Path:
         UserError: an argument is out of range, data cannot be had, the loss is not finite, or another process trains this run.
     """
     model, data = build(cfg)
+    protocol: EvaluationProtocol = create(cfg.evaluation)
+    _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
-    info = RunInfo(OmegaConf.to_container(cfg, resolve=True), Path(cfg.paths.output_dir))  # type: ignore[arg-type]
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    info = RunInfo(config, Path(cfg.paths.output_dir))
     if (info.directory / RESULTS).exists():
         print(f"done before: {info.directory}")
         return info.directory
     info.directory.mkdir(parents=True, exist_ok=True)
     with _only_writer(info.directory):
         write_atomically(info.directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
-        print(
-            f"run {info.name}\n  data: {data.title}   parameters: {model.net.num_parameters:,}   groups: {' '.join(model.partition.labels)}"
-        )
-        data.prepare_data()
+        groups = " ".join(model.partition.labels)
+        print(f"run {info.name}\n  data: {data.title}   parameters: {model.net.num_parameters:,}   groups: {groups}")
         data.setup()
         model.dataset_size = data.train_size
         loggers: list[Logger] = create(cfg.logger, info=info)
         try:
             started = time.monotonic()
-            trainer = _fit(cfg, info, model, data, loggers)
-            found = report(model, data, create(cfg.evaluation), loggers, cfg.trainer.max_steps, info.directory, final=True)
+            trainer = _trainer(cfg, info.directory, loggers)
+            _fit(trainer, model, data, info.directory)
+            found = report(model, data, protocol, loggers, trainer.max_steps, info.directory, final=True)
             results = _results(info, model, data, found, trainer, time.monotonic() - started)
             write_atomically(info.directory / RESULTS, json.dumps(results, indent=1))
         finally:
@@ -69,40 +73,41 @@ def train(cfg: DictConfig) -> Path:
     return info.directory
 
 
-def _fit(cfg: DictConfig, info: RunInfo, model: GaussianVAE, data: ImageDataModule, loggers: list[Logger]) -> Trainer:
-    folder = info.directory / CHECKPOINTS
-    callbacks = [_callback(node, folder) for node in instantiate(cfg.callbacks).values()]
+def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
+    nodes = instantiate(cfg.callbacks, _convert_="all").values()
+    # What writes checkpoints is configured without the folder, which the run's name decides.
+    callbacks: list[Callback] = [node(dirpath=directory / CHECKPOINTS) if isinstance(node, functools.partial) else node for node in nodes]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Two things that Lightning warns of and that are meant here: a run that continues finds its checkpoints, and the loader yields
-        # whole batches gathered by index, so there are no worker processes to add.
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")
-        warnings.filterwarnings("ignore", message=".*does not have many workers")
-        # Lightning 2.6 under torch 2.13, in its own code.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-        trainer: Trainer = create(
+    try:
+        return create(
             cfg.trainer,
             callbacks=callbacks,
             logger=loggers,
-            default_root_dir=str(info.directory),
-            max_epochs=1,
+            default_root_dir=str(directory),
+            max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
             log_every_n_steps=1,  # Lightning's own logging is not used; a larger value only makes it warn
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        latest = newest_readable(checkpoints(info.directory))
-        for logger in loggers:
-            if isinstance(logger, MetricsCSV):
-                logger.truncate(0 if latest is None else _step_of(latest))
+    except (ValueError, MisconfigurationException) as error:
+        raise ArgumentError(f"trainer: {error}") from error
+
+
+def _fit(trainer: Trainer, model: GaussianVAE, data: ImageDataModule, directory: Path) -> None:
+    """Train from the newest readable checkpoint on, up to the final one."""
+    latest = newest_readable(checkpoints(directory))
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            logger.truncate(0 if latest is None else _step_of(latest))
+    with warnings.catch_warnings():
+        # Lightning warns of two things that are meant here: a run that continues finds its checkpoints, and the loader yields whole
+        # batches gathered by index, so there are no worker processes to add. The third is its own code under torch 2.13.
+        for message in ("Checkpoint directory .* exists and is not empty", ".*does not have many workers", ".*LeafSpec.* is deprecated"):
+            warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
-        if latest is None or latest.name != FINAL:
-            trainer.save_checkpoint(folder / FINAL)
-    return trainer
-
-
-def _callback(node: Any, folder: Path) -> Callback:
-    return node(dirpath=folder) if isinstance(node, functools.partial) else node
+    if latest is None or latest.name != FINAL:
+        trainer.save_checkpoint(directory / CHECKPOINTS / FINAL)
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.evaluation.encoding import subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.scores import label_scores
 from vae_granularity.evaluation.terms import exact_terms, held_out_elbo
 from vae_granularity.models.base import GaussianVAE
 
@@ -51,4 +52,5 @@ def evaluate(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProt
         images = subset(data.test_indices, protocol.num_images, protocol.seed)
         terms |= {f"test/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()}
         how["test_images"] = len(images)
-    return Evaluation(terms, {}, how)
+    scores, how["scores"] = label_scores(model, data, protocol)
+    return Evaluation(terms, scores, how)

@@ -39,10 +39,10 @@ def row_figure(images: np.ndarray, row_labels: list[str], title: str, xlabel: st
     picture = montage(images)
     height, width = picture.shape[:2]
     rows = len(row_labels)
-    inches = 0.55 * rows + 1.1
+    inches = 0.55 * rows + 0.9
     figure = Figure(figsize=(max(5.0, 0.55 * rows * width / height + 1.6), inches), dpi=130, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(picture, interpolation="nearest", aspect="equal")
+    axes.imshow(picture)
     cell = (height + GAP) / rows
     axes.set_yticks([cell * (r + 0.5) - GAP / 2 for r in range(rows)], row_labels)
     axes.set_xticks([])

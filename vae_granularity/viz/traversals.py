@@ -22,7 +22,7 @@ def group_figure(images: np.ndarray, labels: list[str], axes_names: list[tuple[s
     figure = Figure(figsize=(2.6 * columns, 2.8 * rows + 0.4), dpi=130, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, grid, label, (down, right) in zip(panels, images, labels, axes_names, strict=False):
-        panel.imshow(montage(grid), interpolation="nearest")
+        panel.imshow(montage(grid))
         panel.set_title(label, fontsize=9)
         panel.set_xlabel(f"{right} →", fontsize=8)
         panel.set_ylabel(f"← {down}", fontsize=8)
