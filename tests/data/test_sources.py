@@ -98,6 +98,17 @@ def test_only_the_files_that_are_missing_are_named(small, open_dataset, tmp_path
     assert "train-images" not in str(error.value)
 
 
+def test_a_small_grid_draws_each_image_once(open_dataset) -> None:
+    data = open_dataset("shapes3d", source="rendered")
+    data.setup()
+    drawn = []
+    data._store.render, render = (lambda factors: (drawn.append(len(factors)), render(factors))[1]), data._store.render
+    first = data.images(np.array([5, 7, 5, 2]))
+    assert (data.images(np.array([5, 7, 5, 2])) == first).all()
+    assert (data.images(np.array([2, 9]))[0] == first[3]).all()
+    assert drawn == [3, 1]
+
+
 def test_official_and_rendered_images_of_a_grid_go_through_the_same_door(small, open_dataset, tmp_path) -> None:
     small.write_shapes3d(tmp_path / "files")
     official, rendered = open_dataset("shapes3d"), open_dataset("shapes3d", source="rendered")

@@ -214,7 +214,8 @@ class ImageDataModule(LightningDataModule):
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then normalised on the device."""
         assert self._store is not None, "setup() comes first"
-        return self._store.gather(torch.as_tensor(indices)).to(torch.float32).div_(self.card.max_value)
+        images = self._store.gather(torch.as_tensor(indices)).to(torch.float32)
+        return images if self.card.max_value == 1 else images.div_(self.card.max_value)
 
     def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
         """Labels (n, L) int64 of the indices (n,), columns as in `label_names`; None where there are none."""

