@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import pytest
 
-from vae_granularity.data.render import dsprites, mpi3d, shapes3d
+from vae_granularity.data.cars3d import Cars3D
+from vae_granularity.data.dsprites import DSprites
+from vae_granularity.data.mpi3d import MPI3D
+from vae_granularity.data.render import cars3d, dsprites, mpi3d, shapes3d
+from vae_granularity.data.shapes3d import Shapes3D
 from vae_granularity.errors import ArgumentError
 
 RENDERERS = {
     "dsprites": (dsprites.render, dsprites.NAMES, dsprites.SIZES, 1),
     "shapes3d": (shapes3d.render, shapes3d.NAMES, shapes3d.SIZES, 3),
+    "cars3d": (cars3d.render, cars3d.NAMES, cars3d.SIZES, 3),
     **{f"mpi3d_{look}": (partial(mpi3d.render, variant=look), mpi3d.NAMES, mpi3d.SIZES, 3) for look in ("toy", "realistic", "real")},
 }
 SAME_PICTURE = {("dsprites", "orientation"): (0, 39)}  # 0 and 2 pi
@@ -96,6 +102,14 @@ def test_anything_but_a_table_of_integers_is_refused(name: str, factors: np.ndar
 def test_an_unknown_look_of_mpi3d_is_refused() -> None:
     with pytest.raises(ArgumentError, match="variant must be one of toy, realistic, real, got 'photo'"):
         mpi3d.render(np.zeros((1, 7), np.int64), variant="photo")
+
+
+@pytest.mark.parametrize("name", ["dsprites", "shapes3d", "mpi3d", "cars3d"])
+def test_the_data_set_declares_the_factors_that_its_renderer_draws(name: str) -> None:
+    renderer = import_module(f"vae_granularity.data.render.{name}")
+    dataset = next(d for d in (DSprites, Shapes3D, MPI3D, Cars3D) if d.card.name == name)
+    assert dataset.card.renderer == renderer.__name__
+    assert (dataset.card.factors.names, dataset.card.factors.sizes) == (renderer.NAMES, renderer.SIZES)
 
 
 @every_renderer

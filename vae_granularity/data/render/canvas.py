@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae_granularity.data.render.camera import View
-from vae_granularity.data.render.scene import Solid, intersect
+from vae_granularity.data.render.scene import MISS, Solid, intersect, normals
 
 AMBIENT, DIFFUSE = 0.45, 0.75  # a face turned to the lamp is overexposed by a fifth
 
@@ -35,14 +35,16 @@ class Canvas:
             rows: (m,) numbers of the pictures; None for all n.
         """
         corner = view.window_corner(solid.position, window)
-        distance, normal = intersect(solid, view.origin, view.window_rays(corner, window))
-        row, pixel = np.nonzero(np.isfinite(distance))
-        line, column = np.divmod(pixel, window[0])
+        rays = view.window_rays(corner, window)
+        distance, surface = intersect(solid, view.origin, rays)
+        row, ray = np.nonzero(distance < MISS)
+        line, column = np.divmod(ray, window[0])
         line, column = line + corner[row, 1], column + corner[row, 0]
         picture = row if rows is None else rows[row]
-        nearer = distance[row, pixel] < self.depth[picture, line, column]
-        row, pixel, picture, line, column = (index[nearer] for index in (row, pixel, picture, line, column))
-        lit = np.maximum(np.einsum("im,mi->m", normal[:, row, pixel], view.light[row]), 0.0)
+        nearer = distance[row, ray] < self.depth[picture, line, column]
+        row, ray, picture, line, column = (index[nearer] for index in (row, ray, picture, line, column))
+        normal = normals(solid, view.origin, rays, distance, surface, row, ray)
+        lit = np.maximum(np.einsum("mi,mi->m", normal, view.light[row]), 0.0)
         colours = np.broadcast_to(colour, view.light.shape)[row]
         self.images[picture, line, column] = np.minimum(colours * (AMBIENT + DIFFUSE * lit)[:, None], 255.0).astype(np.uint8)
-        self.depth[picture, line, column] = distance[row, pixel]
+        self.depth[picture, line, column] = distance[row, ray]

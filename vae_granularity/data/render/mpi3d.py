@@ -99,16 +99,16 @@ def _backgrounds(variant: str) -> np.ndarray:
     on_floor = np.isfinite(floor)
     x, y = (np.where(on_floor, origin[axis] + np.where(on_floor, floor, 0.0) * rays[axis], 0.0) for axis in (0, 1))
     radius = np.where(on_floor, np.hypot(x, y), np.inf)
-    parts = _post()
-    hits = [scene.intersect(part, origin, rays) for part in parts]
+    post = _post()
+    distances = [scene.intersect(solid, origin, rays)[0] for solid in post]
+    lights = [0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, scene.nearest([solid], origin, rays)[1]), 0.0) for solid in post]
 
     pictures = np.empty((3, 3, 3, fine * fine))  # camera, background colour, channel
     for background, ring in enumerate(look.rings):
         colour = np.where((radius < _FLOOR)[..., None], _floor_colour(look, y), look.wall)
         colour = np.where(((radius > _RING[0]) & (radius < _RING[1]))[..., None], ring, colour)
         nearest = np.full(radius.shape, np.inf)
-        for (distance, normal), shade in zip(hits, (look.post, look.knob, look.foot), strict=True):
-            lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
+        for distance, lit, shade in zip(distances, lights, (look.post, look.knob, look.foot), strict=True):
             colour = np.where((distance < nearest)[..., None], lit[..., None] * shade, colour)
             nearest = np.minimum(nearest, distance)
         pictures[:, background] = np.moveaxis(colour, -1, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MISS = np.float32(np.inf)
+MISS = _EVER = np.float32(np.inf)
 
 
 @dataclass(frozen=True)
@@ -76,53 +76,88 @@ CYLINDER = Shape(np.array([[0, 0, 1], [0, 0, -1]], np.float32), np.ones(2, np.fl
 def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where rays enter a solid.
 
+    Works on nearness, one over distance: a plane's is linear in the ray's direction. Half-spaces that the origin is outside of
+    are entered last of all at the smallest nearness, the others left first of all at the largest.
+
     Args:
         solid: the solid, its batch axis (if any) equal to n.
-        origin: (3, n, P) or broadcastable.
+        origin: (3, n, P) or (3, n, 1), not inside the solid.
         direction: (3, n, P); distances are in multiples of it.
 
     Returns:
-        distance (n, P), `MISS` where the ray does not enter it ahead of its origin, and unit outward normal (3, n, P).
+        distance (n, P) float32, `MISS` where the ray does not meet the solid ahead of its origin, and the number (n, P) int8 of
+        the surface it enters by: a row of `shape.normals`, or the quadric after the last.
     """
-    shape, size = solid.shape, _column(solid.size)
-    start, way = (origin - _column(solid.position)) / size, direction / size
-    enter = np.full(np.broadcast_shapes(start[0].shape, way[0].shape), -np.inf, np.float32)
-    leave = np.full_like(enter, np.inf)
-    surface = np.full(enter.shape, len(shape.normals), np.int8)
+    shape, (start, way) = solid.shape, _local(solid, origin, direction)
+    enter = np.full(np.broadcast_shapes(start[0].shape, way[0].shape), np.inf, np.float32)
+    leave = np.zeros_like(enter)
+    surface = np.zeros(enter.shape, np.int8)
     for index, (normal, offset) in enumerate(zip(shape.normals, shape.offsets, strict=True)):
-        speed = _weighted(normal, way)
-        with np.errstate(divide="ignore", invalid="ignore"):  # along a face: infinite, or no number and then never nearer or farther
-            distance = (offset - _weighted(normal, start)) / speed
-        inward = speed < 0
-        later = inward & (distance > enter)
-        np.copyto(enter, distance, where=later)
-        np.copyto(surface, np.int8(index), where=later)
-        np.copyto(leave, distance, where=~inward & (distance < leave))
+        ahead = offset - _weighted(normal, start)
+        outside = ahead < 0
+        nearness = _weighted(normal, way) / np.where(ahead == 0, np.float32(1e-9), ahead)
+        _cut(enter, leave, surface, index, np.where(outside, nearness, _EVER), np.where(outside, np.float32(0), nearness))
     if shape.quadric is not None:
-        first, second = _quadric_interval(shape.quadric, start, way)
-        later = first > enter
-        np.copyto(enter, first, where=later)
-        np.copyto(surface, np.int8(len(shape.normals)), where=later)
-        np.minimum(leave, second, out=leave)
-    hit = (enter < leave) & (enter > 0)
-    normals = np.zeros((3, *hit.shape), np.float32)
-    picture, pixel = np.nonzero(hit)
-    point = _pick(start, picture, pixel) + enter[hit] * _pick(way, picture, pixel)
-    outward = _outward(shape, point, surface[hit]) / size[:, np.minimum(picture, size.shape[1] - 1), 0]
-    normals[:, picture, pixel] = outward / np.linalg.norm(outward, axis=0)
-    return np.where(hit, enter, MISS), normals
+        _cut(enter, leave, surface, len(shape.normals), *_quadric(shape.quadric, start, way))
+    hit = (enter > leave) & np.isfinite(enter)
+    return np.divide(1, enter, out=np.full_like(enter, MISS), where=hit), surface
 
 
-def _pick(vectors: np.ndarray, picture: np.ndarray, pixel: np.ndarray) -> np.ndarray:
-    """(3, m) vectors of m pixels, from (3, n or 1, P or 1)."""
-    return vectors[:, np.minimum(picture, vectors.shape[1] - 1), np.minimum(pixel, vectors.shape[2] - 1)]
+def normals(
+    solid: Solid, origin: np.ndarray, direction: np.ndarray, distance: np.ndarray, surface: np.ndarray, picture: np.ndarray, ray: np.ndarray
+) -> np.ndarray:
+    """Unit outward normals (m, 3) where m chosen rays met a solid.
+
+    Args:
+        solid, origin, direction: as for `intersect`, and `distance`, `surface` its answer.
+        picture, ray: (m,) indices of rays that met it.
+    """
+    shape, size = solid.shape, np.asarray(solid.size, np.float32).reshape(-1, 3)
+    faces = np.concatenate([shape.normals, np.zeros((1, 3), np.float32)]) / size[:, None]
+    chosen = faces[np.minimum(picture, len(size) - 1), surface[picture, ray]]
+    if shape.quadric is not None:
+        curved = np.flatnonzero(surface[picture, ray] == len(shape.normals))
+        picture, ray = picture[curved], ray[curved]
+        start, way = (_pick(vectors, picture, ray) for vectors in _local(solid, origin, direction))
+        point = start + distance[picture, ray] * way
+        chosen[curved] = (np.asarray(shape.quadric, np.float32)[:, None] * point).T / size[np.minimum(picture, len(size) - 1)]
+    return chosen / np.sqrt(np.einsum("mi,mi->m", chosen, chosen))[:, None]
 
 
-def _outward(shape: Shape, point: np.ndarray, surface: np.ndarray) -> np.ndarray:
-    """Outward normals (3, m), of any length, at points (3, m) of the numbered surfaces (m,); the quadric comes last."""
-    table = np.concatenate([shape.normals, np.zeros((1, 3), np.float32)])
-    weights = np.asarray(shape.quadric or (0.0, 0.0, 0.0), np.float32)
-    return np.where(surface == len(shape.normals), weights[:, None] * point, table[surface].T)
+def nearest(solids: list[Solid], origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance (n, P) to the first of several solids along each ray, and the normal (3, n, P) there, 0 where there is none."""
+    distance = np.full(np.broadcast_shapes(origin[0].shape, direction[0].shape), MISS, np.float32)
+    normal = np.zeros((3, *distance.shape), np.float32)
+    for solid in solids:
+        other, surface = intersect(solid, origin, direction)
+        picture, ray = np.nonzero(other < distance)
+        distance[picture, ray] = other[picture, ray]
+        normal[:, picture, ray] = normals(solid, origin, direction, other, surface, picture, ray).T
+    return distance, normal
+
+
+def _cut(enter: np.ndarray, leave: np.ndarray, surface: np.ndarray, index: int, first: np.ndarray, second: np.ndarray) -> None:
+    """Cut the stretches of the rays, from nearness `enter` to `leave`, with one more body, from `first` to `second`."""
+    np.copyto(surface, np.int8(index), where=first < enter)
+    np.minimum(enter, first, out=enter)
+    np.maximum(leave, second, out=leave)
+
+
+def _quadric(quadric: tuple[float, float, float], start: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nearness at which rays enter (below 0: never) and leave: the roots of c w^2 + 2 b w + a."""
+    weights = np.asarray(quadric, np.float32)
+    a, b, c = _weighted(weights, way * way), _weighted(weights, start * way), _weighted(weights, start * start) - 1
+    c = np.where(c == 0, np.float32(1e-9), c)
+    discriminant = b * b - a * c
+    root = np.sqrt(np.maximum(discriminant, 0))
+    first = np.where(discriminant > 0, (root - b) / c, np.float32(-1))
+    return np.where(c > 0, first, _EVER), (-root - b) / c
+
+
+def _local(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Origin and direction in the shape's own frame; distances along a ray stay what they are."""
+    size = _column(solid.size)
+    return (origin - _column(solid.position)) / size, direction / size
 
 
 def _column(vectors: np.ndarray) -> np.ndarray:
@@ -130,28 +165,12 @@ def _column(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors, np.float32).reshape(-1, 3).T[:, :, None]
 
 
+def _pick(vectors: np.ndarray, picture: np.ndarray, ray: np.ndarray) -> np.ndarray:
+    """(3, m) vectors of m rays, from (3, n or 1, P or 1)."""
+    return vectors[:, np.minimum(picture, vectors.shape[1] - 1), np.minimum(ray, vectors.shape[2] - 1)]
+
+
 def _weighted(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Sum over j of weights[j] * vectors[j], (n, P); weights of 0, which most are, cost nothing."""
     terms = [vector if weight == 1 else weight * vector for weight, vector in zip(weights, vectors, strict=True) if weight != 0]
     return sum(terms[1:], start=terms[0])
-
-
-def _quadric_interval(quadric: tuple[float, float, float], start: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    weights = np.asarray(quadric, np.float32)
-    square = _weighted(weights, way * way) + np.float32(1e-12)
-    half = _weighted(weights, start * way)
-    discriminant = half * half - square * (_weighted(weights, start * start) - 1)
-    root = np.sqrt(np.maximum(discriminant, 0))
-    outside = discriminant <= 0
-    return np.where(outside, np.inf, (-half - root) / square), np.where(outside, -np.inf, (-half + root) / square)
-
-
-def nearest(solids: list[Solid], origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`intersect` for the first of several solids along each ray: distance (n, P) and normal (3, n, P)."""
-    distance, normal = intersect(solids[0], origin, direction)
-    for solid in solids[1:]:
-        other, other_normal = intersect(solid, origin, direction)
-        closer = other < distance
-        np.copyto(distance, other, where=closer)
-        np.copyto(normal, other_normal, where=closer)
-    return distance, normal

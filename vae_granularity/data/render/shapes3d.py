@@ -70,7 +70,8 @@ def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
     distance, normal = scene.nearest(solids, origin, rays)
     room_material, room_distance = _room(origin, rays)
     point = origin + room_distance * rays
-    shaded = np.isfinite(scene.nearest(solids, point, _LIGHT.astype(np.float32)[:, None, None])[0])
+    sunwards = _LIGHT.astype(np.float32)[:, None, None]
+    shaded = np.any([scene.intersect(solid, point, sunwards)[0] < scene.MISS for solid in solids], axis=0)
     room_brightness = np.where(room_material == _FLOOR, np.where(shaded, _SHADOW, _floor_light(point)), _wall_light(point))
     room_brightness = np.where(room_material == _SKY, 1.0, room_brightness)
 

@@ -1,0 +1,119 @@
+"""Stand-ins for Cars3D (Reed et al., 2015): a parametric car in the middle of a white picture, drawn from its factors."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from vae_granularity.data.render import scene
+from vae_granularity.data.render._checks import checked_factors
+from vae_granularity.data.render.camera import View, look_at
+from vae_granularity.data.render.canvas import Canvas
+from vae_granularity.data.render.car_types import NUM_TYPES, STYLES, CarTypes, car_types
+
+NAMES = ("elevation", "azimuth", "object_type")
+SIZES = (4, 24, NUM_TYPES)
+
+_PIXELS = 64
+_DISTANCE, _TAN_HALF_VIEW = 2.6, 0.265
+_ELEVATION = np.deg2rad([4.0, 15.0, 26.0, 37.0])
+_AZIMUTH = 2.0 * np.pi * np.arange(SIZES[1]) / SIZES[1]
+_LIGHT = np.array([0.35, 0.5, 1.0])
+
+_BODY = scene.frustum(front=0.12, rear=0.08, side=0.1)
+_WHEEL = scene.Shape(np.array([[0, 1, 0], [0, -1, 0]], np.float32), np.ones(2, np.float32), (1.0, 0.0, 1.0))
+_GLASS, _TYRE, _HEADLIGHT, _TAIL_LIGHT = ((70.0, 80.0, 95.0), (45.0, 45.0, 48.0), (250.0, 240.0, 200.0), (210.0, 20.0, 20.0))
+_WHOLE, _MIDDLE, _SMALL = (60, 48), (56, 44), (16, 16)  # windows in pixels: for the body, the cabin, a wheel or a lamp
+
+
+def render(factors: np.ndarray) -> np.ndarray:
+    """Images of the given factors. Each is drawn when it is first asked for, then kept.
+
+    Args:
+        factors: (n, 3) integers in the order of `NAMES`.
+
+    Returns:
+        (n, 64, 64, 3) uint8 RGB.
+
+    Raises:
+        ArgumentError: a factor is out of range, or `factors` is not (n, 3) integers.
+    """
+    factors = checked_factors(factors, NAMES, SIZES)
+    index = np.ravel_multi_index(tuple(factors.T), SIZES)
+    pictures, drawn = _album()
+    missing = np.unique(index[~drawn[index]])
+    if missing.size:
+        pictures[missing] = _draw(*np.unravel_index(missing, SIZES))
+        drawn[missing] = True
+    return pictures[index]
+
+
+@cache
+def _album() -> tuple[np.ndarray, np.ndarray]:
+    """The pictures drawn so far and which they are: memory is taken as they come, 216 MB when all 17 568 are there."""
+    count = int(np.prod(SIZES))
+    return np.zeros((count, _PIXELS, _PIXELS, 3), np.uint8), np.zeros(count, bool)
+
+
+def _draw(elevation: np.ndarray, azimuth: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Images (n, 64, 64, 3) of the factors, each (n,)."""
+    cars = _cars()
+    canvas = Canvas.on(np.full((len(kind), _PIXELS, _PIXELS, 3), 255, np.uint8))
+    view = _views().select(elevation * SIZES[1] + azimuth)
+
+    floor = cars.wheel[kind]  # the body's underside is at the height of the axles
+    body, cabin = cars.body[kind], cars.cabin[kind]
+    canvas.paint(view, scene.Solid(_BODY, body, _at(z=floor + body[:, 2])), cars.paint[kind], _WHOLE)
+    base = floor + 2 * body[:, 2]
+    for style, (shape, *_) in enumerate(STYLES.values()):
+        rows = np.flatnonzero(cars.style[kind] == style)
+        centre = _at(x=cars.cabin_shift[kind[rows]], z=base[rows] + cabin[rows, 2])
+        canvas.paint(view.select(rows), scene.Solid(shape, cabin[rows], centre), _GLASS, _MIDDLE, rows)
+    _paint_roof(canvas, view, cars, kind, base)
+    _paint_wheels_and_lamps(canvas, view, cars, kind)
+    return canvas.images
+
+
+def _paint_roof(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray, base: np.ndarray) -> None:
+    """A slab on the part of the cabin's top that its leaning walls leave."""
+    front, rear, side = np.array([_leans(shape) for shape, *_ in STYLES.values()])[cars.style[kind]].T
+    cabin = cars.cabin[kind]
+    half = cabin * np.stack([1 - (front + rear) / 2, 1 - side, np.full(len(kind), 0.12)], axis=1)
+    middle = cars.cabin_shift[kind] + cabin[:, 0] * (rear - front) / 2
+    canvas.paint(view, scene.Solid(scene.BOX, half, _at(x=middle, z=base + 2 * cabin[:, 2])), cars.roof[kind], _MIDDLE)
+
+
+def _paint_wheels_and_lamps(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray) -> None:
+    body, radius = cars.body[kind], cars.wheel[kind]
+    wheel = np.stack([radius, np.full(len(kind), 0.03), radius], axis=1)
+    lamp = np.stack([np.full(len(kind), 0.01), 0.25 * body[:, 1], 0.3 * body[:, 2]], axis=1)
+    for ahead, colour in ((1, _HEADLIGHT), (-1, _TAIL_LIGHT)):
+        for left in (-1, 1):
+            axle = _at(x=0.6 * ahead * body[:, 0], y=left * (body[:, 1] - 0.015), z=radius)
+            canvas.paint(view, scene.Solid(_WHEEL, wheel, axle), _TYRE, _SMALL)
+            place = _at(x=0.97 * ahead * body[:, 0], y=0.65 * left * body[:, 1], z=radius + 1.2 * body[:, 2])
+            canvas.paint(view, scene.Solid(scene.BOX, lamp, place), colour, _SMALL)
+
+
+def _leans(shape: scene.Shape) -> tuple[float, float, float]:
+    """Front, rear and side of a `scene.frustum`."""
+    return tuple(2 * float(shape.normals[row, 2]) for row in (0, 1, 2))
+
+
+def _at(z: np.ndarray, x: np.ndarray | float = 0.0, y: np.ndarray | float = 0.0) -> np.ndarray:
+    return np.stack([np.broadcast_to(x, z.shape), np.broadcast_to(y, z.shape), z], axis=1)
+
+
+@cache
+def _cars() -> CarTypes:
+    return car_types()
+
+
+@cache
+def _views() -> View:
+    """The 4 * 24 views, azimuth fastest; at azimuth 0 the car faces the camera."""
+    elevation, azimuth = (angle.ravel() for angle in np.meshgrid(_ELEVATION, _AZIMUTH, indexing="ij"))
+    away = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=1)
+    target = np.array([0.0, 0.0, 0.17])
+    return look_at(target + _DISTANCE * away, target, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
