@@ -112,15 +112,15 @@ def test_the_data_set_declares_the_factors_that_its_renderer_draws(name: str) ->
     assert (dataset.card.factors.names, dataset.card.factors.sizes) == (renderer.NAMES, renderer.SIZES)
 
 
-@every_renderer
-def test_a_batch_costs_less_than_a_training_step(name: str) -> None:
-    """Best of 10, so that a busy machine does not decide; the measured times stand in experiments/render_check."""
+@pytest.mark.parametrize("name, milliseconds", [("dsprites", 5), ("shapes3d", 5), ("mpi3d_toy", 30), ("cars3d", 120)])
+def test_a_batch_of_64_is_quick(name: str, milliseconds: float) -> None:
+    """Processor time, best of 10, so that a busy machine does not decide; experiments/render_check has the times measured."""
     render, _, sizes, _ = RENDERERS[name]
     factors = draw(sizes, 64)
     render(factors)
-    seconds = []
+    spent = []
     for _ in range(10):
-        start = time.perf_counter()
+        start = time.process_time()
         render(factors)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.02
+        spent.append(time.process_time() - start)
+    assert min(spent) < milliseconds / 1e3

@@ -28,7 +28,7 @@ _WHOLE, _MIDDLE, _SMALL = (60, 48), (56, 44), (16, 16)  # windows in pixels: for
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images of the given factors. Each is drawn when it is first asked for, then kept.
+    """Images of the given factors.
 
     Args:
         factors: (n, 3) integers in the order of `NAMES`.
@@ -40,24 +40,7 @@ def render(factors: np.ndarray) -> np.ndarray:
         ArgumentError: a factor is out of range, or `factors` is not (n, 3) integers.
     """
     factors = checked_factors(factors, NAMES, SIZES)
-    index = np.ravel_multi_index(tuple(factors.T), SIZES)
-    pictures, drawn = _album()
-    missing = np.unique(index[~drawn[index]])
-    if missing.size:
-        pictures[missing] = _draw(*np.unravel_index(missing, SIZES))
-        drawn[missing] = True
-    return pictures[index]
-
-
-@cache
-def _album() -> tuple[np.ndarray, np.ndarray]:
-    """The pictures drawn so far and which they are: memory is taken as they come, 216 MB when all 17 568 are there."""
-    count = int(np.prod(SIZES))
-    return np.zeros((count, _PIXELS, _PIXELS, 3), np.uint8), np.zeros(count, bool)
-
-
-def _draw(elevation: np.ndarray, azimuth: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Images (n, 64, 64, 3) of the factors, each (n,)."""
+    elevation, azimuth, kind = factors.T
     cars = _cars()
     canvas = Canvas.on(np.full((len(kind), _PIXELS, _PIXELS, 3), 255, np.uint8))
     view = _views().select(elevation * SIZES[1] + azimuth)
