@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import GaussianVAE, Parts
 
 
@@ -31,3 +32,8 @@ def create(node: DictConfig, **runtime: Any) -> Any:
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
     return instantiate(node, _partial_=True, _convert_="all")(**runtime)
+
+
+def create_metrics(cfg: DictConfig) -> Metrics:
+    """The metrics of a config by name, with their options bound; none where it names none."""
+    return instantiate(cfg.metrics, _convert_="all") if cfg.get("metrics") else {}

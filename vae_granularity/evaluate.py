@@ -37,13 +37,14 @@ def run_directories(path: Path) -> list[Path]:
 
 def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     """Recompute terms, scores and figures of one run; nothing is lost if it fails half-way."""
-    from vae_granularity.build import create
+    from vae_granularity.build import create, create_metrics
     from vae_granularity.evaluation.report import report
 
     loaded = load_run(directory)
     loaded.datamodule.setup()
     protocol = create(OmegaConf.merge(loaded.config.evaluation, cfg.evaluation))
-    found = report(loaded.model, loaded.datamodule, protocol, [], loaded.results["run"]["steps"], directory, final=True)
+    metrics = create_metrics(cfg if cfg.get("metrics") else loaded.config)
+    found = report(loaded.model, loaded.datamodule, protocol, metrics, [], loaded.results["run"]["steps"], directory, final=True)
     results = loaded.results | {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
     write_atomically(directory / RESULTS, json.dumps(results, indent=1))
     print("\n".join(f"{name:45} {value:12.4f}" for name, value in found.logged.items()) + f"\ndone: {directory}")

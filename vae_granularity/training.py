@@ -22,12 +22,11 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.build import build, create
+from vae_granularity.build import build, create, create_metrics
 from vae_granularity.checkpoint import newest_readable
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation
-from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
 from vae_granularity.loggers.csv import MetricsCSV
 from vae_granularity.loggers.wandb import sync_hint
@@ -44,7 +43,7 @@ def train(cfg: DictConfig) -> Path:
         UserError: an argument is out of range, data cannot be had, the loss is not finite, or another process trains this run.
     """
     model, data = build(cfg)
-    protocol: EvaluationProtocol = create(cfg.evaluation)
+    protocol, metrics = create(cfg.evaluation), create_metrics(cfg)
     _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
     config: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -64,7 +63,7 @@ def train(cfg: DictConfig) -> Path:
             started = time.monotonic()
             trainer = _trainer(cfg, info.directory, loggers)
             _fit(trainer, model, data, info.directory)
-            found = report(model, data, protocol, loggers, trainer.max_steps, info.directory, final=True)
+            found = report(model, data, protocol, metrics, loggers, trainer.max_steps, info.directory, final=True)
             results = _results(info, model, data, found, trainer, time.monotonic() - started)
             write_atomically(info.directory / RESULTS, json.dumps(results, indent=1))
         finally:

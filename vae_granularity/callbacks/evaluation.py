@@ -9,18 +9,19 @@ from lightning import Callback, LightningModule, Trainer
 
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.scores import Metrics
 
 
 class PeriodicEvaluation(Callback):
     """Evaluates every `protocol.every` steps; the last evaluation of a run comes after training and is not done here."""
 
-    def __init__(self, protocol: EvaluationProtocol) -> None:
-        self.protocol = protocol
+    def __init__(self, protocol: EvaluationProtocol, metrics: Metrics) -> None:
+        self.protocol, self.metrics = protocol, metrics
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         step = batch_idx + 1
         if step % self.protocol.every == 0 and step < trainer.max_steps and trainer.is_global_zero:
             directory = Path(trainer.default_root_dir)
-            found = report(pl_module, trainer.datamodule, self.protocol, trainer.loggers, step, directory)
+            found = report(pl_module, trainer.datamodule, self.protocol, self.metrics, trainer.loggers, step, directory)
             # For callbacks that watch a metric: the checkpoint of the best validation ELBO.
             pl_module.log_dict({name: value for name, value in found.logged.items() if name.startswith("val/")}, logger=False)

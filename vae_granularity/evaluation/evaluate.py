@@ -8,7 +8,7 @@ from typing import Any
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.evaluation.encoding import subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.scores import label_scores
+from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import exact_terms, held_out_elbo
 from vae_granularity.models.base import GaussianVAE
 
@@ -28,7 +28,9 @@ class Evaluation:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def evaluate(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, *, test: bool = False) -> Evaluation:
+def evaluate(
+    model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics, *, test: bool = False
+) -> Evaluation:
     """Held-out ELBO, exact terms and scores of the model as it is now.
 
     `test` adds the ELBO on the official test images, where the data set has them.
@@ -52,5 +54,6 @@ def evaluate(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProt
         images = subset(data.test_indices, protocol.num_images, protocol.seed)
         terms |= {f"test/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()}
         how["test_images"] = len(images)
-    scores, how["scores"] = label_scores(model, data, protocol)
-    return Evaluation(terms, scores, how)
+    suite = score(model, data, protocol, metrics)
+    how |= {"codes": "means", "label_names": list(data.label_names), "metrics": suite.protocol, "not_applicable": suite.not_applicable}
+    return Evaluation(terms, suite.scores, how)

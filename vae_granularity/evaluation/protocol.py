@@ -17,7 +17,8 @@ class EvaluationProtocol:
         num_images: held-out images behind the ELBO, at most.
         num_components: training images whose posteriors are the mixture of the exact terms, at most.
         num_samples: samples drawn from that mixture.
-        num_codes: images encoded for the metrics, drawn from all images, at most.
+        num_codes: images behind the metrics, drawn from all images, at most.
+        num_test_codes: further images for the metrics that are fitted on the first ones.
         batch_size: images encoded at once; changes no number beyond rounding.
         seed: of every draw.
 
@@ -30,11 +31,12 @@ class EvaluationProtocol:
     num_components: int = 10_000
     num_samples: int = 1_000
     num_codes: int = 10_000
+    num_test_codes: int = 5_000
     batch_size: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("every", "num_images", "num_samples", "num_codes", "batch_size"):
+        for name in ("every", "num_images", "num_samples", "num_codes", "num_test_codes", "batch_size"):
             integer(f"evaluation.{name}", getattr(self, name), 1)
         integer("evaluation.num_components", self.num_components, 2)
         integer("evaluation.seed", self.seed, 0)

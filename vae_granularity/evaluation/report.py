@@ -10,6 +10,7 @@ from vae_granularity.data.base import ImageDataModule
 from vae_granularity.evaluation.evaluate import Evaluation, evaluate
 from vae_granularity.evaluation.figures import save_figures
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import GaussianVAE
 
 
@@ -17,6 +18,7 @@ def report(
     model: GaussianVAE,
     data: ImageDataModule,
     protocol: EvaluationProtocol,
+    metrics: Metrics,
     loggers: list[Logger],
     step: int,
     directory: Path,
@@ -24,7 +26,7 @@ def report(
     final: bool = False,
 ) -> Evaluation:
     """Evaluate, log under `step`, draw into `directory`/figures; the final evaluation adds the test images, where there are any."""
-    found = evaluate(model, data, protocol, test=final)
+    found = evaluate(model, data, protocol, metrics, test=final)
     figures = save_figures(model, data, protocol, step, directory / "figures")
     for logger in loggers:
         logger.log_metrics(found.logged, step=step)

@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup-done
+# A run on a small machine: one thread a process is what the tests' figures hold for.
+TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
+
+.PHONY: help setup train test test-all check clean
+
+help:  ## what there is to do
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(SETUP)  ## the tested environment in .venv
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(SETUP)
+
+train: setup  ## the main job: beta-STCVAE on rendered Shapes3D, a few minutes, no network
+	$(BIN)/python -m vae_granularity.train model=stcvae dataset=shapes3d dataset.source=rendered trainer=quick
+
+check: setup  ## style, types, layering
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: check  ## checks and the test suite, under ten minutes on two cores
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"
+
+test-all: check  ## with the long tests
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2
+
+clean:  ## remove the environment and what tools left behind (runs and data stay)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
