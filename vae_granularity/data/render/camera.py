@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vae_granularity.data.render.rays import CameraRays
+
 
 @dataclass(frozen=True)
 class View:
@@ -35,36 +37,23 @@ class View:
         light = np.einsum("ni,nij->nj", self.light, axes)
         return View(position, self.frame @ axes, light, self.tan_half_view, self.pixels)
 
-    @property
-    def origin(self) -> np.ndarray:
-        """Where the rays start, (3, n, 1) float32."""
-        return self.position.T[:, :, None].astype(np.float32)
-
-    def rays(self) -> np.ndarray:
-        """Directions (3, n, pixels * pixels) float32 through all pixel centres; their part along `forward` is 1."""
+    def rays(self) -> CameraRays:
+        """Through all pixel centres; the part of each direction along `forward` is 1."""
         return self.window_rays(np.zeros((len(self.position), 2), np.int64), (self.pixels, self.pixels))
 
-    def window_rays(self, corner: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-        """As `rays`, through a part of each picture.
-
-        Args:
-            corner: (n, 2) column and row of the upper left pixel.
-            window: width w and height h in pixels.
-
-        Returns:
-            (3, n, h * w) float32.
-        """
+    def window_rays(self, corner: np.ndarray, window: tuple[int, int]) -> CameraRays:
+        """Through a part of each picture: `corner` (n, 2) is the column and row of its upper left pixel, `window` width and height."""
         across, down = (self._offset(corner[:, axis, None] + np.arange(window[axis])) for axis in (0, 1))
-        right, below, forward = (self.frame.astype(np.float32)[:, axis].T[:, :, None, None] for axis in range(3))
-        rays = forward + across[:, None, :] * right + down[:, :, None] * below
-        return rays.reshape(3, len(self.frame), window[0] * window[1])
+        return CameraRays(self.position, self.frame, across, down)
 
-    def window_corner(self, centre: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-        """(n, 2) corner of the window around the projection of the points `centre` (3,) or (n, 3), kept inside the picture."""
-        right, down, forward = np.einsum("nij,nj->in", self.frame, centre - self.position)
-        projected = np.stack([right, down], axis=1) / forward[:, None]
-        middle = (projected / self.tan_half_view + 1.0) * (self.pixels / 2.0)
-        return np.clip(np.rint(middle - np.array(window) / 2.0), 0, self.pixels - np.array(window)).astype(np.int64)
+    def window_around(self, points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """Corners (n, 2) and the one size (width, height) of windows that hold all that is in the picture of points (n, k, 3)."""
+        right, down, forward = np.einsum("nij,nkj->ink", self.frame, points - self.position[:, None])
+        pixel = (np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view + 1.0) * (self.pixels / 2.0)
+        low = np.clip(np.floor(pixel.min(1)), 0, self.pixels - 1).astype(np.int64)
+        high = np.clip(np.ceil(pixel.max(1)), 1, self.pixels).astype(np.int64)
+        width, height = (high - low).max(0, initial=1)
+        return np.minimum(low, self.pixels - np.array([width, height])), (int(width), int(height))
 
     def _offset(self, pixel: np.ndarray) -> np.ndarray:
         return (self.tan_half_view * ((pixel + 0.5) * (2.0 / self.pixels) - 1.0)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -22,29 +23,39 @@ class Canvas:
     @classmethod
     def on(cls, background: np.ndarray) -> Canvas:
         """Over (n, H, H, 3) uint8 images, which are behind everything."""
-        return cls(background, np.full(background.shape[:3], np.inf, np.float32))
+        return cls(np.ascontiguousarray(background), np.full(background.shape[:3], np.inf, np.float32))
 
-    def paint(self, view: View, solid: Solid, colour: np.ndarray, window: tuple[int, int], rows: np.ndarray | None = None) -> None:
-        """Paint one solid, tracing only a window around its position.
+    def paint(self, view: View, solid: Solid, colour: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Paint one solid, tracing only a window around it.
 
         Args:
             view: of the m pictures.
             solid: in the coordinates of `view`.
             colour: (m, 3) or (3,) RGB in [0, 255].
-            window: width and height in pixels; what lies outside is not painted.
             rows: (m,) numbers of the pictures; None for all n.
         """
-        corner = view.window_corner(solid.position, window)
+        corner, window = view.window_around(_corners(solid, len(view.position)))
         rays = view.window_rays(corner, window)
-        distance, surface = intersect(solid, view.origin, rays)
-        row, ray = np.nonzero(distance < MISS)
+        distance, surface = intersect(solid, rays)
+        met = np.flatnonzero(distance < MISS)
+        row, ray = np.divmod(met, window[0] * window[1])
         line, column = np.divmod(ray, window[0])
-        line, column = line + corner[row, 1], column + corner[row, 0]
-        picture = row if rows is None else rows[row]
-        nearer = distance[row, ray] < self.depth[picture, line, column]
-        row, ray, picture, line, column = (index[nearer] for index in (row, ray, picture, line, column))
-        normal = normals(solid, view.origin, rays, distance, surface, row, ray)
-        lit = np.maximum(np.einsum("mi,mi->m", normal, view.light[row]), 0.0)
-        colours = np.broadcast_to(colour, view.light.shape)[row]
-        self.images[picture, line, column] = np.minimum(colours * (AMBIENT + DIFFUSE * lit)[:, None], 255.0).astype(np.uint8)
-        self.depth[picture, line, column] = distance[row, ray]
+        pixels = self.depth.shape[1]
+        place = ((row if rows is None else rows[row]) * pixels + corner[row, 1] + line) * pixels + corner[row, 0] + column
+
+        depth, images = self.depth.reshape(-1), self.images.reshape(-1, 3)
+        nearer = distance.ravel()[met] < depth[place]
+        met, row, ray, place = met[nearer], row[nearer], ray[nearer], place[nearer]
+        depth[place] = reached = distance.ravel()[met]
+        normal = normals(solid, rays, row, ray, reached, surface.ravel()[met])
+        lit = np.einsum("mi,mi->m", normal, view.light.astype(np.float32)[row])
+        light = AMBIENT + DIFFUSE * np.maximum(lit, 0)
+        colours = np.broadcast_to(np.asarray(colour, np.float32), view.light.shape)[row]
+        images[place] = np.minimum(colours * light[:, None], 255).astype(np.uint8)
+
+
+def _corners(solid: Solid, count: int) -> np.ndarray:
+    """(n, 8, 3) corners of the box around a solid."""
+    signs = np.array(list(product((-1.0, 1.0), repeat=3)))
+    box = np.atleast_2d(solid.size)[:, None] * signs + np.atleast_2d(solid.position)[:, None]
+    return np.broadcast_to(box, (count, 8, 3))

@@ -24,7 +24,6 @@ _LIGHT = np.array([0.35, 0.5, 1.0])
 _BODY = scene.frustum(front=0.12, rear=0.08, side=0.1)
 _WHEEL = scene.Shape(np.array([[0, 1, 0], [0, -1, 0]], np.float32), np.ones(2, np.float32), (1.0, 0.0, 1.0))
 _GLASS, _TYRE, _HEADLIGHT, _TAIL_LIGHT = ((70.0, 80.0, 95.0), (45.0, 45.0, 48.0), (250.0, 240.0, 200.0), (210.0, 20.0, 20.0))
-_WHOLE, _MIDDLE, _SMALL = (60, 48), (56, 44), (16, 16)  # windows in pixels: for the body, the cabin, a wheel or a lamp
 
 
 def render(factors: np.ndarray) -> np.ndarray:
@@ -47,12 +46,12 @@ def render(factors: np.ndarray) -> np.ndarray:
 
     floor = cars.wheel[kind]  # the body's underside is at the height of the axles
     body, cabin = cars.body[kind], cars.cabin[kind]
-    canvas.paint(view, scene.Solid(_BODY, body, _at(z=floor + body[:, 2])), cars.paint[kind], _WHOLE)
+    canvas.paint(view, scene.Solid(_BODY, body, _at(z=floor + body[:, 2])), cars.paint[kind])
     base = floor + 2 * body[:, 2]
     for style, (shape, *_) in enumerate(STYLES.values()):
         rows = np.flatnonzero(cars.style[kind] == style)
         centre = _at(x=cars.cabin_shift[kind[rows]], z=base[rows] + cabin[rows, 2])
-        canvas.paint(view.select(rows), scene.Solid(shape, cabin[rows], centre), _GLASS, _MIDDLE, rows)
+        canvas.paint(view.select(rows), scene.Solid(shape, cabin[rows], centre), _GLASS, rows)
     _paint_roof(canvas, view, cars, kind, base)
     _paint_wheels_and_lamps(canvas, view, cars, kind)
     return canvas.images
@@ -64,7 +63,7 @@ def _paint_roof(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray, ba
     cabin = cars.cabin[kind]
     half = cabin * np.stack([1 - (front + rear) / 2, 1 - side, np.full(len(kind), 0.12)], axis=1)
     middle = cars.cabin_shift[kind] + cabin[:, 0] * (rear - front) / 2
-    canvas.paint(view, scene.Solid(scene.BOX, half, _at(x=middle, z=base + 2 * cabin[:, 2])), cars.roof[kind], _MIDDLE)
+    canvas.paint(view, scene.Solid(scene.BOX, half, _at(x=middle, z=base + 2 * cabin[:, 2])), cars.roof[kind])
 
 
 def _paint_wheels_and_lamps(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray) -> None:
@@ -74,9 +73,9 @@ def _paint_wheels_and_lamps(canvas: Canvas, view: View, cars: CarTypes, kind: np
     for ahead, colour in ((1, _HEADLIGHT), (-1, _TAIL_LIGHT)):
         for left in (-1, 1):
             axle = _at(x=0.6 * ahead * body[:, 0], y=left * (body[:, 1] - 0.015), z=radius)
-            canvas.paint(view, scene.Solid(_WHEEL, wheel, axle), _TYRE, _SMALL)
+            canvas.paint(view, scene.Solid(_WHEEL, wheel, axle), _TYRE)
             place = _at(x=0.97 * ahead * body[:, 0], y=0.65 * left * body[:, 1], z=radius + 1.2 * body[:, 2])
-            canvas.paint(view, scene.Solid(scene.BOX, lamp, place), colour, _SMALL)
+            canvas.paint(view, scene.Solid(scene.BOX, lamp, place), colour)
 
 
 def _leans(shape: scene.Shape) -> tuple[float, float, float]:

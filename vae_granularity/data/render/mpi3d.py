@@ -43,7 +43,6 @@ _SHAPES = {  # canonical shape and its proportions; the shape's z points along t
     _PYRAMID: (scene.pyramid(4), (0.95, 0.95, 1.1)),
     _BALL: (scene.SPHERE, (0.9, 0.9, 0.9)),
 }
-_WINDOW = (22, 22)  # pixels that the largest object, and the rod, stay within
 
 
 def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
@@ -69,12 +68,12 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
     view = _VIEW.select(camera).seen_from(joint, _arm_axes(_HINGE[horizontal], _HINGE[vertical]))
 
     rod = scene.Solid(scene.CYLINDER, np.array([_ROD_RADIUS, _ROD_RADIUS, _ROD_LENGTH / 2]), _ROD_LENGTH / 2 * up)
-    canvas.paint(view, rod, look.rod, _WINDOW)
+    canvas.paint(view, rod, look.rod)
     for kind, (canonical, proportions) in _SHAPES.items():
         rows = np.flatnonzero(shape == kind)
         half = _SIZE[size[rows], None] * np.array(proportions)
         solid = scene.Solid(canonical, half, (_ROD_LENGTH + half[:, 2:]) * up)
-        canvas.paint(view.select(rows), solid, look.objects[colour[rows]], _WINDOW, rows)
+        canvas.paint(view.select(rows), solid, look.objects[colour[rows]], rows)
     return canvas.images
 
 
@@ -93,27 +92,26 @@ def _backgrounds(variant: str) -> np.ndarray:
     look = LOOKS[variant]
     fine = 3 * _PIXELS
     view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
-    origin, rays = view.origin, view.rays()
-    with np.errstate(divide="ignore"):
-        floor = np.where(rays[2] < 0, -origin[2] / rays[2], np.inf)
-    on_floor = np.isfinite(floor)
-    x, y = (np.where(on_floor, origin[axis] + np.where(on_floor, floor, 0.0) * rays[axis], 0.0) for axis in (0, 1))
+    rays = view.rays()
+    origin, way = (np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along))
+    on_floor = way[2] < 0
+    distance = -origin[2] / np.where(on_floor, way[2], -1.0)
+    x, y = (np.where(on_floor, origin[axis] + distance * way[axis], 0.0) for axis in (0, 1))
     radius = np.where(on_floor, np.hypot(x, y), np.inf)
-    post = _post()
-    distances = [scene.intersect(solid, origin, rays)[0] for solid in post]
-    lights = [0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, scene.nearest([solid], origin, rays)[1]), 0.0) for solid in post]
+    parts = [scene.nearest([solid], rays) for solid in _post()]
 
     pictures = np.empty((3, 3, 3, fine * fine))  # camera, background colour, channel
     for background, ring in enumerate(look.rings):
         colour = np.where((radius < _FLOOR)[..., None], _floor_colour(look, y), look.wall)
         colour = np.where(((radius > _RING[0]) & (radius < _RING[1]))[..., None], ring, colour)
         nearest = np.full(radius.shape, np.inf)
-        for distance, lit, shade in zip(distances, lights, (look.post, look.knob, look.foot), strict=True):
+        for (distance, normal), shade in zip(parts, (look.post, look.knob, look.foot), strict=True):
+            lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
             colour = np.where((distance < nearest)[..., None], lit[..., None] * shade, colour)
             nearest = np.minimum(nearest, distance)
         pictures[:, background] = np.moveaxis(colour, -1, 1)
     coarse = pictures.reshape(3, 3, 3, _PIXELS, 3, _PIXELS, 3).mean((4, 6))
-    return np.rint(np.moveaxis(coarse, 2, -1)).astype(np.uint8)
+    return np.rint(np.moveaxis(coarse, 2, -1)).astype(np.uint8, order="C")
 
 
 def _post() -> list[scene.Solid]:

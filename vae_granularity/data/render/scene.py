@@ -1,8 +1,7 @@
 """A small ray caster for scenes of convex solids: the renderer that Shapes3D, MPI3D and Cars3D share.
 
 A canonical `Shape` is an intersection of half-spaces and at most one quadric; a `Solid` places it in the world. A batch of n
-pictures is drawn at once: vectors are component-first, (3, n, P) for P rays, and every part broadcasts. `camera` makes the rays,
-`canvas` paints what they hit.
+pictures, of P rays each, is traced at once. `camera` makes the `rays`, `canvas` paints what they meet.
 """
 
 from __future__ import annotations
@@ -11,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MISS = _EVER = np.float32(np.inf)
+from vae_granularity.data.render.rays import CameraRays, LightRays
+
+MISS = np.float32(np.inf)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A convex body in its own frame: {p : normals p <= offsets} and, where `quadric` is given, quadric . p^2 <= 1.
+    """A convex body within [-1, 1]^3: {p : normals p <= offsets} and, where `quadric` is given, quadric . p^2 <= 1.
 
     Args:
         normals: (m, 3) outward normals, of any length.
@@ -45,12 +46,12 @@ class Solid:
 
 
 def prism(sides: int) -> Shape:
-    """A regular prism along z, circumscribed about the unit circle, from z = -1 to 1."""
+    """A regular prism along z, from z = -1 to 1; its section is inscribed in the unit circle, that of 4 sides is [-1, 1]^2."""
     return _polyhedron(sides, rise=0.0, caps=((0.0, 0.0, 1.0), (0.0, 0.0, -1.0)))
 
 
 def pyramid(sides: int) -> Shape:
-    """A regular pyramid along z, its base at z = -1 circumscribed about the unit circle, its tip at z = 1; many sides make a cone."""
+    """A regular pyramid with its base at z = -1, as in `prism`, and its tip at z = 1; many sides make a cone."""
     return _polyhedron(sides, rise=0.5, caps=((0.0, 0.0, -1.0),))
 
 
@@ -63,8 +64,9 @@ def frustum(front: float, rear: float, side: float) -> Shape:
 
 def _polyhedron(sides: int, rise: float, caps: tuple[tuple[float, float, float], ...]) -> Shape:
     angle = 2.0 * np.pi * np.arange(sides) / sides
-    walls = np.round(np.stack([np.cos(angle), np.sin(angle), np.full(sides, rise)], axis=1), 12)  # so that zeros are zeros
-    offsets = np.concatenate([np.full(sides, 1.0 - rise), np.ones(len(caps))])
+    radius = 1.0 if sides == 4 else np.cos(np.pi / sides)  # from the axis to the middle of a wall, where it is farthest away
+    walls = np.round(np.stack([np.cos(angle), np.sin(angle), np.full(sides, rise * radius)], axis=1), 12)
+    offsets = np.concatenate([np.full(sides, (1.0 - rise) * radius), np.ones(len(caps))])
     return Shape(np.concatenate([walls, np.asarray(caps)]).astype(np.float32), offsets.astype(np.float32))
 
 
@@ -73,104 +75,91 @@ SPHERE = Shape(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), (1.0, 1.0,
 CYLINDER = Shape(np.array([[0, 0, 1], [0, 0, -1]], np.float32), np.ones(2, np.float32), (1.0, 1.0, 0.0))
 
 
-def intersect(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays enter a solid.
+def intersect(solid: Solid, rays: CameraRays | LightRays) -> tuple[np.ndarray, np.ndarray]:
+    """Where rays, none of which starts inside, enter a solid.
 
-    Works on nearness, one over distance: a plane's is linear in the ray's direction. Half-spaces that the origin is outside of
-    are entered last of all at the smallest nearness, the others left first of all at the largest.
-
-    Args:
-        solid: the solid, its batch axis (if any) equal to n.
-        origin: (3, n, P) or (3, n, 1), not inside the solid.
-        direction: (3, n, P); distances are in multiples of it.
+    Works on nearness, one over distance. Of the half-spaces that a ray starts outside of, the last it enters is the one of
+    smallest nearness; of the others, the first it leaves is the one of largest.
 
     Returns:
-        distance (n, P) float32, `MISS` where the ray does not meet the solid ahead of its origin, and the number (n, P) int8 of
-        the surface it enters by: a row of `shape.normals`, or the quadric after the last.
+        distance (n, P) float32 in multiples of the rays' directions, `MISS` where a ray does not meet the solid, and the number
+        (n, P) int8 of the surface it enters by: a row of `shape.normals`, or the quadric after the last.
     """
-    shape, (start, way) = solid.shape, _local(solid, origin, direction)
-    enter = np.full(np.broadcast_shapes(start[0].shape, way[0].shape), np.inf, np.float32)
-    leave = np.zeros_like(enter)
-    surface = np.zeros(enter.shape, np.int8)
+    shape, size, position = solid.shape, _rows(solid.size), _rows(solid.position)
+    enter = np.full(rays.shape, MISS)
+    leave = np.zeros(rays.shape, np.float32)
+    surface = np.zeros(rays.shape, np.int8)
     for index, (normal, offset) in enumerate(zip(shape.normals, shape.offsets, strict=True)):
-        ahead = offset - _weighted(normal, start)
-        outside = ahead < 0
-        nearness = _weighted(normal, way) / np.where(ahead == 0, np.float32(1e-9), ahead)
-        _cut(enter, leave, surface, index, np.where(outside, nearness, _EVER), np.where(outside, np.float32(0), nearness))
+        vector = normal / size
+        ahead = offset + (vector * position).sum(1, keepdims=True) - rays.start(vector)
+        ahead = np.where(ahead == 0, 1e-9, ahead).astype(np.float32)
+        outside, nearness = ahead < 0, rays.nearness(vector, ahead)
+        if outside.any():
+            first = np.where(outside, nearness, MISS)
+            np.copyto(surface, np.int8(index), where=first < enter)
+            np.minimum(enter, first, out=enter)
+        if not outside.all():
+            np.maximum(leave, np.where(outside, np.float32(0), nearness), out=leave)
     if shape.quadric is not None:
-        _cut(enter, leave, surface, len(shape.normals), *_quadric(shape.quadric, start, way))
-    hit = (enter > leave) & np.isfinite(enter)
+        first, second = _quadric(shape.quadric, size, position, rays)
+        np.copyto(surface, np.int8(len(shape.normals)), where=first < enter)
+        np.minimum(enter, first, out=enter)
+        np.maximum(leave, second, out=leave)
+    hit = (enter > leave) & (enter < MISS)
     return np.divide(1, enter, out=np.full_like(enter, MISS), where=hit), surface
 
 
-def normals(
-    solid: Solid, origin: np.ndarray, direction: np.ndarray, distance: np.ndarray, surface: np.ndarray, picture: np.ndarray, ray: np.ndarray
-) -> np.ndarray:
-    """Unit outward normals (m, 3) where m chosen rays met a solid.
-
-    Args:
-        solid, origin, direction: as for `intersect`, and `distance`, `surface` its answer.
-        picture, ray: (m,) indices of rays that met it.
-    """
-    shape, size = solid.shape, np.asarray(solid.size, np.float32).reshape(-1, 3)
-    faces = np.concatenate([shape.normals, np.zeros((1, 3), np.float32)]) / size[:, None]
-    chosen = faces[np.minimum(picture, len(size) - 1), surface[picture, ray]]
-    if shape.quadric is not None:
-        curved = np.flatnonzero(surface[picture, ray] == len(shape.normals))
-        picture, ray = picture[curved], ray[curved]
-        start, way = (_pick(vectors, picture, ray) for vectors in _local(solid, origin, direction))
-        point = start + distance[picture, ray] * way
-        chosen[curved] = (np.asarray(shape.quadric, np.float32)[:, None] * point).T / size[np.minimum(picture, len(size) - 1)]
-    return chosen / np.sqrt(np.einsum("mi,mi->m", chosen, chosen))[:, None]
-
-
-def nearest(solids: list[Solid], origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance (n, P) to the first of several solids along each ray, and the normal (3, n, P) there, 0 where there is none."""
-    distance = np.full(np.broadcast_shapes(origin[0].shape, direction[0].shape), MISS, np.float32)
-    normal = np.zeros((3, *distance.shape), np.float32)
-    for solid in solids:
-        other, surface = intersect(solid, origin, direction)
-        picture, ray = np.nonzero(other < distance)
-        distance[picture, ray] = other[picture, ray]
-        normal[:, picture, ray] = normals(solid, origin, direction, other, surface, picture, ray).T
-    return distance, normal
-
-
-def _cut(enter: np.ndarray, leave: np.ndarray, surface: np.ndarray, index: int, first: np.ndarray, second: np.ndarray) -> None:
-    """Cut the stretches of the rays, from nearness `enter` to `leave`, with one more body, from `first` to `second`."""
-    np.copyto(surface, np.int8(index), where=first < enter)
-    np.minimum(enter, first, out=enter)
-    np.maximum(leave, second, out=leave)
-
-
-def _quadric(quadric: tuple[float, float, float], start: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nearness at which rays enter (below 0: never) and leave: the roots of c w^2 + 2 b w + a."""
-    weights = np.asarray(quadric, np.float32)
-    a, b, c = _weighted(weights, way * way), _weighted(weights, start * way), _weighted(weights, start * start) - 1
+def _quadric(
+    quadric: tuple[float, float, float], size: np.ndarray, position: np.ndarray, rays: CameraRays | LightRays
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearness (n, P) at which rays enter (below 0: never) and leave: the roots of c w^2 + 2 b w + a."""
+    a, b, c = np.float32(0), np.float32(0), np.float32(-1)
+    for axis, weight in enumerate(quadric):
+        if weight > 0:
+            vector = np.sqrt(weight) * np.eye(3)[axis] / size
+            start = (rays.start(vector) - (vector * position).sum(1, keepdims=True)).astype(np.float32)
+            way = rays.along(vector).astype(np.float32)
+            a, b, c = a + way * way, b + start * way, c + start * start
     c = np.where(c == 0, np.float32(1e-9), c)
     discriminant = b * b - a * c
     root = np.sqrt(np.maximum(discriminant, 0))
     first = np.where(discriminant > 0, (root - b) / c, np.float32(-1))
-    return np.where(c > 0, first, _EVER), (-root - b) / c
+    return np.where(c > 0, first, MISS), (-root - b) / c
 
 
-def _local(solid: Solid, origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Origin and direction in the shape's own frame; distances along a ray stay what they are."""
-    size = _column(solid.size)
-    return (origin - _column(solid.position)) / size, direction / size
+def normals(solid: Solid, rays: CameraRays, picture: np.ndarray, ray: np.ndarray, distance: np.ndarray, surface: np.ndarray) -> np.ndarray:
+    """Unit outward normals (m, 3) float32 where m chosen rays meet a solid.
+
+    Args:
+        solid, rays: as for `intersect`.
+        picture, ray: (m,) which rays.
+        distance, surface: (m,) its answer for them.
+    """
+    shape, size, position = solid.shape, _rows(solid.size), _rows(solid.position)
+    faces = np.concatenate([shape.normals, np.ones((1, 3))]) / size[:, None]
+    faces = (faces / np.linalg.norm(faces, axis=2, keepdims=True)).astype(np.float32)
+    chosen = faces[np.minimum(picture, len(size) - 1), surface]
+    if shape.quadric is not None:
+        curved = np.flatnonzero(surface == len(shape.normals))
+        picture = picture[curved]
+        own, at = (rows[np.minimum(picture, len(rows) - 1)] for rows in (size, position))
+        gradient = np.asarray(shape.quadric) * (rays.points(picture, ray[curved], distance[curved]) - at) / own**2
+        chosen[curved] = gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+    return chosen
 
 
-def _column(vectors: np.ndarray) -> np.ndarray:
-    """(3,) or (n, 3) as (3, n or 1, 1) float32."""
-    return np.asarray(vectors, np.float32).reshape(-1, 3).T[:, :, None]
+def nearest(solids: list[Solid], rays: CameraRays) -> tuple[np.ndarray, np.ndarray]:
+    """Distance (n, P) to the first of several solids along each ray, and the normal (3, n, P) there, 0 where there is none."""
+    distance = np.full(rays.shape, MISS)
+    normal = np.zeros((3, *rays.shape), np.float32)
+    for solid in solids:
+        other, surface = intersect(solid, rays)
+        picture, ray = np.nonzero(other < distance)
+        distance[picture, ray] = met = other[picture, ray]
+        normal[:, picture, ray] = normals(solid, rays, picture, ray, met, surface[picture, ray]).T
+    return distance, normal
 
 
-def _pick(vectors: np.ndarray, picture: np.ndarray, ray: np.ndarray) -> np.ndarray:
-    """(3, m) vectors of m rays, from (3, n or 1, P or 1)."""
-    return vectors[:, np.minimum(picture, vectors.shape[1] - 1), np.minimum(ray, vectors.shape[2] - 1)]
-
-
-def _weighted(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Sum over j of weights[j] * vectors[j], (n, P); weights of 0, which most are, cost nothing."""
-    terms = [vector if weight == 1 else weight * vector for weight, vector in zip(weights, vectors, strict=True) if weight != 0]
-    return sum(terms[1:], start=terms[0])
+def _rows(vectors: np.ndarray) -> np.ndarray:
+    """(3,) or (n, 3) as (1 or n, 3)."""
+    return np.atleast_2d(np.asarray(vectors, float))

@@ -12,6 +12,7 @@ import numpy as np
 from vae_granularity.data.render import palette, scene
 from vae_granularity.data.render._checks import checked_factors
 from vae_granularity.data.render.camera import look_at
+from vae_granularity.data.render.rays import CameraRays, LightRays
 
 NAMES = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 SIZES = (10, 10, 10, 8, 4, 15)
@@ -64,14 +65,11 @@ def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
     angle = _AZIMUTH[orientation]
     camera = np.array([[np.sin(angle), -np.cos(angle), 0.304]])
     view = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
-    origin, rays = view.origin, view.rays()
-    solids = _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
+    rays, solids = view.rays(), _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
 
-    distance, normal = scene.nearest(solids, origin, rays)
-    room_material, room_distance = _room(origin, rays)
-    point = origin + room_distance * rays
-    sunwards = _LIGHT.astype(np.float32)[:, None, None]
-    shaded = np.any([scene.intersect(solid, point, sunwards)[0] < scene.MISS for solid in solids], axis=0)
+    distance, normal = scene.nearest(solids, rays)
+    room_material, room_distance, point = _room(rays)
+    shaded = np.any([scene.intersect(solid, LightRays(point, _LIGHT))[0] < scene.MISS for solid in solids], axis=0)
     room_brightness = np.where(room_material == _FLOOR, np.where(shaded, _SHADOW, _floor_light(point)), _wall_light(point))
     room_brightness = np.where(room_material == _SKY, 1.0, room_brightness)
 
@@ -92,14 +90,16 @@ def _solids(shape: int, factor: float) -> list[scene.Solid]:
     return [scene.Solid(canonical, size, np.array([0.0, 0.0, 2.0 * radius])), *ends]
 
 
-def _room(origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Material and distance, each (n, P), of the floor, the walls and, above them, the sky."""
+def _room(rays: CameraRays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Material (n, P), distance (n, P) and point (3, n, P) of the floor, the walls and, above them, the sky."""
+    origin, way = (np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along))
     with np.errstate(divide="ignore"):
-        wall = np.minimum(*((_ROOM * np.sign(rays[axis]) - origin[axis]) / rays[axis] for axis in (0, 1)))
-        floor = np.where(rays[2] < 0, -origin[2] / rays[2], np.inf)
-    above = origin[2] + wall * rays[2] > _WALL_HEIGHT
+        wall = np.minimum(*((_ROOM * np.sign(way[axis]) - origin[axis]) / way[axis] for axis in (0, 1)))
+        floor = np.where(way[2] < 0, -origin[2] / way[2], np.inf)
+    above = origin[2] + wall * way[2] > _WALL_HEIGHT
     material = np.where(floor < wall, _FLOOR, np.where(above, _SKY, _WALL))
-    return material, np.minimum(floor, wall).astype(np.float32)
+    distance = np.minimum(floor, wall)
+    return material, distance, origin + distance * way
 
 
 def _floor_light(point: np.ndarray) -> np.ndarray:
