@@ -69,4 +69,5 @@ def mutual_information(bins: Codes, factors: Codes) -> Array:
         independent = p.sum(2, keepdims=True) * p.sum(1, keepdims=True)
         ratio = np.divide(p, independent, out=np.ones_like(p), where=p > 0)
         result[:, f] = np.sum(p * np.log(ratio), axis=(1, 2))
+    result[(bins == bins[:1]).all(0)] = 0.0  # exactly: rounding noise of a constant must not pass for information
     return np.maximum(result, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,8 @@ def mig_entropy(
     The rows *are* the aggregate posterior: pass a whole grid, or a subset and say so.
 
     Args:
-        z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Tensors keep their device and dtype.
+        z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Three float32 or three float64 tensors of one
+            device are used as they are, anything else in float64 on the CPU.
         factors: (M, F) integers.
         partition: adds `mig_entropy_group` from the joint entropies of groups, in the same mixture.
         num_samples: a seeded subset of that many rows of z is used where M is larger; all M posteriors are.
@@ -76,10 +77,7 @@ def mig_entropy(
             raise ArgumentError(f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}")
     if checked["logvar"].max() > 200:
         raise ArgumentError(f"logvar must be at most 200, got {checked['logvar'].max():g}")
-    z, mu, logvar = (
-        value.detach() if isinstance(value, Tensor) else torch.from_numpy(checked[name])
-        for name, value in (("z", z), ("mu", mu), ("logvar", logvar))
-    )
+    z, mu, logvar = _tensors((z, mu, logvar), checked.values())
     chosen = np.arange(rows) if rows <= num_samples else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
     tasks = list(_tasks(sample.factors, chosen))
     seconds = cost_seconds([(len(s), len(c)) for _, _, s, c in tasks], dim)
@@ -101,6 +99,9 @@ def mig_entropy(
             conditional[:, factor] += weight * entropy
             covered[factor] += weight
     conditional /= covered
+    for g, group in enumerate(groups.groups):
+        if len(group) == 1:  # the same number to the last bit, not to rounding
+            marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
     scores: Scores = {"mig_entropy": relation.mean_gap(mi[:dim], factor_entropy)}
@@ -125,6 +126,13 @@ def mig_entropy(
         marginal_entropies_group=marginal[dim:] if grouped else None,
         cond_entropies_group=conditional[dim:] if grouped else None,
     )
+
+
+def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
+    kinds = {(value.dtype, value.device) if isinstance(value, Tensor) else None for value in given}
+    if len(kinds) == 1 and next(iter(kinds), None) is not None and next(iter(kinds))[0] in (torch.float32, torch.float64):
+        return [value.detach() for value in given]
+    return [torch.from_numpy(array) for array in checked]
 
 
 def cost_seconds(pairs: list[tuple[int, int]], dim: int) -> float:

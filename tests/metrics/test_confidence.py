@@ -1,0 +1,96 @@
+"""Standard errors and intervals, and the refusal to average what does not compare."""
+
+import numpy as np
+import pytest
+
+from vae_granularity import metrics
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.confidence import error_by_draws, error_by_subsampling, interval, over_seeds, same_protocol
+from vae_granularity.metrics.result import MetricResult
+
+
+def test_interval_of_four_values():
+    found = interval([1.0, 2.0, 3.0, 4.0])
+    # t(0.975, 3) = 3.18245
+    reach = 3.18245 * np.std([1, 2, 3, 4], ddof=1) / 2
+    assert (found.mean, found.count) == (2.5, 4)
+    assert (found.low, found.high) == (pytest.approx(2.5 - reach, abs=1e-4), pytest.approx(2.5 + reach, abs=1e-4))
+    assert interval([0.3]).low is None
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    found = [interval(rng.normal(size=5)) for _ in range(1000)]
+    assert np.mean([i.low <= 0 <= i.high for i in found]) == pytest.approx(0.95, abs=0.025)  # 3.6 standard errors
+
+
+def test_subsampling_finds_the_standard_error_of_a_mean():
+    x = np.random.default_rng(0).normal(size=2000)
+    found = error_by_subsampling(lambda rows: {"mean": float(x[rows].mean())}, len(x), num_draws=200)
+    assert found["mean"] == pytest.approx(x.std() / np.sqrt(2000), rel=0.2)
+
+
+@pytest.mark.parametrize("score", ["mig", "modularity_knn"])
+def test_subsampling_agrees_with_fresh_samples(score):
+    function = metrics.mig if score == "mig" else metrics.modularity_knn
+
+    def sample(seed, n=400):
+        rng = np.random.default_rng(seed)
+        f = rng.integers(0, 4, (n, 2))
+        return f + 0.5 * rng.normal(size=(n, 2)), f
+
+    z, f = sample(0)
+    ours = error_by_subsampling(lambda rows: function(z[rows], f[rows]).scores, len(z), num_draws=30)[score]
+    fresh = error_by_draws(lambda seed: function(*sample(seed)).scores, num_draws=30)[score]
+    assert 0.5 < ours / fresh < 2
+
+
+def test_repeated_rows_would_break_nearest_neighbours():
+    """Why the bootstrap is not offered: a repeated row is its own neighbour at distance 0."""
+    rng = np.random.default_rng(0)
+    z, f = rng.normal(size=(400, 1)), rng.integers(0, 4, (400, 2))
+    repeated = rng.integers(0, 400, 400)
+    assert metrics.modularity_knn(z, f, num_neighbors=2).mi_matrix.max() < 0.15
+    assert metrics.modularity_knn(z[repeated], f[repeated], num_neighbors=2).mi_matrix.max() > 0.3
+
+
+def result(value, **protocol):
+    return MetricResult(scores={"mig": value, "gone": None}, protocol=protocol)
+
+
+def test_over_seeds():
+    found = over_seeds([result(0.2, bins=20, seed=0), result(0.4, bins=20, seed=1), result(None, bins=20, seed=2)])
+    assert (found["mig"].mean, found["mig"].count, found["gone"]) == (pytest.approx(0.3), 2, None)
+
+
+def test_two_protocols_are_never_averaged():
+    with pytest.raises(ArgumentError, match="results must have one protocol"):
+        over_seeds([result(0.2, bins=20), result(0.4, bins=30)])
+
+
+@pytest.mark.parametrize(
+    "other, same",
+    [
+        ({"bins": 20, "seed": 5, "found": {"dead": [1]}, "knn": {"k": 10, "seed": 1}}, True),
+        ({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 5, "seed": 0}}, False),
+        ({"bins": 20, "seed": 0, "found": {}}, False),
+    ],
+)
+def test_same_protocol(other, same):
+    assert same_protocol({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 10, "seed": 0}}, other) is same
+
+
+@pytest.mark.parametrize(
+    "call, argument",
+    [
+        (lambda: interval([]), "values"),
+        (lambda: interval([1.0, np.nan]), "values"),
+        (lambda: interval([1.0], level=1.0), "level"),
+        (lambda: over_seeds([]), "results"),
+        (lambda: error_by_subsampling(lambda rows: {}, 100, fraction=1.0), "fraction"),
+        (lambda: error_by_draws(lambda seed: {}, num_draws=1), "num_draws"),
+    ],
+)
+def test_bad_arguments_are_named(call, argument):
+    with pytest.raises(ArgumentError, match=f"^{argument} must"):
+        call()
