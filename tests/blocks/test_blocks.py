@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.feature_selection import mutual_info_regression
 
-from vae_granularity.data.blocks import LOGIT_SCALE, VECTOR_SCALE, Blocks
+from vae_granularity.data.blocks import LOGIT_SCALE, Blocks
 from vae_granularity.errors import ArgumentError
 
 
@@ -52,9 +52,9 @@ def test_vectors_are_the_mixed_coordinates_and_the_map_can_be_undone(arguments: 
     data = blocks(**arguments)
     images = data.images(everything(data)).numpy()
     assert images.shape == (2000, *data.image_shape)
-    assert images.std() == pytest.approx(VECTOR_SCALE, rel=1e-5)
+    assert images.std() == pytest.approx(1.0, rel=1e-5)
     mixed = data.mixing.forward(data.coordinates(everything(data)).astype(float))
-    recovered = data.mixing.inverse(images * (mixed.std() / VECTOR_SCALE))
+    recovered = data.mixing.inverse(images * mixed.std())
     assert recovered == pytest.approx(data.coordinates(everything(data)), abs=1e-4)
 
 

@@ -17,14 +17,13 @@ from vae_granularity.data.store import ArrayStore
 from vae_granularity.errors import ArgumentError
 from vae_granularity.partition import LatentPartition
 
-VECTOR_SCALE = 10.0  # standard deviation of the observations: a Gaussian likelihood of unit scale leaves out what varies less than that
-LOGIT_SCALE = 2.0  # standard deviation of the logits of the pixels: most pictures use most of the grey levels
+LOGIT_SCALE = 2.0  # standard deviation of the logits of all pixels: most pictures use most of the grey levels
 
 
 class Blocks(ImageDataModule):
     """K independent blocks of coordinates that depend on one another, mixed by a fixed smooth invertible map.
 
-    Observations are vectors, or grey pictures whose pixels are sigmoids of the mixed coordinates. Each block is a label: the
+    Observations are vectors of variance 1, or grey pictures whose pixels are sigmoids of the mixed coordinates. Each block is a label: the
     cell that its state lies in (see `block_kinds`). There is no grid of factors.
 
     Args:
@@ -142,7 +141,7 @@ class Blocks(ImageDataModule):
         self.mixing = self._mixing(coordinates.shape[1], mixing_rng)
         mixed = self.mixing.forward(coordinates)
         if self.image_size is None:
-            observed = torch.from_numpy((mixed * (VECTOR_SCALE / mixed.std())).astype(np.float32))
+            observed = torch.from_numpy((mixed / mixed.std()).astype(np.float32))
         else:
             pixels = 1.0 / (1.0 + np.exp(-mixed * (LOGIT_SCALE / mixed.std())))
             observed = torch.from_numpy(np.rint(255.0 * pixels).astype(np.uint8)).reshape(-1, *self.image_shape)
