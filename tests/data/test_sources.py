@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vae_granularity.data import messages
+from vae_granularity.data.hashes import digest
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")
@@ -116,3 +122,56 @@ def test_official_and_rendered_images_of_a_grid_go_through_the_same_door(small, 
         data.setup()
     np.testing.assert_array_equal(official.train_indices, rendered.train_indices)
     assert official.images(official.batch_indices(0)).shape == rendered.images(rendered.batch_indices(0)).shape
+
+
+@pytest.fixture
+def mirror(tmp_path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address under which a local server gives it."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+def served_from(data, folder: Path, address: str, *, right: bool) -> None:
+    """Declare the files of the folder, with their hashes or wrong ones."""
+    hashes = {file.name: digest(folder / file.name, "sha256") if right else "0" * 64 for file in data.card.files}
+    files = (replace(file, urls=(address + file.name,), sha256=hashes[file.name], hash_of_content=False) for file in data.card.files)
+    data.card = replace(data.card, files=tuple(files))
+
+
+@pytest.mark.parametrize("name", ["shapes3d", "cars3d"])
+def test_auto_downloads_verifies_and_next_time_needs_no_network(name: str, small, open_dataset, mirror, tmp_path) -> None:
+    small.WRITERS[name](mirror[0])
+    data, again = open_dataset(name, source="auto"), open_dataset(name, source="auto")
+    served_from(data, *mirror, right=True)
+    data.setup()
+    assert (data.source, data.verified, data.title) == ("official", True, name)
+    assert data.files[data.card.files[0].name].parent == tmp_path / "files" / name
+    without_network(again)
+    assert again.resolve() == "official"
+
+
+def test_auto_draws_when_the_download_has_the_wrong_content(small, open_dataset, mirror, caplog) -> None:
+    small.write_shapes3d(mirror[0])
+    data = open_dataset("shapes3d", source="auto")
+    served_from(data, *mirror, right=False)
+    assert data.resolve() == "rendered"
+    assert "wrong content: sha256" in caplog.text
+
+
+def test_official_refuses_a_download_with_the_wrong_content(small, open_dataset, mirror, tmp_path) -> None:
+    small.write_shapes3d(mirror[0])
+    data = open_dataset("shapes3d")
+    served_from(data, *mirror, right=False)
+    with pytest.raises(DataError, match=r"wrong content: sha256 \w{64}, expected 0{64}"):
+        data.resolve()
+    assert not list((tmp_path / "files").rglob("*.h5"))

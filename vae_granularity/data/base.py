@@ -168,7 +168,6 @@ class ImageDataModule(LightningDataModule):
         if self._store is not None:
             return
         self.prepare_data()
-        self._store = self.open_store()
         parts = self.parts
         self.train_indices, self.val_indices = split(parts["train"], self.val_fraction, self.seed)
         if "valid" in parts:  # an official validation part takes the place of the random split
@@ -176,6 +175,7 @@ class ImageDataModule(LightningDataModule):
         first_test = parts["train"] + parts.get("valid", 0)
         self.test_indices = first_test + np.arange(parts["test"]) if "test" in parts else None
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
+        self._store = self.open_store()  # last: it may take a while, and all arguments are checked by now
 
     def open_store(self) -> ImageStore:
         """The images; subclasses that draw or generate them override this."""
