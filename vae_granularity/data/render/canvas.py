@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vae_granularity.data.render.camera import View
 from vae_granularity.data.render.scene import MISS, Solid, intersect, normals
@@ -25,7 +26,7 @@ class Canvas:
         """Over (n, H, H, 3) uint8 images, which are behind everything."""
         return cls(np.ascontiguousarray(background), np.full(background.shape[:3], np.inf, np.float32))
 
-    def paint(self, view: View, solid: Solid, colour: np.ndarray, rows: np.ndarray | None = None) -> None:
+    def paint(self, view: View, solid: Solid, colour: ArrayLike, rows: np.ndarray | None = None) -> None:
         """Paint one solid, tracing only a window around it.
 
         Args:

@@ -80,7 +80,8 @@ def _paint_wheels_and_lamps(canvas: Canvas, view: View, cars: CarTypes, kind: np
 
 def _leans(shape: scene.Shape) -> tuple[float, float, float]:
     """Front, rear and side of a `scene.frustum`."""
-    return tuple(2 * float(shape.normals[row, 2]) for row in (0, 1, 2))
+    front, rear, side = 2.0 * shape.normals[:3, 2]
+    return float(front), float(rear), float(side)
 
 
 def _at(z: np.ndarray, x: np.ndarray | float = 0.0, y: np.ndarray | float = 0.0) -> np.ndarray:

@@ -25,9 +25,8 @@ class Look:
     falloff: float
 
 
-def _look(**colours: object) -> Look:
-    falloff = colours.pop("falloff")
-    return Look(**{name: np.array(value, float) for name, value in colours.items()}, falloff=float(falloff))
+def _look(falloff: float, **colours: list[tuple[int, int, int]] | tuple[int, int, int]) -> Look:
+    return Look(falloff=falloff, **{name: np.array(value, float) for name, value in colours.items()})
 
 
 LOOKS = {

@@ -71,7 +71,8 @@ class LightRays:
 
     def start(self, vector: np.ndarray) -> np.ndarray:
         """Part (n, P) of the origins along a vector."""
-        return sum(part * component for part, component in zip(vector.T[:, :, None], self.origin, strict=True))
+        x, y, z = vector.T[:, :, None] * self.origin
+        return x + y + z
 
     def along(self, vector: np.ndarray) -> np.ndarray:
         """Part (n or 1, 1) of the direction along a vector."""
