@@ -147,3 +147,17 @@ def test_k_nn_information_of_a_group_is_at_least_that_of_its_dimensions():
     assert found.mi_matrix_group[0, 0] == pytest.approx(np.log(8), abs=0.05)
     assert found.mi_matrix[:2, 0].max() < 0.8 * np.log(8)
     assert found.mi_matrix_group[1, 0] == found.mi_matrix[2, 0] < 0.05
+
+
+def test_group_null_lifts_pairs_that_belong_together():
+    rng = np.random.default_rng(0)
+    f = rng.integers(0, 8, (1200, 2))
+    angle = f * np.pi / 4
+    z = np.stack((np.cos(angle), np.sin(angle)), -1).reshape(1200, 4) + 0.05 * rng.normal(size=(1200, 4))
+    pairs = metrics.group_null(z, f, partition=LatentPartition.from_granularity(4, 2), num_samples=600)
+    assert pairs.scores["infom_lift_group"] > 0.3
+    assert pairs.scores["infoc_harmonic_lift_group"] > 0.3
+    assert pairs.nulls["infom_group"].score == pytest.approx(1, abs=0.02)
+    singles = metrics.group_null(z, f, partition=LatentPartition.from_granularity(4, 1), num_samples=600)
+    assert set(singles.scores) == set(pairs.scores)
+    assert set(singles.scores.values()) == {None}

@@ -73,8 +73,8 @@ def test_what_a_data_set_lacks_is_reported_and_not_an_error():
     inputs = {"latents": LATENTS, "mu": LATENTS, "logvar": LATENTS, "factors": None}
     found = metrics.run_suite({name: function(name) for name in names}, inputs)
     assert set(found.results) == {"unsupervised", "active_units"}
-    assert found.not_applicable["irs"] == "needs factors, which this data set does not have"
-    assert found.not_applicable["factor_vae"] == "needs encode, space, which this data set does not have"
+    assert found.not_applicable["irs"] == "needs factors, which this data set or model does not have"
+    assert found.not_applicable["factor_vae"] == "needs encode, space, which this data set or model does not have"
 
 
 def test_metrics_without_a_group_form_are_scored_by_dimension():

@@ -14,6 +14,7 @@ from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
 from vae_granularity.metrics.factor_vae_score import FactorVAEScore, factor_vae_score
 from vae_granularity.metrics.granularity_profile import unit_profile
+from vae_granularity.metrics.group_null import group_null
 from vae_granularity.metrics.infomec import InfoMEC, infomec
 from vae_granularity.metrics.irs import IRS, irs
 from vae_granularity.metrics.mig import MIG, mig
@@ -46,6 +47,7 @@ __all__ = [
     "factor_complexity",
     "factor_dimensions",
     "factor_vae_score",
+    "group_null",
     "infomec",
     "irs",
     "mig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,25 +43,23 @@ def infomec(
     Args:
         latents: (n, D); continuous ones get k-NN mutual information, discrete ones plug-in mutual information of their values.
         factors: (n, F) integers.
-        partition: adds `infom_group` and `infoc_group`, from k-NN mutual information of each group's active dimensions as one vector.
+        partition: adds `infom_group` and `infoc_group`, from the information in each group's active dimensions as one vector.
         seed: of the tie-breaking noise.
 
     Raises:
-        ArgumentError: bad tables; not more rows than `num_neighbors`; a partition with discrete latents.
+        ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
     """
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     groups = units(partition, sample.latents.shape[1])
-    spread = np.ptp(sample.latents, axis=0)
-    active = spread > (0 if discrete_latents else spread.max() / 20)
+    active = active_latents(sample.latents, discrete=discrete_latents)
     entropy = histogram.entropies(sample.factors)
     shares = _information(sample, [(d,) for d in range(len(active))], active, discrete_latents, num_neighbors, seed) / entropy
     scores: Scores = {"infom": relation.mean_max_share(shares), "infoc": relation.mean_max_share(shares[active].T)}
     shares_group = None
     if partition is not None:
         shares_group = _information(sample, groups, active, discrete_latents, num_neighbors, seed) / entropy
-        used = [bool(active[list(group)].any()) for group in groups]
-        scores |= {"infom_group": relation.mean_max_share(shares_group), "infoc_group": relation.mean_max_share(shares_group[used].T)}
+        scores |= group_scores(shares_group, active, groups)
     x = _one_hot(sample.latents) if discrete_latents else knn.standardize(sample.latents)[0]
     readouts = [logistic.predictive_information(x, factor) for factor in sample.factors.T]
     explicitness = np.array([value for value, _ in readouts])
@@ -83,6 +82,18 @@ def infomec(
         explicitness_per_factor=explicitness,
         nmi_group=shares_group,
     )
+
+
+def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool_]:
+    """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all: latents (n, D)."""
+    spread = np.ptp(latents, axis=0)
+    return spread > (0 if discrete else spread.max() / 20)
+
+
+def group_scores(shares: Array, active: NDArray[np.bool_], groups: Sequence[Sequence[int]]) -> Scores:
+    """`infom_group` and `infoc_group` from the shares (G, F) of the factors' entropy; groups without an active latent do not count."""
+    used = [bool(active[list(group)].any()) for group in groups]
+    return {"infom_group": relation.mean_max_share(shares), "infoc_group": relation.mean_max_share(shares[used].T)}
 
 
 def _information(sample: LabelledSample, groups: Any, active: Any, discrete: bool, num_neighbors: int, seed: int) -> Array:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +12,12 @@ from torch import Tensor
 
 from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import exact_densities
 from vae_granularity.metrics import histogram, relation
-from vae_granularity.metrics.inputs import Array, Codes, as_latents, labelled_sample, units
+from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.mixture_entropy import Progress, mixture_entropies
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
-
-SECONDS_PER_TERM = 19e-9  # one sample, one component, one dimension, on one thread
-CHUNK_ELEMENTS = 2**20
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,7 +41,7 @@ def mig_entropy(
     partition: LatentPartition | None = None,
     num_samples: int = 10_000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> MIGEntropyResult:
     """Mean over factors of (largest - second largest mutual information with a unit) / entropy of the factor, in the mixture of all
     rows' posteriors: I(unit; factor) = H(unit) - Σ_v p(v) H(unit | v).
@@ -62,7 +56,8 @@ def mig_entropy(
         factors: (M, F) integers.
         partition: adds `mig_entropy_group` from the joint entropies of groups, in the same mixture.
         num_samples: a seeded subset of that many rows of z is used where M is larger; all M posteriors are.
-        progress: called with (sample-posterior pairs done, in all). The expected time is logged before it starts.
+        progress: called with (sample-posterior pairs done, in all); None shows a bar on a terminal where more than seconds are expected,
+            False shows none. The expected time is logged before it starts.
 
     Raises:
         ArgumentError: bad tables, shapes that disagree, logvar above 200, a bad partition.
@@ -77,31 +72,10 @@ def mig_entropy(
             raise ArgumentError(f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}")
     if checked["logvar"].max() > 200:
         raise ArgumentError(f"logvar must be at most 200, got {checked['logvar'].max():g}")
-    z, mu, logvar = _tensors((z, mu, logvar), checked.values())
     chosen = np.arange(rows) if rows <= num_samples else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
-    tasks = list(_tasks(sample.factors, chosen))
-    seconds = cost_seconds([(len(s), len(c)) for _, _, s, c in tasks], dim)
-    _log.info("mig_entropy: %d samples, %d posteriors, %d dimensions: about %.0f s on one thread", len(chosen), rows, dim, seconds)
-
-    membership = groups.membership(dtype=mu.dtype).to(mu.device)
-    pairs = [len(s) * len(c) for _, _, s, c in tasks]
-    num_factors = sample.factors.shape[1]
-    conditional = np.zeros((dim + groups.num_groups, num_factors))
-    covered = np.zeros(num_factors)
-    marginal, joint = np.zeros(dim + groups.num_groups), 0.0
-    for t, (factor, weight, samples, components) in enumerate(tasks):
-        tick = None if progress is None else _shift(progress, sum(pairs[:t]), pairs[t], sum(pairs))
-        density = exact_densities(z[samples], mu[components], logvar[components], membership, chunk_elements=CHUNK_ELEMENTS, progress=tick)
-        entropy = -torch.cat((density.log_qz_dims, density.log_qz_groups), 1).double().mean(0).cpu().numpy()
-        if factor is None:
-            marginal, joint = entropy, -float(density.log_qz.double().mean())
-        else:
-            conditional[:, factor] += weight * entropy
-            covered[factor] += weight
-    conditional /= covered
-    for g, group in enumerate(groups.groups):
-        if len(group) == 1:  # the same number to the last bit, not to rounding
-            marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
+    tensors = _tensors((z, mu, logvar), checked.values())
+    found = mixture_entropies(*tensors, groups, sample.factors, chosen, progress)
+    marginal, conditional = found.marginal, found.conditional
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
     scores: Scores = {"mig_entropy": relation.mean_gap(mi[:dim], factor_entropy)}
@@ -112,7 +86,7 @@ def mig_entropy(
         "num_components": rows,
         "num_samples": len(chosen),
         "seed": seed,
-        "dtype": str(mu.dtype).removeprefix("torch."),
+        "dtype": str(tensors[0].dtype).removeprefix("torch."),
     }
     return MIGEntropyResult(
         scores=scores,
@@ -121,7 +95,7 @@ def mig_entropy(
         factor_entropy=factor_entropy,
         marginal_entropies=marginal[:dim],
         cond_entropies=conditional[:dim],
-        joint_entropy=joint,
+        joint_entropy=found.joint,
         mi_matrix_group=mi[dim:] if grouped else None,
         marginal_entropies_group=marginal[dim:] if grouped else None,
         cond_entropies_group=conditional[dim:] if grouped else None,
@@ -133,27 +107,6 @@ def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
     if len(kinds) == 1 and next(iter(kinds), None) is not None and next(iter(kinds))[0] in (torch.float32, torch.float64):
         return [value.detach() for value in given]
     return [torch.from_numpy(array) for array in checked]
-
-
-def cost_seconds(pairs: list[tuple[int, int]], dim: int) -> float:
-    """Expected time on one thread for (samples, posteriors) pairs of tables of `dim` dimensions."""
-    return SECONDS_PER_TERM * dim * sum(samples * components for samples, components in pairs)
-
-
-def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
-    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a chosen sample are left out."""
-    everything = np.arange(len(factors))
-    yield None, 1.0, chosen, everything
-    for f, factor in enumerate(factors.T):
-        for value in np.unique(factor):
-            components = np.flatnonzero(factor == value)
-            samples = chosen[factor[chosen] == value]
-            if len(samples):
-                yield f, len(components) / len(factors), samples, components
-
-
-def _shift(progress: Callable[[int, int], None], before: int, size: int, total: int) -> Callable[[int, int], None]:
-    return lambda done, chunks: progress(before + size * done // chunks, total)
 
 
 class MIGEntropy(TableMetric):

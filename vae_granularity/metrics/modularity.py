@@ -46,7 +46,7 @@ def modularity(latents: Any, factors: Any, *, num_bins: int = 20, partition: Lat
     mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins), sample.factors)
     per_latent = _per_unit(mi)
     protocol = sample.protocol() | {"num_bins": num_bins, "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()}}
-    scores: Scores = {"modularity": _mean(per_latent)}
+    scores: Scores = {"modularity": mean_modularity(mi)}
     neighbours = None
     if partition is not None:
         neighbours = modularity_knn(latents, factors, partition=partition)
@@ -72,11 +72,11 @@ def modularity_knn(
         return knn.mutual_information_matrix(sample.latents, of, sample.factors, num_neighbors=num_neighbors, seed=seed)
 
     mi = matrix(units(None, dim))
-    scores: Scores = {"modularity_knn": _mean(_per_unit(mi))}
+    scores: Scores = {"modularity_knn": mean_modularity(mi)}
     mi_group = None
     if partition is not None:
         mi_group = matrix(groups)
-        scores["modularity_knn_group"] = _mean(_per_unit(mi_group))
+        scores["modularity_knn_group"] = mean_modularity(mi_group)
     protocol = sample.protocol() | {
         "num_neighbors": num_neighbors,
         "seed": seed,
@@ -93,7 +93,9 @@ def _per_unit(mi: Array) -> Array:
     return 1 - np.divide(spill, largest, out=np.full(len(mi), np.nan), where=largest > 0)
 
 
-def _mean(per_unit: Array) -> float | None:
+def mean_modularity(mi: Array) -> float | None:
+    """Mean over units that share information, (U, F) to a number; None without such a unit or with a single factor."""
+    per_unit = _per_unit(mi)
     known = per_unit[~np.isnan(per_unit)]
     return float(known.mean()) if len(known) else None
 

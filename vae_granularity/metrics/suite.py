@@ -45,20 +45,17 @@ def run_suite(
     Raises:
         ArgumentError: what a metric says of an input that exists and is bad.
     """
-    known = {name: value for name, value in inputs.items() if value is not None}
+    known = {name: value for name, value in {**inputs, "partition": partition}.items() if value is not None}
     suite = SuiteResult()
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
         lacking = [p.name for p in parameters.values() if p.default is p.empty and p.name not in known]
         if lacking:
-            suite.not_applicable[name] = f"needs {', '.join(lacking)}, which this data set does not have"
+            suite.not_applicable[name] = f"needs {', '.join(lacking)}, which this data set or model does not have"
             continue
         given = {key: value for key, value in known.items() if key in parameters}
-        if partition is None or "partition" not in parameters:
-            suite.results[name] = metric(**given)
-            continue
         try:
-            suite.results[name] = metric(**given, partition=partition)
-        except NoGroupForm:
             suite.results[name] = metric(**given)
+        except NoGroupForm:
+            suite.results[name] = metric(**{key: value for key, value in given.items() if key != "partition"})
     return suite

@@ -1,0 +1,99 @@
+"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to each value of a factor."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_granularity.estimators import exact_densities
+from vae_granularity.metrics.inputs import Array, Codes
+from vae_granularity.partition import LatentPartition
+
+SECONDS_PER_TERM = 19e-9  # one sample, one component, one dimension, on one thread
+LONG = 5.0  # seconds from which a bar is worth showing
+CHUNK_ELEMENTS = 2**20
+
+Progress = Callable[[int, int], None] | Literal[False] | None
+
+_log = logging.getLogger(__name__)
+
+
+class MixtureEntropies(NamedTuple):
+    """In nats; U = D + G: the dimensions, then the groups."""
+
+    marginal: Array  # (U,) H(unit)
+    conditional: Array  # (U, F) H(unit | factor)
+    joint: float  # H(z)
+
+
+def mixture_entropies(
+    z: Tensor, mu: Tensor, logvar: Tensor, groups: LatentPartition, factors: Codes, chosen: Codes, progress: Progress = None
+) -> MixtureEntropies:
+    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that share the row's value of a factor.
+
+    Memory stays at a few chunks of `CHUNK_ELEMENTS` numbers whatever M and S.
+
+    Args:
+        z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows of z.
+        progress: see `mig_entropy`.
+    """
+    tasks = list(_tasks(factors, chosen))
+    pairs = [len(samples) * len(components) for _, _, samples, components in tasks]
+    rows, dim = mu.shape
+    seconds = SECONDS_PER_TERM * dim * sum(pairs)
+    _log.info("entropies: %d samples, %d posteriors, %d dimensions: about %.0f s on one thread", len(chosen), rows, dim, seconds)
+    membership = groups.membership(dtype=mu.dtype).to(mu.device)
+    marginal, joint = np.zeros(dim + groups.num_groups), 0.0
+    conditional, covered = np.zeros((dim + groups.num_groups, factors.shape[1])), np.zeros(factors.shape[1])
+    with _reporter(progress, seconds) as report:
+        for t, (factor, weight, samples, components) in enumerate(tasks):
+            tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
+            density = exact_densities(
+                z[samples], mu[components], logvar[components], membership, chunk_elements=CHUNK_ELEMENTS, progress=tick
+            )
+            entropy = -torch.cat((density.log_qz_dims, density.log_qz_groups), 1).double().mean(0).cpu().numpy()
+            if factor is None:
+                marginal, joint = entropy, -float(density.log_qz.double().mean())
+            else:
+                conditional[:, factor] += weight * entropy
+                covered[factor] += weight
+    conditional /= covered
+    for g, group in enumerate(groups.groups):
+        if len(group) == 1:  # the same number to the last bit, not to rounding
+            marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
+    return MixtureEntropies(marginal, conditional, joint)
+
+
+def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
+    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a chosen sample are left out."""
+    yield None, 1.0, chosen, np.arange(len(factors))
+    for f, factor in enumerate(factors.T):
+        for value in np.unique(factor):
+            components = np.flatnonzero(factor == value)
+            samples = chosen[factor[chosen] == value]
+            if len(samples):
+                yield f, len(components) / len(factors), samples, components
+
+
+def _shift(report: Callable[[int, int], None], before: int, size: int, total: int) -> Callable[[int, int], None]:
+    return lambda done, chunks: report(before + size * done // chunks, total)
+
+
+@contextmanager
+def _reporter(progress: Progress, seconds: float) -> Iterator[Callable[[int, int], None] | None]:
+    if progress is not None or seconds < LONG or not sys.stderr.isatty():
+        yield progress or None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("entropies")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
