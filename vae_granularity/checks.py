@@ -31,8 +31,8 @@ def number(name: str, value: object, low: float = -math.inf, high: float = math.
         if math.isfinite(x) and low <= x <= high and not (above and x == low):
             return x
     start = f"> {low:g}" if above else f">= {low:g}"
-    accepted = "finite" if math.isinf(low) else start if math.isinf(high) else f"{start} and <= {high:g}"
-    raise ArgumentError(f"{name} must be a number {accepted}, got {value!r}")
+    accepted = "" if math.isinf(low) else f" {start}" if math.isinf(high) else f" {start} and <= {high:g}"
+    raise ArgumentError(f"{name} must be a finite number{accepted}, got {value!r}")
 
 
 def choice(name: str, value: object, accepted: tuple[str, ...]) -> str:

@@ -38,7 +38,7 @@ class Gaussian(nn.Module):
         ArgumentError: sigma is not positive.
     """
 
-    def __init__(self, sigma: float = 1.0, learned: bool = False) -> None:
+    def __init__(self, sigma: float = 0.1, learned: bool = False) -> None:
         super().__init__()
         log_sigma = torch.tensor(math.log(number("likelihood.sigma", sigma, 0.0, above=True)))
         if learned:

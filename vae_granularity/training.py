@@ -33,6 +33,15 @@ from vae_granularity.loggers.wandb import sync_hint
 from vae_granularity.models.base import GaussianVAE
 from vae_granularity.runs import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, checkpoints, write_atomically
 
+# What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data module, not the loader, carries the
+# position in the data; whole batches are gathered by index, so there are no worker processes to add. The last is Lightning's own code
+# under torch 2.13.
+MEANT_BY_US = (
+    "Checkpoint directory .* exists and is not empty",
+    ".*your dataloader is not resumable",
+    ".*does not have many workers",
+    ".*LeafSpec.* is deprecated",
+)
 PACKAGES = ("vae-granularity", "torch", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core")
 
 
@@ -100,9 +109,7 @@ def _fit(trainer: Trainer, model: GaussianVAE, data: ImageDataModule, directory:
         if isinstance(logger, MetricsCSV):
             logger.truncate(0 if latest is None else _step_of(latest))
     with warnings.catch_warnings():
-        # Lightning warns of two things that are meant here: a run that continues finds its checkpoints, and the loader yields whole
-        # batches gathered by index, so there are no worker processes to add. The third is its own code under torch 2.13.
-        for message in ("Checkpoint directory .* exists and is not empty", ".*does not have many workers", ".*LeafSpec.* is deprecated"):
+        for message in MEANT_BY_US:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
     if latest is None or latest.name != FINAL:

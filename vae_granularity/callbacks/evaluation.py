@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from vae_granularity.callbacks.terms import term_logger
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
 from vae_granularity.evaluation.scores import Metrics
@@ -21,6 +22,9 @@ class PeriodicEvaluation(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         step = batch_idx + 1
         if step % self.protocol.every == 0 and step < trainer.max_steps and trainer.is_global_zero:
+            terms = term_logger(trainer)
+            if terms is not None:
+                terms.check(step)  # a model that is no longer finite has nothing to measure
             directory = Path(trainer.default_root_dir)
             found = report(pl_module, trainer.datamodule, self.protocol, self.metrics, trainer.loggers, step, directory)
             # For callbacks that watch a metric: the checkpoint of the best validation ELBO.

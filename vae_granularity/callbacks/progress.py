@@ -9,7 +9,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vae_granularity.callbacks.terms import TermLogger
+from vae_granularity.callbacks.terms import term_logger
 
 
 class ProgressBar(Callback):
@@ -55,7 +55,8 @@ class ProgressBar(Callback):
 
 
 def _latest_elbo(trainer: Trainer) -> str:
-    latest = next((c.latest for c in trainer.callbacks if isinstance(c, TermLogger)), {})
+    terms = term_logger(trainer)
+    latest = terms.latest if terms is not None else {}
     return f"ELBO {latest['train/elbo']:.2f} nats" if "train/elbo" in latest else ""
 
 

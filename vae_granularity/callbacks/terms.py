@@ -47,12 +47,17 @@ class TermLogger(Callback):
                 logger.log_metrics(self.latest, step=step)
 
     def _flush(self, step: int) -> dict[str, float]:
-        rows = torch.stack(self._rows).double().cpu()
-        self._check(rows, step)
+        rows = self.check(step)
         self._rows = []
         return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
 
-    def _check(self, rows: Tensor, step: int) -> None:
+    def check(self, step: int) -> Tensor:
+        """The rows (steps, terms) since the last entry, on the CPU, after a look at each: step is the last one's.
+
+        Raises:
+            TrainingError: one is not finite.
+        """
+        rows = torch.stack(self._rows).double().cpu() if self._rows else torch.zeros(0, len(self._names))
         bad = ~rows.isfinite()
         if bad.any():
             first = int(bad.any(1).nonzero()[0])
@@ -61,11 +66,11 @@ class TermLogger(Callback):
                 f"training stopped: not finite at step {step - len(rows) + first + 1}: {terms}. The last good checkpoint is kept. "
                 "A lower learning rate, a smaller beta or a weaker within_group_weight may help"
             )
+        return rows
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         step = trainer.global_step
-        if self._rows:
-            self._check(torch.stack(self._rows).double().cpu(), step)
+        self.check(step)
         broken = [name for name, p in pl_module.named_parameters() if not bool(p.isfinite().all())]
         if broken:
             raise TrainingError(f"training stopped: parameters not finite at step {step}: {broken[0]} and {len(broken) - 1} more")
@@ -75,3 +80,8 @@ class TermLogger(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._rows, self._names = list(state_dict["rows"]), list(state_dict["names"])
+
+
+def term_logger(trainer: Trainer) -> TermLogger | None:
+    """The trainer's TermLogger, if it has one."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, TermLogger)), None)

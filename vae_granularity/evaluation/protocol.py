@@ -20,6 +20,7 @@ class EvaluationProtocol:
         num_codes: images behind the metrics, drawn from all images, at most.
         num_test_codes: further images for the metrics that are fitted on the first ones.
         batch_size: images encoded at once; changes no number beyond rounding.
+        figures: draw pictures too; changes no number.
         seed: of every draw.
 
     Raises:
@@ -33,6 +34,7 @@ class EvaluationProtocol:
     num_codes: int = 10_000
     num_test_codes: int = 5_000
     batch_size: int = 256
+    figures: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -43,4 +45,4 @@ class EvaluationProtocol:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that change numbers."""
-        return {key: value for key, value in asdict(self).items() if key not in ("every", "batch_size")}
+        return {key: value for key, value in asdict(self).items() if key not in ("every", "batch_size", "figures")}

@@ -27,7 +27,7 @@ def report(
 ) -> Evaluation:
     """Evaluate, log under `step`, draw into `directory`/figures; the final evaluation adds the test images, where there are any."""
     found = evaluate(model, data, protocol, metrics, test=final)
-    figures = save_figures(model, data, protocol, step, directory / "figures")
+    figures = save_figures(model, data, protocol, step, directory / "figures") if protocol.figures else {}
     for logger in loggers:
         logger.log_metrics(found.logged, step=step)
         log_image = getattr(logger, "log_image", None)  # W&B's logger has it, metrics.csv has no use for it

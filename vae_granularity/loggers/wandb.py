@@ -46,6 +46,8 @@ def wandb_loggers(
         config=info.config,
         settings=wandb.Settings(console="off", silent=True),
     )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step")
     return [*csv_loggers(info), WandbLogger(experiment=run)]
 
 

@@ -1,0 +1,65 @@
+"""What the commands say to a mistake: one message, quickly, without a traceback, and an exit code that tells."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the package as a user would."""
+    call = [sys.executable, "-m", f"vae_granularity.{module}", *arguments]
+    return subprocess.run(call, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["model.bta=3"], "did you mean 'model.beta'?"),
+        (["dataset.sorce=rendered"], "did you mean 'dataset.source'?"),
+        (["modle=stcvae"], "did you mean 'model'?"),
+        (["model=stcva"], "model has no option 'stcva', did you mean 'stcvae'?"),
+        (["model=vae", "model.beta=2"], "no such key 'model.beta'"),
+        (["model.granularity=99"], "granularity must be in [1, latent_dim=10], got 99"),
+        (["model.partition=[3,3]"], "partition sizes must sum to latent_dim=10"),
+        (["trainer.max_steps=0"], "trainer.max_steps must be an integer >= 1, got 0"),
+        (["seed=-1"], "seed must be an integer in [0, 4294967295], got -1"),
+        (["model.beta=[1"], "error:"),
+    ],
+)
+def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
+    started = time.monotonic()
+    done = command("train", *arguments)
+    seconds = time.monotonic() - started
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert seconds < 6, "about two seconds on a machine of its own"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
+def test_help_and_config_do_not_load_torch(arguments):
+    probe = "import sys, runpy; sys.argv = ['train', *%r]\ntry: runpy.run_module('vae_granularity.train', run_name='__main__')\n" % arguments
+    probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_official_data_that_are_not_there_end_in_one_message(tmp_path):
+    paths = [f"paths.data_dir={tmp_path}", f"paths.cache_dir={tmp_path}", f"paths.output_dir={tmp_path}/runs"]
+    done = command("train", "dataset=shapes3d", "dataset.source=official", "trainer=debug", *paths)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in ("3dshapes.h5", "https://", str(tmp_path), "source=rendered", "source=hub"):
+        assert word in done.stderr
+    assert not list(tmp_path.rglob("results.json"))
+
+
+def test_measuring_what_is_no_run_is_answered(tmp_path):
+    assert f"{tmp_path}/nothing does not exist" in command("evaluate", f"run={tmp_path}/nothing").stderr
+    assert "holds no finished run" in command("evaluate", f"run={tmp_path}").stderr
+    assert "Missing mandatory value: run" in command("evaluate").stderr

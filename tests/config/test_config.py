@@ -1,0 +1,80 @@
+"""Config and code stay together: every option composes, every key is a parameter, nothing else sets Hydra's own values."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from tiny import options, tiny_config
+
+from vae_granularity.config import compose, config_dir
+
+GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra")
+OPTIONS = [(group, option) for group in GROUPS for option in options(group)]
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def target_nodes(node: Any, path: str = "") -> list[tuple[str, DictConfig]]:
+    """All nodes with a `_target_`, at any depth."""
+    if not isinstance(node, DictConfig):
+        return []
+    found = [(path, node)] if "_target_" in node else []
+    return found + [hit for key in node for hit in target_nodes(node[key], f"{path}.{key}".lstrip("."))]
+
+
+@pytest.mark.parametrize("group, option", OPTIONS, ids=lambda value: value)
+def test_every_option_composes_and_its_keys_are_parameters(group, option):
+    cfg = compose("train", [f"{group}={option}"])
+    OmegaConf.to_container(cfg, resolve=True)
+    for path, node in target_nodes(cfg):
+        parameters = inspect.signature(get_object(node._target_)).parameters
+        named = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
+        unknown = set(node) - HYDRA_KEYS - named
+        assert not unknown, f"{path}: {node._target_} has no parameters {unknown}"
+
+
+def test_only_the_places_that_may_set_hydra_values_do():
+    """Inside an option that is itself swept, Hydra ignores them silently."""
+    allowed = {config_dir() / "train.yaml", config_dir() / "evaluate.yaml", config_dir() / "analyze.yaml"}
+    for path in config_dir().rglob("*.yaml"):
+        if path in allowed or {"sweep", "hydra"} & set(path.relative_to(config_dir()).parts):
+            continue
+        assert not re.search(r"^\s*hydra:|hydra\.|override /?hydra", path.read_text(), re.MULTILINE), path
+
+
+def test_beta_and_granularity_stand_in_the_config_once():
+    text = OmegaConf.to_yaml(compose("train", []))
+    assert len(re.findall(r"^\s*beta:", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\s*granularity:", text, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("net", options("net"))
+@pytest.mark.parametrize("likelihood", options("likelihood"))
+def test_every_model_builds_with_every_network_and_likelihood(tmp_path, model, net, likelihood):
+    from vae_granularity.build import build
+
+    chosen = [f"model={model}", f"net={net}", f"likelihood={likelihood}", "net.width=0.1"]
+    for data in ("dsprites", "shapes3d", "mnist"):
+        built, module = build(compose("train", [*chosen, f"dataset={data}", f"paths.data_dir={tmp_path}"]))
+        assert built.net.image_shape == module.image_shape
+        assert built.net.num_parameters > 0
+
+
+def test_the_data_set_names_its_likelihood_unless_told_otherwise(tmp_path):
+    assert compose("train", ["dataset=shapes3d"]).likelihood._target_.endswith("Bernoulli")
+    assert tiny_config(tmp_path).likelihood._target_.endswith("Gaussian")
+    assert tiny_config(tmp_path, "likelihood=bernoulli").likelihood._target_.endswith("Bernoulli")
+
+
+def test_every_file_of_the_package_that_is_a_choice_has_a_yaml():
+    """A model, network or data set is one file and one yaml, of the same name."""
+    package = Path(inspect.getfile(compose)).parent
+    for room, group, helpers in (("models", "model", {"base"}), ("nets", "net", {"base"})):
+        files = {path.stem for path in (package / room).glob("*.py")} - helpers - {"__init__"}
+        assert files == set(options(group))
