@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+
+import numpy as np
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.factors import FactorSpace
@@ -65,7 +67,9 @@ class FactorGridDataModule(ImageDataModule):
         """The converted images, or the renderer."""
         if self.source != "rendered":
             return super().open_store()
+        return RenderedStore(self.space, self.renderer(), self.image_shape, "cuda" if self.device == "cuda" else "cpu")
+
+    def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Factors (n, F) to rendered images (n, H, W, C) uint8; data sets with variants bind theirs."""
         assert self.card.renderer is not None
-        return RenderedStore(
-            self.space, import_module(self.card.renderer).render, self.image_shape, "cuda" if self.device == "cuda" else "cpu"
-        )
+        return import_module(self.card.renderer).render

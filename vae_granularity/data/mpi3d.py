@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,14 @@ class MPI3D(FactorGridDataModule):
         self.variant = variant
         self.card = replace(self.card, files=(_file(variant),))
 
+    def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The look of the variant."""
+        return partial(super().renderer(), variant=self.variant)
+
     @property
     def title(self) -> str:
-        """Name for people, with the variant; images drawn here belong to none."""
-        return super().title if self.source == "rendered" else f"{self.name} {self.variant}"
+        """Name for people, with the variant."""
+        return super().title.replace(self.name, f"{self.name} {self.variant}", 1)
 
     @property
     def provenance(self) -> dict[str, Any]:
