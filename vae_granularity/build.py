@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import UserError
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import GaussianVAE, Parts
 
@@ -32,6 +34,20 @@ def create(node: DictConfig, **runtime: Any) -> Any:
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
     return instantiate(node, _partial_=True, _convert_="all")(**runtime)
+
+
+def create_callbacks(cfg: DictConfig) -> list[Any]:
+    """The callbacks of a config; those that need the run directory come as partial functions.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+    try:
+        return list(instantiate(cfg.callbacks, _convert_="all").values())
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):  # raised by a constructor that Hydra called for us
+            raise error.__cause__ from None
+        raise
 
 
 def create_metrics(cfg: DictConfig) -> Metrics:

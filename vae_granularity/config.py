@@ -11,7 +11,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -41,10 +41,6 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             return job(cfg)
         except UserError as error:
             sys.exit(f"error: {error}")
-        except InstantiationException as error:
-            if isinstance(error.__cause__, UserError):  # raised by a constructor that Hydra called for us
-                sys.exit(f"error: {error.__cause__}")
-            raise
 
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"

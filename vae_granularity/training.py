@@ -16,13 +16,12 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.build import build, create, create_metrics
+from vae_granularity.build import build, create, create_callbacks, create_metrics
 from vae_granularity.checkpoint import newest_readable
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError, UserError
@@ -82,9 +81,11 @@ def train(cfg: DictConfig) -> Path:
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
-    nodes = instantiate(cfg.callbacks, _convert_="all").values()
     # What writes checkpoints is configured without the folder, which the run's name decides.
-    callbacks: list[Callback] = [node(dirpath=directory / CHECKPOINTS) if isinstance(node, functools.partial) else node for node in nodes]
+    callbacks: list[Callback] = [
+        callback(dirpath=directory / CHECKPOINTS) if isinstance(callback, functools.partial) else callback
+        for callback in create_callbacks(cfg)
+    ]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return create(

@@ -24,7 +24,8 @@ def answer(verb: str, name: str, folder: Path, *overrides: str) -> str:
 @pytest.mark.parametrize("name", ["dsprites", "shapes3d", "cars3d", "mpi3d"])
 def test_info_without_files_shows_rendered_images_and_says_that_they_are_not_real(name: str, tmp_path: Path) -> None:
     text = answer("info", name, tmp_path)
-    assert f"{name} (rendered)" in text
+    title = "mpi3d toy" if name == "mpi3d" else name
+    assert f"{title} (rendered)" in text
     assert "NOT REAL" in text
     with Image.open(tmp_path / "cache" / name / f"contact_sheet_{name}_rendered.png") as sheet:
         assert sheet.width == MARGIN + COLUMNS * (64 + GAP)
