@@ -27,7 +27,7 @@ def test_info_without_files_shows_rendered_images_and_says_that_they_are_not_rea
     title = "mpi3d toy" if name == "mpi3d" else name
     assert f"{title} (rendered)" in text
     assert "NOT REAL" in text
-    with Image.open(tmp_path / "cache" / name / f"contact_sheet_{name}_rendered.png") as sheet:
+    with Image.open(tmp_path / "cache" / name / f"contact_sheet_{title.replace(' ', '_')}_rendered.png") as sheet:
         assert sheet.width == MARGIN + COLUMNS * (64 + GAP)
 
 
