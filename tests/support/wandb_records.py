@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ def records(path: Path) -> list[Record]:
             offset += left
             continue
         _, length, kind = struct.unpack("<IHB", data[offset : offset + HEADER])
+        if offset + HEADER + length > len(data):  # still being written
+            break
         parts += data[offset + HEADER : offset + HEADER + length]
         offset += HEADER + length
         if kind in (1, 4):  # a whole record, or the last part of one
@@ -43,8 +46,16 @@ def records(path: Path) -> list[Record]:
     return found
 
 
-def read_offline_run(path: Path) -> OfflineRun:
-    """The run in a .wandb file."""
+def read_offline_run(path: Path, patience: float = 20.0) -> OfflineRun:
+    """The finished run in a .wandb file; W&B's service may write the last records a moment after `finish` has returned."""
+    deadline = time.monotonic() + patience
+    while (found := _read(path)) is None or not found.finished:
+        assert time.monotonic() < deadline, f"{path} holds no finished run"
+        time.sleep(0.1)
+    return found
+
+
+def _read(path: Path) -> OfflineRun | None:
     run, history, finished = None, [], False
     for record in records(path):
         kind = record.WhichOneof("record_type")
@@ -53,6 +64,7 @@ def read_offline_run(path: Path) -> OfflineRun:
         elif kind == "history":
             history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
         finished |= kind == "exit"
-    assert run is not None, f"{path} holds no run record"
+    if run is None:
+        return None
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     return OfflineRun(run.run_id, run.display_name, set(run.tags), run.run_group, config, history, finished)

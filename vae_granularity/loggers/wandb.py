@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import time
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -33,6 +34,7 @@ def wandb_loggers(
 
     if mode == "auto":
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    _wait_for_a_free_folder(info)
     run = wandb.init(
         project=project,
         entity=entity,
@@ -49,6 +51,12 @@ def wandb_loggers(
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step")
     return [*csv_loggers(info), WandbLogger(experiment=run)]
+
+
+def _wait_for_a_free_folder(info: RunInfo) -> None:
+    # W&B names its folder by the second: a run continued within the second it ended in would overwrite its own records.
+    while list((info.directory / "wandb").glob(f"*run-{time.strftime('%Y%m%d_%H%M%S')}-{info.id}")):
+        time.sleep(0.1)
 
 
 def sync_hint(directory: Path) -> str | None:
