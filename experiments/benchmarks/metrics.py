@@ -1,11 +1,12 @@
 """Cost of the metrics against plain reference-style implementations, and how far the fast trees agree with the published ones.
 
-    OMP_NUM_THREADS=1 python experiments/benchmarks/metrics.py [--dci-points 2000]
+    OMP_NUM_THREADS=1 python experiments/benchmarks/metrics.py [--dci-points 1000]
 
 10 000 training and 5 000 test points of dSprites' factors, 10 latents that mix them sparsely and noisily, one thread. The references
 are plain loops: a histogram and scikit-learn's mutual information for each pair; one draw, one look-up and one variance for each
 FactorVAE vote, from the same table. Both parties run in turn, medians of `ROUNDS` rounds; the rest is timed once after a warm-up on few
-points. The published trees are timed at fewer points (serial, then two processes), since 10 000 take minutes; their agreement with the
+points. The published trees are timed at fewer points, since 10 000 take minutes: a plain loop, ours serial and ours on two processes, twice
+in turn, the best of each (a busy second core would hide the gain); their agreement with the
 fast ones is over the golden codes in tests/golden (800/400 points). Memory is the peak of a fresh process. Results go to
 results/metrics.json and .md.
 """
@@ -141,7 +142,7 @@ def agreement() -> list[dict[str, Any]]:
     return rows
 
 
-def published_trees(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], points: int) -> dict[str, float]:
+def published_trees(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], points: int) -> dict[str, Any]:
     """GradientBoostingClassifier: scikit-learn's own loop, ours serial, ours on two processes."""
     from sklearn.ensemble import GradientBoostingClassifier
 
@@ -151,24 +152,33 @@ def published_trees(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.nda
         for column in train[1].T:
             GradientBoostingClassifier(random_state=0).fit(train[0], column)
 
-    result: dict[str, float] = {"points": points, "plain_fits_only_s": seconds(plain)[0]}
-    for jobs in (1, 2):
-        result[f"ours_{jobs}_s"], found = seconds(lambda jobs=jobs: metrics.dci(*train, test=held_out, n_jobs=jobs))
-        result[f"disentanglement_{jobs}"] = found.scores["dci_disentanglement"]
-    result["times_faster_on_2"] = result["ours_1_s"] / result["ours_2_s"]
-    return result
+    spent: dict[str, list[float]] = {"plain_fits_only": [], "ours_1": [], "ours_2": []}
+    scores = set()
+    for _ in range(2):
+        spent["plain_fits_only"].append(seconds(plain)[0])
+        for jobs in (1, 2):
+            time_taken, found = seconds(lambda jobs=jobs: metrics.dci(*train, test=held_out, n_jobs=jobs))
+            spent[f"ours_{jobs}"].append(time_taken)
+            scores.add(found.scores["dci_disentanglement"])
+    assert len(scores) == 1, f"the score depends on the number of processes: {scores}"
+    best = {f"{name}_s": min(times) for name, times in spent.items()}
+    return {"points": points, **best, "times_faster_on_2": best["ours_1_s"] / best["ours_2_s"], "all_s": spent}
 
 
 MEMORY = """
-import resource, sys, numpy as np
+import numpy as np
 from vae_granularity import metrics
 from vae_granularity.data.factors import FactorSpace
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
 space = FactorSpace(tuple("abcde"), (3, 6, 40, 32, 32))
 f = space.factors(np.arange(space.size))
 mu = np.random.default_rng(0).normal(size=(len(f), 10))
+before = peak()
 metrics.mig_entropy(mu + 0.1, mu, np.full_like(mu, -4.6), f, num_samples=200)
-print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(before, peak())
 """
 
 
@@ -176,47 +186,45 @@ def memory_of_entropies() -> dict[str, float]:
     """Peak resident memory, MB, of posterior entropies under all 737 280 posteriors of dSprites."""
     spent, run = seconds(lambda: subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True))
     before, peak = (int(word) / 1024 for word in run.stdout.split())
-    return {"imports_mb": before, "peak_mb": peak, "seconds": spent, "samples": 200, "posteriors": SPACE.size}
+    return {"inputs_mb": before, "peak_mb": peak, "seconds": spent, "samples": 200, "posteriors": SPACE.size}
 
 
 def table(result: dict[str, Any]) -> str:
     """The Markdown beside the JSON."""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    lines = ["# Metrics", "", f"`{result['command']}`, {result['threads']} thread, {result['machine']}, {versions}.", ""]
-    lines += [
-        f"Load of the machine (1 min) {result['load'][0]:.1f} before, {result['load'][1]:.1f} after. Protocol: the script's first lines."
+    before, after = result["load"]
+    total, fast = sum(result["published"].values()), result["dci_fast"]
+    t, m = result["published_trees"], result["memory"]
+    lines = [
+        "# Metrics",
+        "",
+        f"`{result['command']}`, {result['threads']} thread, {result['machine']}, {versions}.",
+        f"Load of the machine (1 min) {before:.1f} before, {after:.1f} after. Protocol: the script's first lines.",
+        "",
+        "| against a plain loop | plain, s | ours, s | times faster |",
+        "| --- | --- | --- | --- |",
     ]
-    lines += ["", "| against a plain loop | plain, s | ours, s | times faster |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {name} | {r['plain_s']:.3f} | {r['ours_s']:.4f} | {r['times_faster']:.1f} |" for name, r in result["against_plain"].items()
-    ]
+    for name, r in result["against_plain"].items():
+        lines.append(f"| {name} | {r['plain_s']:.3f} | {r['ours_s']:.4f} | {r['times_faster']:.1f} |")
     lines += ["", "| published score | s |", "| --- | --- |"]
     lines += [f"| {name} | {value:.2f} |" for name, value in result["published"].items()]
-    total = sum(result["published"].values())
-    lines += [f"| **all of them** | **{total:.2f}** |", f"| dci_fast | {result['dci_fast']:.2f} |"]
-    lines += [f"| **with dci_fast** | **{total + result['dci_fast']:.2f}** |", "", "| the rest | s |", "| --- | --- |"]
+    lines += [f"| **all of them** | **{total:.2f}** |", f"| dci_fast | {fast:.2f} |", f"| **with dci_fast** | **{total + fast:.2f}** |"]
+    lines += ["", "| the rest | s |", "| --- | --- |"]
     lines += [f"| {name} | {value:.2f} |" for name, value in result["others"].items()]
-    t = result["published_trees"]
     lines += [
         "",
         f"Published DCI at {t['points']} / {t['points'] // 2} points: scikit-learn's fits in a plain loop {t['plain_fits_only_s']:.1f} s;",
-    ]
-    lines += [
-        f"ours with the accuracies {t['ours_1_s']:.1f} s serial, "
-        f"{t['ours_2_s']:.1f} s on two processes ({t['times_faster_on_2']:.2f} times)."
-    ]
-    m = result["memory"]
-    lines += [
+        f"ours, which adds both accuracies, {t['ours_1_s']:.1f} s serial and {t['ours_2_s']:.1f} s on two processes",
+        f"({t['times_faster_on_2']:.2f} times faster).",
         "",
         f"mig_entropy under all {m['posteriors']} posteriors ({m['samples']} samples, {m['seconds']:.0f} s): peak {m['peak_mb']:.0f} MB,",
-    ]
-    lines += [
-        f"of which {m['imports_mb']:.0f} MB are imports.",
+        f"of which {m['inputs_mb']:.0f} MB are imports and inputs.",
         "",
         "Fast trees against the published ones (disentanglement / completeness):",
         "",
+        "| code | published | fast | difference |",
+        "| --- | --- | --- | --- |",
     ]
-    lines += ["| code | published | fast | difference |", "| --- | --- | --- | --- |"]
     for row in result["agreement"]:
         p, q = ([row[score][kind] for score in ("disentanglement", "completeness")] for kind in ("published", "fast"))
         lines.append(f"| {row['code']} | {p[0]:.3f} / {p[1]:.3f} | {q[0]:.3f} / {q[1]:.3f} | {q[0] - p[0]:+.3f} / {q[1] - p[1]:+.3f} |")
@@ -226,7 +234,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dci-points", type=int, default=2000, help="training points of the published DCI")
+    parser.add_argument("--dci-points", type=int, default=1000, help="training points of the published DCI")
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":
         raise SystemExit("set OMP_NUM_THREADS=1: the timings are those of one thread")

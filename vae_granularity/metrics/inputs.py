@@ -69,7 +69,12 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def as_latents(latents: Any, name: str = "latents", min_rows: int = 1) -> Array:
-    """Latents as float64 (n, D).
+    """Latents as float64 (n, D), checked as by `real_table`."""
+    return real_table(latents, name, min_rows).astype(np.float64, copy=False)
+
+
+def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
+    """A table (n, D) of finite numbers in its own dtype.
 
     Raises:
         ArgumentError: not two-dimensional, not real numbers, empty, fewer than `min_rows` rows, NaN, infinite or beyond 1e100.
@@ -84,7 +89,7 @@ def as_latents(latents: Any, name: str = "latents", min_rows: int = 1) -> Array:
     if not max(float(array.max()), -float(array.min())) <= LARGEST:  # nan fails too
         bad = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST).all(axis=0))
         raise ArgumentError(f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}")
-    return array.astype(np.float64, copy=False)
+    return array
 
 
 def as_factors(factors: Any, rows: int, name: str = "factors", of: str = "latents") -> Codes:

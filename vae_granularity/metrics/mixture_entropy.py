@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_granularity.estimators import exact_densities
 from vae_granularity.metrics.inputs import Array, Codes
+from vae_granularity.mixture import mixture_densities
 from vae_granularity.partition import LatentPartition
 
 SECONDS_PER_TERM = 19e-9  # one sample, one component, one dimension, on one thread
 LONG = 5.0  # seconds from which a bar is worth showing
-CHUNK_ELEMENTS = 2**20
+CHUNK_ELEMENTS = 2**20  # numbers in a table
+COMPONENTS = 2**13  # posteriors in a table
 
 Progress = Callable[[int, int], None] | Literal[False] | None
 
@@ -38,7 +40,7 @@ def mixture_entropies(
 ) -> MixtureEntropies:
     """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that share the row's value of a factor.
 
-    Memory stays at a few chunks of `CHUNK_ELEMENTS` numbers whatever M and S.
+    Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
 
     Args:
         z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows of z.
@@ -52,23 +54,37 @@ def mixture_entropies(
     membership = groups.membership(dtype=mu.dtype).to(mu.device)
     marginal, joint = np.zeros(dim + groups.num_groups), 0.0
     conditional, covered = np.zeros((dim + groups.num_groups, factors.shape[1])), np.zeros(factors.shape[1])
-    with _reporter(progress, seconds) as report:
+    with _reporter(progress, seconds) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
-            density = exact_densities(
-                z[samples], mu[components], logvar[components], membership, chunk_elements=CHUNK_ELEMENTS, progress=tick
-            )
-            entropy = -torch.cat((density.log_qz_dims, density.log_qz_groups), 1).double().mean(0).cpu().numpy()
+            part = (mu, logvar) if factor is None else (mu[components], logvar[components])
+            log_q = _mean_log_density(z[samples], *part, membership, tick)
             if factor is None:
-                marginal, joint = entropy, -float(density.log_qz.double().mean())
+                marginal, joint = -log_q[:-1], -float(log_q[-1])
             else:
-                conditional[:, factor] += weight * entropy
+                conditional[:, factor] -= weight * log_q[:-1]
                 covered[factor] += weight
     conditional /= covered
     for g, group in enumerate(groups.groups):
         if len(group) == 1:  # the same number to the last bit, not to rounding
             marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
     return MixtureEntropies(marginal, conditional, joint)
+
+
+def _mean_log_density(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, tick: Callable[[int, int], None] | None) -> Array:
+    """Mean of log q over z (S, D) under M posteriors (M, D) of equal weight, for D dimensions, G groups and all: (D + G + 1,)."""
+    width = sum(membership.shape) + 1
+    rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
+    blocks = [(slice(r, r + rows), slice(c, c + COMPONENTS)) for r in range(0, len(z), rows) for c in range(0, len(mu), COMPONENTS)]
+    # Filled in place: small results kept between the large tables would pin the freed ones and memory would grow with every block.
+    total = z.new_full((len(z), width), -math.inf)
+    for b, (at, of) in enumerate(blocks):
+        density = mixture_densities(z[at], mu[of], logvar[of], membership, -math.log(len(mu)))
+        found = torch.cat((density.log_qz_dims, density.log_qz_groups, density.log_qz[:, None]), 1)
+        torch.logaddexp(total[at], found, out=total[at])
+        if tick is not None:
+            tick(b + 1, len(blocks))
+    return total.double().mean(0).cpu().numpy()
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, as_latents
+from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, real_table
 
 # Rows encoded at once: large enough for an encoder, small enough for the cache and for a GPU.
 ROWS = 2**16
@@ -22,17 +22,18 @@ def varying_factors(space: FactorSpace) -> list[int]:
 
 
 def encode_rows(encode: Encode, factors: Codes, dim: int | None = None) -> Array:
-    """Latents (n, D) of factors (n, F), checked: one row a factor row, finite, `dim` columns where given."""
-    latents = as_latents(encode(factors), "encode(factors)")
+    """Latents (n, D) of factors (n, F), checked: one row a factor row, finite, `dim` columns where given; float32 stays float32."""
+    latents = real_table(encode(factors), "encode(factors)")
     if len(latents) != len(factors) or (dim is not None and latents.shape[1] != dim):
         wanted = f"{len(factors)} rows" + ("" if dim is None else f" of {dim} latents")
         raise ArgumentError(f"encode(factors) must give {wanted}, got shape {latents.shape}")
-    return latents
+    return latents if latents.dtype == np.float32 else latents.astype(np.float64, copy=False)
 
 
 def grid_sample(encode: Encode, space: FactorSpace, n: int, rng: np.random.Generator) -> Array:
     """Latents (n, D) of n random points of the grid."""
-    return np.concatenate([encode_rows(encode, space.sample(min(ROWS, n - start), rng)) for start in range(0, n, ROWS)])
+    parts = [encode_rows(encode, space.sample(min(ROWS, n - start), rng)) for start in range(0, n, ROWS)]
+    return np.concatenate(parts).astype(np.float64, copy=False)
 
 
 def shared_factor_batches(space: FactorSpace, num_batches: int, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Codes, Codes]]:

@@ -10,6 +10,8 @@ import numpy as np
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.inputs import Array, Codes, LabelledSample
 
+STAGES = 100
+
 Fit = tuple[Array, float, float]  # importances (D,), training accuracy, test accuracy
 
 
@@ -42,10 +44,11 @@ def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) ->
     import lightgbm
 
     values, codes = np.unique(y, return_inverse=True)
-    binary = len(values) == 2
+    seen = np.isin(test_y, values)  # a value that training lacks is never predicted: its rows count as errors
+    task = {"objective": "binary"} if len(values) == 2 else {"objective": "multiclass", "num_class": len(values)}
     options = {
-        "objective": "binary" if binary else "multiclass",
-        **({} if binary else {"num_class": len(values)}),
+        **task,
+        "metric": "binary_error" if len(values) == 2 else "multi_error",
         "learning_rate": 0.1,
         "num_leaves": 8,
         "max_depth": 3,
@@ -54,17 +57,26 @@ def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) ->
         "num_threads": 1,
         "seed": seed,
         "deterministic": True,
-        "force_col_wise": True,
+        "force_row_wise": True,
         "verbosity": -1,
     }
-    model = lightgbm.train(options, lightgbm.Dataset(x, codes, params={"verbosity": -1}), num_boost_round=100)
+    train = lightgbm.Dataset(x, codes, params=options)
+    parts = {"train": train}
+    if seen.any():
+        parts["test"] = train.create_valid(test_x[seen], np.searchsorted(values, test_y[seen]), params=options)
+    errors: dict[str, dict[str, list[float]]] = {}
+    # Predicting afterwards would take longer than the training, which knows the scores of both parts anyway.
+    model = lightgbm.train(
+        options,
+        train,
+        num_boost_round=STAGES,
+        valid_sets=list(parts.values()),
+        valid_names=list(parts),
+        callbacks=[lightgbm.record_evaluation(errors)],
+    )
     gain = model.feature_importance("gain").astype(np.float64)
-
-    def accuracy(features: Array, labels: Codes) -> float:
-        p = model.predict(features)
-        return float(np.mean(values[(p > 0.5).astype(int) if binary else p.argmax(1)] == labels))
-
-    return gain / gain.sum() if gain.sum() > 0 else gain, accuracy(x, y), accuracy(test_x, test_y)
+    accuracy = {part: 1 - error[options["metric"]][-1] for part, error in errors.items()}
+    return gain / gain.sum() if gain.sum() > 0 else gain, accuracy["train"], accuracy.get("test", 0.0) * float(seen.mean())
 
 
 FITS = {"sklearn": fit_sklearn, "lightgbm": fit_lightgbm}
