@@ -27,10 +27,10 @@ check: setup  ## style, types, layering
 	$(BIN)/lint-imports
 
 test: check  ## checks and the test suite, under ten minutes on two cores
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu and not network"
 
 test-all: check  ## with the long tests
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 clean:  ## remove the environment and what tools left behind (runs and data stay)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -15,15 +15,13 @@ from vae_granularity.errors import DataError
 log = logging.getLogger(__name__)
 
 
-def newest_readable(candidates: list[Path]) -> Path | None:
-    """The first of the checkpoints (newest first) that is whole; says which ones it passed over."""
+def newest_readable(candidates: list[Path]) -> tuple[Path, dict[str, Any]] | None:
+    """Path and contents of the first of the checkpoints (newest first) that is whole; says which ones it passed over."""
     for path in candidates:
         try:
-            _read(path)
+            return path, _read(path)
         except DataError as error:
             log.warning("%s; the one before is tried", error)
-        else:
-            return path
     return None
 
 
@@ -33,10 +31,10 @@ def load_weights(model: torch.nn.Module, candidates: list[Path], directory: Path
     Raises:
         DataError: none is readable.
     """
-    path = newest_readable(candidates)
-    if path is None:
+    found = newest_readable(candidates)
+    if found is None:
         raise DataError(f"{directory} has no readable checkpoint")
-    model.load_state_dict(_read(path)["state_dict"])
+    model.load_state_dict(found[1]["state_dict"])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
@@ -105,20 +104,17 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
 
 def _fit(trainer: Trainer, model: GaussianVAE, data: ImageDataModule, directory: Path) -> None:
     """Train from the newest readable checkpoint on, up to the final one."""
-    latest = newest_readable(checkpoints(directory))
+    found = newest_readable(checkpoints(directory))
+    latest, step = (None, 0) if found is None else (found[0], int(found[1]["global_step"]))
     for logger in trainer.loggers:
         if isinstance(logger, MetricsCSV):
-            logger.truncate(0 if latest is None else _step_of(latest))
+            logger.truncate(step)
     with warnings.catch_warnings():
         for message in MEANT_BY_US:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
     if latest is None or latest.name != FINAL:
         trainer.save_checkpoint(directory / CHECKPOINTS / FINAL)
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
 
 
 @contextmanager

@@ -62,7 +62,6 @@ def test_pictures_are_sigmoids_of_the_mixed_coordinates_rounded_to_grey_levels()
     data = blocks(image_size=32)
     images = data.images(everything(data))
     assert images.shape == (2000, 1, 32, 32)
-    assert data.default_likelihood == "bernoulli"
     mixed = data.mixing.forward(data.coordinates(everything(data)).astype(float))
     expected = 1 / (1 + np.exp(-mixed * LOGIT_SCALE / mixed.std()))
     np.testing.assert_allclose(images.flatten(1).numpy(), expected, atol=0.5 / 255 + 1e-6)
@@ -101,7 +100,6 @@ def test_says_that_it_is_synthetic() -> None:
     assert (provenance["name"], provenance["source"], provenance["verified"]) == ("blocks", "synthetic", None)
     assert (provenance["kinds"], provenance["block_dims"], provenance["noise"]) == (["moons"] * 3, [2, 2, 2], 0.2)
     assert data.factor_space is None
-    assert data.default_likelihood == "gaussian"
 
 
 def test_batches_come_from_the_training_part() -> None:

@@ -49,7 +49,6 @@ class ImageDataModule(LightningDataModule):
     """
 
     card: DatasetCard
-    default_likelihood = "bernoulli"
     packed = False
 
     def __init__(

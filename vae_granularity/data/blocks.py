@@ -88,7 +88,6 @@ class Blocks(ImageDataModule):
             _at_least("observed_dim", observed_dim, dim)
         self.observed_dim, self.image_size = observed_dim or dim, image_size
         self.noise, self.num_samples, self.mixing_layers, self.data_seed = noise, num_samples, mixing_layers, data_seed
-        self.default_likelihood = "gaussian" if image_size is None else "bernoulli"
         self.card = DatasetCard(
             name="blocks",
             image_shape=(self.observed_dim,) if image_size is None else (1, image_size, image_size),

@@ -43,7 +43,7 @@ def wandb_loggers(
         id=info.id,
         resume="allow",
         dir=info.directory,
-        mode="offline" if mode == "offline" else "online",
+        mode=mode,
         tags=list(info.tags),
         config=info.config,
         settings=wandb.Settings(console="off", silent=True),

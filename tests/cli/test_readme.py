@@ -1,0 +1,51 @@
+"""Every command of the README runs, with a debug budget; those on MNIST read the real files beside the checkout."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^python -m (vae_granularity\.\S+)(.*)$", README, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """One folder for all commands: `evaluate run=runs` measures what the first of them trained."""
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.mark.parametrize("module, arguments", COMMANDS, ids=[f"{m.split('.')[1]}-{i}" for i, (m, _) in enumerate(COMMANDS)])
+@pytest.mark.xdist_group("readme")
+def test_command(workplace, request, module, arguments):
+    words = arguments.split("#")[0].split()
+    if module.endswith(".train"):
+        words = [word for word in words if not word.startswith("trainer=")] + ["trainer=debug", "logger=csv"]
+        if "dataset=mnist" in words:
+            words.append(f"dataset.data_dir={request.getfixturevalue('shared_data') / 'mnist'}")
+    if module.endswith(".evaluate") and not (workplace / "runs").exists():
+        pytest.skip("nothing was trained before it")
+    done = subprocess.run([sys.executable, "-m", module, *words], cwd=workplace, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "done: " in done.stdout or "contact sheet" in done.stdout
+
+
+def test_the_make_targets_named_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+def test_the_model_table_names_every_model():
+    models = {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml") if not path.stem.startswith("_")}
+    table = README[README.index("## Models") : README.index("## Where things are")]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {"model"} == models
+
+
+def test_the_file_tree_names_files_that_exist():
+    tree = README[README.index("## Where things are") : README.index("## Adding something")]
+    assert all((ROOT / path).exists() for path in re.findall(r"^ {4}(\S+)", tree, re.MULTILINE))
