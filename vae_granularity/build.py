@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import UserError
 from vae_granularity.evaluation.scores import Metrics
-from vae_granularity.models.base import GaussianVAE, Parts
+from vae_granularity.models.base import LatentModel, Parts
 
 
-def build(cfg: DictConfig) -> tuple[GaussianVAE, ImageDataModule]:
+def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     """Model and data of a config. Reads no data; every argument is checked here. The seed decides the initial weights.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vae_granularity.errors import DataError
+from vae_granularity.models.base import LatentModel
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ def newest_readable(candidates: list[Path]) -> tuple[Path, dict[str, Any]] | Non
     return None
 
 
-def load_weights(model: torch.nn.Module, candidates: list[Path], directory: Path) -> None:
-    """Load the newest readable weights into `model`.
+def load_weights(model: LatentModel, candidates: list[Path], directory: Path) -> None:
+    """Load the newest readable weights into `model`, and the partition they were trained with.
 
     Raises:
         DataError: none is readable.
@@ -35,6 +36,7 @@ def load_weights(model: torch.nn.Module, candidates: list[Path], directory: Path
     if found is None:
         raise DataError(f"{directory} has no readable checkpoint")
     model.load_state_dict(found[1]["state_dict"])
+    model.on_load_checkpoint(found[1])
 
 
 def _read(path: Path) -> dict[str, Any]:

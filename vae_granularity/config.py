@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError, UserError
+from vae_granularity.grouping import grouping
 from vae_granularity.partition import LatentPartition
 
 
@@ -102,12 +103,10 @@ def check_training_config(cfg: DictConfig) -> None:
 
 
 def partition_of(cfg: DictConfig) -> LatentPartition:
-    """The partition that the model's config names.
+    """The partition that the model's config names; the first one where it changes during training.
 
     Raises:
-        ArgumentError: as `LatentPartition`.
+        ArgumentError: as `grouping.grouping`.
     """
-    model = cfg.model
-    if model.get("partition") is None:
-        return LatentPartition.from_granularity(model.latent_dim, model.granularity)
-    return LatentPartition.from_sizes(list(model.partition), model.latent_dim)
+    model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    return grouping(model["latent_dim"], model["granularity"], model.get("partition")).at(0)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_granularity.errors import DataError
+from vae_granularity.schedules import label
 
 if TYPE_CHECKING:
     from vae_granularity.data.base import ImageDataModule
-    from vae_granularity.models.base import GaussianVAE
+    from vae_granularity.models.base import LatentModel
 
 RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoints", "final.ckpt"
 # Where a run lies and what it is logged to do not make it another run.
@@ -58,11 +59,14 @@ class RunInfo:
         model = self.config["model"]
         parts = [self.model, self.dataset]
         if "beta" in model:
-            parts.append(f"b{model['beta']:g}")
-        if model.get("partition") is None:
-            parts.append(f"g{model['granularity']}")
+            parts.append(f"b{label(model['beta'])}")
+        sizes = model.get("partition")
+        if sizes is None:
+            parts.append(f"g{label(model['granularity'])}")
+        elif isinstance(sizes, list):
+            parts.append("p" + "-".join(str(size) for size in sizes))
         else:
-            parts.append("p" + "-".join(str(size) for size in model["partition"]))
+            parts.append(f"adaptive-g{model['granularity']}")
         return "_".join([*parts, f"s{self.config['seed']}", self.hash])
 
     @property
@@ -80,8 +84,11 @@ class RunInfo:
         """W&B tags: model, data set, source, beta, granularity."""
         model, data = self.config["model"], self.config["dataset"]
         tags = [self.model, file_name(data), data["source"]]
-        tags += [f"beta={model['beta']:g}"] if "beta" in model else []
-        return (*tags, f"granularity={model['granularity']}" if model.get("partition") is None else f"partition={model['partition']}")
+        tags += [f"beta={label(model['beta'])}"] if "beta" in model else []
+        sizes = model.get("partition")
+        if sizes is None:
+            return (*tags, f"granularity={label(model['granularity'])}")
+        return (*tags, f"partition={sizes}" if isinstance(sizes, list) else "partition=adaptive")
 
 
 def file_name(node: Mapping[str, Any]) -> str:
@@ -113,7 +120,7 @@ class Run:
 
     directory: Path
     config: Any
-    model: GaussianVAE
+    model: LatentModel
     datamodule: ImageDataModule
     results: dict[str, Any]
 

@@ -28,7 +28,7 @@ from vae_granularity.evaluation.evaluate import Evaluation
 from vae_granularity.evaluation.report import report
 from vae_granularity.loggers.csv import MetricsCSV
 from vae_granularity.loggers.wandb import sync_hint
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 from vae_granularity.runs import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, checkpoints, write_atomically
 
 # What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data module, not the loader, carries the
@@ -102,7 +102,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         raise ArgumentError(f"trainer: {error}") from error
 
 
-def _fit(trainer: Trainer, model: GaussianVAE, data: ImageDataModule, directory: Path) -> None:
+def _fit(trainer: Trainer, model: LatentModel, data: ImageDataModule, directory: Path) -> None:
     """Train from the newest readable checkpoint on, up to the final one."""
     found = newest_readable(checkpoints(directory))
     latest, step = (None, 0) if found is None else (found[0], int(found[1]["global_step"]))
@@ -131,7 +131,7 @@ def _only_writer(directory: Path) -> Iterator[None]:
 
 
 def _results(
-    info: RunInfo, model: GaussianVAE, data: ImageDataModule, found: Evaluation, trainer: Trainer, seconds: float
+    info: RunInfo, model: LatentModel, data: ImageDataModule, found: Evaluation, trainer: Trainer, seconds: float
 ) -> dict[str, Any]:
     return {
         "run": {

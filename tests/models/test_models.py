@@ -71,7 +71,8 @@ def test_stcvae_with_all_weights_one_is_a_sampled_vae_at_any_granularity(tmp_pat
 def test_the_weight_inside_groups_defaults_to_minus_half_beta(tmp_path, weight, expected):
     model, x = make(tmp_path, "model=stcvae", "model.beta=10", f"model.within_group_weight={weight}")
     out = model.training_step(x, 0)
-    terms = decompose(**dict(zip(("z", "mu", "logvar"), out["forward"][1:], strict=True)), partition=model.partition, dataset_size=N)
+    forward = out["forward"]
+    terms = decompose(z=forward.z, mu=forward.mu, logvar=forward.logvar, partition=model.partition, dataset_size=N)
     i, between, within, kl = (
         t.mean() for t in (terms.mutual_information, terms.between_group_tc, terms.within_group_tc.sum(1), terms.dimension_kl)
     )

@@ -135,9 +135,9 @@ def test_nan_stops_with_step_and_term_and_keeps_the_last_good_checkpoint(tmp_pat
     original = BetaSTCVAE.objective
     calls = []
 
-    def poisoned(self, out):
+    def poisoned(self, *arguments):
         calls.append(None)
-        loss, terms = original(self, out)
+        loss, terms = original(self, *arguments)
         return (loss * float("nan") if len(calls) == 24 else loss), terms
 
     monkeypatch.setattr(BetaSTCVAE, "objective", poisoned)

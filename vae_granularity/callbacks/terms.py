@@ -36,13 +36,15 @@ class TermLogger(Callback):
         self._rows.append(torch.stack(tuple(outputs["terms"].values())))
         step = batch_idx + 1
         if step % self.every == 0 or step == trainer.max_steps:
-            assert isinstance(pl_module, GaussianVAE)
             means = self._flush(step)
-            if not pl_module.decomposes:
-                with torch.no_grad():
-                    means |= {name: value.item() for name, value in term_means(pl_module.minibatch_terms(outputs["forward"])).items()}
-            estimator = f"train/{pl_module.estimator}/"
-            self.latest = {(estimator if name in DECOMPOSITION else "train/") + name: value for name, value in means.items()}
+            estimator = ""
+            if isinstance(pl_module, GaussianVAE):
+                estimator = f"{pl_module.estimator}/"
+                if not pl_module.decomposes:
+                    with torch.no_grad():
+                        terms = pl_module.minibatch_terms(outputs["forward"], pl_module.membership)
+                        means |= {name: value.item() for name, value in term_means(terms).items()}
+            self.latest = {f"train/{estimator if name in DECOMPOSITION else ''}{name}": value for name, value in means.items()}
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
 

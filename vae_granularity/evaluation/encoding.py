@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 
 
 class LatentTable(NamedTuple):
@@ -40,7 +40,7 @@ def image_batches(data: ImageDataModule, indices: np.ndarray, batch_size: int, d
         yield data.images(indices[start : start + batch_size]).to(device)
 
 
-def encode_table(model: GaussianVAE, data: ImageDataModule, indices: np.ndarray, batch_size: int) -> LatentTable:
+def encode_table(model: LatentModel, data: ImageDataModule, indices: np.ndarray, batch_size: int) -> LatentTable:
     """Posterior parameters of the images with the given indices (n,)."""
     with evaluation_mode(model):
         parts = [model.encode(x) for x in image_batches(data, indices, batch_size, model.device)]

@@ -10,7 +10,7 @@ from vae_granularity.evaluation.encoding import subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import exact_terms, held_out_elbo
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics, *, test: bool = False
+    model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics, *, test: bool = False
 ) -> Evaluation:
     """Held-out ELBO, exact terms and scores of the model as it is now.
 

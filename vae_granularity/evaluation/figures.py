@@ -13,7 +13,7 @@ from torch import Tensor
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
 from vae_granularity.viz.traversals import dimension_figure, group_figure, reconstruction_figure
 
@@ -23,7 +23,7 @@ STEPS, GRID_STEPS = 11, 7
 MAX_PANELS = 32  # rows or groups in one picture
 
 
-def model_figures(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, title: str) -> Iterator[tuple[str, Figure]]:
+def model_figures(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, title: str) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture; `title` names the run and stands above all of them."""
     held_out = data.val_indices if len(data.val_indices) else data.train_indices
     table = encode_table(model, data, subset(held_out, 256, protocol.seed), protocol.batch_size)
@@ -77,14 +77,14 @@ def plane_names(group: tuple[int, ...]) -> tuple[str, str]:
     return (f"z{group[0]}", f"z{group[1]}") if len(group) == 2 else ("main axis 1", "main axis 2")
 
 
-def run_title(model: GaussianVAE, data: ImageDataModule, step: int) -> str:
+def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     """Model, data (and that it is rendered, where it is), hyperparameters and step."""
     name = type(model).__name__
-    beta = f", β={model.beta:g}" if hasattr(model, "beta") else ""
+    beta = f", β={model.dials['beta'](step):g}" if "beta" in model.dials else ""
     return f"{name} on {data.title}{beta}, {_partition_name(model.partition)}, step {step}"
 
 
-def save_figures(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, step: int, folder: Path) -> dict[str, Path]:
+def save_figures(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, step: int, folder: Path) -> dict[str, Path]:
     """Draw every figure into `folder` as PNG, replacing earlier ones; name and path of each."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
@@ -100,7 +100,7 @@ def _partition_name(partition: LatentPartition) -> str:
     return "groups of " + "+".join(str(size) for size in partition.sizes)
 
 
-def _decode(model: GaussianVAE, z: Tensor) -> np.ndarray:
+def _decode(model: LatentModel, z: Tensor) -> np.ndarray:
     """Means for codes (..., D), as (..., *image_shape)."""
     flat = z.reshape(-1, z.shape[-1]).to(model.device)
     with evaluation_mode(model):

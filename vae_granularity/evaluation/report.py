@@ -11,11 +11,11 @@ from vae_granularity.evaluation.evaluate import Evaluation, evaluate
 from vae_granularity.evaluation.figures import save_figures
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 
 
 def report(
-    model: GaussianVAE,
+    model: LatentModel,
     data: ImageDataModule,
     protocol: EvaluationProtocol,
     metrics: Metrics,

@@ -14,13 +14,13 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.gaussian import reparametrise
 from vae_granularity.metrics.result import MetricResult
 from vae_granularity.metrics.suite import SuiteResult, run_suite
-from vae_granularity.models.base import GaussianVAE
+from vae_granularity.models.base import LatentModel
 from vae_granularity.noise import standard_normal
 
 Metrics = Mapping[str, Callable[..., MetricResult]]
 
 
-def score(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics) -> SuiteResult:
+def score(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics) -> SuiteResult:
     """The given metrics under the model's own partition: explicit means, evaluation mode.
 
     `num_codes` training points of the metrics and `num_test_codes` test points are drawn together, without replacement, from all images

@@ -10,11 +10,11 @@ from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.gaussian import reparametrise
-from vae_granularity.models.base import GaussianVAE, term_means
+from vae_granularity.models.base import LatentModel, term_means
 from vae_granularity.noise import standard_normal
 
 
-def held_out_elbo(model: GaussianVAE, data: ImageDataModule, indices: np.ndarray, protocol: EvaluationProtocol) -> dict[str, float]:
+def held_out_elbo(model: LatentModel, data: ImageDataModule, indices: np.ndarray, protocol: EvaluationProtocol) -> dict[str, float]:
     """elbo, reconstruction and kl on the images of `indices` (n,): the plain ELBO with the analytic KL, one sample of z an image.
 
     The noise of image i depends on (seed, i) alone, not on the batch size. `reconstruction` is E log p(x|z); elbo = reconstruction - kl.
@@ -31,7 +31,7 @@ def held_out_elbo(model: GaussianVAE, data: ImageDataModule, indices: np.ndarray
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
 
 
-def exact_terms(model: GaussianVAE, data: ImageDataModule, protocol: EvaluationProtocol) -> dict[str, float]:
+def exact_terms(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol) -> dict[str, float]:
     """The four terms under the mixture of the posteriors of (a seeded subset of) the training images, and TC_within of each group.
 
     Float32 and chunked; M = `num_components` posteriors with weight 1/M, S = `num_samples` draws from it.

@@ -1,9 +1,9 @@
-"""The one training step of every VAE with a Gaussian posterior. Variants say what the loss is, nothing else."""
+"""The one training step of every model. Variants say what the loss is, nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning import LightningModule
@@ -14,16 +14,25 @@ from vae_granularity.elbo import LatentTerms, decompose, weighted_elbo
 from vae_granularity.errors import ArgumentError
 from vae_granularity.estimators import ESTIMATORS
 from vae_granularity.gaussian import kl_to_standard_normal, reparametrise
+from vae_granularity.grouping import grouping
+from vae_granularity.models.regroup import regrouped
 from vae_granularity.nets.base import Network
 from vae_granularity.noise import standard_normal
 from vae_granularity.partition import LatentPartition
+from vae_granularity.schedules import Constant, Schedule, schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Settings = Mapping[str, float | Tensor]  # the dials of a model at one step, by name
+Granularity = int | Mapping[str, Any]  # or a schedule of it
+Partition = Sequence[int] | Mapping[str, Any] | str | None  # as `grouping.grouping`
+Dial = float | Mapping[str, Any]  # a number or a schedule of it
 
 
 class Forward(NamedTuple):
     """One pass through encoder and decoder; B images, D latent dimensions, in nats."""
 
+    x: Tensor  # (B, *image_shape)
+    output: Tensor  # (B, *image_shape) parameters of p(x|z)
     log_px: Tensor  # (B,)    log p(x|z), summed over pixels
     z: Tensor  # (B, D)
     mu: Tensor  # (B, D)
@@ -44,15 +53,14 @@ class Parts(NamedTuple):
     seed: int  # of the training noise, which is a function of (seed, step)
 
 
-class GaussianVAE(LightningModule):
-    """A VAE with q(z|x) = N(mu(x), diag sigma²(x)), p(z) = N(0, I), whose latent dimensions come in groups.
+class LatentModel(LightningModule):
+    """Encoder, latent code whose dimensions come in groups, decoder, likelihood.
 
     Args:
         parts: network (whose `latent_dim` must be the one given here), likelihood, optimiser, seed.
         latent_dim: D.
-        granularity: disentangling granularity, dimensions per group, in [1, D].
-        partition: sizes of the groups, which then replace `granularity`; None for equal groups.
-        estimator: of the aggregate posterior in the minibatch terms: `mws`, `mss` or `stratified`.
+        granularity: disentangling granularity, dimensions per group, in [1, D]; or a schedule of it.
+        partition: sizes of the groups, which then replace `granularity`, or `adaptive`; None for equal groups.
 
     `dataset_size` (N, the number of training images) is set by whoever attaches the data.
 
@@ -60,59 +68,164 @@ class GaussianVAE(LightningModule):
         ArgumentError: an argument is out of range.
     """
 
-    # Whether the loss computes the four terms; if not, they are estimated where they are logged.
-    decomposes = False
+    stochastic: ClassVar[bool]  # whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation
+    decomposes: ClassVar[bool] = False  # whether the loss computes the four terms; if not, they are estimated where they are logged
+    stateful: ClassVar[bool] = False  # whether anything besides weights and step decides the next step: such a model trains alone
 
-    def __init__(self, parts: Parts, latent_dim: int, granularity: int, partition: Sequence[int] | None, estimator: str) -> None:
+    def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition) -> None:
         super().__init__()
         if parts.net.latent_dim != latent_dim:
             raise ArgumentError(f"net.latent_dim must equal model.latent_dim={latent_dim}, got {parts.net.latent_dim}")
         self.net, self.likelihood, self.optimizer_factory = parts.net, parts.likelihood, parts.optimizer
-        self.partition = make_partition(latent_dim, granularity, partition)
-        self.latent_dim = self.partition.latent_dim
-        self.estimator = choice("model.estimator", estimator, ESTIMATORS)
+        self.grouping = grouping(latent_dim, granularity, partition)
+        self.latent_dim = latent_dim
         self.seed = integer("seed", parts.seed, 0)
+        self.dials: dict[str, Schedule] = {}
         self.dataset_size: int | None = None
+        self.partition = self.grouping.at(0)
+        self.partitions: list[tuple[int, LatentPartition]] = [(0, self.partition)]  # and the step from which each holds
         self.register_buffer("membership", self.partition.membership(), persistent=False)
 
-    def objective(self, out: Forward) -> tuple[Tensor, LatentTerms | None]:
-        """The loss (a mean over the batch, in nats) and the four terms where the loss needs them. Called outside autocast."""
+    # What a variant says
+
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        """The loss (a mean over the batch, in nats) and the four terms where the loss needs them.
+
+        Pure: what changes during training comes as an argument, so that one function serves every step and every member of a
+        population. Called outside autocast.
+
+        Args:
+            out: of B images.
+            settings: the values of the dials, numbers or scalar tensors.
+            membership: (D, G), of the partition.
+        """
         raise TypeError(f"{type(self).__name__} must define objective()")
+
+    def run(self, x: Tensor, noise: Tensor) -> Forward:
+        """Encode x (B, *image_shape), draw z with the given noise (B, D), decode, score."""
+        raise TypeError(f"{type(self).__name__} must define run()")
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu, logvar (B, D) of q(z|x) for images x (B, *image_shape)."""
-        mu, logvar = self.net.encode(x)
-        return _full(mu), _full(logvar)
+        raise TypeError(f"{type(self).__name__} must define encode()")
+
+    def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
+        """Scalars of one training batch by name; the decomposition's names stand under the estimator's when logged."""
+        return {"loss": loss.detach(), "reconstruction": out.log_px.mean()}
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """What the optimiser of the config trains."""
+        return self.parameters()
+
+    def after_step(self, step: int) -> None:
+        """Called after the optimiser's step `step`, before anything is saved."""
+
+    # What all share
+
+    def dial(self, name: str, value: Dial, low: float = float("-inf"), high: float = float("inf")) -> None:
+        """Declare a hyperparameter that may be a schedule; `settings` gives its value at a step.
+
+        Raises:
+            ArgumentError: a value outside [low, high].
+        """
+        self.dials[name] = schedule(f"model.{name}", value, low, high)
+
+    def settings(self, step: int) -> dict[str, float | Tensor]:
+        """The dials at a training step."""
+        return {name: at(step) for name, at in self.dials.items()}
 
     def decode(self, z: Tensor) -> Tensor:
         """Means of p(x|z), (B, *image_shape), for z (B, D)."""
-        return self.likelihood.mean(_full(self.net.decode(z)))
-
-    def run(self, x: Tensor, noise: Tensor) -> Forward:
-        """Encode, sample with the given noise (B, D), decode, score."""
-        mu, logvar = self.encode(x)
-        z = reparametrise(mu, logvar, noise)
-        return Forward(self.likelihood.log_prob(_full(self.net.decode(z)), x), z, mu, logvar)
-
-    def minibatch_terms(self, out: Forward) -> LatentTerms:
-        """The four terms of a training batch by the model's estimator."""
-        if self.dataset_size is None:
-            raise ArgumentError("dataset_size must be set to the number of training images before the terms are estimated, got None")
-        return decompose(
-            z=out.z, mu=out.mu, logvar=out.logvar, partition=self.membership, dataset_size=self.dataset_size, estimator=self.estimator
-        )
+        return self.likelihood.mean(full(self.net.decode(z)))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
         noise = standard_normal(self.seed, batch_idx, (len(batch), self.latent_dim), like=batch)
         out = self.run(batch, noise)
+        settings = self.settings(batch_idx)
         with torch.autocast(batch.device.type, enabled=False):
-            loss, terms = self.objective(out)
+            loss, terms = self.objective(out, settings, self.membership)
             with torch.no_grad():
-                logged = batch_means(loss, out, terms)
+                logged = self.logged(loss, out, terms) | self._moving(settings, loss)
         return {"loss": loss, "terms": logged, "forward": Forward(*(field.detach() for field in out))}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optimizer_factory(self.parameters())
+        return self.optimizer_factory(self.trained_parameters())
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.after_step(batch_idx)
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        rule = self.grouping.regrouping
+        if self.grouping.scheduled:
+            self._adopt(batch_idx, self.grouping.at(batch_idx))
+        elif rule is not None and rule.due(batch_idx):
+            self._adopt(batch_idx, regrouped(self, self.trainer.datamodule, batch_idx, rule))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["partitions"] = [[step, [list(group) for group in partition.groups]] for step, partition in self.partitions]
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        self.partitions = [(step, LatentPartition(tuple(map(tuple, groups)))) for step, groups in checkpoint["partitions"]]
+        self._use(self.partitions[-1][1])
+
+    def _adopt(self, step: int, partition: LatentPartition) -> None:
+        if partition != self.partition:
+            self.partitions.append((step, partition))
+            self._use(partition)
+
+    def _use(self, partition: LatentPartition) -> None:
+        self.partition = partition
+        self.membership = partition.membership(dtype=self.membership.dtype).to(self.membership.device)
+
+    def _moving(self, settings: Settings, like: Tensor) -> dict[str, Tensor]:
+        """The dials that change during training, and the number of groups where that may change."""
+        values = {name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)}
+        if self.grouping.scheduled or self.grouping.regrouping is not None:
+            values["num_groups"] = float(self.partition.num_groups)
+        # Filled on the device: a copy from the host would make it wait.
+        return {f"schedule/{name}": like.new_full((), value) for name, value in values.items()}
+
+
+class GaussianVAE(LatentModel):
+    """A VAE with q(z|x) = N(mu(x), diag sigma²(x)) and p(z) = N(0, I).
+
+    Args:
+        estimator: of the aggregate posterior in the minibatch terms: `mws`, `mss` or `stratified`.
+        others: as `LatentModel`.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+
+    stochastic = True
+
+    def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition, estimator: str) -> None:
+        super().__init__(parts, latent_dim, granularity, partition)
+        self.estimator = choice("model.estimator", estimator, ESTIMATORS)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.net.encode(x)
+        return full(mu), full(logvar)
+
+    def run(self, x: Tensor, noise: Tensor) -> Forward:
+        mu, logvar = self.encode(x)
+        z = reparametrise(mu, logvar, noise)
+        output = full(self.net.decode(z))
+        return Forward(x, output, self.likelihood.log_prob(output, x), z, mu, logvar)
+
+    def minibatch_terms(self, out: Forward, membership: Tensor) -> LatentTerms:
+        """The four terms of a training batch by the model's estimator; membership (D, G)."""
+        if self.dataset_size is None:
+            raise ArgumentError("dataset_size must be set to the number of training images before the terms are estimated, got None")
+        return decompose(
+            z=out.z, mu=out.mu, logvar=out.logvar, partition=membership, dataset_size=self.dataset_size, estimator=self.estimator
+        )
+
+    def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
+        kl, reconstruction = out.kl.mean(), out.log_px.mean()
+        means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+        return means if terms is None else means | term_means(terms)
 
 
 class WeightedVAE(GaussianVAE):
@@ -120,32 +233,13 @@ class WeightedVAE(GaussianVAE):
 
     decomposes = True
 
-    def weights(self) -> dict[str, float]:
+    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
         """The weights of mutual_information, between_group_tc, within_group_tc and dimension_kl."""
         raise TypeError(f"{type(self).__name__} must define weights()")
 
-    def objective(self, out: Forward) -> tuple[Tensor, LatentTerms | None]:
-        terms = self.minibatch_terms(out)
-        return -weighted_elbo(out.log_px, terms, **self.weights()).mean(), terms
-
-
-def make_partition(latent_dim: int, granularity: int, sizes: Sequence[int] | None) -> LatentPartition:
-    """The partition that `model.partition` (sizes) names, or equal groups of `model.granularity`.
-
-    Raises:
-        ArgumentError: as `LatentPartition`.
-    """
-    if sizes is None:
-        return LatentPartition.from_granularity(latent_dim, granularity)
-    return LatentPartition.from_sizes(list(sizes), latent_dim)
-
-
-def batch_means(loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-    """Scalars of one training batch by name; the decomposition's names stand under the estimator's when logged."""
-    kl = out.kl.mean()
-    reconstruction = out.log_px.mean()
-    means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-    return means if terms is None else means | term_means(terms)
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        terms = self.minibatch_terms(out, membership)
+        return -weighted_elbo(out.log_px, terms, **self.weights(settings)).mean(), terms
 
 
 def term_means(terms: LatentTerms) -> dict[str, Tensor]:
@@ -158,6 +252,6 @@ def term_means(terms: LatentTerms) -> dict[str, Tensor]:
     }
 
 
-def _full(x: Tensor) -> Tensor:
+def full(x: Tensor) -> Tensor:
     """Half precision from an autocast network becomes float32; float32 and float64 stay."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from torch import Tensor
 
-from vae_granularity.checks import number
-from vae_granularity.models.base import Parts, WeightedVAE
+from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings, WeightedVAE
 
 
 class BetaTCVAE(WeightedVAE):
@@ -14,8 +13,8 @@ class BetaTCVAE(WeightedVAE):
     Its granularity only splits the logged total correlation; the loss is the same for every partition, up to rounding.
 
     Args:
-        beta: weight of the total correlation, >= 0.
-        alpha: weight of the mutual information, >= 0.
+        beta: weight of the total correlation, >= 0, or a schedule.
+        alpha: weight of the mutual information, >= 0, or a schedule.
         others: as `GaussianVAE`.
 
     Raises:
@@ -26,15 +25,16 @@ class BetaTCVAE(WeightedVAE):
         self,
         parts: Parts,
         latent_dim: int = 10,
-        beta: float = 4.0,
-        alpha: float = 1.0,
-        granularity: int = 1,
-        partition: Sequence[int] | None = None,
+        beta: Dial = 4.0,
+        alpha: Dial = 1.0,
+        granularity: Granularity = 1,
+        partition: Partition = None,
         estimator: str = "mws",
     ) -> None:
         super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.beta = number("model.beta", beta, 0.0)
-        self.alpha = number("model.alpha", alpha, 0.0)
+        self.dial("beta", beta, 0.0)
+        self.dial("alpha", alpha, 0.0)
 
-    def weights(self) -> dict[str, float]:
-        return {"mutual_information": self.alpha, "between_group_tc": self.beta, "within_group_tc": self.beta, "dimension_kl": 1.0}
+    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
+        alpha, beta = settings["alpha"], settings["beta"]
+        return {"mutual_information": alpha, "between_group_tc": beta, "within_group_tc": beta, "dimension_kl": 1.0}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from vae_granularity.checks import number
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, GaussianVAE, Parts
+from vae_granularity.models.base import Dial, Forward, GaussianVAE, Granularity, Partition, Parts, Settings
 
 
 class BetaVAE(GaussianVAE):
@@ -17,7 +14,7 @@ class BetaVAE(GaussianVAE):
     Its granularity only decides how the decomposition is logged.
 
     Args:
-        beta: weight of the KL, >= 0; 1 is the VAE.
+        beta: weight of the KL, >= 0, or a schedule; 1 is the VAE.
         others: as `GaussianVAE`.
 
     Raises:
@@ -28,13 +25,13 @@ class BetaVAE(GaussianVAE):
         self,
         parts: Parts,
         latent_dim: int = 10,
-        beta: float = 4.0,
-        granularity: int = 1,
-        partition: Sequence[int] | None = None,
+        beta: Dial = 4.0,
+        granularity: Granularity = 1,
+        partition: Partition = None,
         estimator: str = "mws",
     ) -> None:
         super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.beta = number("model.beta", beta, 0.0)
+        self.dial("beta", beta, 0.0)
 
-    def objective(self, out: Forward) -> tuple[Tensor, LatentTerms | None]:
-        return (self.beta * out.kl - out.log_px).mean(), None
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        return (settings["beta"] * out.kl - out.log_px).mean(), None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from torch import Tensor
 
-from vae_granularity.checks import number
-from vae_granularity.models.base import Parts, WeightedVAE
+from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings, WeightedVAE
 
 
 class BetaSTCVAE(WeightedVAE):
@@ -15,8 +14,8 @@ class BetaSTCVAE(WeightedVAE):
     The granularity is the size of the groups: with 1 nothing is inside a group and the loss is the beta-TCVAE's.
 
     Args:
-        beta: weight of the total correlation between groups, >= 0.
-        within_group_weight: weight of the total correlation inside the groups; negative rewards it. None is -beta/2.
+        beta: weight of the total correlation between groups, >= 0, or a schedule.
+        within_group_weight: weight of the total correlation inside the groups, or a schedule; negative rewards it. None is -beta/2.
         others: as `GaussianVAE`.
 
     Raises:
@@ -27,16 +26,18 @@ class BetaSTCVAE(WeightedVAE):
         self,
         parts: Parts,
         latent_dim: int = 10,
-        beta: float = 4.0,
-        within_group_weight: float | None = None,
-        granularity: int = 2,
-        partition: Sequence[int] | None = None,
+        beta: Dial = 4.0,
+        within_group_weight: Dial | None = None,
+        granularity: Granularity = 2,
+        partition: Partition = None,
         estimator: str = "mws",
     ) -> None:
         super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.beta = number("model.beta", beta, 0.0)
-        inside = -self.beta / 2 if within_group_weight is None else within_group_weight
-        self.within_group_weight = number("model.within_group_weight", inside)
+        self.dial("beta", beta, 0.0)
+        if within_group_weight is not None:
+            self.dial("within_group_weight", within_group_weight)
 
-    def weights(self) -> dict[str, float]:
-        return {"mutual_information": 1.0, "between_group_tc": self.beta, "within_group_tc": self.within_group_weight, "dimension_kl": 1.0}
+    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
+        beta = settings["beta"]
+        inside = settings.get("within_group_weight", -beta / 2)
+        return {"mutual_information": 1.0, "between_group_tc": beta, "within_group_tc": inside, "dimension_kl": 1.0}

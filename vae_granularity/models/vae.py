@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, GaussianVAE, Parts
+from vae_granularity.models.base import Forward, GaussianVAE, Granularity, Partition, Parts, Settings
 
 
 class VAE(GaussianVAE):
@@ -17,14 +15,9 @@ class VAE(GaussianVAE):
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        latent_dim: int = 10,
-        granularity: int = 1,
-        partition: Sequence[int] | None = None,
-        estimator: str = "mws",
+        self, parts: Parts, latent_dim: int = 10, granularity: Granularity = 1, partition: Partition = None, estimator: str = "mws"
     ) -> None:
         super().__init__(parts, latent_dim, granularity, partition, estimator)
 
-    def objective(self, out: Forward) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
         return (out.kl - out.log_px).mean(), None
