@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -38,10 +41,18 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit code 1 or 2."""
 
     def reported(cfg: DictConfig) -> Any:
+        one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
         try:
             return job(cfg)
         except UserError as error:
-            sys.exit(f"error: {error}")
+            if not one_of_many:
+                sys.exit(f"error: {error}")
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+            raise
+        except Exception:
+            if one_of_many:  # the launcher keeps it to itself
+                traceback.print_exc()
+            raise
 
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -17,3 +17,7 @@ class DataError(UserError, RuntimeError):
 
 class TrainingError(UserError, RuntimeError):
     """Training cannot go on: the message names the step and the term that failed."""
+
+
+class BusyError(UserError, RuntimeError):
+    """Another process trains the run: the message names the run's directory."""

@@ -8,13 +8,10 @@ import logging
 import platform
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -23,13 +20,16 @@ from omegaconf import DictConfig, OmegaConf
 from vae_granularity.build import build, create, create_callbacks, create_metrics
 from vae_granularity.checkpoint import newest_readable
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.errors import ArgumentError, UserError
+from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.loggers.csv import MetricsCSV
 from vae_granularity.loggers.wandb import sync_hint
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, checkpoints, write_atomically
+from vae_granularity.state import failures_recorded, is_done, only_writer
 
 # What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data module, not the loader, carries the
 # position in the data; whole batches are gathered by index, so there are no worker processes to add. The last is Lightning's own code
@@ -49,17 +49,16 @@ def train(cfg: DictConfig) -> Path:
     Raises:
         UserError: an argument is out of range, data cannot be had, the loss is not finite, or another process trains this run.
     """
-    model, data = build(cfg)
-    protocol, metrics = create(cfg.evaluation), create_metrics(cfg)
+    model, data, protocol, metrics = prepare(cfg)
     _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     info = RunInfo(config, Path(cfg.paths.output_dir))
-    if (info.directory / RESULTS).exists():
-        print(f"done before: {info.directory}")
-        return info.directory
     info.directory.mkdir(parents=True, exist_ok=True)
-    with _only_writer(info.directory):
+    with only_writer(info.directory), failures_recorded(info.directory):
+        if is_done(info.directory):
+            print(f"done before: {info.directory}")
+            return info.directory
         write_atomically(info.directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         groups = " ".join(model.partition.labels)
         print(f"run {info.name}\n  data: {data.title}   parameters: {model.net.num_parameters:,}   groups: {groups}")
@@ -77,6 +76,15 @@ def train(cfg: DictConfig) -> Path:
             _close(loggers)
     _say(info.directory, found)
     return info.directory
+
+
+def prepare(cfg: DictConfig) -> tuple[GaussianVAE, ImageDataModule, EvaluationProtocol, Metrics]:
+    """Everything that a run consists of, with its arguments checked. Reads no data.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+    return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
@@ -115,19 +123,6 @@ def _fit(trainer: Trainer, model: LatentModel, data: ImageDataModule, directory:
         trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
     if latest is None or latest.name != FINAL:
         trainer.save_checkpoint(directory / CHECKPOINTS / FINAL)
-
-
-@contextmanager
-def _only_writer(directory: Path) -> Iterator[None]:
-    lock = FileLock(directory / ".lock")  # released by the system when the process ends, however it ends
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another process is training {directory}") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _results(

@@ -1,0 +1,73 @@
+"""Hydra's side of a sweep: from override strings to points, and from points to the launcher. The logic is in `vae_granularity.sweep`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from vae_granularity import sweep
+from vae_granularity.config import explain
+from vae_granularity.errors import ArgumentError
+from vae_granularity.sweep import Point
+
+log = logging.getLogger(__name__)
+
+
+class ResumableSweeper(Sweeper):
+    """All combinations of the swept values, in the order of Hydra's basic sweeper, as a set of runs that is completed.
+
+    Args:
+        params: swept keys and values beside those of the command line, which wins.
+        retry_failed: try points again that failed in an earlier sweep.
+    """
+
+    def __init__(self, params: dict[str, str] | None = None, retry_failed: bool = False) -> None:
+        self.params, self.retry_failed = dict(params or {}), retry_failed
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.context, self.config = hydra_context, config
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Complete the sweep of the override strings.
+
+        Raises:
+            SystemExit: 1 if a point is not done at the end, 2 if one is invalid, in which case none was trained.
+        """
+        given = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        overrides = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(given)
+        swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+        combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
+        points = sweep.checked_points([(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose)
+        sweep.complete(points, self._launch, retry_failed=self.retry_failed)
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The config of a job, as `hydra.core.utils.run_job` hands it over."""
+        try:
+            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            with read_write(config), open_dict(config):
+                del config["hydra"]
+            OmegaConf.resolve(config)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ArgumentError(explain(error, self.config.hydra.job.config_name)) from error
+        return config
+
+    def _launch(self, points: Sequence[Point]) -> list[Any]:
+        """Run the points; what each of them raised, or None."""
+        returned = self.launcher.launch([point.overrides for point in points], initial_job_idx=0)
+        return [job._return_value if job.status is JobStatus.FAILED else None for job in returned]
