@@ -16,8 +16,9 @@ class Network(nn.Module):
     """An encoder x -> (mu, logvar) and a decoder z -> likelihood parameters of the shape of x.
 
     Subclasses build `self.encoder` (x to 2·latent_dim numbers, means first) and `self.decoder` (z to the image).
-    `width` multiplies the number of channels and units, `depth` adds depth-1 fully connected layers to each side: the capacity dials;
-    width = depth = 1 is the published network. Parameters start as PyTorch initialises them (uniform, He et al. 2015 with a = sqrt 5).
+    `width` multiplies the number of channels and units, `depth` adds depth-1 fully connected layers to each side, unless the class
+    says otherwise: the capacity dials; width = depth = 1 is the published network. Parameters start as PyTorch initialises them,
+    uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5), biases too, unless the class says otherwise.
 
     Raises:
         ArgumentError: width <= 0, depth < 1, latent_dim < 1.
@@ -62,16 +63,16 @@ def dense(sizes: Sequence[int], activation: type[nn.Module], *, last: bool = Tru
     return layers
 
 
-def square_image(name: str, image_shape: Sequence[int], accepted: Sequence[int]) -> tuple[int, int]:
-    """(channels, size) of a square image whose size the network accepts.
+def square_image(name: str, image_shape: Sequence[int], multiple: int) -> tuple[int, int]:
+    """(channels, size) of a square image whose size is a multiple of the network's total stride.
 
     Raises:
-        ArgumentError: the shape is no square image of an accepted size.
+        ArgumentError: the shape is no such image.
     """
-    if len(image_shape) != 3 or image_shape[1] != image_shape[2] or image_shape[1] not in accepted:
-        sizes = " or ".join(f"(C, {n}, {n})" for n in accepted)
-        raise ArgumentError(f"net {name} needs images of shape {sizes}, got {tuple(image_shape)}")
-    return int(image_shape[0]), int(image_shape[1])
+    shape = tuple(image_shape)
+    if len(shape) != 3 or min(shape) < 1 or shape[1] != shape[2] or shape[1] % multiple:
+        raise ArgumentError(f"net={name} needs square images (C, n, n) with n a multiple of {multiple}, got shape {shape}")
+    return int(shape[0]), int(shape[1])
 
 
 def flat_size(image_shape: Sequence[int]) -> int:

@@ -12,7 +12,8 @@ from vae_granularity.nets.base import Network, dense, square_image
 class Conv64(Network):
     """Four stride-2 convolutions 32-32-64-64 (kernels 4, 4, 2, 2) and a layer of 256; the decoder mirrors it with kernels of 4. ReLU.
 
-    Locatello et al., arXiv 1811.12359, table 1, after Higgins et al. 2017. For images of 64x64 or 32x32 pixels.
+    Locatello et al., arXiv 1811.12359, table 1, after Higgins et al. 2017; theirs starts Glorot-uniform, this one as `Network` says.
+    For square images of a multiple of 16 pixels.
 
     Raises:
         ArgumentError: another image shape, or as `Network`.
@@ -20,7 +21,7 @@ class Conv64(Network):
 
     def __init__(self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1) -> None:
         super().__init__(image_shape, latent_dim, width, depth)
-        channels, size = square_image("conv64", image_shape, (32, 64))
+        channels, size = square_image("conv64", image_shape, 16)
         small, large, hidden, side = self.units(32), self.units(64), self.units(256), size // 16
         flat = large * side * side
         self.encoder = nn.Sequential(

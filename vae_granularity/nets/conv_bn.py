@@ -14,7 +14,8 @@ class ConvBN(Network):
     """Three stride-2 convolutions 16-32-64 with batch normalisation and leaky ReLU, then fully connected layers of 1000.
 
     Chen, Xiang and Wang, arXiv 2505.24684 (their script): one such layer in the encoder, two in the decoder. `width` multiplies the
-    units of the fully connected layers only, as their sweep over capacity does. For images of 64x64 or 32x32 pixels.
+    units of the fully connected layers only, as their sweep over capacity does. For square images of a
+    multiple of 8 pixels; initialised as `Network` says.
 
     Raises:
         ArgumentError: another image shape, or as `Network`.
@@ -22,7 +23,7 @@ class ConvBN(Network):
 
     def __init__(self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1) -> None:
         super().__init__(image_shape, latent_dim, width, depth)
-        channels, size = square_image("conv_bn", image_shape, (32, 64))
+        channels, size = square_image("conv_bn", image_shape, 8)
         hidden, side = self.units(1000), size // 8
         flat = 64 * side * side
         down = [channels, 16, 32, 64]

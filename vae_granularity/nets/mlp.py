@@ -10,7 +10,7 @@ from vae_granularity.nets.base import Network, dense, flat_size
 
 
 class MLP(Network):
-    """Two hidden ReLU layers on each side, for data of any shape.
+    """Two hidden ReLU layers on each side, for data of any shape; initialised as `Network` says.
 
     Args:
         hidden: units of a layer at width 1. The dSprites network of Higgins et al. 2017 has 1200.

@@ -1,4 +1,4 @@
-"""Likelihoods p(x|z): what the decoder's output means. Log-densities are summed over pixels and channels, in nats."""
+"""Gaussian pixels with one standard deviation, fixed or learned."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vae_granularity.checks import number
 from vae_granularity.gaussian import LOG_2PI
-
-
-class Bernoulli(nn.Module):
-    """Independent Bernoulli pixels; the decoder's output are logits.
-
-    For grey or colour images in [0, 1] it is the field's usual choice, but not a density: its ELBO has no common scale with a Gaussian's.
-    """
-
-    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """log p(x|z) for output and x (B, ...), x in [0, 1]; (B,)."""
-        return -binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1)
-
-    def mean(self, output: Tensor) -> Tensor:
-        """E[x|z], shape of `output`."""
-        return torch.sigmoid(output)
 
 
 class Gaussian(nn.Module):
@@ -32,7 +16,7 @@ class Gaussian(nn.Module):
 
     Args:
         sigma: standard deviation, > 0; the starting value where it is learned.
-        learned: train log sigma with the network (shared sigma, Rybkin et al., arXiv 2006.13202).
+        learned: train log sigma with the network (shared sigma, Rybkin et al., arXiv 2006.13202, section 3).
 
     Raises:
         ArgumentError: sigma is not positive.
@@ -49,9 +33,13 @@ class Gaussian(nn.Module):
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) for output and x (B, ...); (B,)."""
         log_sigma = self.log_sigma.to(output.dtype)
-        squares = ((x - output) * torch.exp(-log_sigma)).square().flatten(1).sum(1)
-        return -0.5 * squares - (log_sigma + 0.5 * LOG_2PI) * x[0].numel()
+        return gaussian_log_prob((x - output).square().flatten(1).sum(1), log_sigma, x[0].numel())
 
     def mean(self, output: Tensor) -> Tensor:
         """E[x|z], shape of `output`."""
         return output
+
+
+def gaussian_log_prob(squares: Tensor, log_sigma: Tensor, count: int) -> Tensor:
+    """Log-density of `count` Gaussians whose squared differences from the mean sum to `squares` (B,); log_sigma one number; (B,)."""
+    return -0.5 * squares * torch.exp(-2 * log_sigma) - (log_sigma + 0.5 * LOG_2PI) * count
