@@ -9,9 +9,13 @@ import torch
 from torch import Tensor
 
 
-def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator whose state depends on (seed, step) alone; streams of different pairs are unrelated (NumPy's SeedSequence)."""
-    state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0]
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu", *, stream: int | None = None) -> torch.Generator:
+    """A generator whose state depends on its arguments alone; those of different seeds, steps and streams are unrelated.
+
+    NumPy's SeedSequence mixes them. `stream` sets apart a second use of random numbers in the same step.
+    """
+    entropy = (seed, step) if stream is None else (seed, step, stream)
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state))
 
 

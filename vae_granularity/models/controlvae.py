@@ -1,0 +1,79 @@
+"""The ControlVAE."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vae_granularity.checks import number
+from vae_granularity.elbo import LatentTerms
+from vae_granularity.errors import ArgumentError
+from vae_granularity.models.base import Dial, Forward, GaussianVAE, Granularity, Partition, Parts, Settings
+
+
+class ControlVAE(GaussianVAE):
+    """-E log p(x|z) + beta(t) KL(q(z|x) || p(z)), beta set by a PI controller that holds the KL at C (Shao et al., arXiv 2004.05988).
+
+    With the error e = C(t) - KL of the batch: beta = K_p / (1 + exp(e)) + I(t) + beta_min, I(t) = I(t-1) - K_i e (eq. 7 to 9). Where
+    that beta would leave [beta_min, beta_max], I keeps its value and beta is cut at the bound, so that I does not wind up.
+    Its granularity only decides how the decomposition is logged.
+
+    Args:
+        capacity: C in nats, >= 0, or a schedule (published: raised in small steps to its target).
+        proportional_gain, integral_gain: K_p and K_i, >= 0.
+        beta_min, beta_max: bounds of beta, 0 <= beta_min <= beta_max.
+        others: as `GaussianVAE`.
+
+    Raises:
+        ArgumentError: an argument is out of range, or as `GaussianVAE`.
+    """
+
+    stateful = True  # the integral I
+
+    integral: Tensor
+
+    def __init__(
+        self,
+        parts: Parts,
+        latent_dim: int = 10,
+        capacity: Dial = 18.0,
+        proportional_gain: float = 0.01,
+        integral_gain: float = 0.001,
+        beta_min: float = 1.0,
+        beta_max: float = 100.0,
+        granularity: Granularity = 1,
+        partition: Partition = None,
+        estimator: str = "mws",
+    ) -> None:
+        super().__init__(parts, latent_dim, granularity, partition, estimator)
+        self.dial("capacity", capacity, 0.0)
+        self.proportional_gain = number("model.proportional_gain", proportional_gain, 0.0)
+        self.integral_gain = number("model.integral_gain", integral_gain, 0.0)
+        self.beta_min, self.beta_max = number("model.beta_min", beta_min, 0.0), number("model.beta_max", beta_max, 0.0)
+        if self.beta_min > self.beta_max:
+            raise ArgumentError(f"model.beta_min must be at most model.beta_max={beta_max}, got {beta_min}")
+        self.register_buffer("integral", torch.zeros(()))
+        self._beta, self._next_integral = self.integral, self.integral
+
+    def settings(self, step: int) -> dict[str, float | Tensor]:
+        return super().settings(step) | {"integral": self.integral}
+
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        self._beta, self._next_integral = self.control(out.kl.detach().mean(), settings)
+        return (self._beta * out.kl - out.log_px).mean(), None
+
+    def control(self, kl: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+        """beta for this step and the integral after it, scalars, from the batch's mean KL."""
+        error = settings["capacity"] - kl
+        integral = settings["integral"] - self.integral_gain * error
+        base = self.proportional_gain * torch.sigmoid(-error) + self.beta_min
+        beta = base + integral
+        inside = (beta >= self.beta_min) & (beta <= self.beta_max)
+        kept = torch.where(inside, integral, settings["integral"])
+        return (base + kept).clamp(self.beta_min, self.beta_max), kept
+
+    def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
+        return super().logged(loss, out, terms) | {"schedule/beta": self._beta}
+
+    def after_step(self, step: int) -> None:
+        self.integral.copy_(self._next_integral)

@@ -1,0 +1,42 @@
+"""The lambda-beta-VAE."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vae_granularity.elbo import LatentTerms
+from vae_granularity.models.base import Dial, Forward, GaussianVAE, Granularity, Partition, Parts, Settings
+
+
+class LambdaBetaVAE(GaussianVAE):
+    """-E log p(x|z) + beta KL(q(z|x) || p(z)) + lambda sum (x - x̂)², x̂ the mean of p(x|z) (arXiv 2602.09277).
+
+    The squared error is summed over pixels and channels. Its granularity only decides how the decomposition is logged.
+
+    Args:
+        beta: weight of the KL, >= 0, or a schedule.
+        reconstruction_weight: lambda, >= 0, or a schedule; 0 is the beta-VAE.
+        others: as `GaussianVAE`.
+
+    Raises:
+        ArgumentError: beta or reconstruction_weight < 0, or as `GaussianVAE`.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        latent_dim: int = 10,
+        beta: Dial = 4.0,
+        reconstruction_weight: Dial = 1.0,
+        granularity: Granularity = 1,
+        partition: Partition = None,
+        estimator: str = "mws",
+    ) -> None:
+        super().__init__(parts, latent_dim, granularity, partition, estimator)
+        self.dial("beta", beta, 0.0)
+        self.dial("reconstruction_weight", reconstruction_weight, 0.0)
+
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        squared_error = (out.x - self.likelihood.mean(out.output)).square().flatten(1).sum(1)
+        loss = settings["beta"] * out.kl + settings["reconstruction_weight"] * squared_error - out.log_px
+        return loss.mean(), None

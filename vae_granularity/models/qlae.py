@@ -1,0 +1,68 @@
+"""The QLAE (quantised latent autoencoder)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vae_granularity.checks import integer
+from vae_granularity.elbo import LatentTerms
+from vae_granularity.models.base import Dial, Forward, Granularity, LatentModel, Partition, Parts, Settings, full
+
+
+class QLAE(LatentModel):
+    """-E log p(x|z_q) + w (|sg(z_c) - z_q|² + |z_c - sg(z_q)|²), each dimension snapped to its own values (arXiv 2305.18378, §3).
+
+    z_c is the encoder's output, z_q the nearest of the dimension's values, through which the gradient passes straight; norms are summed
+    over dimensions. Published with decoupled weight decay (`optimizer=adamw`) and twice as many latents as factors. It is deterministic:
+    there is no q(z|x), so ELBO and total correlation do not exist. Its partition only groups the quantised latents for scores.
+
+    Args:
+        num_values: scalar values of each dimension, >= 2; they start evenly spaced in [-1/2, 1/2] and are trained.
+        quantisation_weight: w, >= 0, or a schedule.
+        others: as `LatentModel`.
+
+    Raises:
+        ArgumentError: an argument is out of range, or as `LatentModel`.
+    """
+
+    stochastic = False
+
+    def __init__(
+        self,
+        parts: Parts,
+        latent_dim: int = 12,
+        num_values: int = 10,
+        quantisation_weight: Dial = 0.01,
+        granularity: Granularity = 1,
+        partition: Partition = None,
+    ) -> None:
+        super().__init__(parts, latent_dim, granularity, partition)
+        self.dial("quantisation_weight", quantisation_weight, 0.0)
+        count = integer("model.num_values", num_values, 2)
+        self.values = nn.Parameter(torch.linspace(-0.5, 0.5, count).repeat(latent_dim, 1))
+
+    def snap(self, z: Tensor) -> Tensor:
+        """z (B, D), each entry replaced by the nearest value of its dimension; differentiable in the values."""
+        nearest = (z[:, :, None] - self.values).abs().argmin(-1)  # (B, D)
+        return self.values[torch.arange(self.latent_dim, device=z.device), nearest]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The quantised code (B, D) of images x, and -inf: the logarithm of its variance 0."""
+        code = self.snap(full(self.net.encode(x)[0]))
+        return code, torch.full_like(code, -torch.inf)
+
+    def run(self, x: Tensor, noise: Tensor) -> Forward:
+        """Encode and snap x (B, *image_shape), decode, score; `mu` is z_c, the noise is not used."""
+        continuous = full(self.net.encode(x)[0])
+        z = self.snap(continuous).detach() + (continuous - continuous.detach())
+        output = full(self.net.decode(z))
+        return Forward(x, output, self.likelihood.log_prob(output, x), z, continuous, torch.full_like(z, -torch.inf))
+
+    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+        continuous, snapped = out.mu, self.snap(out.mu)
+        distance = (continuous.detach() - snapped).square().sum(1) + (continuous - snapped.detach()).square().sum(1)
+        return (settings["quantisation_weight"] * distance - out.log_px).mean(), None
+
+    def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
+        return super().logged(loss, out, terms) | {"quantisation": (out.mu - out.z).square().sum(1).mean()}
