@@ -71,7 +71,7 @@ def test_profile_shows_the_granularity_at_which_each_factor_separates():
 
 def test_profile_of_an_explicit_partition_names_its_units():
     found = metrics.unit_profile(*sample(), partition=LatentPartition(((0, 1), (2, 3))))
-    assert found.protocol["units"] == [[0, 1], [2, 3]]
+    assert found.protocol["found"]["units"] == [[0, 1], [2, 3]]
     assert found.best_unit[:2].tolist() == [0, 1]
     assert found.nmi.shape == (2, 3)
 

@@ -20,6 +20,7 @@ from vae_granularity.metrics.irs import IRS, irs
 from vae_granularity.metrics.mig import MIG, mig
 from vae_granularity.metrics.mig_entropy import MIGEntropy, mig_entropy
 from vae_granularity.metrics.modularity import Modularity, ModularityKNN, modularity, modularity_knn
+from vae_granularity.metrics.partition_comparison import partition_comparison
 from vae_granularity.metrics.sap import SAP, sap
 from vae_granularity.metrics.suite import run_suite
 from vae_granularity.metrics.udr import UDR, udr
@@ -54,6 +55,7 @@ __all__ = [
     "mig_entropy",
     "modularity",
     "modularity_knn",
+    "partition_comparison",
     "run_suite",
     "sap",
     "udr",

@@ -22,7 +22,7 @@ class ActiveUnitsResult(MetricResult):
 
 
 def active_units(
-    mu: Any, logvar: Any, *, partition: LatentPartition | None = None, kl_threshold: float = 0.01, variance_threshold: float = 0.01
+    mu: Any, logvar: Any = None, *, partition: LatentPartition | None = None, kl_threshold: float = 0.01, variance_threshold: float = 0.01
 ) -> ActiveUnitsResult:
     """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose posterior mean has variance above
     0.01 (Burda, Grosse and Salakhutdinov, arXiv 1509.00519, section 5.2). Group scores count groups with any active dimension.

@@ -16,6 +16,7 @@ from vae_granularity.metrics.sampling import encode_rows, shared_factor_batches,
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BetaVAEScoreResult(MetricResult):
+    standard_error = "draws"
     train_accuracy: float
     coefficients: Array  # (C, D); one row for two factors
 

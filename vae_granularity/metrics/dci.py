@@ -24,6 +24,10 @@ class DCIResult(MetricResult):
     informativeness_test: Array  # (F,)
     disentanglement_per_code: Array  # (D,)
     completeness_per_factor: Array  # (F,)
+    prefix: str  # of the scores: `dci`, or `dci_fast`
+
+    def rescore(self, partition: LatentPartition) -> Scores:
+        return group_scores(self.importance_matrix, partition, self.prefix)
 
 
 def dci(
@@ -82,6 +86,7 @@ def dci(
         informativeness_test=test_accuracy,
         disentanglement_per_code=per_row(importances),
         completeness_per_factor=per_row(importances.T),
+        prefix=prefix,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,21 @@ class FactorDimensionsResult(MetricResult):
 
 
 def factor_dimensions(
-    latents: Any, factors: Any, *, share: float = 0.9, num_samples: int = 2_000, seed: int = 0, negligible: float = 0.02
+    latents: Any,
+    factors: Any,
+    *,
+    factor_names: Sequence[str] | None = None,
+    share: float = 0.9,
+    num_samples: int = 2_000,
+    seed: int = 0,
+    negligible: float = 0.02,
 ) -> FactorDimensionsResult:
     """Smallest number of latents, added greedily, that reaches `share` of the predictive information (InfoE) of all latents on a factor.
 
-    Scores are named `factor_dimensions/<column>`. A factor on which the whole code has less than `negligible` information has none.
+    Scores are named `factor_dimensions/<factor>`. A factor on which the whole code has less than `negligible` information has none.
 
     Args:
-        latents: (n, D); factors: (n, F) integers.
+        latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the numbers.
         num_samples: a seeded subset of that many rows is used where n is larger: D fits a step and factor.
 
     Raises:
@@ -53,7 +61,8 @@ def factor_dimensions(
         "seed": seed,
         "classifier": logistic.version(),
     }
-    scores = {f"factor_dimensions/{f}": None if d is None else float(d) for f, d in zip(columns, dimensions, strict=True)}
+    names = [str(f) if factor_names is None else factor_names[f] for f in columns]
+    scores = {f"factor_dimensions/{name}": None if d is None else float(d) for name, d in zip(names, dimensions, strict=True)}
     return FactorDimensionsResult(scores=scores, protocol=protocol, dimensions=dimensions, chosen=chosen, information=information)
 
 

@@ -18,6 +18,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorVAEScoreResult(MetricResult):
+    standard_error = "draws"
     global_variances: Array  # (D,) with n - 1
     active_latents: tuple[int, ...]  # standard deviation at or above prune_std
     votes: Codes  # (D, F) training votes

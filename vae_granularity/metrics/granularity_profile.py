@@ -53,13 +53,18 @@ def unit_profile(
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     groups = units(partition, sample.latents.shape[1])
     mi = knn.mutual_information_matrix(sample.latents, groups, sample.factors, num_neighbors=num_neighbors, seed=seed)
-    nmi = mi / histogram.entropies(sample.factors)
+    protocol = sample.protocol() | {"num_neighbors": num_neighbors, "seed": seed}
+    name = "carriers" if partition is None else "carriers_group"
+    return profile_of(mi / histogram.entropies(sample.factors), groups, protocol, name)
+
+
+def profile_of(nmi: Array, groups: Sequence[Sequence[int]], protocol: dict[str, object], name: str = "carriers_group") -> UnitProfileResult:
+    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only score."""
     best = nmi.argmax(0)
     alone = np.array([not (np.delete(nmi[unit], f) >= HOLDS).any() for f, unit in enumerate(best)])
     return UnitProfileResult(
-        scores={"carriers" if partition is None else "carriers_group": float(relation.carriers(nmi))},
-        protocol=sample.protocol()
-        | {"num_neighbors": num_neighbors, "seed": seed, "units": [list(group) for group in groups], "holds": HOLDS},
+        scores={name: float(relation.carriers(nmi))},
+        protocol=protocol | {"holds": HOLDS, "found": {"units": [list(group) for group in groups]}},
         nmi=nmi,
         best_unit=best,
         share=nmi.max(0),

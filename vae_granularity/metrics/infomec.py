@@ -19,6 +19,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InfoMECResult(MetricResult):
+    standard_error = "subsamples"
     nmi: Array  # (D, F) mutual information / entropy of the factor; 0 for inactive latents
     active_latents: NDArray[np.bool_]  # (D,)
     explicitness_per_factor: Array  # (F,)

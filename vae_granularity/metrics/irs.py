@@ -17,6 +17,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IRSResult(MetricResult):
+    standard_error = "subsamples"
     active_latents: tuple[int, ...]  # A dimensions that are not constant
     irs_matrix: Array  # (A, F)
     max_deviations: Array  # (A,) the weights

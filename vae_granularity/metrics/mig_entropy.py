@@ -14,7 +14,8 @@ from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics import histogram, relation
 from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
-from vae_granularity.metrics.mixture_entropy import Progress, mixture_entropies
+from vae_granularity.metrics.long_task import Progress
+from vae_granularity.metrics.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.metrics.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vae_granularity.metrics.inputs import Array, Codes
+from vae_granularity.metrics.long_task import Progress, announced
 from vae_granularity.mixture import mixture_densities
 from vae_granularity.partition import LatentPartition
 
-SECONDS_PER_TERM = 19e-9  # one sample, one component, one dimension, on one thread
-LONG = 5.0  # seconds from which a bar is worth showing
 CHUNK_ELEMENTS = 2**20  # numbers in a table
 COMPONENTS = 2**13  # posteriors in a table
-
-Progress = Callable[[int, int], None] | Literal[False] | None
-
-_log = logging.getLogger(__name__)
 
 
 class MixtureEntropies(NamedTuple):
@@ -48,13 +40,11 @@ def mixture_entropies(
     """
     tasks = list(_tasks(factors, chosen))
     pairs = [len(samples) * len(components) for _, _, samples, components in tasks]
-    rows, dim = mu.shape
-    seconds = SECONDS_PER_TERM * dim * sum(pairs)
-    _log.info("entropies: %d samples, %d posteriors, %d dimensions: about %.0f s on one thread", len(chosen), rows, dim, seconds)
+    dim = mu.shape[1]
     membership = groups.membership(dtype=mu.dtype).to(mu.device)
     marginal, joint = np.zeros(dim + groups.num_groups), 0.0
     conditional, covered = np.zeros((dim + groups.num_groups, factors.shape[1])), np.zeros(factors.shape[1])
-    with _reporter(progress, seconds) as report, torch.inference_mode():
+    with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
             part = (mu, logvar) if factor is None else (mu[components], logvar[components])
@@ -100,16 +90,3 @@ def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, C
 
 def _shift(report: Callable[[int, int], None], before: int, size: int, total: int) -> Callable[[int, int], None]:
     return lambda done, chunks: report(before + size * done // chunks, total)
-
-
-@contextmanager
-def _reporter(progress: Progress, seconds: float) -> Iterator[Callable[[int, int], None] | None]:
-    if progress is not None or seconds < LONG or not sys.stderr.isatty():
-        yield progress or None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("entropies")
-        yield lambda done, total: bar.update(task, completed=done, total=total)

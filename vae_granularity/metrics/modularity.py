@@ -17,6 +17,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityResult(MetricResult):
+    standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from histograms
     per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
     knn: ModularityKNNResult | None
@@ -24,6 +25,7 @@ class ModularityResult(MetricResult):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityKNNResult(MetricResult):
+    standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from nearest neighbours
     mi_matrix_group: Array | None  # (G, F) nats
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,3 +59,14 @@ def partition_null(
             complete = score is not None and len(values) == len(draws)
             result[name] = Null(score, float(np.mean(values)), float(np.std(values, ddof=1)), len(draws)) if complete else None
     return result
+
+
+def null_scores(nulls: Mapping[str, Null | None], names: Iterable[str]) -> Scores:
+    """`…_null_group` (mean under random partitions), `…_null_sd_group` (spread), `…_lift_group` of each `…_group` with a null."""
+    scores: Scores = {}
+    for name in names:
+        null, stem = nulls.get(name), name.removesuffix("_group")
+        scores[f"{stem}_null_group"] = None if null is None else null.mean
+        scores[f"{stem}_null_sd_group"] = None if null is None else null.std
+        scores[f"{stem}_lift_group"] = None if null is None else null.lift
+    return scores

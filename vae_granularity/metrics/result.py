@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from vae_granularity.partition import LatentPartition
 
 Scores = dict[str, float | None]
 
@@ -16,7 +19,14 @@ class MetricResult:
         protocol: what the numbers depend on (sample sizes, bins, classifier and version, seed, dropped factors …), JSON-serialisable;
             under `found`, what this input made of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
+        standard_error: how a standard error of these scores is had, see `confidence`: from `subsamples` of the rows, from repeated
+            `draws` from the ground truth, or not at all (trees and linear classifiers are refitted at a cost nobody pays).
     """
 
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
+    standard_error: ClassVar[Literal["subsamples", "draws"] | None] = None
+
+    def rescore(self, partition: LatentPartition) -> Scores:
+        """The group scores under another partition, from the matrices at hand; none where that takes another fit."""
+        return {}

@@ -1,4 +1,4 @@
-"""Where exact total correlations stop growing: a mixture of M components cannot show more."""
+"""Where exact terms stop growing: a mixture of M components cannot show more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARGIN = 0.05
 
 @dataclass(frozen=True)
 class Saturation:
-    """A total correlation in nats beside its bound."""
+    """A term in nats beside its bound."""
 
     value: float
     bound: float
@@ -28,6 +28,18 @@ def tc_saturation(total_correlation: float, num_units: int, num_components: int)
     Raises:
         ArgumentError: a value that is not finite, fewer than 1 unit or component.
     """
-    value = number("total_correlation", total_correlation)
-    bound = (integer("num_units", num_units, 1) - 1) * math.log(integer("num_components", num_components, 1))
-    return Saturation(value, bound, bound > 0 and value >= (1 - MARGIN) * bound)
+    return _saturation("total_correlation", total_correlation, integer("num_units", num_units, 1) - 1, num_components)
+
+
+def mi_saturation(mutual_information: float, num_components: int) -> Saturation:
+    """Bound log M on the mutual information of z and the M components it is drawn from, and whether the value is within 5 % of it.
+
+    Raises:
+        ArgumentError: a value that is not finite, fewer than 1 component.
+    """
+    return _saturation("mutual_information", mutual_information, 1, num_components)
+
+
+def _saturation(name: str, value: float, times: int, num_components: int) -> Saturation:
+    bound = times * math.log(integer("num_components", num_components, 1))
+    return Saturation(number(name, value), bound, bound > 0 and value >= (1 - MARGIN) * bound)

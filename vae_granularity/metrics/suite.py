@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vae_granularity.metrics.companions import Companions
 from vae_granularity.metrics.group_headline import group_headlines
 from vae_granularity.metrics.inputs import NoGroupForm
 from vae_granularity.metrics.result import MetricResult, Scores
@@ -18,29 +19,41 @@ class SuiteResult:
     """What a set of metrics found, and why some found nothing."""
 
     results: dict[str, MetricResult] = field(default_factory=dict)
+    beside: dict[str, Scores] = field(default_factory=dict)  # metric to nulls, standard errors, scores under common partitions
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
+
+    def scores_of(self, metric: str) -> Scores:
+        """What one metric gave, with what stands beside it."""
+        return self.results[metric].scores | self.beside.get(metric, {})
 
     @property
     def scores(self) -> Scores:
         """All scores by name, with the harmonic means of group scores and their partners."""
-        found = {name: value for result in self.results.values() for name, value in result.scores.items()}
+        found = {name: value for metric in self.results for name, value in self.scores_of(metric).items()}
         return found | group_headlines(found)
 
     @property
-    def protocol(self) -> dict[str, object]:
-        """Protocol of each metric."""
-        return {name: result.protocol for name, result in self.results.items()}
+    def protocol(self) -> dict[str, dict[str, object]]:
+        """Protocol of each metric, and under `scores` the names that it holds for."""
+        return {name: {**result.protocol, "scores": list(self.scores_of(name))} for name, result in self.results.items()}
 
 
 def run_suite(
-    metrics: Mapping[str, Callable[..., MetricResult]], inputs: Mapping[str, Any], partition: LatentPartition | None = None
+    metrics: Mapping[str, Callable[..., MetricResult]],
+    inputs: Mapping[str, Any],
+    partition: LatentPartition | None = None,
+    *,
+    companions: Companions | None = None,
+    absent: Mapping[str, str] | None = None,
 ) -> SuiteResult:
     """Call every metric on the inputs that its parameters name.
 
     Args:
         metrics: name to function, with its options bound (`functools.partial`).
-        inputs: any of latents, factors, test, z, mu, logvar, encode, space; what is absent or None does not exist for this data set.
+        inputs: any of latents, factors, test, z, mu, logvar, encode, space …; what is absent or None does not exist for this data set.
         partition: given to the metrics that have a group form.
+        companions: what to compute beside the scores; None for nothing.
+        absent: input to the reason why it does not exist, for the report of what is not applicable.
 
     Raises:
         ArgumentError: what a metric says of an input that exists and is bad.
@@ -51,11 +64,21 @@ def run_suite(
         parameters = inspect.signature(metric).parameters
         lacking = [p.name for p in parameters.values() if p.default is p.empty and p.name not in known]
         if lacking:
-            suite.not_applicable[name] = f"needs {', '.join(lacking)}, which this data set or model does not have"
+            suite.not_applicable[name] = _reason(lacking, absent or {})
             continue
         given = {key: value for key, value in known.items() if key in parameters}
         try:
-            suite.results[name] = metric(**given)
+            result = metric(**given)
         except NoGroupForm:
-            suite.results[name] = metric(**{key: value for key, value in given.items() if key != "partition"})
+            given.pop("partition")
+            result = metric(**given)
+        suite.results[name] = result
+        if companions is not None:
+            suite.beside[name] = companions.beside(metric, given, result)
     return suite
+
+
+def _reason(lacking: list[str], absent: Mapping[str, str]) -> str:
+    reasons = dict.fromkeys(absent[name] for name in lacking if name in absent)
+    why = "; ".join(reasons) if reasons else "which this data set or model does not have"
+    return f"needs {', '.join(lacking)}{': ' if reasons else ', '}{why}"

@@ -20,9 +20,17 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnsupervisedResult(MetricResult):
+    standard_error = "subsamples"
     covariance: Array  # (D, D), with n - 1
     mi_matrix: Array  # (A, A) nats, between the 20-bin histograms of the latents that are not constant
     active_latents: tuple[int, ...]
+
+    def rescore(self, partition: LatentPartition) -> Scores:
+        live = live_groups(partition.groups, self.active_latents)
+        return {
+            "gaussian_tc_group": gaussian_tc(self.covariance, live),
+            "gaussian_wasserstein_group": gaussian_wasserstein(self.covariance, live) if live else None,
+        }
 
 
 def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None) -> UnsupervisedResult:
@@ -47,7 +55,7 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
     for suffix, of in (("", units(None, z.shape[1])), ("_group", groups if partition is not None else None)):
         if of is None:
             continue
-        live = [group for group in ([int(d) for d in unit if active[d]] for unit in of) if group]
+        live = live_groups(of, alive.tolist())
         tc = gaussian_tc(covariance, live)
         if live and tc is None:
             singular.append(f"gaussian_tc{suffix}")
@@ -63,6 +71,11 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
         "found": {"dead_latents": np.flatnonzero(~active).tolist(), "singular": singular},
     }
     return UnsupervisedResult(scores=scores, protocol=protocol, covariance=covariance, mi_matrix=mi, active_latents=tuple(alive.tolist()))
+
+
+def live_groups(groups: Sequence[Sequence[int]], active: Sequence[int]) -> list[list[int]]:
+    """The active dimensions of each group; groups without one are left out."""
+    return [group for group in ([d for d in unit if d in active] for unit in groups) if group]
 
 
 def gaussian_tc(covariance: Array, groups: Sequence[Sequence[int]]) -> float | None:
