@@ -6,6 +6,8 @@ import functools
 import json
 import logging
 import platform
+import signal
+import sys
 import time
 import warnings
 from importlib.metadata import version
@@ -14,7 +16,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.build import build, create, create_callbacks, create_metrics
@@ -78,7 +80,7 @@ def train(cfg: DictConfig) -> Path:
     return info.directory
 
 
-def prepare(cfg: DictConfig) -> tuple[GaussianVAE, ImageDataModule, EvaluationProtocol, Metrics]:
+def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationProtocol, Metrics]:
     """Everything that a run consists of, with its arguments checked. Reads no data.
 
     Raises:
@@ -120,7 +122,10 @@ def _fit(trainer: Trainer, model: LatentModel, data: ImageDataModule, directory:
     with warnings.catch_warnings():
         for message in MEANT_BY_US:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
+        try:
+            trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
+        except SIGTERMException:
+            sys.exit(128 + signal.SIGTERM)  # Lightning's own code is 0, as if all were done
     if latest is None or latest.name != FINAL:
         trainer.save_checkpoint(directory / CHECKPOINTS / FINAL)
 

@@ -22,7 +22,8 @@ def wandb_loggers(
 
     Args:
         info: the run.
-        project, entity, group: as W&B names them.
+        project, entity: as W&B names them.
+        group: runs that belong together; by default the name of the folder of run directories, which is that of the sweep.
         mode: `auto` is online when logged in, else offline with one line that says how to sync.
 
     Raises:
@@ -38,7 +39,7 @@ def wandb_loggers(
     run = wandb.init(
         project=project,
         entity=entity,
-        group=group,
+        group=group or info.output_dir.resolve().name,
         name=info.name,
         id=info.id,
         resume="allow",
