@@ -28,6 +28,13 @@ def inside(shape: scene.Shape, points: np.ndarray) -> np.ndarray:
     return faces if shape.quadric is None else faces & (points**2 @ np.array(shape.quadric) <= 1 + 1e-6)
 
 
+def distances(shape: scene.Shape, rays: CameraRays | LightRays, *, size: object = 1.0, position: object = 0.0) -> np.ndarray:
+    """Distances (n, P) at which rays meet a solid, inf where they do not."""
+    solid = scene.Solid(shape, np.broadcast_to(size, (3,)), np.broadcast_to(position, (3,)))
+    nearness, _ = scene.intersect(solid, rays)
+    return np.divide(1, nearness, out=np.full_like(nearness, np.inf), where=nearness > 0)
+
+
 def rays_at(seed: int, pixels: int = 14) -> tuple[CameraRays, np.ndarray, np.ndarray]:
     """Rays from a camera at distance 4 that looks at a ball about the origin; their origin (3,) and directions (P, 3)."""
     position = np.random.default_rng(seed).standard_normal((1, 3))
@@ -41,7 +48,7 @@ def rays_at(seed: int, pixels: int = 14) -> tuple[CameraRays, np.ndarray, np.nda
 def test_rays_meet_a_shape_where_points_along_them_begin_to_be_inside(name: str, seed: int) -> None:
     shape = SHAPES[name]
     rays, origin, directions = rays_at(seed)
-    distance, _ = scene.intersect(scene.Solid(shape, np.ones(3), np.zeros(3)), rays)
+    distance = distances(shape, rays)
     steps = np.linspace(1.5, 6.5, 1251)
     tried = inside(shape, origin + steps[None, :, None] * directions[:, None, :])  # (rays, steps)
     first = np.where(tried.any(1), steps[tried.argmax(1)], np.inf)
@@ -58,19 +65,19 @@ def test_normals_are_unit_vectors_against_the_ray_and_out_of_the_solid(name: str
     shape, size, position = SHAPES[name], np.array([0.9, 0.6, 1.1]), np.array([0.1, -0.2, 0.3])
     rays, _, directions = rays_at(seed)
     solid = scene.Solid(shape, size, position)
-    distance, surface = scene.intersect(solid, rays)
-    picture, ray = np.nonzero(np.isfinite(distance))
-    reached = distance[picture, ray]
+    nearness, surface = scene.intersect(solid, rays)
+    picture, ray = np.nonzero(nearness)
+    reached = nearness[picture, ray]
     normal = scene.normals(solid, rays, picture, ray, reached, surface[picture, ray])
     assert np.linalg.norm(normal, axis=1) == pytest.approx(np.ones(len(ray)), abs=1e-5)
     assert np.all((normal * directions[ray]).sum(1) < 1e-4)
-    point = rays.points(picture, ray, reached)
+    point = rays.points(picture, ray, 1 / reached)
     assert not np.any(inside(shape, (point + 1e-2 * normal - position) / size))
 
 
 def test_sphere_is_met_at_the_closed_form_distance() -> None:
     rays, origin, directions = rays_at(0)
-    distance, _ = scene.intersect(scene.Solid(scene.SPHERE, np.ones(3), np.zeros(3)), rays)
+    distance = distances(scene.SPHERE, rays)
     a, b, c = (directions**2).sum(1), directions @ origin, origin @ origin - 1.0
     discriminant = b * b - a * c
     expected = np.where(discriminant > 0, (-b - np.sqrt(np.maximum(discriminant, 0))) / a, np.inf)
@@ -81,14 +88,24 @@ def test_sphere_is_met_at_the_closed_form_distance() -> None:
 def test_nothing_is_met_behind_the_camera() -> None:
     view = look_at(np.array([[0.0, -5.0, 0.0]]), np.array([0.0, -9.0, 0.0]), np.ones(3), 0.5, 8)
     for shape in SHAPES.values():
-        assert np.isinf(scene.intersect(scene.Solid(shape, np.ones(3), np.zeros(3)), view.rays())[0]).all()
+        assert np.isinf(distances(shape, view.rays())).all()
 
 
 def test_solids_may_differ_from_picture_to_picture() -> None:
     sizes, positions = np.array([[1.0, 1, 1], [2, 2, 2]]), np.array([[0.0, 0, 0], [0, 1, 0]])
     view = look_at(np.array([[0.0, -5.0, 0.0]] * 2), np.zeros(3), np.ones(3), 0.01, 1)
-    distance, _ = scene.intersect(scene.Solid(scene.BOX, sizes, positions), view.rays())
-    assert distance[:, 0] == pytest.approx([4.0, 4.0])
+    nearness, _ = scene.intersect(scene.Solid(scene.BOX, sizes, positions), view.rays())
+    assert nearness[:, 0] == pytest.approx([1 / 4, 1 / 4])
+
+
+def test_shapes_may_differ_from_picture_to_picture() -> None:
+    leans = np.array([[0.5, 0.2, 0.3], [0.1, 0.9, 0.0]])
+    view = look_at(np.array([[3.0, -4.0, 2.0], [-4.0, 1.0, 1.0]]), np.zeros(3), np.ones(3), 0.4, 16)
+    together, surfaces = scene.intersect(scene.Solid(scene.frustum(*leans.T), np.ones(3), np.zeros(3)), view.rays())
+    for row, lean in enumerate(leans):
+        alone, surface = scene.intersect(scene.Solid(scene.frustum(*lean), np.ones(3), np.zeros(3)), view.select(np.array([row])).rays())
+        np.testing.assert_array_equal(together[row], alone[0])
+        np.testing.assert_array_equal(surfaces[row], surface[0])
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -97,7 +114,7 @@ def test_rays_towards_a_lamp_find_what_stands_between(name: str) -> None:
     shape, rng = SHAPES[name], np.random.default_rng(0)
     points = np.concatenate([rng.uniform(-1.5, 1.5, (200, 2)), np.full((200, 1), -3.0)], axis=1)
     rays = LightRays(points.T[:, None], np.array([0.0, 0.0, 1.0]))
-    met = np.isfinite(scene.intersect(scene.Solid(shape, np.ones(3), np.zeros(3)), rays)[0][0])
+    met = np.isfinite(distances(shape, rays)[0])
     above = points[:, None, :] + np.linspace(2.0, 4.0, 81)[None, :, None] * np.array([0.0, 0, 1])
     assert np.array_equal(met, inside(shape, above).any(1))
     assert 0 < met.sum() < 200
@@ -108,7 +125,7 @@ def test_nearest_is_the_front_one_of_two_solids() -> None:
     near, far = (scene.Solid(scene.SPHERE, np.ones(3), np.array([0.0, y, 0.0])) for y in (-1.0, 2.0))
     both, _ = scene.nearest([far, near], view.rays())
     alone, _ = scene.nearest([near], view.rays())
-    hidden = np.isfinite(alone)
+    hidden = alone > 0
     assert hidden.any()
     assert np.array_equal(both[hidden], alone[hidden])
 
@@ -116,7 +133,7 @@ def test_nearest_is_the_front_one_of_two_solids() -> None:
 def test_a_camera_sees_right_on_the_right_and_up_above() -> None:
     view = look_at(np.array([[0.0, -5.0, 0.0]]), np.zeros(3), np.array([0.0, 0, 1]), 0.5, 32)
     for centre, (column, row) in (([1.0, 0, 0], (22, 16)), ([0, 0, 1.0], (16, 9))):
-        distance, _ = scene.intersect(scene.Solid(scene.SPHERE, np.full(3, 0.3), np.array(centre)), view.rays())
+        distance = distances(scene.SPHERE, view.rays(), size=0.3, position=centre)
         rows, columns = np.nonzero(np.isfinite(distance).reshape(32, 32))
         assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((column + 0.4 * (column > 16), row + 0.6 * (row < 16)), abs=0.5)
 
@@ -133,7 +150,7 @@ def test_a_window_around_points_holds_them_and_its_rays_are_those_of_the_whole()
             assert part[picture].reshape(height, width) == pytest.approx(cut, abs=1e-6)
     balls = [scene.Solid(scene.SPHERE, np.full(3, 0.05), points[:, k]) for k in range(8)]
     for ball in balls:
-        seen_in_window, seen = (np.isfinite(scene.intersect(ball, rays)[0]).sum(1) for rays in (inside_window, view.rays()))
+        seen_in_window, seen = ((scene.intersect(ball, rays)[0] > 0).sum(1) for rays in (inside_window, view.rays()))
         assert np.all(seen_in_window >= seen - 2)  # a ball's edge may reach out of the window around its middle
 
 

@@ -74,7 +74,8 @@ class RenderedStore:
         return self._kept.index_select(0, indices).to(self.device)
 
     def _draw(self, indices: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self.render(self.space.factors(indices.numpy()))).permute(0, 3, 1, 2)  # render gives (n, H, W, C)
+        images = torch.from_numpy(self.render(self.space.factors(indices.numpy())))  # (n, H, W, C)
+        return images.permute(0, 3, 1, 2).contiguous()
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:

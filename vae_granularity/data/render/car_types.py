@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_granularity.data.render import scene
-
 NUM_TYPES = 183
 
-# Cabin of each style: shape, length as a part of the car's, height, and where its middle is (0 centre, positive to the front)
+# Cabin of each style: how its walls lean (front, rear, side, as in `scene.frustum`), length as a part of the car's, height, and where
+# its middle is (0 centre, positive to the front)
 STYLES = {
-    "saloon": (scene.frustum(front=0.75, rear=0.55, side=0.35), 0.58, 0.14, -0.04),
-    "hatchback": (scene.frustum(front=0.65, rear=0.2, side=0.3), 0.66, 0.16, -0.13),
-    "van": (scene.frustum(front=0.3, rear=0.04, side=0.15), 0.84, 0.24, -0.05),
-    "coupe": (scene.frustum(front=0.8, rear=0.95, side=0.4), 0.60, 0.11, -0.08),
-    "pickup": (scene.frustum(front=0.5, rear=0.15, side=0.25), 0.38, 0.18, 0.10),
+    "saloon": ((0.75, 0.55, 0.35), 0.58, 0.14, -0.04),
+    "hatchback": ((0.65, 0.2, 0.3), 0.66, 0.16, -0.13),
+    "van": ((0.3, 0.04, 0.15), 0.84, 0.24, -0.05),
+    "coupe": ((0.8, 0.95, 0.4), 0.60, 0.11, -0.08),
+    "pickup": ((0.5, 0.15, 0.25), 0.38, 0.18, 0.10),
 }
 
 
@@ -26,6 +25,7 @@ class CarTypes:
 
     Args:
         style: (183,) number of the style, in the order of `STYLES`.
+        lean: (183, 3) of the cabin's walls: front, rear and side.
         body: (183, 3) half length, width and height of the body.
         cabin: (183, 3) half length, width and height of the cabin.
         cabin_shift: (183,) of the cabin's middle along the car.
@@ -35,6 +35,7 @@ class CarTypes:
     """
 
     style: np.ndarray
+    lean: np.ndarray
     body: np.ndarray
     cabin: np.ndarray
     cabin_shift: np.ndarray
@@ -50,12 +51,12 @@ def car_types(seed: int = 183) -> CarTypes:
     style = number % len(STYLES)
     low, high = np.array([0.42, 0.17, 0.065]), np.array([0.52, 0.215, 0.10])
     body = low + (high - low) * rng.random((NUM_TYPES, 3))
-    _, length, height, shift = (np.array(column, dtype=object)[style] for column in zip(*STYLES.values(), strict=True))
+    lean, length, height, shift = (np.array(column)[style] for column in zip(*STYLES.values(), strict=True))
     spread = rng.uniform(0.9, 1.1, (NUM_TYPES, 2))
-    cabin = np.stack([length * body[:, 0] * spread[:, 0], 0.93 * body[:, 1], height / 2 * spread[:, 1]], axis=1).astype(float)
+    cabin = np.stack([length * body[:, 0] * spread[:, 0], 0.93 * body[:, 1], height / 2 * spread[:, 1]], axis=1)
     hue, saturation, value = number * 0.6180339887 % 1.0, rng.uniform(0.15, 1.0, NUM_TYPES), rng.uniform(0.35, 0.95, NUM_TYPES)
     full = np.clip(np.abs((6.0 * hue[:, None] + [0.0, 4.0, 2.0]) % 6.0 - 3.0) - 1.0, 0.0, 1.0)
     paint = 255.0 * value[:, None] * (1.0 - saturation[:, None] * (1.0 - full))
     contrast = np.where(rng.random(NUM_TYPES) < 0.5, 165.0, 25.0)[:, None]
     roof = np.where((number % 5 == rng.integers(0, 5, NUM_TYPES))[:, None], contrast, paint)
-    return CarTypes(style, body, cabin, (shift * 2 * body[:, 0]).astype(float), rng.uniform(0.075, 0.10, NUM_TYPES), paint, roof)
+    return CarTypes(style, lean, body, cabin, shift * 2 * body[:, 0], rng.uniform(0.075, 0.10, NUM_TYPES), paint, roof)

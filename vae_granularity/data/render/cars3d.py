@@ -10,7 +10,7 @@ from vae_granularity.data.render import scene
 from vae_granularity.data.render._checks import checked_factors
 from vae_granularity.data.render.camera import View, look_at
 from vae_granularity.data.render.canvas import Canvas
-from vae_granularity.data.render.car_types import NUM_TYPES, STYLES, CarTypes, car_types
+from vae_granularity.data.render.car_types import NUM_TYPES, CarTypes, car_types
 
 NAMES = ("elevation", "azimuth", "object_type")
 SIZES = (4, 24, NUM_TYPES)
@@ -23,6 +23,7 @@ _LIGHT = np.array([0.35, 0.5, 1.0])
 
 _BODY = scene.frustum(front=0.12, rear=0.08, side=0.1)
 _WHEEL = scene.Shape(np.array([[0, 1, 0], [0, -1, 0]], np.float32), np.ones(2, np.float32), (1.0, 0.0, 1.0))
+_CORNERS = np.array([[1, 1, 1], [1, -1, 1], [-1, 1, 1], [-1, -1, 1]])
 _GLASS, _TYRE, _HEADLIGHT, _TAIL_LIGHT = ((70.0, 80.0, 95.0), (45.0, 45.0, 48.0), (250.0, 240.0, 200.0), (210.0, 20.0, 20.0))
 
 
@@ -41,47 +42,38 @@ def render(factors: np.ndarray) -> np.ndarray:
     factors = checked_factors(factors, NAMES, SIZES)
     elevation, azimuth, kind = factors.T
     cars = _cars()
-    canvas = Canvas.on(np.full((len(kind), _PIXELS, _PIXELS, 3), 255, np.uint8))
+    canvas = Canvas.on(np.full((3, len(kind), _PIXELS, _PIXELS), 255, np.uint8))
     view = _views().select(elevation * SIZES[1] + azimuth)
 
-    floor = cars.wheel[kind]  # the body's underside is at the height of the axles
-    body, cabin = cars.body[kind], cars.cabin[kind]
-    canvas.paint(view, scene.Solid(_BODY, body, _at(z=floor + body[:, 2])), cars.paint[kind])
-    base = floor + 2 * body[:, 2]
-    for style, (shape, *_) in enumerate(STYLES.values()):
-        rows = np.flatnonzero(cars.style[kind] == style)
-        centre = _at(x=cars.cabin_shift[kind[rows]], z=base[rows] + cabin[rows, 2])
-        canvas.paint(view.select(rows), scene.Solid(shape, cabin[rows], centre), _GLASS, rows)
-    _paint_roof(canvas, view, cars, kind, base)
-    _paint_wheels_and_lamps(canvas, view, cars, kind)
+    body, cabin, (front, rear, side) = cars.body[kind], cars.cabin[kind], cars.lean[kind].T
+    radius, middle = cars.wheel[kind], cars.cabin_shift[kind]  # the body's underside is at the height of the axles
+    top = radius + 2 * body[:, 2]
+    canvas.paint(view, scene.Solid(_BODY, body, _at(z=radius + body[:, 2])), cars.paint[kind])
+    canvas.paint(view, scene.Solid(scene.frustum(front, rear, side), cabin, _at(x=middle, z=top + cabin[:, 2])), _GLASS)
+    # The roof is a slab on the part of the cabin's top that its leaning walls leave.
+    roof = cabin * np.stack([1 - (front + rear) / 2, 1 - side, np.full(len(kind), 0.12)], axis=1)
+    middle = middle + cabin[:, 0] * (rear - front) / 2
+    canvas.paint(view, scene.Solid(scene.BOX, roof, _at(x=middle, z=top + 2 * cabin[:, 2])), cars.roof[kind])
+
+    wheel = np.stack([radius, np.full(len(kind), 0.03), radius], axis=1)
+    axle = np.stack([0.6 * body[:, 0], body[:, 1] - 0.015, radius], axis=1)
+    _paint_four(canvas, view, _WHEEL, wheel, axle, (_TYRE, _TYRE))
+    lamp = np.stack([np.full(len(kind), 0.01), 0.25 * body[:, 1], 0.3 * body[:, 2]], axis=1)
+    place = np.stack([0.97 * body[:, 0], 0.65 * body[:, 1], radius + 1.2 * body[:, 2]], axis=1)
+    _paint_four(canvas, view, scene.BOX, lamp, place, (_HEADLIGHT, _TAIL_LIGHT))
     return canvas.images
 
 
-def _paint_roof(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray, base: np.ndarray) -> None:
-    """A slab on the part of the cabin's top that its leaning walls leave."""
-    front, rear, side = np.array([_leans(shape) for shape, *_ in STYLES.values()])[cars.style[kind]].T
-    cabin = cars.cabin[kind]
-    half = cabin * np.stack([1 - (front + rear) / 2, 1 - side, np.full(len(kind), 0.12)], axis=1)
-    middle = cars.cabin_shift[kind] + cabin[:, 0] * (rear - front) / 2
-    canvas.paint(view, scene.Solid(scene.BOX, half, _at(x=middle, z=base + 2 * cabin[:, 2])), cars.roof[kind])
-
-
-def _paint_wheels_and_lamps(canvas: Canvas, view: View, cars: CarTypes, kind: np.ndarray) -> None:
-    body, radius = cars.body[kind], cars.wheel[kind]
-    wheel = np.stack([radius, np.full(len(kind), 0.03), radius], axis=1)
-    lamp = np.stack([np.full(len(kind), 0.01), 0.25 * body[:, 1], 0.3 * body[:, 2]], axis=1)
-    for ahead, colour in ((1, _HEADLIGHT), (-1, _TAIL_LIGHT)):
-        for left in (-1, 1):
-            axle = _at(x=0.6 * ahead * body[:, 0], y=left * (body[:, 1] - 0.015), z=radius)
-            canvas.paint(view, scene.Solid(_WHEEL, wheel, axle), _TYRE)
-            place = _at(x=0.97 * ahead * body[:, 0], y=0.65 * left * body[:, 1], z=radius + 1.2 * body[:, 2])
-            canvas.paint(view, scene.Solid(scene.BOX, lamp, place), colour)
-
-
-def _leans(shape: scene.Shape) -> tuple[float, float, float]:
-    """Front, rear and side of a `scene.frustum`."""
-    front, rear, side = 2.0 * shape.normals[:3, 2]
-    return float(front), float(rear), float(side)
+def _paint_four(
+    canvas: Canvas, view: View, shape: scene.Shape, size: np.ndarray, place: np.ndarray, colours: tuple[tuple[float, ...], ...]
+) -> None:
+    """One at the front left `place` (n, 3) and its three mirror images, in the colours of those in front and of those behind."""
+    count = len(place)
+    places = place * _CORNERS[:, None]  # (4, n, 3)
+    order = np.argsort(-((places - view.position) ** 2).sum(-1), axis=0)  # the farthest first, as `paint` wants it
+    rows, corner = np.tile(np.arange(count), 4), order.ravel()
+    solid = scene.Solid(shape, size[rows], places[corner, rows])
+    canvas.paint(view.select(rows), solid, np.array(colours)[corner // 2], rows)
 
 
 def _at(z: np.ndarray, x: np.ndarray | float = 0.0, y: np.ndarray | float = 0.0) -> np.ndarray:

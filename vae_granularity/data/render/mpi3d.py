@@ -63,7 +63,7 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
     factors = checked_factors(factors, NAMES, SIZES)
     look = LOOKS[variant]
     colour, shape, size, camera, background, horizontal, vertical = factors.T
-    canvas = Canvas.on(_backgrounds(variant)[camera, background])
+    canvas = Canvas.on(_backgrounds(variant)[:, camera, background])
     joint, up = np.array([0.0, 0.0, _POST_HEIGHT]), np.array([0.0, 0.0, 1.0])
     view = _VIEW.select(camera).seen_from(joint, _arm_axes(_HINGE[horizontal], _HINGE[vertical]))
 
@@ -88,7 +88,7 @@ def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
 
 @cache
 def _backgrounds(variant: str) -> np.ndarray:
-    """(3 cameras, 3 background colours, 64, 64, 3) uint8: room, ring and post, averaged over 3 x 3 rays a pixel."""
+    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post, averaged over 3 x 3 rays a pixel."""
     look = LOOKS[variant]
     fine = 3 * _PIXELS
     view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
@@ -104,14 +104,14 @@ def _backgrounds(variant: str) -> np.ndarray:
     for background, ring in enumerate(look.rings):
         colour = np.where((radius < _FLOOR)[..., None], _floor_colour(look, y), look.wall)
         colour = np.where(((radius > _RING[0]) & (radius < _RING[1]))[..., None], ring, colour)
-        nearest = np.full(radius.shape, np.inf)
-        for (distance, normal), shade in zip(parts, (look.post, look.knob, look.foot), strict=True):
+        nearest = np.zeros(radius.shape)
+        for (nearness, normal), shade in zip(parts, (look.post, look.knob, look.foot), strict=True):
             lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
-            colour = np.where((distance < nearest)[..., None], lit[..., None] * shade, colour)
-            nearest = np.minimum(nearest, distance)
+            colour = np.where((nearness > nearest)[..., None], lit[..., None] * shade, colour)
+            nearest = np.maximum(nearest, nearness)
         pictures[:, background] = np.moveaxis(colour, -1, 1)
     coarse = pictures.reshape(3, 3, 3, _PIXELS, 3, _PIXELS, 3).mean((4, 6))
-    return np.rint(np.moveaxis(coarse, 2, -1)).astype(np.uint8, order="C")
+    return np.rint(np.moveaxis(coarse, 2, 0)).astype(np.uint8, order="C")
 
 
 def _post() -> list[scene.Solid]:

@@ -1,7 +1,8 @@
-"""Bundles of rays that know how they lie to a plane. Vectors are (n, 3) or (1, 3), one a picture or one for all."""
+"""Bundles of rays that know how they lie to planes. Vectors are (..., n, 3) or (..., 1, 3), one a picture or one for all."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 class CameraRays:
     """From one point a picture through a grid of pixels: forward + across * right + down * below.
 
-    What a plane makes of such rays is linear in the pixel's column and row, so it costs one addition a pixel.
+    What a plane makes of such rays is a number a row plus a number a column, so it costs one addition a pixel.
 
     Args:
         origin: (n, 3).
@@ -31,18 +32,33 @@ class CameraRays:
         return len(self.origin), self.down.shape[1] * self.across.shape[1]
 
     def start(self, vector: np.ndarray) -> np.ndarray:
-        """Part (n, 1) of the origins along a vector."""
-        return (self.origin * vector).sum(1, keepdims=True)
+        """Part (..., n, 1) of the origins along vectors."""
+        return np.einsum("ni,...ni->...n", self.origin, vector)[..., None]
 
     def along(self, vector: np.ndarray) -> np.ndarray:
-        """Part (n, P) float32 of the directions along a vector."""
-        right, below, forward = np.einsum("nij,nj->in", self.frame, np.broadcast_to(vector, self.origin.shape)).astype(np.float32)
-        rows = self.down * below[:, None] + forward[:, None]
-        return (rows[:, :, None] + (self.across * right[:, None])[:, None, :]).reshape(self.shape)
+        """Part (n, P) float32 of the directions along a vector (n or 1, 3)."""
+        rows, columns = self._linear(vector[None])
+        return (rows[0, :, :, None] + columns[0, :, None]).reshape(self.shape)
 
-    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """One over the distance, (n, P), to a plane with normal `vector` that lies `ahead` (n, 1) of the origins along it."""
-        return self.along(vector / ahead)
+    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Iterator[tuple[int, bool, np.ndarray]]:
+        """One over the distance to K planes with normals `vector` (K, n, 3) that lie `ahead` (K, n, 1) of the origins along them.
+
+        For each plane, first where the origin is outside of it (`ahead` below 0) and then where it is not, as far as there are such
+        pictures: its number, whether this is outside, and nearness (n, P), which is inf or -inf in the other pictures. The array of
+        nearness is used again for the next one.
+        """
+        rows, columns = self._linear(vector / ahead)
+        nearness = np.empty((len(self.origin), self.down.shape[1], self.across.shape[1]), np.float32)
+        for plane, outside in enumerate(ahead < 0):
+            for which, here, other in ((True, outside, np.float32(np.inf)), (False, ~outside, np.float32(-np.inf))):
+                if here.any():
+                    np.add(np.where(here, rows[plane], other)[:, :, None], columns[plane, :, None], out=nearness)
+                    yield plane, which, nearness.reshape(self.shape)
+
+    def _linear(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part of the directions along vectors (K, n or 1, 3) as a number a row, (K, n, h), and one a column, (K, n, w)."""
+        right, below, forward = np.einsum("nij,knj->ikn", self.frame, vector).astype(np.float32)[..., None]
+        return self.down * below + forward, self.across * right
 
     def points(self, picture: np.ndarray, ray: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """(m, 3) points at a distance (m,) on rays given by picture and number (m,)."""
@@ -70,14 +86,16 @@ class LightRays:
         return self.origin.shape[1:]
 
     def start(self, vector: np.ndarray) -> np.ndarray:
-        """Part (n, P) of the origins along a vector."""
-        x, y, z = vector.T[:, :, None] * self.origin
-        return x + y + z
+        """Part (..., n, P) of the origins along vectors."""
+        return np.einsum("...ni,inp->...np", np.broadcast_to(vector, (*vector.shape[:-2], self.shape[0], 3)), self.origin)
 
     def along(self, vector: np.ndarray) -> np.ndarray:
-        """Part (n or 1, 1) of the direction along a vector."""
+        """Part (..., n or 1, 1) of the direction along vectors."""
         return vector @ self.direction[:, None]
 
-    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """One over the distance, (n, P), to a plane with normal `vector` that lies `ahead` (n, P) of the origins along it."""
-        return self.along(vector) / ahead
+    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Iterator[tuple[int, bool, np.ndarray]]:
+        """As for `CameraRays`, with `ahead` (K, n, P)."""
+        nearness = self.along(vector) / ahead
+        for plane, outside in enumerate(ahead < 0):
+            yield plane, True, np.where(outside, nearness[plane], np.inf)
+            yield plane, False, np.where(outside, -np.inf, nearness[plane])

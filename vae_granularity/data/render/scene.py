@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vae_granularity.data.render.rays import CameraRays, LightRays
 
-MISS = np.float32(np.inf)
+NOWHERE = np.finfo(np.float32).max  # nearness of what a ray has not met, finite because 0 * inf is not 0
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Shape:
     """A convex body within [-1, 1]^3: {p : normals p <= offsets} and, where `quadric` is given, quadric . p^2 <= 1.
 
     Args:
-        normals: (m, 3) outward normals, of any length.
-        offsets: (m,) offsets.
+        normals: (K, 3) outward normals, of any length; or (K, n, 3), those of a body for each picture.
+        offsets: (K,) or (K, n).
         quadric: (3,) non-negative weights of the squares; ones are a sphere, (1, 1, 0) is a cylinder along z.
     """
 
@@ -44,6 +45,13 @@ class Solid:
     size: np.ndarray
     position: np.ndarray
 
+    def planes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Normals (K, n or 1, 3) and offsets (K, n or 1, 1) in the world."""
+        each = self.shape.normals.ndim == 3
+        normals = (self.shape.normals if each else self.shape.normals[:, None]) / _rows(self.size)
+        offsets = self.shape.offsets[..., None] if each else self.shape.offsets[:, None, None]
+        return normals, offsets + (normals * _rows(self.position)).sum(-1, keepdims=True)
+
 
 def prism(sides: int) -> Shape:
     """A regular prism along z, from z = -1 to 1; its section is inscribed in the unit circle, that of 4 sides is [-1, 1]^2."""
@@ -55,11 +63,17 @@ def pyramid(sides: int) -> Shape:
     return _polyhedron(sides, rise=0.5, caps=((0.0, 0.0, -1.0),))
 
 
-def frustum(front: float, rear: float, side: float) -> Shape:
-    """The box [-1, 1]^3 with its walls leaning inwards: at the top, x = 1 and -1 have moved in by `front` and `rear`, y by `side`."""
-    normals = np.array([[1, 0, front / 2], [-1, 0, rear / 2], [0, 1, side / 2], [0, -1, side / 2], [0, 0, 1], [0, 0, -1]])
-    offsets = np.array([1 - front / 2, 1 - rear / 2, 1 - side / 2, 1 - side / 2, 1, 1])
-    return Shape(normals.astype(np.float32), offsets.astype(np.float32))
+def frustum(front: ArrayLike, rear: ArrayLike, side: ArrayLike) -> Shape:
+    """The box [-1, 1]^3 with its walls leaning inwards: at the top, x = 1 and -1 have moved in by `front` and `rear`, y by `side`.
+
+    The three are numbers, or (n,), one for each picture.
+    """
+    lean = np.stack(np.broadcast_arrays(front, rear, side, side)).astype(np.float32) / 2  # (4,) or (4, n)
+    normals = np.zeros((6, *lean.shape[1:], 3), np.float32)
+    for face, outward in enumerate(((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))):
+        normals[face] = outward
+    normals[:4, ..., 2] = lean
+    return Shape(normals, np.concatenate([1 - lean, np.ones_like(lean[:2])]))
 
 
 def _polyhedron(sides: int, rise: float, caps: tuple[tuple[float, float, float], ...]) -> Shape:
@@ -76,37 +90,34 @@ CYLINDER = Shape(np.array([[0, 0, 1], [0, 0, -1]], np.float32), np.ones(2, np.fl
 
 
 def intersect(solid: Solid, rays: CameraRays | LightRays) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays, none of which starts inside, enter a solid.
+    """How near rays, none of which starts inside, enter a solid.
 
-    Works on nearness, one over distance. Of the half-spaces that a ray starts outside of, the last it enters is the one of
-    smallest nearness; of the others, the first it leaves is the one of largest.
+    Nearness is one over distance. Of the half-spaces that a ray starts outside of, the last it enters is the one of smallest
+    nearness; of the others, the first it leaves is the one of largest.
 
     Returns:
-        distance (n, P) float32 in multiples of the rays' directions, `MISS` where a ray does not meet the solid, and the number
+        nearness (n, P) float32, one over multiples of the rays' directions, 0 where a ray does not meet the solid, and the number
         (n, P) int8 of the surface it enters by: a row of `shape.normals`, or the quadric after the last.
     """
-    shape, size, position = solid.shape, _rows(solid.size), _rows(solid.position)
-    enter = np.full(rays.shape, MISS)
+    enter = np.full(rays.shape, NOWHERE, np.float32)
     leave = np.zeros(rays.shape, np.float32)
     surface = np.zeros(rays.shape, np.int8)
-    for index, (normal, offset) in enumerate(zip(shape.normals, shape.offsets, strict=True)):
-        vector = normal / size
-        ahead = offset + (vector * position).sum(1, keepdims=True) - rays.start(vector)
-        ahead = np.where(ahead == 0, 1e-9, ahead).astype(np.float32)
-        outside, nearness = ahead < 0, rays.nearness(vector, ahead)
-        if outside.any():
-            first = np.where(outside, nearness, MISS)
-            np.copyto(surface, np.int8(index), where=first < enter)
-            np.minimum(enter, first, out=enter)
-        if not outside.all():
-            np.maximum(leave, np.where(outside, np.float32(0), nearness), out=leave)
-    if shape.quadric is not None:
-        first, second = _quadric(shape.quadric, size, position, rays)
-        np.copyto(surface, np.int8(len(shape.normals)), where=first < enter)
+    normals, offsets = solid.planes()
+    ahead = offsets - rays.start(normals)
+    ahead = np.where(ahead == 0, 1e-9, ahead)
+    for number, outside, nearness in rays.nearness(normals, ahead):
+        if outside:
+            last = (nearness < enter).view(np.int8)
+            np.maximum(surface, np.multiply(last, np.int8(number), out=last), out=surface)  # the numbers go up
+            np.minimum(enter, nearness, out=enter)
+        else:
+            np.maximum(leave, nearness, out=leave)
+    if solid.shape.quadric is not None:
+        first, second = _quadric(solid.shape.quadric, _rows(solid.size), _rows(solid.position), rays)
+        surface[first < enter] = len(normals)
         np.minimum(enter, first, out=enter)
         np.maximum(leave, second, out=leave)
-    hit = (enter > leave) & (enter < MISS)
-    return np.divide(1, enter, out=np.full_like(enter, MISS), where=hit), surface
+    return np.multiply(enter, (enter > leave) & (enter < NOWHERE), out=enter), surface
 
 
 def _quadric(
@@ -124,40 +135,50 @@ def _quadric(
     discriminant = b * b - a * c
     root = np.sqrt(np.maximum(discriminant, 0))
     first = np.where(discriminant > 0, (root - b) / c, np.float32(-1))
-    return np.where(c > 0, first, MISS), (-root - b) / c
+    return np.where(c > 0, first, np.float32(np.inf)), (-root - b) / c
 
 
-def normals(solid: Solid, rays: CameraRays, picture: np.ndarray, ray: np.ndarray, distance: np.ndarray, surface: np.ndarray) -> np.ndarray:
+def face_normals(solid: Solid) -> np.ndarray:
+    """Unit outward normals (K, n or 1, 3) float32 of the planes of a solid."""
+    normals, _ = solid.planes()
+    return (normals / np.linalg.norm(normals, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def quadric_normals(solid: Solid, points: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """Unit outward normals (m, 3) float32 at `points` (m, 3) on the quadric of a solid, in the pictures (m,)."""
+    size, position = (rows[np.minimum(picture, len(rows) - 1)] for rows in (_rows(solid.size), _rows(solid.position)))
+    gradient = np.asarray(solid.shape.quadric) * (points - position) / size**2
+    return (gradient / np.linalg.norm(gradient, axis=1, keepdims=True)).astype(np.float32)
+
+
+def normals(solid: Solid, rays: CameraRays, picture: np.ndarray, ray: np.ndarray, nearness: np.ndarray, surface: np.ndarray) -> np.ndarray:
     """Unit outward normals (m, 3) float32 where m chosen rays meet a solid.
 
     Args:
         solid, rays: as for `intersect`.
         picture, ray: (m,) which rays.
-        distance, surface: (m,) its answer for them.
+        nearness, surface: (m,) its answer for them.
     """
-    shape, size, position = solid.shape, _rows(solid.size), _rows(solid.position)
-    faces = np.concatenate([shape.normals, np.ones((1, 3))]) / size[:, None]
-    faces = (faces / np.linalg.norm(faces, axis=2, keepdims=True)).astype(np.float32)
-    chosen = faces[np.minimum(picture, len(size) - 1), surface]
-    if shape.quadric is not None:
-        curved = np.flatnonzero(surface == len(shape.normals))
-        picture = picture[curved]
-        own, at = (rows[np.minimum(picture, len(rows) - 1)] for rows in (size, position))
-        gradient = np.asarray(shape.quadric) * (rays.points(picture, ray[curved], distance[curved]) - at) / own**2
-        chosen[curved] = gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+    faces = face_normals(solid)
+    faces = np.concatenate([faces, np.zeros((1, *faces.shape[1:]), np.float32)])  # the last is for the quadric
+    chosen = faces[surface, np.minimum(picture, faces.shape[1] - 1)]
+    if solid.shape.quadric is not None:
+        curved = np.flatnonzero(surface == len(faces) - 1)
+        points = rays.points(picture[curved], ray[curved], 1 / nearness[curved])
+        chosen[curved] = quadric_normals(solid, points, picture[curved])
     return chosen
 
 
 def nearest(solids: list[Solid], rays: CameraRays) -> tuple[np.ndarray, np.ndarray]:
-    """Distance (n, P) to the first of several solids along each ray, and the normal (3, n, P) there, 0 where there is none."""
-    distance = np.full(rays.shape, MISS)
+    """Nearness (n, P) of the first of several solids along each ray, 0 where there is none, and the normal (3, n, P) there."""
+    nearness = np.zeros(rays.shape, np.float32)
     normal = np.zeros((3, *rays.shape), np.float32)
     for solid in solids:
         other, surface = intersect(solid, rays)
-        picture, ray = np.nonzero(other < distance)
-        distance[picture, ray] = met = other[picture, ray]
+        picture, ray = np.nonzero(other > nearness)
+        nearness[picture, ray] = met = other[picture, ray]
         normal[:, picture, ray] = normals(solid, rays, picture, ray, met, surface[picture, ray]).T
-    return distance, normal
+    return nearness, normal
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:

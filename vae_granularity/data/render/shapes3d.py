@@ -67,13 +67,13 @@ def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
     view = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
     rays, solids = view.rays(), _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
 
-    distance, normal = scene.nearest(solids, rays)
+    nearness, normal = scene.nearest(solids, rays)
     room_material, room_distance, point = _room(rays)
-    shaded = np.any([scene.intersect(solid, LightRays(point, _LIGHT))[0] < scene.MISS for solid in solids], axis=0)
+    shaded = np.any([scene.intersect(solid, LightRays(point, _LIGHT))[0] for solid in solids], axis=0)
     room_brightness = np.where(room_material == _FLOOR, np.where(shaded, _SHADOW, _floor_light(point)), _wall_light(point))
     room_brightness = np.where(room_material == _SKY, 1.0, room_brightness)
 
-    seen = distance < room_distance
+    seen = nearness * room_distance > 1
     brightness = np.where(seen, _solid_light(normal), room_brightness)
     highlight = seen & (normal[2] - 0.2 * normal[0] + 0.1 * normal[1] > 0.025)
     return palette.encode(np.where(seen, _OBJECT, room_material), brightness, highlight).reshape(_PIXELS, _PIXELS)
