@@ -1,0 +1,65 @@
+"""The training command in a process of its own that can be killed, without loading torch anew: a fork of the test's process."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+import sys
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from tiny import SMALL, results
+
+
+def start(folder: Path, *arguments: str) -> BaseProcess:
+    """Start the command with the tiny run's options; its output is added to `folder/output.txt`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [f"paths.output_dir={folder / 'runs'}", f"paths.cache_dir={folder / 'cache'}", f"paths.data_dir={folder / 'data'}"]
+    flags, overrides = [a for a in arguments if a.startswith("-")], [a for a in arguments if not a.startswith("-")]
+    process = multiprocessing.get_context("fork").Process(target=_main, args=(folder, [*flags, *SMALL, *paths, *overrides]))
+    process.start()
+    return process
+
+
+def _main(folder: Path, arguments: list[str]) -> None:
+    from hydra.core.global_hydra import GlobalHydra
+
+    from vae_granularity import train
+
+    output = os.open(folder / "output.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    sys.argv = ["train", *arguments]
+    GlobalHydra.instance().clear()
+    train.main()
+
+
+def finish(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Run the command to its end; its exit code and what it wrote."""
+    before = len(output(folder))
+    process = start(folder, *arguments)
+    process.join()
+    return process.exitcode, output(folder)[before:]
+
+
+def output(folder: Path) -> str:
+    """All that commands in this folder have written."""
+    path = folder / "output.txt"
+    return path.read_text() if path.exists() else ""
+
+
+def run_directories(folder: Path) -> list[Path]:
+    """The run directories, sorted by name."""
+    return sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+
+
+def numbers(run: Path) -> dict[str, Any]:
+    """What two runs that were trained alike have in common, however often one of them was stopped."""
+    found = results(run)
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == sorted({int(row["step"]) for row in rows}), "a row is there twice, or out of order"
+    return {"name": run.name, "terms": found["terms"], "scores": found["scores"], "rows": rows}
