@@ -26,6 +26,7 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import Evaluation
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.loggers.csv import MetricsCSV
 from vae_granularity.loggers.wandb import sync_hint
@@ -142,6 +143,7 @@ def _results(
             "title": f"{info.model} on {data.title}",
             "num_parameters": model.net.num_parameters,
             "steps": trainer.max_steps,
+            "partitions": [[step, [list(group) for group in partition.groups]] for step, partition in model.partitions],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),
         },
@@ -163,12 +165,6 @@ def _close(loggers: list[Logger]) -> None:
 
 
 def _say(directory: Path, found: Evaluation) -> None:
-    names = ("elbo", "reconstruction", "kl", "mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-    for part in ("val", "test"):
-        values = {name: found.terms.get(f"{part}/{name}") for name in names}
-        if values["elbo"] is not None:
-            print(f"{part}: " + "  ".join(f"{name} {value:.2f}" for name, value in values.items() if value is not None) + "  (nats)")
-    if found.scores:
-        print("scores: " + "  ".join(f"{name} {value:.3f}" for name, value in found.scores.items() if value is not None))
+    print("\n".join([*term_lines(found.terms, found.protocol), *map(as_text, tables(found.scores, found.protocol))]))
     hint = sync_hint(directory)
     print((hint + "\n" if hint else "") + f"done: {directory}", flush=True)
