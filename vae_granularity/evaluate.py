@@ -1,53 +1,97 @@
-"""`python -m vae_granularity.evaluate run=DIR`: measure finished runs again and rewrite their results.json."""
+"""`python -m vae_granularity.evaluate run=DIR`: measure finished runs again; what is there under the same protocol is kept."""
 
 from __future__ import annotations
 
+import glob
 import json
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vae_granularity import config
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, UserError
 from vae_granularity.runs import CONFIG, RESULTS, load_run, write_atomically
+from vae_granularity.state import only_writer
 
 
 def run(cfg: DictConfig) -> None:
-    """Evaluate every run that `run=` names."""
-    given = cfg.run if isinstance(cfg.run, ListConfig) else [cfg.run]
-    for directory in [found for path in given for found in run_directories(Path(str(path)))]:
-        evaluate_run(directory, cfg)
+    """Evaluate every finished run that `run=` names; what cannot be measured is listed at the end, and the exit code is then 1."""
+    given = [str(path) for path in (cfg.run if isinstance(cfg.run, ListConfig) else [cfg.run])]
+    directories, broken = find_runs(given)
+    for i, directory in enumerate(directories, 1):
+        print(f"run {i} of {len(directories)}: {directory}", flush=True)
+        try:
+            evaluate_run(directory, cfg)
+        except (UserError, OSError, ValueError) as error:  # a damaged run must not keep the others from being measured
+            broken[directory] = str(error)
+    if broken:
+        for directory, reason in broken.items():
+            print(f"not evaluated: {directory}: {reason}", file=sys.stderr)
+        raise DataError(f"{len(broken)} of {len(directories) + sum(path not in directories for path in broken)} runs were not evaluated")
 
 
-def run_directories(path: Path) -> list[Path]:
-    """The run directory itself, or the finished runs in a folder of them.
+def find_runs(given: list[str]) -> tuple[list[Path], dict[Path, str]]:
+    """The finished runs among run directories, folders of them and patterns, each once; and what is no finished run, with the reason.
 
     Raises:
-        DataError: there is no finished run.
+        DataError: there is no finished run at all.
     """
+    paths = [Path(path) for pattern in given for path in (sorted(glob.glob(pattern)) or [pattern])]
+    finished, broken = {}, {}
+    for path in paths:
+        for directory in _run_directories(path):
+            reason = _unfinished(directory)
+            if reason is None:
+                finished[directory] = None
+            else:
+                broken[directory] = reason
+    if not finished:
+        raise DataError("; ".join(f"{path}: {reason}" for path, reason in broken.items()))
+    return list(finished), broken
+
+
+def _run_directories(path: Path) -> list[Path]:
+    """The path itself, or the run directories in it."""
     if (path / CONFIG).is_file():
-        if not (path / RESULTS).is_file():
-            raise DataError(f"{path} is not finished: it has no {RESULTS}; start the same run again to continue it")
         return [path]
-    found = sorted(file.parent for file in path.glob(f"*/{RESULTS}"))
-    if not found:
-        raise DataError(f"{path} holds no finished run: neither {CONFIG} nor */{RESULTS}" if path.is_dir() else f"{path} does not exist")
-    return found
+    return sorted({file.parent for name in (CONFIG, RESULTS) for file in path.glob(f"*/{name}")}) or [path]
+
+
+def _unfinished(directory: Path) -> str | None:
+    if not directory.is_dir():
+        return "does not exist"
+    if not (directory / CONFIG).is_file():
+        return f"holds no run: neither {CONFIG} nor */{CONFIG}"
+    if not (directory / RESULTS).is_file():
+        return f"is not finished: it has no {RESULTS}; start the same run again to continue it"
+    return None
 
 
 def evaluate_run(directory: Path, cfg: DictConfig) -> None:
-    """Recompute terms, scores and figures of one run; nothing is lost if it fails half-way."""
+    """Compute what results.json lacks or holds under another protocol; it is replaced in one move, and nothing it holds is lost.
+
+    Raises:
+        UserError: the run cannot be read, or another process works on it.
+    """
     from vae_granularity.build import create, create_metrics
     from vae_granularity.evaluation.report import report
+    from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 
-    loaded = load_run(directory)
-    loaded.datamodule.setup()
-    protocol = create(OmegaConf.merge(loaded.config.evaluation, cfg.evaluation))
-    metrics = create_metrics(cfg if cfg.get("metrics") else loaded.config)
-    found = report(loaded.model, loaded.datamodule, protocol, metrics, [], loaded.results["run"]["steps"], directory, final=True)
-    results = loaded.results | {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
-    write_atomically(directory / RESULTS, json.dumps(results, indent=1))
-    print("\n".join(f"{name:45} {value:12.4f}" for name, value in found.logged.items()) + f"\ndone: {directory}")
+    with only_writer(directory):
+        loaded = load_run(directory)
+        loaded.datamodule.setup()
+        protocol = create(OmegaConf.merge(loaded.config.evaluation, cfg.evaluation))
+        metrics = create_metrics(cfg if cfg.get("metrics") else loaded.config)
+        before = loaded.results
+        found = report(loaded.model, loaded.datamodule, protocol, metrics, [], before["run"]["steps"], directory, final=True, before=before)
+        computed = [name for name in ("terms", *metrics) if name not in found.kept and name not in found.protocol["not_applicable"]]
+        if computed:
+            results = before | {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
+            write_atomically(directory / RESULTS, json.dumps(results, indent=1))
+    print("\n".join([*term_lines(found.terms, found.protocol), *map(as_text, tables(found.scores, found.protocol))]))
+    print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
+    print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
 
 
 def main() -> None:

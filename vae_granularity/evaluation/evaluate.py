@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.evaluation.encoding import subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.request import already_there, requests
 from vae_granularity.evaluation.scores import Metrics, score
-from vae_granularity.evaluation.terms import exact_terms, held_out_elbo
+from vae_granularity.evaluation.terms import asked_of_terms, measure_terms
+from vae_granularity.metrics.group_headline import group_headlines
+from vae_granularity.metrics.result import MetricResult
 from vae_granularity.models.base import LatentModel
+
+CALL = ("function", "options")
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Evaluation:
     terms: dict[str, float | None]
     scores: dict[str, float | None] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, MetricResult] = field(default_factory=dict)  # of the metrics computed now, with their matrices
+    kept: tuple[str, ...] = ()  # what was there before under the same protocol: metrics, and `terms`
 
     @property
     def logged(self) -> dict[str, float]:
@@ -29,31 +36,62 @@ class Evaluation:
 
 
 def evaluate(
-    model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, metrics: Metrics, *, test: bool = False
+    model: LatentModel,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    metrics: Metrics,
+    *,
+    test: bool = False,
+    before: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Held-out ELBO, exact terms and scores of the model as it is now.
 
-    `test` adds the ELBO on the official test images, where the data set has them.
+    Args:
+        test: adds the ELBO on the official test images, where the data set has them.
+        before: an earlier results.json of the same weights. What it holds under the same protocol is kept and not computed again; what
+            it holds besides is kept too.
     """
-    held_out = data.val_indices if len(data.val_indices) else data.train_indices
-    images = subset(held_out, protocol.num_images, protocol.seed)
-    terms = {f"val/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()}
-    terms |= {f"val/{name}": value for name, value in exact_terms(model, data, protocol).items()}
-    how: dict[str, Any] = {
-        **protocol.as_dict(),
+    before = before or {}
+    how: dict[str, Any] = dict(before.get("protocol", {}))
+    terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
+    missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
+    kept = []
+    if how.get("terms", {}).get("asked") == asked_of_terms(model, protocol):
+        kept.append("terms")
+    else:
+        measured = measure_terms(model, data, protocol, test=test)
+        terms, how["terms"] = measured.values, measured.protocol
+        missing |= measured.not_applicable
+    asked = requests(metrics, protocol, model.partition)
+    kept += already_there(asked, how)
+    suite = score(model, data, protocol, {name: metric for name, metric in metrics.items() if name not in kept})
+    for name, entry in suite.protocol.items():
+        for old in entries.get(name, {}).get("scores", []):
+            scores.pop(old, None)
+        scores |= suite.scores_of(name)
+        entries = {other: _without(entries[other], suite.scores_of(name), asked[name]) for other in entries if other != name}
+        entries[name] = {"asked": asked[name], **entry}
+        missing.pop(name, None)
+    how |= {
         "weights": "last",
-        "likelihood": type(model.likelihood).__name__,
-        "val": "held-out training images" if len(data.val_indices) else "training images (dataset.val_fraction is 0)",
-        "val_images": len(images),
-        "elbo": "plain: E log p(x|z) - analytic KL, one sample of z an image, summed over pixels",
-        "exact_components": min(protocol.num_components, data.train_size),
-        "exact_components_from": "training images",
+        "codes": "means" if model.stochastic else "quantised codes",
+        "label_names": list(data.label_names),
         "partition": [list(group) for group in model.partition.groups],
+        "partition_labels": list(model.partition.labels),
+        "metrics": entries,
+        "not_applicable": missing | suite.not_applicable,
     }
-    if test and data.test_indices is not None:
-        images = subset(data.test_indices, protocol.num_images, protocol.seed)
-        terms |= {f"test/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()}
-        how["test_images"] = len(images)
-    suite = score(model, data, protocol, metrics)
-    how |= {"codes": "means", "label_names": list(data.label_names), "metrics": suite.protocol, "not_applicable": suite.not_applicable}
-    return Evaluation(terms, suite.scores, how)
+    return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
+
+
+def _without(entry: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of one metric after another gave scores of the same names: a score has one protocol.
+
+    If that was under another protocol, the entry no longer counts as there.
+    """
+    rest = [name for name in entry.get("scores", []) if name not in names]
+    kept = {**entry, "scores": rest}
+    own = entry.get("asked", {})
+    if len(rest) < len(entry.get("scores", [])) and any(own.get(key) != value for key, value in asked.items() if key not in CALL):
+        kept.pop("asked", None)
+    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +84,11 @@ def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     return f"{name} on {data.title}{beta}, {_partition_name(model.partition)}, step {step}"
 
 
-def save_figures(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, step: int, folder: Path) -> dict[str, Path]:
+def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[str, Path]:
     """Draw every figure into `folder` as PNG, replacing earlier ones; name and path of each."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for name, figure in model_figures(model, data, protocol, run_title(model, data, step)):
+    for name, figure in figures:
         paths[name] = folder / f"{name}.png"
         figure.savefig(paths[name])
     return paths

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from vae_granularity.checks import integer
+from vae_granularity.checks import choice, integer
+from vae_granularity.errors import ArgumentError
+
+OF_TERMS = ("num_images", "num_components", "num_samples", "seed")
+OF_SCORES = ("num_codes", "num_test_codes", "granularities", "nulls", "null_draws", "subsamples", "draws", "seed")
 
 
 @dataclass(frozen=True)
@@ -19,12 +24,17 @@ class EvaluationProtocol:
         num_samples: samples drawn from that mixture.
         num_codes: images behind the metrics, drawn from all images, at most.
         num_test_codes: further images for the metrics that are fitted on the first ones.
+        granularities: of the contiguous partitions under which every model is scored, whatever its own; those above D are left out.
+        nulls: `cheap`, of the group scores that need no new fit, or `all`.
+        null_draws: random partitions behind the null of a group score; 0 for no nulls.
+        subsamples: halves of the rows behind the standard error of a score; 0 for none.
+        draws: repetitions behind the standard error of a score that draws from the ground truth; 0 for none.
         batch_size: images encoded at once; changes no number beyond rounding.
         figures: draw pictures too; changes no number.
         seed: of every draw.
 
     Raises:
-        ArgumentError: a size below 1 (2 for the components).
+        ArgumentError: a number out of range.
     """
 
     every: int = 5000
@@ -33,6 +43,11 @@ class EvaluationProtocol:
     num_samples: int = 1_000
     num_codes: int = 10_000
     num_test_codes: int = 5_000
+    granularities: Sequence[int] = (1, 2, 3, 5, 10)
+    nulls: str = "cheap"
+    null_draws: int = 20
+    subsamples: int = 20
+    draws: int = 5
     batch_size: int = 256
     figures: bool = True
     seed: int = 0
@@ -42,7 +57,16 @@ class EvaluationProtocol:
             integer(f"evaluation.{name}", getattr(self, name), 1)
         integer("evaluation.num_components", self.num_components, 2)
         integer("evaluation.seed", self.seed, 0)
+        choice("evaluation.nulls", self.nulls, ("cheap", "all"))
+        for name in ("null_draws", "subsamples", "draws"):
+            if integer(f"evaluation.{name}", getattr(self, name), 0) == 1:
+                raise ArgumentError(f"evaluation.{name} must be 0 or at least 2, got 1")
+        object.__setattr__(self, "granularities", tuple(integer("evaluation.granularities", g, 1) for g in self.granularities))
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields that change numbers."""
-        return {key: value for key, value in asdict(self).items() if key not in ("every", "batch_size", "figures")}
+    def of_terms(self) -> dict[str, Any]:
+        """The fields that change the terms."""
+        return {name: getattr(self, name) for name in OF_TERMS}
+
+    def of_scores(self) -> dict[str, Any]:
+        """The fields that change the scores."""
+        return {name: getattr(self, name) for name in OF_SCORES} | {"granularities": list(self.granularities)}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.metrics.group_information import GroupInformation
-from vae_granularity.metrics.inputs import units
+from vae_granularity.metrics.inputs import FactorSpace, units
 from vae_granularity.metrics.irs import irs
 from vae_granularity.metrics.partition_null import Null, null_scores, partition_null
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
-NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_group", "irs_group")
+NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_group")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,18 +25,20 @@ def group_null(
     factors: Any,
     *,
     partition: LatentPartition,
+    space: FactorSpace | None = None,
     num_samples: int = 2_000,
     num_draws: int = 20,
     num_neighbors: int = 10,
     seed: int = 0,
 ) -> GroupNullResult:
-    """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group` and `irs_group`.
+    """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group` and, on a grid, `irs_group`.
 
     Scores are named as by `partition_null.null_scores`: mean and spread under random partitions of the same sizes, and the score minus that
     mean, both on the same rows; missing for G = 1 and G = D, where every deal is the same.
 
     Args:
         latents: (n, D); factors: (n, F) integers.
+        space: the grid that the factors are of; None for labels that are not all factors, of which IRS cannot speak.
         num_samples: a seeded subset of that many rows is used where n is larger.
 
     Raises:
@@ -47,7 +49,9 @@ def group_null(
     units(partition, sample.latents.shape[1])
 
     def rescore(dealt: LatentPartition) -> Scores:
-        return information.scores(dealt) | irs(sample.latents, sample.factors, partition=dealt).scores
+        robustness = {} if space is None else irs(sample.latents, sample.factors, partition=dealt).scores
+        return information.scores(dealt) | robustness
 
     nulls = partition_null(rescore, partition, num_draws=num_draws, seed=seed)
-    return GroupNullResult(scores=null_scores(nulls, NAMES), protocol=information.protocol() | {"num_draws": num_draws}, nulls=nulls)
+    names = NAMES if space is None else (*NAMES, "irs_group")
+    return GroupNullResult(scores=null_scores(nulls, names), protocol=information.protocol() | {"num_draws": num_draws}, nulls=nulls)

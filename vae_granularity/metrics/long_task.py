@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def announced(name: str, pairs: int, dim: int, progress: Progress = None) -> Iterator[Callable[[int, int], None] | None]:
-    """Log the expected time, then give the function to call with (done, in all), or None where nobody looks.
+    """Log the expected time where that is a second or more, then give the function to call with (done, in all), or None where nobody looks.
 
     Args:
         name: of the work.
@@ -26,7 +26,8 @@ def announced(name: str, pairs: int, dim: int, progress: Progress = None) -> Ite
         progress: a function of one's own; None shows a bar on a terminal where more than seconds are expected, False shows none.
     """
     seconds = SECONDS_PER_TERM * pairs * dim
-    _log.info("%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread", name, pairs, dim, seconds)
+    if seconds >= 1:
+        _log.info("%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread", name, pairs, dim, seconds)
     if progress is not None or seconds < LONG or not sys.stderr.isatty():
         yield progress or None
         return

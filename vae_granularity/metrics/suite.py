@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +11,13 @@ from typing import Any
 from vae_granularity.metrics.companions import Companions
 from vae_granularity.metrics.group_headline import group_headlines
 from vae_granularity.metrics.inputs import NoGroupForm
+from vae_granularity.metrics.irs import irs
+from vae_granularity.metrics.modularity import modularity
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
+
+# Scores that ask what the other factors do: labels that are not all factors cannot answer.
+ALL_FACTORS = (irs,)
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,14 @@ def run_suite(
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
         lacking = [p.name for p in parameters.values() if p.default is p.empty and p.name not in known]
+        if not lacking and _function(metric) in ALL_FACTORS and "space" not in known:
+            lacking = ["space"]
         if lacking:
             suite.not_applicable[name] = _reason(lacking, absent or {})
             continue
         given = {key: value for key, value in known.items() if key in parameters}
+        if _function(metric) is modularity and "modularity_knn" in metrics:
+            given.pop("partition", None)  # its group form is that metric, which is in the set
         try:
             result = metric(**given)
         except NoGroupForm:
@@ -76,6 +86,10 @@ def run_suite(
         if companions is not None:
             suite.beside[name] = companions.beside(metric, given, result)
     return suite
+
+
+def _function(metric: Callable[..., MetricResult]) -> Any:
+    return metric.func if isinstance(metric, functools.partial) else metric
 
 
 def _reason(lacking: list[str], absent: Mapping[str, str]) -> str:
