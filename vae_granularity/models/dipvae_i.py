@@ -41,6 +41,10 @@ class DIPVAEI(GaussianVAE):
         if lambda_d is not None:
             self.dial("lambda_d", lambda_d, 0.0)
 
+    def settings(self, step: int) -> dict[str, float | Tensor]:
+        settings = super().settings(step)
+        return {"lambda_d": self.diagonal_factor * settings["lambda_od"]} | settings
+
     def covariance(self, out: Forward) -> Tensor:
         """The matrix C (D, D) that is pulled towards block structure."""
         return covariance(out.mu)
@@ -50,9 +54,8 @@ class DIPVAEI(GaussianVAE):
         same_group = membership @ membership.t()  # (D, D)
         off_diagonal = ((1 - same_group) * matrix.square()).sum()
         diagonal = (matrix.diagonal() - 1).square().sum()
-        lambda_od = settings["lambda_od"]
-        lambda_d = settings.get("lambda_d", self.diagonal_factor * lambda_od)
-        return (out.kl - out.log_px).mean() + lambda_od * off_diagonal + lambda_d * diagonal, None
+        penalty = settings["lambda_od"] * off_diagonal + settings["lambda_d"] * diagonal
+        return (out.kl - out.log_px).mean() + penalty, None
 
 
 def covariance(x: Tensor) -> Tensor:

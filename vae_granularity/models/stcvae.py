@@ -37,7 +37,10 @@ class BetaSTCVAE(WeightedVAE):
         if within_group_weight is not None:
             self.dial("within_group_weight", within_group_weight)
 
+    def settings(self, step: int) -> dict[str, float | Tensor]:
+        settings = super().settings(step)
+        return {"within_group_weight": -settings["beta"] / 2} | settings
+
     def weights(self, settings: Settings) -> dict[str, float | Tensor]:
-        beta = settings["beta"]
-        inside = settings.get("within_group_weight", -beta / 2)
-        return {"mutual_information": 1.0, "between_group_tc": beta, "within_group_tc": inside, "dimension_kl": 1.0}
+        between, inside = settings["beta"], settings["within_group_weight"]
+        return {"mutual_information": 1.0, "between_group_tc": between, "within_group_tc": inside, "dimension_kl": 1.0}
