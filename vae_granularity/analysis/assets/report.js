@@ -1,0 +1,160 @@
+"use strict";
+const report = JSON.parse(document.getElementById("report-data").textContent);
+const byId = (id) => document.getElementById(id);
+const narrow = window.matchMedia("(max-width: 760px)");
+const config = { responsive: true, displaylogo: false, displayModeBar: false };
+
+function wrapped(text, width) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    if (lines.at(-1) && lines.at(-1).length + word.length >= width) lines.push("");
+    lines[lines.length - 1] += (lines.at(-1) ? " " : "") + word;
+  }
+  return lines.join("<br>");
+}
+
+function draw(element, chart) {
+  const layout = structuredClone(chart.layout);
+  if (narrow.matches) {
+    layout.font = { ...layout.font, size: 11 };
+    layout.margin = { ...layout.margin, l: 46, r: 4, t: 58 };
+    layout.title = { ...layout.title, text: wrapped(layout.title.text, 44) };
+  }
+  return Plotly.react(element, chart.data, layout, config);
+}
+
+// Charts are drawn when they come near the screen: a page of many slices opens at once.
+const watcher = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (entry.isIntersecting) {
+      watcher.unobserve(entry.target);
+      draw(entry.target, report.charts[entry.target.dataset.chart]);
+    }
+  }
+}, { rootMargin: "600px" });
+document.querySelectorAll("[data-chart]").forEach((element) => watcher.observe(element));
+
+function options(select, labels) {
+  select.replaceChildren(...labels.map((text, value) => new Option(text, String(value))));
+}
+
+function startCuts() {
+  const numbers = Object.keys(report.numbers);
+  options(byId("cut-number"), numbers.map((key) => report.numbers[key]));
+  options(byId("cut-pair"), report.cuts.map((cut) => cut.x + (cut.by ? `, a line for each ${cut.by}` : "")));
+  const dashes = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];
+  const symbols = ["circle", "square", "diamond", "cross", "triangle-up", "x", "star"];
+  const show = () => {
+    const cut = report.cuts[Number(byId("cut-pair").value)];
+    const key = numbers[Number(byId("cut-number").value)];
+    const data = cut.lines.map((line, i) => ({
+      type: "scatter", mode: "lines+markers", name: cut.by ? `${cut.by} ${line}` : line, x: cut.axis, y: cut.mean[key][i],
+      error_y: { type: "data", array: cut.half[key][i], thickness: 1, width: 3 },
+      line: { color: report.palette[i % report.palette.length], width: 2, dash: dashes[i % dashes.length] },
+      marker: { size: 7, symbol: symbols[i % symbols.length] },
+    }));
+    const layout = structuredClone(report.cut_layout);
+    layout.title.text = `${report.numbers[key]} over ${cut.x}`;
+    layout.xaxis.title.text = cut.x;
+    layout.xaxis.type = "category";
+    layout.yaxis.title.text = report.numbers[key];
+    draw(byId("cut-chart"), { data, layout });
+    byId("cut-chart").setAttribute("aria-label", layout.title.text);
+    byId("cut-caption").textContent = (cut.held ? `Held: ${cut.held}. ` : "") + report.source;
+  };
+  byId("cut-number").addEventListener("change", show);
+  byId("cut-pair").addEventListener("change", show);
+  show();
+}
+
+function startTraversals() {
+  const slider = byId("gamma"), figure = byId("gamma-figure"), image = byId("gamma-image"), strip = byId("strip");
+  const figures = [...new Set(report.traversals.flatMap((run) => Object.keys(run.images)))];
+  options(figure, figures.map((name) => name.replaceAll("_", " ")));
+  const buttons = report.traversals.map((run, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(Object.assign(document.createElement("img"), { alt: "", loading: "lazy" }), `γ = ${run.granularity}`);
+    button.addEventListener("click", () => { slider.value = String(i); show(); });
+    return button;
+  });
+  strip.replaceChildren(...buttons);
+  const show = () => {
+    const chosen = Number(slider.value), name = figures[Number(figure.value)], run = report.traversals[chosen];
+    // One dimension a group has no pictures of groups: its traversals by dimension stand in, and say so.
+    const shown = name in run.images ? name : Object.keys(run.images)[0];
+    image.src = run.images[shown];
+    image.alt = `${shown.replaceAll("_", " ")} of ${run.name}: granularity ${run.granularity}, ${run.parameters}`;
+    byId("gamma-value").textContent = run.granularity;
+    slider.setAttribute("aria-valuetext", `granularity ${run.granularity}`);
+    byId("gamma-run").textContent = `${run.name}: ${run.value}; ${run.parameters}; ${report.source}` + (shown === name ? "" : ` (no ${name.replaceAll("_", " ")} at this γ)`);
+    buttons.forEach((button, i) => {
+      const other = report.traversals[i].images;
+      button.firstChild.src = other[name] ?? Object.values(other)[0];
+      button.setAttribute("aria-pressed", String(i === chosen));
+    });
+  };
+  slider.addEventListener("input", show);
+  figure.addEventListener("change", show);
+  show();
+}
+
+function startTable() {
+  const kinds = Object.keys(report.tables);
+  options(byId("table-kind"), kinds);
+  let order = { column: -1, down: false };
+  const show = () => {
+    const table = report.tables[kinds[Number(byId("table-kind").value)]];
+    const words = byId("table-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = (row) => row.map((cell, i) => `${table.columns[i]}=${cell ?? ""} ${cell ?? ""}`).join(" ").toLowerCase();
+    let rows = table.rows.filter((row) => words.every((word) => text(row).includes(word)));
+    if (order.column >= 0) {
+      const sign = order.down ? -1 : 1;
+      const value = (row) => row[order.column];
+      rows = rows.toSorted((a, b) => {
+        const [left, right] = [value(a), value(b)];
+        if (left === null || right === null) return (left === null) - (right === null); // what is missing stays below
+        return sign * (typeof left === "number" && typeof right === "number" ? left - right : String(left).localeCompare(String(right)));
+      });
+    }
+    const head = document.createElement("tr");
+    table.columns.forEach((name, i) => {
+      const cell = document.createElement("th"), button = document.createElement("button");
+      cell.scope = "col";
+      const sorted = order.column === i;
+      cell.setAttribute("aria-sort", sorted ? (order.down ? "descending" : "ascending") : "none");
+      button.type = "button";
+      button.textContent = name + (sorted ? (order.down ? " ↓" : " ↑") : "");
+      button.addEventListener("click", () => {
+        order = { column: i, down: sorted ? !order.down : false };
+        show();
+        byId("table-body").querySelectorAll("thead button")[i].focus();
+      });
+      cell.append(button);
+      head.append(cell);
+    });
+    const body = document.createElement("tbody");
+    for (const row of rows) {
+      const line = document.createElement("tr");
+      for (const cell of row) {
+        const place = document.createElement("td");
+        if (typeof cell === "number") place.className = "number";
+        place.textContent = cell === null ? "–" : String(cell);
+        line.append(place);
+      }
+      body.append(line);
+    }
+    const top = document.createElement("thead");
+    top.append(head);
+    byId("table-body").replaceChildren(top, body);
+    const left = table.left_out ? `; ${table.left_out} more are in ${table.file}` : "";
+    byId("table-count").textContent = `${rows.length} of ${table.rows.length} rows${left}`;
+  };
+  byId("table-filter").addEventListener("input", show);
+  byId("table-kind").addEventListener("change", () => { order = { column: -1, down: false }; show(); });
+  show();
+}
+
+if (report.cuts.length) startCuts();
+if (report.traversals.length) startTraversals();
+startTable();

@@ -1,0 +1,221 @@
+"""The whole analysis: collect, compare, judge, write. One way from run directories to the page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from vae_granularity.analysis import axes, figures, points, tables, traversals
+from vae_granularity.analysis.choose import check_column, keep_where
+from vae_granularity.analysis.collect import Collected, collect
+from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.cuts import cuts
+from vae_granularity.analysis.labels import value_label, with_unit
+from vae_granularity.analysis.report import Page, render
+from vae_granularity.analysis.settings import Settings
+from vae_granularity.analysis.slice_result import SliceResult, analyse_slice
+from vae_granularity.errors import DataError
+from vae_granularity.runs import write_atomically
+
+TABLE = "runs.parquet"
+
+
+def analyse(settings: Settings) -> Path:
+    """Write report.html, runs.parquet, points.csv, verdicts.csv, broken.csv and figures/ into the settings' folder; returns the page.
+
+    Raises:
+        ArgumentError: a column or value that no run has, or runs that do not compare.
+        DataError: there is no finished run.
+    """
+    started = time.monotonic()
+    collected = _collected(settings)
+    table = keep_where(collected.table, settings.where)
+    check_column(table, "value", settings.value)
+    notes = list(check_comparable(table, settings.mix).values())
+    parameters = axes.swept(table)
+    numbers = [settings.value, *(name for name in points.numbers_of(table) if name != settings.value)]
+    found = points.aggregate(table, parameters, numbers)
+    results = _slices(settings, table, parameters)
+    folder = settings.folder
+    found.to_csv(folder / "points.csv", index=False)
+    _verdicts(results).to_csv(folder / "verdicts.csv", index=False)
+    pd.DataFrame(list(collected.broken.items()), columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
+    if settings.figures:
+        figures.save(results, folder / "figures", _source(table))
+    page = Page(
+        title=_title(settings),
+        value=settings.value,
+        source=_source(table),
+        facts=_facts(table, found, parameters),
+        notes=notes + _notes(collected),
+        slices=results,
+        cuts=cuts(found, parameters, numbers, _best_point(found, settings)),
+        numbers=numbers,
+        traversals=_traversals(settings, table, parameters, notes),
+        tables={
+            "points": tables.point_table(found, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
+            "runs": tables.run_table(table, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
+        },
+        provenance=_provenance(table, collected, settings),
+        protocols=_protocols(table),
+        broken=sorted(collected.broken.items()),
+    )
+    write_atomically(folder / "report.html", render(page))
+    _say(collected, results, folder, time.monotonic() - started)
+    return folder / "report.html"
+
+
+def _collected(settings: Settings) -> Collected:
+    file = settings.folder / TABLE
+    last = pd.read_parquet(file) if file.is_file() else None
+    if settings.wandb is not None:
+        from vae_granularity.analysis.wandb_source import collect_wandb
+
+        found = collect_wandb(settings.wandb)
+    else:
+        found = collect(settings.runs, last)
+    if found.table.empty:
+        first = next((f"; {file}: {reason}" for file, reason in found.broken.items()), "")
+        where = settings.wandb or ", ".join(map(str, settings.runs))
+        raise DataError(f"{where} has no finished run: {len(found.unfinished)} unfinished, {len(found.broken)} broken{first}")
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    if last is None or found.reused < len(found.table) or len(last) != len(found.table):
+        found.table.to_parquet(file)
+    return found
+
+
+def _slices(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> list[SliceResult]:
+    results = []
+    for x, y in axes.pairs(parameters, settings.x, settings.y):
+        for argument, name in (("x", x), ("y", y)):
+            check_column(table, argument, name)
+        for part in axes.slices(table, parameters, x, y):
+            results.append(
+                analyse_slice(
+                    part,
+                    settings.value,
+                    maximise=settings.maximise,
+                    min_seeds=settings.min_seeds,
+                    draws=settings.draws,
+                    seed=settings.seed,
+                )
+            )
+    return results
+
+
+def _verdicts(results: list[SliceResult]) -> pd.DataFrame:
+    rows = [
+        {
+            "trajectory": reading.title,
+            "held": result.part.title,
+            "verdict": reading.verdict.shape,
+            "sentence": reading.verdict.sentence,
+            "support": orjson.dumps(reading.verdict.support).decode(),
+        }
+        for result in results
+        for reading in result.readings
+    ]
+    return pd.DataFrame(rows, columns=["trajectory", "held", "verdict", "sentence", "support"])
+
+
+def _best_point(found: pd.DataFrame, settings: Settings) -> Any:
+    known = found[settings.value].dropna()
+    return None if known.empty else (known.idxmax() if settings.maximise else known.idxmin())
+
+
+def _traversals(settings: Settings, table: pd.DataFrame, parameters: list[str], notes: list[str]) -> list[dict[str, Any]]:
+    shown = []
+    for run in traversals.best_runs(table, parameters, settings.value, maximise=settings.maximise):
+        if traversals.missing_figures(run):
+            traversals.draw_figures(run)
+        images = traversals.embedded(run)
+        if images:
+            shown.append(
+                {"granularity": run.granularity, "name": run.name, "value": run.value, "parameters": run.parameters, "images": images}
+            )
+        else:
+            notes.append(f"no traversals of {run.name}: it has neither figures nor a checkpoint")
+    return shown
+
+
+def _title(settings: Settings) -> str:
+    where = settings.wandb or ", ".join(folder.name or str(folder) for folder in settings.runs)
+    chosen = ", ".join(f"{name} = {value_label(name, value)}" for name, value in settings.where.items())
+    return f"{with_unit(settings.value)} of the runs in {where}" + (f" with {chosen}" if chosen else "")
+
+
+def _source(table: pd.DataFrame) -> str:
+    """`blocks (synthetic)`: where the images come from, said with every figure."""
+    pairs = table[["data.name", "data.source"]].drop_duplicates().itertuples(index=False)
+    return "data: " + ", ".join(f"{name} ({source})" for name, source in pairs)
+
+
+def _facts(table: pd.DataFrame, found: pd.DataFrame, parameters: list[str]) -> list[str]:
+    seeds = int(table["seed"].nunique())
+    seconds = table["run.seconds"].sum()
+    return [
+        _source(table),
+        f"{len(table)} runs",
+        f"{len(found)} points" if parameters else "one point",
+        f"{seeds} seed{'s' if seeds > 1 else ''}",
+        f"{seconds / 60:.0f} minutes of training" if seconds < 36_000 else f"{seconds / 3600:.0f} hours of training",
+        "models: " + ", ".join(sorted(table["run.model"].unique())),
+    ]
+
+
+def _notes(collected: Collected) -> list[str]:
+    notes = []
+    if collected.broken:
+        notes.append(f"{len(collected.broken)} results could not be read; they are listed at the end of the page")
+    if collected.unfinished:
+        notes.append(f"{len(collected.unfinished)} runs are not finished and are left out")
+    versions = sorted(collected.table["version"].dropna().unique())
+    if len(versions) > 1:
+        notes.append(
+            f"the runs were made by {len(versions)} versions of vae-granularity ({', '.join(versions)}); what changed is in CHANGELOG.md"
+        )
+    return notes
+
+
+def _provenance(table: pd.DataFrame, collected: Collected, settings: Settings) -> list[tuple[str, str]]:
+    def distinct(column: str) -> str:
+        values = [str(value) for value in table[column].dropna().unique()] if column in table else []
+        return ", ".join(values[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+
+    return [
+        ("data", _source(table).removeprefix("data: ")),
+        ("likelihood", distinct("likelihood")),
+        ("split", distinct("split")),
+        ("steps", ", ".join(f"{steps:g}" for steps in sorted(table["run.steps"].dropna().unique()))),
+        ("version", distinct("version")),
+        ("device", distinct("run.device")),
+        (
+            "runs",
+            f"{len(collected.table)} read, {len(collected.broken)} broken, {len(collected.unfinished)} unfinished, {len(table)} chosen",
+        ),
+        ("resamplings", f"{settings.draws}, seed {settings.seed}; a point counts from {settings.min_seeds} seeds on"),
+        ("folder", settings.wandb or ", ".join(map(str, settings.runs))),
+    ]
+
+
+def _protocols(table: pd.DataFrame) -> list[tuple[str, str]]:
+    counts = table["protocol"].value_counts()
+    return [
+        (f"protocol of {count} runs", orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode())
+        for text, count in counts[counts > 0].head(4).items()
+    ]
+
+
+def _say(collected: Collected, results: list[SliceResult], folder: Path, seconds: float) -> None:
+    print(f"{len(collected.table)} runs ({collected.reused} known from the last pass), {len(collected.broken)} broken, {seconds:.1f} s")
+    for result in results:
+        for reading in result.readings:
+            held = f" [{result.part.title}]" if result.part.title else ""
+            print(f"{reading.title}{held}: {reading.verdict.sentence}")
+    for file, reason in list(collected.broken.items())[:10]:
+        print(f"broken: {file}: {reason}")
+    print(f"done: {folder / 'report.html'}")

@@ -1,0 +1,90 @@
+"""Where the optimum lies for each value of the first parameter, and how much that moves with the seeds that happened to be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_granularity.analysis.surface import Array, Surface
+
+Path = NDArray[np.int64]
+
+MIN_POINTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The optimum of each row of a surface, as a place on the grid of the second parameter."""
+
+    surface: Surface
+    rows: Path  # (k,) rows of the surface that have enough points; the others are left out
+    best: Path  # (k,) place of the optimum among the m values of y
+    low: Path  # (k,) first and
+    high: Path  # (k,) last place of y that the row has
+    draws: Path  # (R, k) the optimum under resampled seeds
+
+    @property
+    def best_value(self) -> Array:
+        """(k,) mean at the optimum."""
+        return self.surface.mean[self.rows, self.best]
+
+    @property
+    def on_edge(self) -> NDArray[np.bool_]:
+        """(k,) whether the optimum is the first or the last value that was tried."""
+        return (self.best == self.low) | (self.best == self.high)
+
+
+def make_trajectory(surface: Surface, *, maximise: bool = True, min_seeds: int = 3, draws: int = 400, seed: int = 0) -> Trajectory:
+    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds.
+
+    Points with fewer than `min_seeds` seeds cannot be resampled and are left out, then rows with fewer than `MIN_POINTS` points: they have
+    no inside.
+    """
+    usable = surface.count >= min_seeds
+    rows = np.flatnonzero(usable.sum(1) >= MIN_POINTS)
+    sign = 1.0 if maximise else -1.0
+    values = np.where(usable[rows, :, None], sign * surface.values[rows], np.nan)
+    usable = usable[rows]
+    if not len(rows):
+        nothing = np.zeros(0, dtype=np.int64)
+        return Trajectory(surface, rows, nothing, nothing, nothing, np.zeros((draws, 0), dtype=np.int64))
+    means = np.where(usable, sign * surface.mean[rows], -np.inf)
+    columns = np.arange(usable.shape[1])
+    return Trajectory(
+        surface,
+        rows,
+        best=means.argmax(1),
+        low=usable.argmax(1),
+        high=np.where(usable, columns, -1).max(1),
+        draws=resampled_means(values, draws, np.random.default_rng(seed)).argmax(-1),
+    )
+
+
+def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Means (R, n, m) over seeds drawn with replacement within each point; -inf where a point has no values.
+
+    What a seed adds to all points alike (its split, its first weights) moves no optimum and is removed first where every point has
+    the seed. Deviations are stretched by sqrt(S / (S - 1)): resampling S values spreads their mean too little by that.
+
+    Args:
+        values: (n, m, S), nan where a seed is missing.
+    """
+    known = np.isfinite(values)
+    count = known.sum(-1)
+    with_runs = count > 0
+    if known[with_runs].all():
+        effect = values[with_runs].mean(0)
+        values = values - (effect - effect.mean())
+    filled = np.where(known, values, 0.0)
+    mean = filled.sum(-1) / np.maximum(count, 1)
+    deviation = np.where(known, values - mean[..., None], 0.0) * np.sqrt(count / np.maximum(count - 1, 1))[..., None]
+    # Known values first, so that the drawn places 0 … count - 1 are theirs.
+    order = np.argsort(~known, axis=-1, kind="stable")
+    deviation = np.take_along_axis(deviation, order, -1)
+    seeds = values.shape[-1]
+    places = (rng.random((draws, *values.shape)) * count[..., None]).astype(np.int64)
+    drawn = np.take_along_axis(np.broadcast_to(deviation, places.shape), np.minimum(places, seeds - 1), -1)
+    within = np.arange(seeds) < count[..., None]
+    return np.where(with_runs, mean + (drawn * within).sum(-1) / np.maximum(count, 1), -np.inf)
