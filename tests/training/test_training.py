@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback
-from tiny import options, results, tiny_config
+from tiny import results, tiny_config
+from variants import VARIANTS
 
 from vae_granularity import load_run
 from vae_granularity.callbacks.terms import TermLogger
@@ -81,20 +82,23 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tmp_path):
     assert results(first)["terms"] != results(other)["terms"]
 
 
-@pytest.mark.parametrize("model", options("model"))
-@pytest.mark.parametrize("step", [33])
-def test_a_run_that_died_continues_to_the_same_numbers(tmp_path, power_cut, model, step):
-    undisturbed = train(tiny_config(tmp_path / "a", f"model={model}", *LONGER))
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("step", [33, *(pytest.param(step, marks=pytest.mark.slow) for step in (11, 20, 40, 59))])
+def test_a_run_that_died_continues_to_the_same_numbers(tmp_path, power_cut, variant, step):
+    overrides = (*VARIANTS[variant], *LONGER)
+    undisturbed = train(tiny_config(tmp_path / "a", *overrides))
     power_cut(step)
     with pytest.raises(Stop):
-        train(tiny_config(tmp_path / "b", f"model={model}", *LONGER))
+        train(tiny_config(tmp_path / "b", *overrides))
     power_cut(None)
-    run = train(tiny_config(tmp_path / "b", f"model={model}", *LONGER))
+    run = train(tiny_config(tmp_path / "b", *overrides))
     assert rows(run) == rows(undisturbed)
     assert results(run)["terms"] == results(undisturbed)["terms"]
     assert results(run)["scores"] == results(undisturbed)["scores"]
-    weights = [torch.load(r / "checkpoints" / "final.ckpt", weights_only=True)["state_dict"] for r in (run, undisturbed)]
-    assert all(torch.equal(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))
+    saved = [torch.load(r / "checkpoints" / "final.ckpt", weights_only=True) for r in (run, undisturbed)]
+    assert all(torch.equal(a, b) for a, b in zip(*(s["state_dict"].values() for s in saved), strict=True))
+    assert saved[0]["partitions"] == saved[1]["partitions"]
+    assert (len(saved[0]["partitions"]) > 1) == (variant in ("schedules", "adaptive"))
 
 
 def test_a_finished_run_is_not_done_again(tmp_path, capsys):

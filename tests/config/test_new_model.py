@@ -1,0 +1,48 @@
+"""The promise of the README: a new model is one file and one yaml, and nothing else is touched."""
+
+from __future__ import annotations
+
+import sys
+from textwrap import dedent
+
+import pytest
+from tiny import results, tiny_config
+
+from vae_granularity.training import train
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A folder outside the package with the two files."""
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "toy.yaml").write_text("_target_: toy.HalfVAE\nlatent_dim: 10\nbeta: 0.5\ngranularity: 3\npartition: null\n")
+    (tmp_path / "toy.py").write_text(
+        dedent('''
+        """A VAE between beta-VAE and PDisVAE."""
+
+        from vae_granularity.models.base import WeightedVAE
+
+
+        class HalfVAE(WeightedVAE):
+            def __init__(self, parts, latent_dim=10, beta=0.5, granularity=3, partition=None):
+                super().__init__(parts, latent_dim, granularity, partition, "stratified")
+                self.dial("beta", beta, 0.0)
+
+            def weights(self, settings):
+                beta = settings["beta"]
+                return {"mutual_information": beta, "between_group_tc": 1.0, "within_group_tc": beta, "dimension_kl": 1.0}
+        ''')
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("toy", None)
+
+
+def test_one_file_and_one_yaml_make_a_model(toy):
+    search = f"hydra.searchpath=[file://{toy / 'conf'}]"
+    schedule = "model.beta={schedule: linear, start: 0, end: 1, steps: 6}"
+    run = train(tiny_config(toy, search, "model=toy", schedule, "model.granularity=4", "evaluation.figures=true"))
+    found = results(run)
+    assert run.name.startswith("toy_blocks_b0to1_g4_s0_")
+    assert "val/within_group_tc/z0-z3" in found["terms"]
+    assert (run / "figures" / "group_traversals.png").exists()
