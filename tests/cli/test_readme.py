@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tiny import options
+
+from vae_granularity.config import compose
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,7 +27,7 @@ def workplace(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("module, arguments", COMMANDS, ids=[f"{m.split('.')[1]}-{i}" for i, (m, _) in enumerate(COMMANDS)])
 @pytest.mark.xdist_group("readme")
 def test_command(workplace, request, module, arguments):
-    words = arguments.split("#")[0].split()
+    words = shlex.split(arguments, comments=True)
     if module.endswith(".train"):
         words = [word for word in words if not word.startswith("trainer=")] + ["trainer=debug", "logger=csv"]
         if "dataset=mnist" in words:
@@ -44,6 +48,13 @@ def test_the_model_table_names_every_model():
     models = {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml") if not path.stem.startswith("_")}
     table = README[README.index("## Models") : README.index("## Where things are")]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {"model"} == models
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_the_model_table_names_the_hyperparameters_of_the_config(model):
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{model}`"))
+    shared = {"_target_", "latent_dim", "granularity", "partition", "estimator"}
+    assert set(re.findall(r"`(\w+)`", row)) - {model} == set(compose("train", [f"model={model}"]).model) - shared
 
 
 def test_the_file_tree_names_files_that_exist():
