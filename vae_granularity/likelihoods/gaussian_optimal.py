@@ -53,5 +53,5 @@ class OptimalGaussian(nn.Module):
         return output
 
     def _follow(self, variance: Tensor) -> None:
-        self.steps.add_(1.0).clamp_(max=AVERAGED_STEPS)
+        self.steps.add_(1.0).clamp_max_(AVERAGED_STEPS)
         self.variance.add_((variance - self.variance) / self.steps)

@@ -1,0 +1,45 @@
+"""K modules of one architecture as the rows of one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+Named = dict[str, Tensor]
+
+
+class Stack:
+    """Which columns of a (K, P) matrix hold which parameter of a module with P of them.
+
+    One matrix, so that one operator acts on all parameters of all K members and a row is a member.
+
+    Args:
+        module: gives names, shapes and order of the parameters.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+        self.sizes = [prod(shape) for shape in self.shapes.values()]
+
+    def rows(self, modules: Sequence[nn.Module]) -> Tensor:
+        """(K, P) copy of the parameters of K modules."""
+        return torch.stack([self.row(dict(module.named_parameters())) for module in modules])
+
+    def row(self, named: Named) -> Tensor:
+        """(P,) from tensors by parameter name."""
+        return torch.cat([named[name].detach().flatten() for name in self.shapes])
+
+    def views(self, rows: Tensor) -> Named:
+        """Tensors (..., *shape) by parameter name that look into rows (..., P)."""
+        parts = zip(self.shapes.items(), rows.split(self.sizes, dim=-1), strict=True)
+        return {name: part.unflatten(-1, shape) if shape else part.squeeze(-1) for (name, shape), part in parts}
+
+
+def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
+    """(K, *shape) copies of the buffers that belong to the saved state of K modules, by name."""
+    saved = set(modules[0].state_dict())
+    names = [name for name, _ in modules[0].named_buffers() if name in saved]
+    return {name: torch.stack([dict(module.named_buffers())[name] for module in modules]) for name in names}
