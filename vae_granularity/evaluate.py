@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import sys
+import traceback
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -23,8 +24,11 @@ def run(cfg: DictConfig) -> None:
         print(f"run {i} of {len(directories)}: {directory}", flush=True)
         try:
             evaluate_run(directory, cfg)
-        except (UserError, OSError, ValueError) as error:  # a damaged run must not keep the others from being measured
+        except UserError as error:
             broken[directory] = str(error)
+        except Exception as error:  # whatever ails one run, the others are measured: it is shown, listed and makes the exit code 1
+            traceback.print_exception(error)
+            broken[directory] = f"{type(error).__name__}: {error}"
     if broken:
         for directory, reason in broken.items():
             print(f"not evaluated: {directory}: {reason}", file=sys.stderr)
@@ -37,10 +41,13 @@ def find_runs(given: list[str]) -> tuple[list[Path], dict[Path, str]]:
     Raises:
         DataError: there is no finished run at all.
     """
-    paths = [Path(path) for pattern in given for path in (sorted(glob.glob(pattern)) or [pattern])]
     finished, broken = {}, {}
-    for path in paths:
-        for directory in _run_directories(path):
+    for pattern in given:
+        # What a pattern happens to meet besides runs (reports, logs) is no run that went wrong.
+        met = [
+            d for path in sorted(glob.glob(pattern)) for d in _run_directories(Path(path)) if glob.escape(pattern) == pattern or _is_run(d)
+        ]
+        for directory in met or [Path(pattern)]:
             reason = _unfinished(directory)
             if reason is None:
                 finished[directory] = None
@@ -58,13 +65,23 @@ def _run_directories(path: Path) -> list[Path]:
     return sorted({file.parent for name in (CONFIG, RESULTS) for file in path.glob(f"*/{name}")}) or [path]
 
 
+def _is_run(directory: Path) -> bool:
+    return (directory / CONFIG).is_file() or (directory / RESULTS).is_file()
+
+
 def _unfinished(directory: Path) -> str | None:
     if not directory.is_dir():
         return "does not exist"
+    if not _is_run(directory):
+        return f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
     if not (directory / CONFIG).is_file():
-        return f"holds no run: neither {CONFIG} nor */{CONFIG}"
+        return f"has no {CONFIG}"
     if not (directory / RESULTS).is_file():
         return f"is not finished: it has no {RESULTS}; start the same run again to continue it"
+    try:
+        json.loads((directory / RESULTS).read_text())["run"]["steps"]
+    except (ValueError, KeyError, TypeError) as error:
+        return f"its {RESULTS} is damaged: {type(error).__name__}: {error}"
     return None
 
 

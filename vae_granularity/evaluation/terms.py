@@ -59,7 +59,7 @@ def measure_terms(model: LatentModel, data: ImageDataModule, protocol: Evaluatio
         images = subset(data.test_indices, protocol.num_images, protocol.seed)
         values |= {f"test/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()}
         how["test_images"] = len(images)
-    return Terms(values, how, {} if model.stochastic else dict.fromkeys(("elbo", "kl", *EXACT), NO_POSTERIOR))
+    return Terms(values, how, {} if model.stochastic else dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR))
 
 
 def asked_of_terms(model: LatentModel, protocol: EvaluationProtocol) -> dict[str, Any]:

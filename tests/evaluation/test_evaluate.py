@@ -1,0 +1,174 @@
+"""Measuring finished runs again: what is there under the same protocol stays, nothing is lost, broken runs do not stop the others."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import pytest
+from tiny import results, tiny_config
+
+from vae_granularity import evaluate as command
+from vae_granularity.config import compose
+from vae_granularity.errors import DataError
+from vae_granularity.evaluation.aggregate import number_protocol
+from vae_granularity.training import train
+
+
+def evaluate(*overrides):
+    command.run(compose("evaluate", list(overrides)))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run of three groups, scored by mig and unsupervised."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train(tiny_config(folder, "model.granularity=2", "metrics=[mig,unsupervised]"))
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "runs" / trained.name)
+
+
+def test_only_what_is_missing_is_computed(run, capsys):
+    before = results(run)
+    evaluate(f"run={run}", "metrics=[mig,irs,modularity]")
+    out = capsys.readouterr().out
+    assert "kept, same protocol: terms, mig" in out
+    assert "computed: modularity" in out
+    after = results(run)
+    assert set(after["scores"]) > set(before["scores"])
+    assert {name: after["scores"][name] for name in before["scores"]} == before["scores"]
+    assert {key: after[key] for key in ("run", "config", "data", "terms", "versions")} == {
+        key: before[key] for key in ("run", "config", "data", "terms", "versions")
+    }
+    assert after["protocol"]["not_applicable"]["irs"] == "needs space: the data set has no grid of factors"
+    written = (run / "results.json").stat().st_mtime_ns
+    evaluate(f"run={run}", "metrics=[mig,irs,modularity]")
+    assert "computed: nothing" in capsys.readouterr().out
+    assert (run / "results.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("change", ["+evaluation.num_codes=200", "metrics.mig.num_bins=10", "+evaluation.seed=3"])
+def test_another_protocol_is_computed_again_and_replaces_the_score(run, capsys, change):
+    before = results(run)
+    evaluate(f"run={run}", "metrics=[mig]", change)
+    assert "computed: " in (out := capsys.readouterr().out)
+    assert "mig" in out.split("computed: ")[1]
+    after = results(run)
+    assert after["scores"]["mig"] != before["scores"]["mig"]
+    assert number_protocol(after, "mig") != number_protocol(before, "mig")
+    assert number_protocol(after, "gaussian_tc") == number_protocol(before, "gaussian_tc")
+
+
+def test_a_score_has_one_protocol(run):
+    """`modularity` gives the group form of `modularity_knn`; where both were asked, the later one's protocol holds."""
+    evaluate(f"run={run}", "metrics=[modularity]")
+    evaluate(f"run={run}", "metrics=[modularity_knn]", "metrics.modularity_knn.num_neighbors=3", "+evaluation.num_codes=200")
+    entries = results(run)["protocol"]["metrics"]
+    assert "modularity_knn_group" not in entries["modularity"]["scores"]
+    assert "asked" not in entries["modularity"]
+    assert number_protocol(results(run), "modularity_knn_group")["num_neighbors"] == 3
+
+
+def test_what_stands_beside_a_score_is_in_the_results(run):
+    evaluate(f"run={run}", "metrics=[infomec,modularity_knn,group_null,partition_comparison,unit_profile,dci_fast]")
+    found = results(run)
+    scores = found["scores"]
+    for name in ("infom", "infoc", "modularity_knn", "infom_group", "infoc_group", "gaussian_tc", "mig"):
+        assert scores[f"se/{name}"] >= 0
+    for name in (
+        "infom",
+        "infoc",
+        "infoc_harmonic",
+        "modularity_knn",
+        "dci_fast_completeness",
+        "dci_fast_completeness_harmonic",
+        "gaussian_tc",
+    ):
+        assert scores[f"{name}_null_group"] is not None
+        assert scores[f"{name}_null_sd_group"] >= 0
+        assert math.isfinite(scores[f"{name}_lift_group"])
+    for partition in ("own", "g1", "g2", "g3", "g5", "blocks"):
+        assert {f"{partition}/{name}_group" for name in ("infom", "infoc", "infoc_harmonic", "carriers", "dci_fast_completeness")} <= set(
+            scores
+        )
+    assert scores["own/infoc_group"] == scores["g2/infoc_group"]
+    assert scores["carriers_group"] >= 1
+    assert "separating_granularity/block0" in scores
+    partitions = found["protocol"]["metrics"]["partition_comparison"]["found"]["partitions"]
+    assert sorted(d for group in partitions["blocks"] for d in group) == list(range(6))
+    assert sorted(map(len, partitions["blocks"])) == [2, 2, 2]
+    listed = [name for entry in found["protocol"]["metrics"].values() for name in entry["scores"]]
+    assert set(scores) - set(listed) == {"infoc_harmonic_group", "dci_fast_completeness_harmonic_group"}  # of two entries each
+    assert len(listed) == len(set(listed))
+    assert all(number_protocol(found, name) for name in scores)
+
+
+def test_bounds_of_the_exact_terms_are_in_the_protocol(run):
+    found = results(run)["protocol"]["terms"]
+    assert found["exact_components"] == 128
+    assert found["saturation"]["val/mutual_information"]["bound"] == pytest.approx(math.log(128))
+    assert found["saturation"]["val/between_group_tc"]["bound"] == pytest.approx(2 * math.log(128))
+    assert found["saturation"]["val/within_group_tc"]["bound"] == pytest.approx(3 * math.log(128))
+    assert found["saturation"]["val/within_group_tc/z0-z1"]["saturated"] is False
+
+
+def test_runs_are_named_by_folder_pattern_and_list(run, capsys):
+    other = shutil.copytree(run, run.with_name("other_run"))
+    for given in (f"run={run.parent}", f"run={run.parent}/*", f"run=[{run},{other}]", f"run=[{run.parent},{other}]"):
+        evaluate(given)
+        out = capsys.readouterr().out
+        assert out.count("computed: nothing") == 2
+        assert "run 2 of 2: " in out
+
+
+def test_broken_runs_are_listed_at_the_end(run, capsys):
+    reasons = {"a": "no readable checkpoint", "b": "its results.json is damaged", "c": "is not finished", "d": "has no config.yaml"}
+    for name in reasons:
+        shutil.copytree(run, run.with_name(name))
+    shutil.rmtree(run.with_name("a") / "checkpoints")
+    (run.with_name("b") / "results.json").write_text("{")
+    (run.with_name("c") / "results.json").unlink()
+    (run.with_name("d") / "config.yaml").unlink()
+    with pytest.raises(DataError, match="4 of 5 runs were not evaluated"):
+        evaluate(f"run={run.parent}", "metrics=[modularity]")
+    listed = capsys.readouterr().err.splitlines()
+    for name, reason in reasons.items():
+        assert any(f"{run.with_name(name)}: " in line and reason in line for line in listed), (name, listed)
+    assert "modularity" in results(run)["scores"]
+
+
+def test_nothing_is_lost_if_it_fails_half_way(run, monkeypatch):
+    before = (run / "results.json").read_bytes()
+    monkeypatch.setattr("vae_granularity.evaluation.report.save_figures", lambda *_: 1 / 0)
+    with pytest.raises(DataError, match="1 of 1 runs were not evaluated"):
+        evaluate(f"run={run}", "metrics=[modularity]", "+evaluation.figures=true")
+    assert (run / "results.json").read_bytes() == before
+
+
+def test_a_run_that_is_being_written_is_left_alone(run, capsys):
+    from vae_granularity.state import only_writer
+
+    with only_writer(run), pytest.raises(DataError, match="1 of 1 runs were not evaluated"):
+        evaluate(f"run={run}")
+    assert "another process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["nothing", "empty"])
+def test_no_run_at_all_is_an_error(tmp_path, given):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"does not exist|holds no finished run"):
+        evaluate(f"run={tmp_path / given}")
+
+
+def test_results_of_an_older_version_are_measured_anew(run):
+    old = results(run)
+    old["protocol"] = {"num_codes": 5}
+    old["scores"]["something"] = 0.5
+    (run / "results.json").write_text(json.dumps(old))
+    evaluate(f"run={run}", "metrics=[mig]")
+    assert results(run)["scores"]["something"] == 0.5
+    assert number_protocol(results(run), "mig")["asked"]["num_codes"] == 256
