@@ -144,9 +144,7 @@ def test_every_likelihood_equals_its_solo_run(likelihood):
         assert_equal_weights(found, alone(overrides, steps=10))
 
 
-@pytest.mark.parametrize(
-    "optimizer", [("optimizer=adam_fast",), ("optimizer=adamw",), ("optimizer=adam_fast", "+optimizer.weight_decay=0.1")]
-)
+@pytest.mark.parametrize("optimizer", ["optimizer=adam_fast", "optimizer=adamw", "+optimizer.weight_decay=0.1"])
 @pytest.mark.parametrize("clip", [None, 1.0])
 def test_optimisers_and_clipping_equal_torchs_for_each_member(optimizer, clip):
     members = [(optimizer, f"seed={seed}", f"optimizer.lr={lr}") for seed, lr in ((0, 1e-3), (1, 1e-2))]
