@@ -16,7 +16,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.build import build, create, create_callbacks, create_metrics
@@ -125,8 +125,9 @@ def _fit(trainer: Trainer, model: LatentModel, data: ImageDataModule, directory:
             warnings.filterwarnings("ignore", message=message)
         try:
             trainer.fit(model, datamodule=data, ckpt_path=latest, weights_only=True)
-        except SIGTERMException:
-            sys.exit(128 + signal.SIGTERM)  # Lightning's own code is 0, as if all were done
+        finally:
+            if trainer.received_sigterm:  # Lightning's own code is 0, and after the last step it would go on
+                sys.exit(128 + signal.SIGTERM)
     if latest is None or latest.name != FINAL:
         trainer.save_checkpoint(directory / CHECKPOINTS / FINAL)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
+import resource
 import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from tiny import SMALL, results
+
+MAX_FILE_BYTES: int | None = None  # set by tests: a file that grows beyond it fails as on a full disk
 
 
 def start(folder: Path, *arguments: str) -> BaseProcess:
@@ -32,6 +35,8 @@ def _main(folder: Path, arguments: list[str]) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    if MAX_FILE_BYTES is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))  # Python ignores SIGXFSZ: writing raises OSError
     sys.argv = ["train", *arguments]
     GlobalHydra.instance().clear()
     train.main()
@@ -63,3 +68,9 @@ def numbers(run: Path) -> dict[str, Any]:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == sorted({int(row["step"]) for row in rows}), "a row is there twice, or out of order"
     return {"name": run.name, "terms": found["terms"], "scores": found["scores"], "rows": rows}
+
+
+def children(process: BaseProcess) -> list[int]:
+    """Process ids of the workers that a command has started."""
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in found.read_text().split()] if found.exists() else []

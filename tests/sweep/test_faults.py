@@ -12,6 +12,7 @@ from typing import Any
 import commands
 import pytest
 
+from vae_granularity.runs import checkpoints
 from vae_granularity.state import is_busy
 
 SWEEP = ("-m", "model.beta=1,4", "seed=0,1", "trainer.max_steps=60", "callbacks.last.every_n_train_steps=10", "callbacks.terms.every=7")
@@ -54,3 +55,59 @@ def test_a_sweep_killed_at_random_moments(tmp_path, undisturbed, how, kills):
             assert process.exitcode in (0, 143, -signal.SIGTERM), commands.output(tmp_path)
     assert landed
     complete_and_equal(tmp_path, expected)
+
+
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_a_sweep_whose_workers_are_killed_goes_on_by_itself(tmp_path, undisturbed, kills):
+    """Two workers at a time by joblib, which gives up when one dies; the sweep launches again what is left."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    expected, seconds = undisturbed
+    moments, landed = random.Random(kills), 0
+    process = commands.start(tmp_path, *SWEEP, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
+    while landed < kills and process.is_alive():
+        time.sleep(moments.uniform(0.1, seconds * 0.6))
+        workers = [pid for pid in commands.children(process) if "loky" in Path(f"/proc/{pid}/cmdline").read_text()]
+        if workers:
+            os.kill(moments.choice(workers), signal.SIGKILL)
+            landed += 1
+    process.join()
+    assert landed
+    complete_and_equal(tmp_path, expected)
+
+
+def test_two_sweeps_at_once_share_the_runs_of_a_folder(tmp_path, undisturbed):
+    """Both end with all points done, and no run was written by two."""
+    expected, _ = undisturbed
+    processes = [commands.start(tmp_path, *SWEEP) for _ in range(2)]
+    for process in processes:
+        process.join()
+    said = commands.output(tmp_path)
+    assert [process.exitcode for process in processes] == [0, 0], said
+    assert said.count("\nrun stcvae_blocks") == len(expected)
+    complete_and_equal(tmp_path, expected)
+
+
+def test_a_full_disk_stops_points_that_the_same_command_continues(tmp_path, undisturbed, monkeypatch):
+    """No file may grow beyond a limit that checkpoints exceed: every write of one fails as on a full disk."""
+    expected, _ = undisturbed
+    monkeypatch.setattr(commands, "MAX_FILE_BYTES", 20_000)
+    code, said = commands.finish(tmp_path, *SWEEP)
+    assert code == 1
+    assert "File too large" in said or "No space left" in said
+    assert "0 done, 0 skipped, 4 failed" in said
+    monkeypatch.undo()
+    complete_and_equal(tmp_path, expected)
+
+
+def test_a_corrupt_last_checkpoint_falls_back_to_the_one_before(tmp_path, undisturbed):
+    expected, _ = undisturbed
+    process = commands.start(tmp_path, *SWEEP)
+    deadline = time.monotonic() + 120
+    while not (found := sorted((tmp_path / "runs").glob("*/checkpoints/step=30.ckpt"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    for path in checkpoints(found[0].parents[1])[:1]:
+        path.write_bytes(path.read_bytes()[:2000])
+    complete_and_equal(tmp_path, expected)
+    assert "is not a whole checkpoint" in commands.output(tmp_path)
