@@ -15,7 +15,9 @@ from vae_granularity.training import train
 def toy(tmp_path, monkeypatch):
     """A folder outside the package with the two files."""
     (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "toy.yaml").write_text("_target_: toy.HalfVAE\nlatent_dim: 10\nbeta: 0.5\ngranularity: 3\npartition: null\n")
+    (tmp_path / "conf" / "model" / "toy.yaml").write_text(
+        "_target_: toy.HalfVAE\nlatent_dim: 10\nbeta: 0.5\ngranularity: 3\npartition: null\n"
+    )
     (tmp_path / "toy.py").write_text(
         dedent('''
         """A VAE between beta-VAE and PDisVAE."""
