@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from vae_granularity.errors import TrainingError
 from vae_granularity.models.base import GaussianVAE, term_means
 
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
+POINT = 0.01  # a posterior of this sigma is a point beside a prior of sigma 1; see experiments/stability
+
+log = logging.getLogger(__name__)
 
 
 class TermLogger(Callback):
@@ -30,6 +34,7 @@ class TermLogger(Callback):
         self.latest: dict[str, float] = {}
         self._rows: list[Tensor] = []
         self._names: list[str] = []
+        self._warned = False
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._names = list(outputs["terms"])
@@ -45,8 +50,19 @@ class TermLogger(Callback):
                         terms = pl_module.minibatch_terms(outputs["forward"], pl_module.membership)
                         means |= {name: value.item() for name, value in term_means(terms).items()}
             self.latest = {f"train/{estimator if name in DECOMPOSITION else ''}{name}": value for name, value in means.items()}
+            self._warn_of_points(means.get("smallest_sigma"), step)
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
+
+    def _warn_of_points(self, sigma: float | None, step: int) -> None:
+        if sigma is not None and sigma < POINT and not self._warned:
+            self._warned = True
+            log.warning(
+                "step %d: posteriors are collapsing to points (smallest sigma %.4f): total correlations saturate and the ELBO falls. "
+                "A smaller beta or granularity, or a within_group_weight nearer to 0, avoids it",
+                step,
+                sigma,
+            )
 
     def _flush(self, step: int) -> dict[str, float]:
         rows = self.check(step)

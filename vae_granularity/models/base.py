@@ -225,6 +225,7 @@ class GaussianVAE(LatentModel):
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         kl, reconstruction = out.kl.mean(), out.log_px.mean()
         means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+        means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()  # posteriors that become points saturate every estimate of TC
         return means if terms is None else means | term_means(terms)
 
 
