@@ -45,7 +45,7 @@ def run(verb: str, config: object) -> str:
     from vae_granularity.data.describe import describe
     from vae_granularity.data.sheet import contact_sheet
 
-    data = instantiate(config, _partial_=True)()  # a full instantiate would wrap our errors
+    data = instantiate(config, _partial_=True)(batch_size=1)  # partial: a full one would wrap our errors; no batches are drawn here
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
     if verb == "info" and data.source in ("auto", "official") and not sources.all_here(data.card, data.data_dir, data.cache_dir):
         if data.source == "official" or not data.card.renderer:

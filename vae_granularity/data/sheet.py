@@ -1,6 +1,8 @@
-"""A contact sheet of a dataset: one row for each factor that varies, or pictures at random where there are no factors."""
+"""Contact sheets: of a dataset, one row for each factor that varies, or pictures at random; of several datasets, one row each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,20 +22,35 @@ def contact_sheet(data: ImageDataModule, seed: int = 0) -> Image.Image:
     rng = np.random.default_rng(seed)
     space = data.factor_space
     if space is None:
-        picked = np.sort(rng.choice(data.train_size, size=min(ROWS * COLUMNS, data.train_size), replace=False))
-        rows = [("", data.train_indices[picked[start : start + COLUMNS]]) for start in range(0, len(picked), COLUMNS)]
+        picked = _at_random(data, ROWS * COLUMNS, rng)
+        rows = [("", picked[start : start + COLUMNS]) for start in range(0, len(picked), COLUMNS)]
     else:
         rows = [(name, space.index(_spread(space.traverse(space.sample(1, rng)[0], name)))) for name in space.varying]
-    _, height, width = data.image_shape
-    sheet = Image.new("RGB", (MARGIN + COLUMNS * (width + GAP), len(rows) * (height + GAP) + 16), "white")
+    return _drawn(data.title, [(name, _tiles(data.images(indices))) for name, indices in rows])
+
+
+def overview(datasets: Sequence[ImageDataModule], seed: int = 0) -> Image.Image:
+    """A sheet with one row for each data module, after `setup`, of the same picture size: training images at random."""
+    return _drawn("", [(data.title, _tiles(data.images(_at_random(data, COLUMNS, np.random.default_rng(seed))))) for data in datasets])
+
+
+def _drawn(title: str, rows: list[tuple[str, np.ndarray]]) -> Image.Image:
+    """Rows of names and tiles (n, H, W, 3) uint8 under a title."""
+    _, height, width, _ = rows[0][1].shape
+    top = 16 if title else 0
+    sheet = Image.new("RGB", (MARGIN + COLUMNS * (width + GAP), len(rows) * (height + GAP) + top), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((4, 2), data.title, fill="black")
-    for number, (name, indices) in enumerate(rows):
-        top = 16 + number * (height + GAP)
-        draw.text((4, top + height // 2 - 5), name, fill="black")
-        for column, tile in enumerate(_tiles(data.images(indices))):
-            sheet.paste(Image.fromarray(tile), (MARGIN + column * (width + GAP), top))
+    draw.text((4, 2), title, fill="black")
+    for number, (name, tiles) in enumerate(rows):
+        line = top + number * (height + GAP)
+        draw.text((4, line + height // 2), name.replace(" (", "\n("), fill="black", anchor="lm")
+        for column, tile in enumerate(tiles):
+            sheet.paste(Image.fromarray(tile), (MARGIN + column * (width + GAP), line))
     return sheet
+
+
+def _at_random(data: ImageDataModule, count: int, rng: np.random.Generator) -> np.ndarray:
+    return data.train_indices[np.sort(rng.choice(data.train_size, size=min(count, data.train_size), replace=False))]
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:

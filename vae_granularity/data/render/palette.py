@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LEVELS = 256
+HIGHLIGHTS = 4  # steps from no highlight to all of it
 BRIGHTEST = 1.5
 
 
@@ -14,10 +15,11 @@ def encode(material: np.ndarray, brightness: np.ndarray, highlight: np.ndarray) 
     Args:
         material: (...) integers, the number of the surface.
         brightness: (...) factor on the surface's colour, clipped to [0, `BRIGHTEST`].
-        highlight: (...) bool, whether the surface shows its highlight there.
+        highlight: (...) part of the surface's highlight there, clipped to [0, 1].
     """
     level = np.rint(np.clip(brightness, 0.0, BRIGHTEST) * ((LEVELS - 1) / BRIGHTEST))
-    return (level + LEVELS * (highlight + 2 * np.asarray(material))).astype(np.uint16)
+    step = np.rint(np.clip(highlight, 0.0, 1.0) * (HIGHLIGHTS - 1))
+    return (level + LEVELS * (step + HIGHLIGHTS * np.asarray(material))).astype(np.uint16)
 
 
 def shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
@@ -25,16 +27,16 @@ def shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
 
     Args:
         colours: (k, 3) RGB in [0, 255].
-        highlight: grey levels that the highlight adds.
+        highlight: grey levels that the whole highlight adds.
 
     Returns:
-        (k, 2 * `LEVELS`, 4) uint8, the last channel unused: four bytes are gathered as one number.
+        (k, `HIGHLIGHTS` * `LEVELS`, 4) uint8, the last channel unused: four bytes are gathered as one number.
     """
     brightness = np.linspace(0.0, BRIGHTEST, LEVELS)[:, None]
-    added = np.array([0.0, highlight])[:, None, None]
+    added = np.linspace(0.0, highlight, HIGHLIGHTS)[:, None, None]
     table = np.asarray(colours, float)[:, None, None] * brightness + added
     table = np.pad(np.rint(np.clip(table, 0, 255)), [(0, 0)] * 3 + [(0, 1)])
-    return table.reshape(len(colours), 2 * LEVELS, 4).astype(np.uint8)
+    return table.reshape(len(colours), HIGHLIGHTS * LEVELS, 4).astype(np.uint8)
 
 
 def paint(codes: np.ndarray, palettes: list[np.ndarray]) -> np.ndarray:
@@ -42,7 +44,7 @@ def paint(codes: np.ndarray, palettes: list[np.ndarray]) -> np.ndarray:
 
     Args:
         codes: (n, H, W) codes of `encode`.
-        palettes: for each material, (n, 2 * `LEVELS`, 4) uint8 rows of `shades`.
+        palettes: for each material, (n, `HIGHLIGHTS` * `LEVELS`, 4) uint8 rows of `shades`.
 
     Returns:
         (n, H, W, 3) uint8, a view of channels that lie one after the other, as networks want them.

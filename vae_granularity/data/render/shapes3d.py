@@ -22,6 +22,7 @@ _CUBE, _CYLINDER, _SPHERE, _CAPSULE = range(4)
 _FLOOR, _WALL, _OBJECT, _SKY = range(4)
 _SKY_COLOUR = (153, 226, 249)
 _HIGHLIGHT = 29.0  # grey levels
+_SOFT = 0.15  # how far its edge reaches, in parts of a normal
 
 _AZIMUTH = np.deg2rad(np.linspace(-30.0, 30.0, SIZES[5]))
 _TARGET = np.array([0.0, 0.0, 0.291])
@@ -75,7 +76,7 @@ def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
 
     seen = nearness * room_distance > 1
     brightness = np.where(seen, _solid_light(normal), room_brightness)
-    highlight = seen & (normal[2] - 0.2 * normal[0] + 0.1 * normal[1] > 0.025)
+    highlight = np.where(seen, 0.5 + (normal[2] - 0.2 * normal[0] + 0.1 * normal[1] - 0.025) / _SOFT, 0.0)
     return palette.encode(np.where(seen, _OBJECT, room_material), brightness, highlight).reshape(_PIXELS, _PIXELS)
 
 
