@@ -106,14 +106,14 @@ def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Ch
             "marker": {"size": 8},
         }
     )
-    if verdict.fit is not None:
+    if verdict.curve is not None:
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"fit: {verdict.fit.shape}",
+                "name": f"fit: {verdict.curve.shape}",
                 "x": verdict.places.tolist(),
-                "y": [round(float(v), 3) for v in verdict.fit.fitted],
+                "y": [round(float(v), 3) for v in verdict.curve.fitted],
                 "hoverinfo": "skip",
                 "line": {"color": RED, "dash": "dash", "width": 2},
             }

@@ -48,7 +48,7 @@ def _surface(result: SliceResult, source: str) -> Figure:
 def _trajectory(reading: Reading, held: str, source: str) -> Figure:
     trajectory, verdict = reading.trajectory, reading.verdict
     surface = trajectory.surface
-    fit = None if verdict.fit is None else (verdict.places, verdict.fit.fitted, verdict.fit.shape)
+    fit = None if verdict.curve is None else (verdict.places, verdict.curve.fitted, verdict.curve.shape)
     title = fill(f"{source}{', ' + held if held else ''}. {verdict.sentence}", TITLE_WIDTH)
     names = (with_unit(surface.x_name), f"best {name_of(surface.y_name)}")
     return trajectory_figure(trajectory.rows, trajectory.best, trajectory.draws, fit, _ticks(reading), names, title)

@@ -1,12 +1,11 @@
 """Which shape a trajectory has: level, straight, monotone, or two straight pieces that form a V.
 
 A trajectory is a place on a grid for each of n equally spaced places, so distances are grid steps on both axes: only the order of a
-parameter's values counts, not their scale.
+parameter's values counts, not their scale. All functions take R trajectories at once.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,66 +20,67 @@ LINE, MONOTONE, V, INVERTED_V = "line", "monotone", "V", "inverted V"
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A least-squares fit of one shape."""
+    """A least-squares fit of one shape to R trajectories; where it does not apply, `squares` is infinite."""
 
     shape: str
-    fitted: Array  # (n,)
-    squares: float  # sum of squared residuals, grid steps squared
-    parameters: int
+    fitted: Array  # (R, n)
+    squares: Array  # (R,) sums of squared residuals, grid steps squared
+    parameters: Array  # (R,)
     turn: float | None = None  # place of the tip, for a V
 
     @property
-    def criterion(self) -> float:
-        """Bayesian information criterion for residuals of known spread `SIGMA`; the smaller the better."""
-        return self.squares / SIGMA**2 + self.parameters * math.log(len(self.fitted))
-
-    @property
-    def rise(self) -> float:
-        """Grid steps from the first to the last place."""
-        return float(self.fitted[-1] - self.fitted[0])
+    def criterion(self) -> Array:
+        """(R,) Bayesian information criterion for residuals of known spread `SIGMA`; the smaller the better."""
+        return self.squares / SIGMA**2 + self.parameters * np.log(self.fitted.shape[1])
 
 
-def fits(places: Array, best: Array) -> list[Fit]:
-    """Every shape fitted to the optima `best` (n,) at `places` (n,), both in grid steps, n >= 3; the V only where its sides are there."""
-    t, y = np.asarray(places, dtype=np.float64), np.asarray(best, dtype=np.float64)
-    return [_level(y), _line(t, y), _monotone(y), *_vees(t, y)]
+def fits(places: Array, paths: Array) -> list[Fit]:
+    """Every shape fitted to the trajectories `paths` (R, n) at `places` (n,), both in grid steps, n >= 3; the simpler ones first."""
+    t, y = np.asarray(places, dtype=np.float64), np.asarray(paths, dtype=np.float64)
+    level, slope = np.ones((len(t), 1)), np.stack([np.ones_like(t), t], axis=1)
+    straight = [_fit(LINE, y, _project(design, y), design.shape[1]) for design in (level, slope)]
+    return [*straight, _monotone(y), *(fit for turn in t[1:-1] for fit in _vees(t, y, float(turn)))]
 
 
-def best_fit(places: Array, best: Array) -> Fit:
-    """The shape of smallest criterion; of two equal ones the simpler."""
-    return min(fits(places, best), key=lambda fit: (round(fit.criterion, 9), fit.parameters))
-
-
-def _level(y: Array) -> Fit:
-    return _fit(LINE, y, np.full(len(y), y.mean()), 1)
-
-
-def _line(t: Array, y: Array) -> Fit:
-    centred = t - t.mean()
-    return _fit(LINE, y, y.mean() + centred * (centred @ y) / (centred @ centred), 2)
+def best(found: list[Fit]) -> NDArray[np.int64]:
+    """(R,) which of the fits has the smallest criterion; of two equal ones the simpler."""
+    return np.stack([fit.criterion for fit in found]).round(9).argmin(0)
 
 
 def _monotone(y: Array) -> Fit:
     """Isotonic regression in the direction that fits better; each level of it is a parameter."""
-    from scipy.optimize import isotonic_regression
-
-    both = [np.asarray(isotonic_regression(y, increasing=up).x, dtype=np.float64) for up in (True, False)]
-    fitted = min(both, key=lambda f: float(np.sum((y - f) ** 2)))
-    return _fit(MONOTONE, y, fitted, len(np.unique(fitted.round(9))))
-
-
-def _vees(t: Array, y: Array) -> list[Fit]:
-    """Two straight pieces that meet at an inner place, one falling and one rising, each by `MIN_ARM` or more."""
-    found = []
-    for turn in t[1:-1]:
-        design = np.stack([np.ones_like(t), np.minimum(t - turn, 0.0), np.maximum(t - turn, 0.0)], axis=1)
-        coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
-        left, right = coefficients[1] * (t[0] - turn), coefficients[2] * (t[-1] - turn)  # heights of the ends over the tip
-        shape = V if min(left, right) >= MIN_ARM - 1e-9 else INVERTED_V if max(left, right) <= -MIN_ARM + 1e-9 else None
-        if shape is not None:
-            found.append(_fit(shape, y, design @ coefficients, 4, float(turn)))
-    return found
+    up, down = isotonic(y), -isotonic(-y)
+    better = np.sum((y - up) ** 2, -1) <= np.sum((y - down) ** 2, -1)
+    fitted = np.where(better[:, None], up, down)
+    return _fit(MONOTONE, y, fitted, 1 + (np.abs(np.diff(fitted, axis=-1)) > 1e-9).sum(-1))
 
 
-def _fit(shape: str, y: Array, fitted: Array, parameters: int, turn: float | None = None) -> Fit:
-    return Fit(shape, fitted, float(np.sum((y - fitted) ** 2)), parameters, turn)
+def isotonic(y: Array) -> Array:
+    """The rising curve (R, n) of least squares, by its max-min formula (Robertson, Wright and Dykstra 1988, section 1.4)."""
+    n = y.shape[-1]
+    sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, -1)], axis=-1)
+    length = np.arange(n)[None, :] - np.arange(n)[:, None] + 1  # of the stretch from j (down) to k (right)
+    means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(length, 1)
+    lowest = np.minimum.accumulate(np.where(length > 0, means, np.inf)[..., ::-1], -1)[..., ::-1]
+    return np.where(length > 0, lowest, -np.inf).max(-2)
+
+
+def _vees(t: Array, y: Array, turn: float) -> list[Fit]:
+    """Two straight pieces that meet at `turn`, one falling and one rising, each by `MIN_ARM` or more: the V and the inverted V."""
+    design = np.stack([np.ones_like(t), np.minimum(t - turn, 0.0), np.maximum(t - turn, 0.0)], axis=1)
+    fitted = _project(design, y)
+    tip = fitted[:, np.searchsorted(t, turn)]
+    left, right = fitted[:, 0] - tip, fitted[:, -1] - tip
+    applies = {V: np.minimum(left, right), INVERTED_V: -np.maximum(left, right)}
+    return [_fit(shape, y, fitted, 4, turn, arm >= MIN_ARM - 1e-9) for shape, arm in applies.items()]
+
+
+def _project(design: Array, y: Array) -> Array:
+    return y @ (design @ np.linalg.pinv(design)).T
+
+
+def _fit(shape: str, y: Array, fitted: Array, parameters: int | Array, turn: float | None = None, applies: Array | None = None) -> Fit:
+    squares = np.sum((y - fitted) ** 2, -1)
+    if applies is not None:
+        squares = np.where(applies, squares, np.inf)
+    return Fit(shape, fitted, squares, np.broadcast_to(np.asarray(parameters, dtype=np.float64), squares.shape), turn)

@@ -12,6 +12,7 @@ from vae_granularity.analysis.surface import Array, Surface
 Path = NDArray[np.int64]
 
 MIN_POINTS = 3
+SWEEPS = 50  # of alternating least squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +40,20 @@ class Trajectory:
 def make_trajectory(surface: Surface, *, maximise: bool = True, min_seeds: int = 3, draws: int = 400, seed: int = 0) -> Trajectory:
     """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds.
 
+    What a seed adds to all points alike (its split, its first weights) moves no optimum and is removed first.
     Points with fewer than `min_seeds` seeds cannot be resampled and are left out, then rows with fewer than `MIN_POINTS` points: they have
     no inside.
     """
     usable = surface.count >= min_seeds
     rows = np.flatnonzero(usable.sum(1) >= MIN_POINTS)
     sign = 1.0 if maximise else -1.0
-    values = np.where(usable[rows, :, None], sign * surface.values[rows], np.nan)
+    values = np.where(usable[rows, :, None], sign * without_seed_effects(surface.values)[rows], np.nan)
     usable = usable[rows]
     if not len(rows):
         nothing = np.zeros(0, dtype=np.int64)
         return Trajectory(surface, rows, nothing, nothing, nothing, np.zeros((draws, 0), dtype=np.int64))
-    means = np.where(usable, sign * surface.mean[rows], -np.inf)
+    count = np.isfinite(values).sum(-1)
+    means = np.where(usable, np.nansum(values, -1) / np.maximum(count, 1), -np.inf)
     columns = np.arange(usable.shape[1])
     return Trajectory(
         surface,
@@ -62,11 +65,22 @@ def make_trajectory(surface: Surface, *, maximise: bool = True, min_seeds: int =
     )
 
 
+def without_seed_effects(values: Array) -> Array:
+    """Values (n, m, S) less the seed effects of the additive model point + seed, fitted by least squares; nan stays nan."""
+    known = np.isfinite(values)
+    filled, per_point, per_seed = np.where(known, values, 0.0), known.sum(-1), known.sum((0, 1))
+    effect = np.zeros(values.shape[-1])
+    for _ in range(SWEEPS if (per_point[per_point > 0] < values.shape[-1]).any() else 1):  # exact at once where nothing is missing
+        point = ((filled - known * effect).sum(-1)) / np.maximum(per_point, 1)
+        effect = ((filled - known * point[..., None]).sum((0, 1))) / np.maximum(per_seed, 1)
+        effect -= effect.mean()
+    return values - effect
+
+
 def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Array:
     """Means (R, n, m) over seeds drawn with replacement within each point; -inf where a point has no values.
 
-    What a seed adds to all points alike (its split, its first weights) moves no optimum and is removed first where every point has
-    the seed. Deviations are stretched by sqrt(S / (S - 1)): resampling S values spreads their mean too little by that.
+    Deviations are stretched by sqrt(S / (S - 1)): resampling S values spreads their mean too little by that.
 
     Args:
         values: (n, m, S), nan where a seed is missing.
@@ -74,9 +88,6 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     known = np.isfinite(values)
     count = known.sum(-1)
     with_runs = count > 0
-    if known[with_runs].all():
-        effect = values[with_runs].mean(0)
-        values = values - (effect - effect.mean())
     filled = np.where(known, values, 0.0)
     mean = filled.sum(-1) / np.maximum(count, 1)
     deviation = np.where(known, values - mean[..., None], 0.0) * np.sqrt(count / np.maximum(count - 1, 1))[..., None]

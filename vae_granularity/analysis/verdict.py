@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from vae_granularity.analysis.labels import name_of, value_label
-from vae_granularity.analysis.shapes import LINE, MONOTONE, SIGMA, Fit, V, best_fit, fits
+from vae_granularity.analysis.shapes import LINE, MONOTONE, SIGMA, V, best, fits
 from vae_granularity.analysis.trajectory import MIN_POINTS, Trajectory
 
 EDGE, NOT_ENOUGH = "edge", "not enough runs"
 MIN_PLACES = 5  # two sides of two steps: below, a V cannot be told from a line
 MIN_SUPPORT = 0.8  # share of resamplings that must show the shape
-MAX_SQUARES = 2 * SIGMA**2  # mean squared residual, grid steps squared, above which no shape fits
+MAX_SQUARES = 0.3  # mean squared residual, grid steps squared, above which no shape fits; a guess among three places has 2/3
 NO_SHAPE = "none of them"
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A shape fitted to one trajectory."""
+
+    shape: str
+    fitted: np.ndarray  # (k,) grid steps
+    turn: float | None = None  # place of the tip of a V
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +33,7 @@ class Verdict:
     shape: str  # line, monotone, V, inverted V, edge, not enough runs
     sentence: str
     support: dict[str, float]  # shape to share of the resamplings
-    fit: Fit | None  # of the trajectory of the means; None without one
+    curve: Curve | None  # of the trajectory of the means; None where none fits
     places: np.ndarray  # (k,) rows that the fit was made at
 
 
@@ -38,55 +46,62 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
     - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion, for the means and for 80 % of the
       resamplings. A line is monotone too, so where lines and steps share the support, the verdict is monotone.
     """
-    surface = trajectory.surface
+    surface, places = trajectory.surface, trajectory.rows.astype(np.float64)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
-    places = trajectory.rows.astype(np.float64)
     if len(places) < MIN_PLACES:
         why = (
             f"not enough runs to tell: {len(places)} of {len(surface.x)} values of {x} have {MIN_POINTS} or more values of {y} with "
             f"{min_seeds} or more seeds each; a shape needs {MIN_PLACES}"
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
-    fit = best_fit(places, trajectory.best)
-    support = _support(trajectory, places)
+    curves = _curves(places, trajectory.best)
+    support = _support(places, trajectory.draws)
+    curve = next(iter(curves.values()), None)
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
-        return Verdict(EDGE, f"the optimum sits on the edge of the grid: {tried}", support, fit, places)
-    shape = fit.shape if _mean_square(fit) <= MAX_SQUARES else NO_SHAPE
-    shares = support if shape != MONOTONE else support | {MONOTONE: support.get(MONOTONE, 0.0) + support.get(LINE, 0.0)}
-    if shape == LINE and support.get(LINE, 0.0) < MIN_SUPPORT <= support.get(LINE, 0.0) + support.get(MONOTONE, 0.0):
-        shape, shares = MONOTONE, {**support, MONOTONE: support.get(LINE, 0.0) + support.get(MONOTONE, 0.0)}
-        fit = next(other for other in fits(places, trajectory.best) if other.shape == MONOTONE)
-    if shares.get(shape, 0.0) < MIN_SUPPORT or shape == NO_SHAPE:
-        found = ", ".join(f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1]))
-        why = f"not enough runs to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds ({found})"
-        return Verdict(NOT_ENOUGH, why, support, fit, places)
-    return Verdict(shape, f"{_words(shape, fit, trajectory)} ({shares[shape]:.0%} of the resampled seeds agree)", support, fit, places)
+        return Verdict(EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places)
+    if curve is not None:
+        monotone = support.get(LINE, 0.0) + support.get(MONOTONE, 0.0)
+        if curve.shape in (LINE, MONOTONE) and support.get(LINE, 0.0) < MIN_SUPPORT <= monotone:
+            curve, share = curves[MONOTONE], monotone
+        else:
+            share = support.get(curve.shape, 0.0)
+        if share >= MIN_SUPPORT:
+            agree = f"{_words(curve, trajectory)} ({share:.0%} of the resampled seeds agree)"
+            return Verdict(curve.shape, agree, support, curve, places)
+    found = ", ".join(f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1]))
+    why = f"not enough runs to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds ({found})"
+    return Verdict(NOT_ENOUGH, why, support, curve, places)
 
 
-def _support(trajectory: Trajectory, places: np.ndarray) -> dict[str, float]:
-    """Share of the resamplings in which each shape fits best."""
-    paths, counts = np.unique(trajectory.draws, axis=0, return_counts=True)
-    total: Counter[str] = Counter()
-    for path, count in zip(paths, counts, strict=True):
-        fit = best_fit(places, path)
-        total[fit.shape if _mean_square(fit) <= MAX_SQUARES else NO_SHAPE] += int(count)
-    return {shape: count / len(trajectory.draws) for shape, count in total.items()}
+def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
+    """The shapes that fit one trajectory, the best one first, with the monotone curve always among them; none if none fits."""
+    found = fits(places, path[None])
+    chosen = found[int(best(found)[0])]
+    if chosen.squares[0] / len(path) > MAX_SQUARES:
+        return {}
+    monotone = next(fit for fit in found if fit.shape == MONOTONE)
+    return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
 
 
-def _mean_square(fit: Fit) -> float:
-    return fit.squares / len(fit.fitted)
+def _support(places: np.ndarray, draws: np.ndarray) -> dict[str, float]:
+    """Share of the resamplings (R, k) in which each shape fits best."""
+    found = fits(places, draws)
+    chosen = best(found)
+    squares = np.stack([fit.squares for fit in found])[chosen, np.arange(len(draws))]
+    names = np.where(squares / len(places) <= MAX_SQUARES, np.array([fit.shape for fit in found])[chosen], NO_SHAPE)
+    return {str(name): float(count) / len(draws) for name, count in zip(*np.unique(names, return_counts=True), strict=True)}
 
 
-def _words(shape: str, fit: Fit, trajectory: Trajectory) -> str:
+def _words(curve: Curve, trajectory: Trajectory) -> str:
     surface = trajectory.surface
     x, y = name_of(surface.x_name), name_of(surface.y_name)
-    if fit.turn is not None:
-        turn = value_label(surface.x_name, surface.x[round(fit.turn)])
-        ways = "falls, then rises" if shape == V else "rises, then falls"
-        return f"{shape}: the best {y} {ways} with {x}, turning at {x} = {turn}"
-    if shape == LINE and abs(fit.rise) < SIGMA:
+    if curve.turn is not None:
+        turn = value_label(surface.x_name, surface.x[round(curve.turn)])
+        ways = "falls, then rises" if curve.shape == V else "rises, then falls"
+        return f"{curve.shape}: the best {y} {ways} with {x}, turning at {x} = {turn}"
+    rise = curve.fitted[-1] - curve.fitted[0]
+    if curve.shape == LINE and abs(rise) < SIGMA:
         return f"line: the best {y} does not move with {x}"
-    way = "rises" if fit.rise > 0 else "falls"
-    return f"{shape}: the best {y} {way} with {x}"
+    return f"{curve.shape}: the best {y} {'rises' if rise > 0 else 'falls'} with {x}"

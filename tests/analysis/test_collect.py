@@ -1,0 +1,157 @@
+"""What a folder of runs is read as, whole or broken."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_runs import fake_results, grid, v_elbo, write_run
+
+from vae_granularity.analysis.axes import pairs, slices, swept
+from vae_granularity.analysis.collect import collect
+from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.surface import make_surface
+from vae_granularity.errors import ArgumentError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small sweep: 2 widths, 3 granularities, 2 seeds."""
+    for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2, 3), seeds=2):
+        write_run(tmp_path / "runs", results)
+    return tmp_path / "runs"
+
+
+def test_a_row_holds_parameters_terms_scores_and_provenance(folder: Path) -> None:
+    row = collect([folder]).table.iloc[0]
+    expected = {"net.width": 0.5, "model.granularity": 1, "seed": 0, "data.source": "synthetic", "model": "stcvae", "net": "mlp"}
+    assert {key: row[key] for key in expected} == expected
+    assert row["likelihood"] == "Gaussian(sigma=0.3, learned=false)"
+    assert row["val/elbo"] < 0 < row["scores/mig"]
+    assert row["version"] == "0.1.0"
+
+
+def test_parameters_that_repeat_others_are_not_swept(folder: Path) -> None:
+    table = collect([folder]).table
+    assert swept(table) == ["net.width", "model.granularity"]  # not net.latent_dim, dataset.seed, run.num_parameters
+    assert pairs(swept(table)) == [("net.width", "model.granularity")]
+
+
+def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:
+    for weight in (0.0, None):
+        for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1, within_group_weight=weight):
+            write_run(tmp_path, results)
+    table = collect([tmp_path]).table
+    found = slices(table, swept(table), "net.width", "model.granularity")
+    assert sorted(part.title for part in found) == ["within-group weight = 0", "within-group weight = −β/2"]
+    assert all(make_surface(part.runs, part.x, part.y, "val/elbo").count.tolist() == [[1, 1], [1, 1]] for part in found)
+
+
+def test_a_second_pass_reads_only_what_changed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = collect([folder])
+    first.table.to_parquet(tmp_path / "table.parquet")
+    last = pd.read_parquet(tmp_path / "table.parquet")
+    changed = sorted(folder.iterdir())[3] / "results.json"
+    results = json.loads(changed.read_text())
+    results["terms"]["val/elbo"] = -1.5
+    changed.write_text(json.dumps(results))
+    os.utime(changed, ns=(1, 1))
+    write_run(folder, fake_results(width=9.0))
+    second = collect([folder], last)
+    assert (second.reused, len(second.table)) == (11, 13)
+    assert second.table.set_index("run.name").loc[results["run"]["name"], "val/elbo"] == -1.5
+    pd.testing.assert_frame_equal(
+        second.table.set_index("path").sort_index(), collect([folder]).table.set_index("path").sort_index(), check_categorical=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is not JSON"),
+        ('{"run": {"name": "a", "se', "half-written"),
+        ("[1, 2]", "holds list, not the results of a run"),
+        ('{"run": {}, "config": {}}', "has no 'data': half-written, or of another version"),
+    ],
+)
+def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(folder: Path, text: str, reason: str) -> None:
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "results.json").write_text(text)
+    found = collect([folder])
+    assert len(found.table) == 12
+    assert list(found.broken) == [str(broken / "results.json")]
+    assert reason in found.broken[str(broken / "results.json")]
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "reason"),
+    [
+        ("terms", "val/elbo", "NaN", "val/elbo = 'NaN', not a number"),
+        ("config", "seed", None, "not as this version writes it"),
+        ("data", "source", None, None),
+    ],
+)
+def test_results_with_a_wrong_value(tmp_path: Path, part: str, key: str, value: object, reason: str | None) -> None:
+    results = fake_results()
+    results[part][key] = value
+    write_run(tmp_path, results)
+    found = collect([tmp_path])
+    assert len(found.broken) == (reason is not None)
+    assert all(reason in text for text in found.broken.values() if reason)
+
+
+def test_unfinished_runs_are_counted(folder: Path) -> None:
+    (folder / "unfinished").mkdir()
+    (folder / "unfinished" / "config.yaml").write_text("seed: 0\n")
+    assert collect([folder]).unfinished == (str(folder / "unfinished"),)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_a_folder_without_runs_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArgumentError, match=f"runs must name a folder of run directories, got .*{name}"):
+        collect([tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("source", ("data", "source"), "official"),
+        ("likelihood", ("config", "likelihood", "sigma"), 0.5),
+        ("split", ("data", "train_size"), 9000),
+        ("split", ("data", "split_sha256"), "another"),
+        ("protocol", ("protocol", "num_images"), 100),
+        ("protocol", ("protocol", "metrics", "mig", "num_bins"), 30),
+    ],
+)
+def test_runs_that_do_not_compare_are_refused_unless_allowed(folder: Path, kind: str, path: tuple[str, ...], value: object) -> None:
+    results = fake_results(width=7.0)
+    node = results
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    write_run(folder, results)
+    table = collect([folder]).table
+    with pytest.raises(ArgumentError, match=rf"mix=\[{kind}\]"):
+        check_comparable(table)
+    assert list(check_comparable(table, [kind])) == [kind]
+
+
+def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(folder: Path) -> None:
+    results = fake_results(granularity=6, width=3.0)  # other groups, in the protocol and under the metric's `found`
+    results["protocol"]["seed"] = 5
+    write_run(folder, results)
+    assert check_comparable(collect([folder]).table) == {}
+
+
+def test_two_data_sets_are_compared_each_with_itself(folder: Path) -> None:
+    results = fake_results(dataset="dsprites", source="rendered")
+    results["data"]["train_size"] = 5184
+    write_run(folder, results)
+    table = collect([folder]).table
+    assert check_comparable(table) == {}
+    assert "data.name" in swept(table)
