@@ -136,3 +136,12 @@ def test_groups_of_one_dimension_score_as_dimensions_exactly(case_of, metric, ki
     assert grouped
     for name in grouped:
         assert scores[name] == scores[name.removesuffix("_group")]
+
+
+@pytest.mark.parametrize("kind", ["generic", "dead"])
+def test_votes_of_groups_of_one_dimension_are_those_of_dimensions_exactly(case_of, kind):
+    case = case_of("shapes3d", kind)
+    partition = LatentPartition.from_granularity(case.latents.shape[1], 1)
+    found = metrics.factor_vae_score(case.encode, case.space, partition=partition, num_train=200, num_eval=100, num_variance=500)
+    assert found.scores["factor_vae_group"] == found.scores["factor_vae"]
+    assert np.array_equal(found.votes_group, found.votes)
