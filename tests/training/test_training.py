@@ -58,7 +58,7 @@ def test_results_hold_what_readers_rely_on(tmp_path):
     assert found["data"]["source"] == "synthetic"
     assert found["config"]["model"]["granularity"] == 4
     assert found["protocol"]["partition"] == [[0, 1, 2, 3], [4, 5]]
-    assert found["protocol"]["likelihood"] == "Gaussian"
+    assert found["protocol"]["terms"]["likelihood"] == "Gaussian"
     assert found["run"]["num_parameters"] > 0
     assert found["versions"]["torch"] == torch.__version__
     assert {path.name for path in (run / "figures").iterdir()} >= {"reconstructions.png", "traversals.png", "group_traversals.png"}
