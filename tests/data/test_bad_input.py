@@ -7,7 +7,8 @@ import os
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -214,16 +215,25 @@ def test_another_variant_under_this_name_is_recognised_by_its_hash(small, open_d
         data.setup()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="drops from root to a user without rights")
-def test_an_unreadable_directory_is_one_error(small, open_dataset, tmp_path: Path) -> None:
-    small.write_shapes3d(tmp_path / "files")
-    (tmp_path / "files").chmod(0o700)
-    os.seteuid(65534)
+@contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """Nobody but root may enter the folder, and root becomes nobody meanwhile."""
+    folder.chmod(0o700 if os.geteuid() == 0 else 0)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
     try:
-        with pytest.raises(DataError, match=r"cannot read .*files.*Permission denied"):
-            open_dataset("shapes3d").resolve()
+        yield
     finally:
-        os.seteuid(0)
+        os.seteuid(os.getuid())
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("shapes3d", "files"), ("celeba", "files"), ("celeba", "files/img_align_celeba")])
+def test_an_unreadable_directory_is_one_error(name: str, folder: str, small, open_dataset, tmp_path: Path) -> None:
+    small.WRITERS[name](tmp_path / "files")
+    (tmp_path / "cache").mkdir(mode=0o777)
+    with without_rights(tmp_path / folder), pytest.raises(DataError, match=rf"cannot read .*{folder}.*Permission denied"):
+        open_dataset(name).setup()
 
 
 def test_a_file_in_place_of_the_cache_directory_is_one_error(small, open_dataset, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vae_granularity.data import store
 from vae_granularity.data.dsprites import DSprites
 from vae_granularity.data.shapes3d import Shapes3D
 
@@ -81,8 +82,17 @@ def test_memory_mapped_images_take_next_to_none(tmp_path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000
-    before = (tmp_path / "3dshapes.h5").stat().st_size
-    images = data._store.images
-    images[0] = 0  # the mapping is private: writing to it must not reach the cache
-    assert np.load(data.cache_directory / "images.npy", mmap_mode="r")[0].any()
-    assert before == (tmp_path / "3dshapes.h5").stat().st_size
+
+
+@pytest.mark.parametrize("device", ["mmap", "cpu"])
+def test_more_than_the_machine_s_memory_is_mapped_and_read_image_by_image(device: str, tmp_path, caplog) -> None:
+    """A sparse file of twice the memory, with one image written: opening it as private memory would be refused."""
+    row, path = 3 * 64 * 64, tmp_path / "images.npy"
+    count = 2 * store.machine_memory() // row
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, 3, 64, 64)})
+        file.seek(file.tell() + (count - 1) * row)
+        file.write(bytes([7]) * row)
+    images = store.ArrayStore(store.open_array(path, device)).gather(torch.tensor([0, count - 1]))
+    assert images.flatten(1).unique(dim=1).flatten().tolist() == [0, 7]
+    assert ("is memory-mapped" in caplog.text) == (device == "cpu")

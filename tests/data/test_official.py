@@ -110,3 +110,17 @@ def test_mpi3d_has_three_variants_with_their_own_files(variant: str, small, open
     data.setup()
     assert data.title == f"mpi3d {variant}"
     assert data.provenance["variant"] == variant
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "options"), [("shapes3d", {"source": "rendered"}), ("cars3d", {"source": "rendered"}), ("mnist", {})])
+def test_batches_come_on_the_gpu_from_every_kind_of_store(name: str, options: dict, small, open_dataset, tmp_path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    small.write_mnist(tmp_path / "files")
+    here, there = (open_dataset(name, device=device, **options) for device in ("cpu", "cuda"))
+    for data in (here, there):
+        data.setup()
+    batch = there.images(there.batch_indices(0))
+    assert batch.device.type == "cuda"
+    torch.testing.assert_close(batch.cpu(), here.images(here.batch_indices(0)))

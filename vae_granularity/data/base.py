@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -167,6 +168,17 @@ class ImageDataModule(LightningDataModule):
         if self._store is not None:
             return
         self.prepare_data()
+        self._draw_split()
+        self._store = self.open_store()  # last: it may take a while, and all arguments are checked by now
+
+    def reseeded(self, seed: int) -> Self:
+        """The images of this module, which is set up, with the split and the order of batches of another seed."""
+        twin = copy.copy(self)
+        twin.seed, twin.step, twin.trainer = seed, 0, None
+        twin._draw_split()
+        return twin
+
+    def _draw_split(self) -> None:
         parts = self.parts
         self.train_indices, self.val_indices = split(parts["train"], self.val_fraction, self.seed)
         if "valid" in parts:  # an official validation part takes the place of the random split
@@ -174,7 +186,6 @@ class ImageDataModule(LightningDataModule):
         first_test = parts["train"] + parts.get("valid", 0)
         self.test_indices = first_test + np.arange(parts["test"]) if "test" in parts else None
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
-        self._store = self.open_store()  # last: it may take a while, and all arguments are checked by now
 
     def open_store(self) -> ImageStore:
         """The images; subclasses that draw or generate them override this."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import mmap
+import os
+import warnings
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -11,6 +15,8 @@ import numpy as np
 import torch
 
 from vae_granularity.data.factors import FactorSpace
+
+log = logging.getLogger(__name__)
 
 Render = Callable[[np.ndarray], np.ndarray]
 KEEP_BYTES = 1 << 29
@@ -79,8 +85,25 @@ class RenderedStore:
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:
-    """The .npy file as a tensor in memory ("cpu"), memory-mapped ("mmap") or on the GPU ("cuda"), never unpickled."""
-    if device == "cpu":
+    """The .npy file as a tensor in memory ("cpu"), memory-mapped ("mmap") or on the GPU ("cuda"), never unpickled.
+
+    In memory means memory-mapped, with a warning, for a file of more than half the machine's memory. What is mapped is read-only:
+    writing to it ends the process.
+    """
+    if device == "cpu" and path.stat().st_size <= machine_memory() // 2:
         return torch.from_numpy(np.load(path, allow_pickle=False))
-    mapped = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))  # "c": torch wants writable memory; the file stays as it is
-    return mapped if device == "mmap" else mapped.to(device)
+    if device == "cpu":
+        size, memory = path.stat().st_size / 1e9, machine_memory() / 1e9
+        log.warning("%s (%.1f GB) is memory-mapped: it takes more than half of this machine's %.1f GB", path, size, memory)
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # a private copy, "c", is refused where it is larger than memory
+    if device != "cuda":
+        mapped.base.madvise(mmap.MADV_RANDOM)  # else a cold image costs a read-ahead of up to megabytes
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(mapped)
+    return images.to(device) if device == "cuda" else images
+
+
+def machine_memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
