@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -217,23 +218,26 @@ def test_another_variant_under_this_name_is_recognised_by_its_hash(small, open_d
 
 @contextmanager
 def without_rights(folder: Path) -> Iterator[None]:
-    """Nobody but root may enter the folder, and root becomes nobody meanwhile."""
-    folder.chmod(0o700 if os.geteuid() == 0 else 0)
-    if os.geteuid() == 0:
+    """Nobody but root may read the folder, and root becomes nobody meanwhile."""
+    folder.chmod(0)
+    if os.getuid() == 0:
         os.seteuid(65534)
     try:
         yield
     finally:
         os.seteuid(os.getuid())
-        folder.chmod(0o700)
+        folder.chmod(0o755)
 
 
 @pytest.mark.parametrize(("name", "folder"), [("shapes3d", "files"), ("celeba", "files"), ("celeba", "files/img_align_celeba")])
-def test_an_unreadable_directory_is_one_error(name: str, folder: str, small, open_dataset, tmp_path: Path) -> None:
-    small.WRITERS[name](tmp_path / "files")
-    (tmp_path / "cache").mkdir(mode=0o777)
-    with without_rights(tmp_path / folder), pytest.raises(DataError, match=rf"cannot read .*{folder}.*Permission denied"):
-        open_dataset(name).setup()
+def test_an_unreadable_directory_is_one_error(name: str, folder: str, small, open_dataset) -> None:
+    with TemporaryDirectory() as place:  # not in tmp_path, which nobody but its owner may enter
+        files = Path(place) / "files"
+        files.mkdir()
+        Path(place).chmod(0o755)
+        small.WRITERS[name](files)
+        with without_rights(Path(place) / folder), pytest.raises(DataError, match=rf"cannot read .*{folder}.*: Permission denied"):
+            open_dataset(name, data_dir=files, cache_dir=Path(place) / "cache").setup()
 
 
 def test_a_file_in_place_of_the_cache_directory_is_one_error(small, open_dataset, tmp_path: Path) -> None:
