@@ -1,0 +1,55 @@
+"""The table of scores: a row a score, a dash for what is undefined, nothing where there is no such score."""
+
+from __future__ import annotations
+
+from vae_granularity.evaluation.score_table import as_markdown, as_text, saturation_notes, score_table, tables, term_lines
+
+SCORES = {
+    "mig": 0.25,
+    "se/mig": 0.01,
+    "infoc": 0.5,
+    "infoc_group": None,
+    "infoc_harmonic_group": None,
+    "infom_null_group": 0.3,
+    "infom_null_sd_group": 0.1,
+    "infom_lift_group": 0.2,
+    "g1/infoc_group": 0.4,
+    "g2/infoc_group": 0.6,
+    "complexity/hue": 2.0,
+}
+PROTOCOL = {
+    "not_applicable": {"irs": "needs space"},
+    "terms": {
+        "exact_components": 100,
+        "saturation": {
+            "val/mutual_information": {"value": 4.6, "bound": 4.605, "saturated": True},
+            "val/between_group_tc": {"value": 1.0, "bound": 9.2, "saturated": False},
+        },
+    },
+}
+
+
+def test_every_number_stands_in_one_table():
+    scores, partitions, factors, missing = tables(SCORES, PROTOCOL)
+    assert scores.rows == (
+        ("mig", "0.250", "0.010", "", "", "", "", ""),
+        ("infoc", "0.500", "", "–", "", "", "", "–"),
+        ("infom", "", "", "", "", "0.300 ± 0.100", "0.200", ""),
+    )
+    assert (partitions.columns, partitions.rows) == (("score", "g1", "g2"), (("infoc", "0.400", "0.600"),))
+    assert (factors.columns, factors.rows) == (("factor", "complexity"), (("hue", "2.000"),))
+    assert missing.rows == (("irs", "needs space"),)
+    assert tables({}, {}) == []
+
+
+def test_saturated_terms_are_marked_under_the_terms():
+    lines = term_lines({"val/elbo": -3.0, "val/kl": None, "val/within_group_tc/z0-z1": 1.0}, PROTOCOL)
+    assert lines == ["val: elbo -3.00  (nats)", *saturation_notes(PROTOCOL)]
+    assert saturation_notes(PROTOCOL) == ["val/mutual_information 4.60 is saturated: 100 components show at most 4.61"]
+
+
+def test_as_text_and_as_markdown_hold_every_cell():
+    table = score_table(SCORES)
+    for written in (as_text(table), as_markdown(table)):
+        assert all(cell in written for row in (table.columns, *table.rows) for cell in row)
+    assert as_markdown(table).splitlines()[2].count("|") == len(table.columns) + 1
