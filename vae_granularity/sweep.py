@@ -59,7 +59,7 @@ def checked_points(combinations: Sequence[tuple[Sequence[str], Sequence[str]]], 
             tell(label, error)
     left = [point for point in points.values() if not is_done(point.directory)]
     if left:
-        from vae_granularity.training import prepare  # torch and Lightning take seconds
+        from vae_granularity.job import prepare  # torch and Lightning take seconds
 
         for point in left:
             try:
