@@ -37,7 +37,7 @@ def test_a_row_holds_parameters_terms_scores_and_provenance(folder: Path) -> Non
 def test_parameters_that_repeat_others_are_not_swept(folder: Path) -> None:
     table = collect([folder]).table
     assert swept(table) == ["net.width", "model.granularity"]  # not net.latent_dim, dataset.seed, run.num_parameters
-    assert pairs(swept(table)) == [("net.width", "model.granularity")]
+    assert pairs(table, swept(table)) == [("net.width", "model.granularity")]
 
 
 def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:

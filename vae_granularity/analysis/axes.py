@@ -15,6 +15,7 @@ from vae_granularity.errors import ArgumentError
 
 # The seed's pair first: model capacity, then granularity; then what moves the objective.
 PRIORITY = ("net.width", "net.depth", "model.granularity", "model.beta", "model.within_group_weight", "model.latent_dim")
+MIN_VALUES = 3  # of a parameter that is worth a surface of its own
 IDENTITY = ("data.name", "data.source", "model", "net", "likelihood")
 
 
@@ -50,8 +51,9 @@ def _one_to_one(table: pd.DataFrame, a: str, b: str) -> bool:
     return pairs == table[a].nunique(dropna=False) == table[b].nunique(dropna=False)
 
 
-def pairs(parameters: Sequence[str], x: str | None = None, y: str | None = None) -> list[tuple[str, str]]:
-    """The pairs to draw: the one that is named, else those of capacity, granularity, beta, weight and latent dimensions that are swept.
+def pairs(table: pd.DataFrame, parameters: Sequence[str], x: str | None = None, y: str | None = None) -> list[tuple[str, str]]:
+    """The pairs to draw: the one that is named, else each of capacity, beta, weight and latent dimensions with the granularity (without
+    one, with each other), of those with `MIN_VALUES` values or more; all of them if only two are swept.
 
     Raises:
         ArgumentError: only one of the two is named.
@@ -61,6 +63,8 @@ def pairs(parameters: Sequence[str], x: str | None = None, y: str | None = None)
     if x is not None and y is not None:
         return [(x, y)]
     usual = [name for name in parameters if name in PRIORITY]
+    if len(usual) > 2:
+        usual = [name for name in usual if table[name].nunique(dropna=False) >= MIN_VALUES]
     if "model.granularity" in usual:
         return [(name, "model.granularity") for name in usual if name != "model.granularity"]
     return list(combinations(usual, 2))

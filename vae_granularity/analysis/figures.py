@@ -14,14 +14,14 @@ from vae_granularity.viz.surfaces import surface_figure, trajectory_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_SLICES, DPI, TITLE_WIDTH = 12, 150, 70
+DPI, TITLE_WIDTH = 150, 70
 
 
 def save(results: Sequence[SliceResult], folder: Path, source: str) -> list[Path]:
-    """`surface_<n>`, `trajectory_<n>_forward` and `…_backward` as PDF and PNG for the first slices; what was there is replaced."""
+    """`surface_<n>`, `trajectory_<n>_forward` and `…_backward` as PDF and PNG; what was there is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for number, result in enumerate(results[:MAX_SLICES]):
+    for number, result in enumerate(results):
         named = {f"surface_{number}": _surface(result, source)}
         for way, reading in zip(("forward", "backward"), result.readings, strict=True):
             named[f"trajectory_{number}_{way}"] = _trajectory(reading, result.part.title, source)

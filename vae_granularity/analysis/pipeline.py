@@ -14,6 +14,8 @@ from vae_granularity.analysis.choose import check_column, keep_where
 from vae_granularity.analysis.collect import Collected, collect
 from vae_granularity.analysis.comparable import check_comparable
 from vae_granularity.analysis.cuts import cuts
+from vae_granularity.analysis.feature_charts import profile_maps
+from vae_granularity.analysis.from_models import ModelFindings, ask_models
 from vae_granularity.analysis.labels import value_label, with_unit
 from vae_granularity.analysis.report import Page, render
 from vae_granularity.analysis.settings import Settings
@@ -37,6 +39,9 @@ def analyse(settings: Settings) -> Path:
     check_column(table, "value", settings.value)
     notes = list(check_comparable(table, settings.mix).values())
     parameters = axes.swept(table)
+    asked = ask_models(settings, table, parameters) if settings.udr or settings.profile else ModelFindings()
+    if asked.udr is not None:
+        table = table.join(asked.udr)
     numbers = [settings.value, *(name for name in points.numbers_of(table) if name != settings.value)]
     found = points.aggregate(table, parameters, numbers)
     results = _slices(settings, table, parameters)
@@ -45,7 +50,9 @@ def analyse(settings: Settings) -> Path:
     _verdicts(results).to_csv(folder / "verdicts.csv", index=False)
     pd.DataFrame(list(collected.broken.items()), columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
     if settings.figures:
-        figures.save(results, folder / "figures", _source(table))
+        figures.save(results[: settings.figures], folder / "figures", _source(table))
+    features = _features(asked, table, folder)
+    notes += [f"no codes of {run}: {reason}" for run, reason in asked.failed.items()][:20]
     page = Page(
         title=_title(settings),
         value=settings.value,
@@ -63,6 +70,7 @@ def analyse(settings: Settings) -> Path:
         provenance=_provenance(table, collected, settings),
         protocols=_protocols(table),
         broken=sorted(collected.broken.items()),
+        features=features,
     )
     write_atomically(folder / "report.html", render(page))
     _say(collected, results, folder, time.monotonic() - started)
@@ -90,7 +98,7 @@ def _collected(settings: Settings) -> Collected:
 
 def _slices(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> list[SliceResult]:
     results = []
-    for x, y in axes.pairs(parameters, settings.x, settings.y):
+    for x, y in axes.pairs(table, parameters, settings.x, settings.y):
         for argument, name in (("x", x), ("y", y)):
             check_column(table, argument, name)
         for part in axes.slices(table, parameters, x, y):
@@ -131,7 +139,11 @@ def _traversals(settings: Settings, table: pd.DataFrame, parameters: list[str], 
     shown = []
     for run in traversals.best_runs(table, parameters, settings.value, maximise=settings.maximise):
         if traversals.missing_figures(run):
-            traversals.draw_figures(run)
+            try:
+                traversals.draw_figures(run)
+            except Exception as error:  # a damaged run, or one of another version, must not end the analysis
+                notes.append(f"no traversals of {run.name}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+                continue
         images = traversals.embedded(run)
         if images:
             shown.append(
@@ -140,6 +152,15 @@ def _traversals(settings: Settings, table: pd.DataFrame, parameters: list[str], 
         else:
             notes.append(f"no traversals of {run.name}: it has neither figures nor a checkpoint")
     return shown
+
+
+def _features(asked: ModelFindings, table: pd.DataFrame, folder: Path) -> dict[str, Any] | None:
+    if asked.profile.empty:
+        return None
+    write_atomically(folder / "complexity.json", orjson.dumps(asked.complexity, option=orjson.OPT_INDENT_2).decode())
+    write_atomically(folder / "correlation.json", orjson.dumps(asked.correlations, option=orjson.OPT_INDENT_2).decode())
+    maps = profile_maps(table, asked.profile, asked.complexity)
+    return {"findings": [found.sentence for found in asked.correlations], "maps": maps}
 
 
 def _title(settings: Settings) -> str:

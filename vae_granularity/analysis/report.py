@@ -13,6 +13,7 @@ import orjson
 from markupsafe import Markup
 
 from vae_granularity.analysis import charts
+from vae_granularity.analysis.feature_charts import profile_chart
 from vae_granularity.analysis.labels import name_of, with_unit
 from vae_granularity.analysis.slice_result import Reading, SliceResult
 from vae_granularity.analysis.verdict import EDGE, MIN_SUPPORT, NOT_ENOUGH
@@ -135,10 +136,18 @@ def _verdict(reading: Reading, held: str) -> dict[str, str]:
 def _features(page: Page) -> dict[str, Any] | None:
     if not page.features:
         return None
-    for key, chart in page.features["charts"].items():
-        page.charts[key] = chart["chart"]
-    listed = [{"id": key, "alt": chart["alt"], "caption": chart["caption"]} for key, chart in page.features["charts"].items()]
-    return {**page.features, "charts": listed}
+    listed = []
+    for number, profile in enumerate(page.features["maps"]):
+        page.charts[f"profile{number}"] = profile_chart(profile, page.source)
+        caption = "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. Means over seeds and settings."
+        alt = f"Heat map of factors by granularity under {profile.partition}. {caption}"
+        listed.append({"id": f"profile{number}", "alt": alt, "caption": caption})
+    intro = (
+        "Models of every γ are seen under the same partitions of their latents. A factor is separated where its best unit holds a tenth of "
+        "its entropy or more, twice what the second holds, and no other factor. Complexity: participation ratio of the images along the "
+        "factor's orbit (1 is a straight line). The claim: the γ at which a factor separates grows with its complexity."
+    )
+    return {"intro": intro, "findings": page.features["findings"], "charts": listed}
 
 
 def _sentence(text: str) -> str:

@@ -35,7 +35,7 @@ class Settings:
     profile: bool = False
     num_codes: int = 2000
     rows: int = 500
-    figures: bool = True
+    figures: int = 3
 
     def __post_init__(self) -> None:
         if bool(self.runs) == (self.wandb is not None):
@@ -49,7 +49,7 @@ class Settings:
         choice("optimum", self.optimum, ("max", "min"))
         if (self.x is None) != (self.y is None) or (self.x is not None and self.x == self.y):
             raise ArgumentError(f"x and y must be two different columns or both null, got x={self.x}, y={self.y}")
-        for name, low in (("min_seeds", 2), ("draws", 20), ("seed", 0), ("num_codes", 10), ("rows", 1)):
+        for name, low in (("min_seeds", 2), ("draws", 20), ("seed", 0), ("num_codes", 10), ("rows", 1), ("figures", 0)):
             integer(name, getattr(self, name), low)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vae_granularity.analysis.labels import number, value_label, with_unit
+from vae_granularity.analysis.labels import name_of, number, value_label, with_unit
 
 FIGURES = ("traversals", "group_traversals")
 MAX_WIDTH, MAX_GRANULARITIES, QUALITY = 900, 10, 72
@@ -37,7 +37,7 @@ def best_runs(table: pd.DataFrame, parameters: list[str], value: str, *, maximis
     found = []
     for granularity, place in places.items():
         row = known.loc[place]
-        words = ", ".join(f"{name} = {value_label(name, row[name])}" for name in [*shown, "seed"])
+        words = ", ".join(f"{name_of(name)} = {value_label(name, row[name])}" for name in [*shown, "seed"])
         found.append(
             BestRun(
                 value_label("model.granularity", granularity),
@@ -56,15 +56,16 @@ def missing_figures(run: BestRun) -> bool:
 
 
 def draw_figures(run: BestRun) -> None:
-    """Draw the figures of a run into its directory, as its training would have."""
+    """Draw the pictures of a run's model into its directory, as its training would have."""
     from vae_granularity.build import create
-    from vae_granularity.evaluation.figures import save_figures
+    from vae_granularity.evaluation.figures import model_figures, run_title, save_figures
     from vae_granularity.runs import load_run
 
     loaded = load_run(run.directory)
     loaded.datamodule.setup()
     protocol = create(loaded.config.evaluation)
-    save_figures(loaded.model, loaded.datamodule, protocol, int(loaded.results["run"]["steps"]), run.directory / "figures")
+    title = run_title(loaded.model, loaded.datamodule, int(loaded.results["run"]["steps"]))
+    save_figures(model_figures(loaded.model, loaded.datamodule, protocol, title), run.directory / "figures")
 
 
 def embedded(run: BestRun) -> dict[str, str]:

@@ -1,0 +1,77 @@
+"""What the factors of a data set are to its models: complexity, and where each factor is found under common partitions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vae_granularity.analysis.codes import Codes
+from vae_granularity.data.base import ImageDataModule
+from vae_granularity.data.blocks import Blocks
+from vae_granularity.metrics.common_partition import best_partition
+from vae_granularity.metrics.factor_complexity import factor_complexity, participation_ratio
+from vae_granularity.metrics.granularity_profile import profile_of
+from vae_granularity.metrics.group_information import GroupInformation
+from vae_granularity.partition import LatentPartition
+
+NEIGHBORS, SETTINGS, ORBIT = 10, 20, 64
+DIMENSIONS, PAIRS, BLOCKS = "single dimensions", "best pairs", "true blocks"
+
+
+def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
+    """A row for each common partition and factor: `share` of the factor's entropy in its best unit, `gap` to the second, `separated`.
+
+    Every model is seen under the same partitions, whatever groups it was trained with: each dimension alone; the assignment of the
+    dimensions to the factors, two to each, of largest total mutual information; and for blocks the one with their true sizes. k-NN mutual
+    information on the common images.
+    """
+    labels = codes.data.labels(codes.indices)
+    if labels is None:
+        return []
+    information = GroupInformation.of(codes.mu, labels, num_samples=len(codes.mu), num_neighbors=NEIGHBORS, seed=seed)
+    names = [codes.data.label_names[f] for f in information.sample.kept_factors]
+    dim = codes.mu.shape[1]
+    singles = LatentPartition.from_granularity(dim, 1)
+    alone = information.shares(singles)
+    partitions = {PAIRS: best_partition(alone, [2] * len(names))}
+    if isinstance(codes.data, Blocks) and len(names) == len(codes.data.partition.sizes):
+        partitions[BLOCKS] = best_partition(alone, codes.data.partition.sizes)
+    shares = {DIMENSIONS: (singles, alone)} | {name: (p, information.shares(p)) for name, p in partitions.items()}
+    rows: list[dict[str, object]] = []
+    for partition, (units, table) in shares.items():
+        profile = profile_of(table, units.groups, information.protocol())
+        gap = np.full(len(names), np.nan) if profile.gap is None else profile.gap
+        for f, factor in enumerate(names):
+            rows.append(
+                {
+                    "run": codes.run,
+                    "partition": partition,
+                    "factor": factor,
+                    "share": float(profile.share[f]),
+                    "gap": float(gap[f]),
+                    "alone": bool(profile.alone[f]),
+                    "separated": bool(profile.separated[f]),
+                }
+            )
+    return rows
+
+
+def complexity_of(data: ImageDataModule, seed: int = 0) -> dict[str, float]:
+    """Complexity of each factor of a data set that is set up: `factor_complexity` on a grid; for blocks, which have none, the same
+    participation ratio along orbits that exchange one block's coordinates for drawn ones. Empty where there are neither."""
+    space = data.factor_space
+    if space is not None:
+        result = factor_complexity(lambda factors: data.images(space.index(factors)), space, num_settings=SETTINGS, seed=seed)
+        return dict(zip(result.names, map(float, result.complexity), strict=True))
+    if not isinstance(data, Blocks):
+        return {}
+    rng = np.random.default_rng(seed)
+    found = {}
+    for name, block in zip(data.label_names, data.true_blocks, strict=True):
+        ratios = []
+        for _ in range(SETTINGS):
+            drawn = data.coordinates(rng.choice(data.num_samples, ORBIT, replace=False))
+            orbit = np.repeat(drawn[:1], ORBIT, axis=0)
+            orbit[:, list(block)] = drawn[:, list(block)]
+            ratios.append(participation_ratio(data.mixing.forward(orbit.astype(np.float64))))
+        found[name] = float(np.mean(ratios))
+    return found
