@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from vae_granularity.errors import ArgumentError
@@ -113,13 +114,16 @@ def weighted_elbo(
     log p(x|z) - w_I I - w_b TC_between - w_w sum_g TC_within,g - w_d sum_d KL_d. With all weights 1 its mean estimates the plain ELBO.
     log_px: (B,). Weights are numbers or tensors that broadcast against (B,).
     """
-    return (
-        log_px
-        - mutual_information * terms.mutual_information
-        - between_group_tc * terms.between_group_tc
-        - within_group_tc * terms.within_group_tc.sum(-1)
-        - dimension_kl * terms.dimension_kl
+    return log_px - (
+        _weighted(mutual_information, terms.mutual_information)
+        + _weighted(between_group_tc, terms.between_group_tc)
+        + _weighted(within_group_tc, terms.within_group_tc.sum(-1))
+        + _weighted(dimension_kl, terms.dimension_kl)
     )
+
+
+def _weighted(weight: Weight, term: Tensor) -> Tensor:
+    return term if isinstance(weight, float) and weight == 1.0 else weight * term
 
 
 def _membership(z: Tensor, mu: Tensor, logvar: Tensor, partition: LatentPartition | Tensor) -> Tensor:
@@ -137,8 +141,8 @@ def _terms(z: Tensor, log_qz_x: Tensor, densities: AggregateDensities, membershi
     return LatentTerms(
         mutual_information=log_qz_x - log_qz,
         between_group_tc=log_qz - groups.sum(-1),
-        within_group_tc=groups - dims @ membership,
-        dimension_kl=dims.sum(-1) - log_standard_normal(z).sum(-1),
+        within_group_tc=torch.addmm(groups, dims, membership, alpha=-1),  # groups - dims @ membership
+        dimension_kl=(dims - log_standard_normal(z)).sum(-1),
         log_qz=log_qz,
         log_qz_groups=groups,
         log_qz_dims=dims,

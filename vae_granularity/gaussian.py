@@ -12,7 +12,8 @@ LOG_2PI = math.log(2 * math.pi)
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """log N(z; mu, exp(logvar)) per dimension; shapes broadcast, (B, D) with (B, D) gives (B, D)."""
-    return -0.5 * ((z - mu) * torch.exp(-0.5 * logvar)).square() - 0.5 * (logvar + LOG_2PI)
+    scaled = (z - mu) * torch.exp(-0.5 * logvar)
+    return -0.5 * torch.addcmul(logvar + LOG_2PI, scaled, scaled)
 
 
 def log_standard_normal(z: Tensor) -> Tensor:
@@ -27,4 +28,4 @@ def reparametrise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, exp(logvar)) || N(0, 1)) per dimension, (B, D) to (B, D) (arXiv 1312.6114, appendix B)."""
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+    return 0.5 * (torch.addcmul(logvar.expm1(), mu, mu) - logvar)

@@ -1,13 +1,16 @@
 """Log-densities of a weighted Gaussian mixture over all dimensions, every group and every dimension, with their gradient. In nats.
 
-One pairwise table of per-dimension log-densities, times the membership matrix, gives every subset at once. The gradient is
-written out, for two reasons that were measured (experiments/benchmarks): the exponentials of the forward pass serve again in the
-backward pass, and exponents are cut off at -60 before `exp`. Far-away components would otherwise underflow to denormal numbers,
-which a CPU handles ten times slower; what is cut off is below 1e-26 of the largest component.
+One pairwise table (S, D, M) of per-dimension log-densities, times the membership matrix, gives every subset at once. It is never held
+whole: a block of its rows at a time fits the processor's cache, and the backward pass computes each block again instead of keeping
+it, which on a CPU costs less than reading it back from memory would (docs/speed.md). Exponents are cut off at -60 before `exp`:
+far-away components would otherwise underflow to denormal numbers, which a CPU handles ten times slower; what is cut off is below
+1e-26 of the largest component.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +20,8 @@ from torch.autograd.function import once_differentiable
 from vae_granularity.gaussian import LOG_2PI
 
 NEGLIGIBLE = -60.0
+# Elements of a block of the table: a CPU's cache, or enough that a GPU's launches do not count. The largest temporary is one block.
+BLOCK = {"cpu": 2**16, "cuda": 2**24}
 
 
 class AggregateDensities(NamedTuple):
@@ -34,69 +39,105 @@ def mixture_densities(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor,
     once, in z, mu and logvar.
     """
     constant, table = (0.0, log_weight) if isinstance(log_weight, Tensor) else (log_weight, None)
-    # All dimensions are one more subset: a last column of ones.
-    subsets = torch.cat((membership, membership.new_ones(membership.shape[0], 1)), 1)
-    dims, joint, *_ = _SubsetLogSumExp.apply(z, mu, logvar, subsets, table)
+    log_qz, groups, dims, *_ = _AggregateLogDensity.apply(z, mu, logvar, membership, table)
     if constant:
-        dims, joint = dims + constant, joint + constant
-    # The empty product is 1, whatever the weights: without the mask an empty group would read log sum W.
-    groups = joint[:, :-1].masked_fill(membership.sum(0) == 0, 0.0)
-    return AggregateDensities(joint[:, -1], groups, dims)
+        log_qz, groups, dims = log_qz + constant, groups + constant, dims + constant
+    # The empty product is 1, whatever the weights: as it stands an empty group reads log sum W.
+    return AggregateDensities(log_qz, groups * membership.amax(0), dims)
 
 
-def pairwise_log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log N(z_id; mu_jd, exp(logvar_jd)) as (S, D, M), with the scaled differences (S, D, M) and 1/sigma (D, M) that give it.
+class _Components(NamedTuple):
+    """The M components, with M on the last axis and contiguous: the reductions over it vectorise."""
+
+    mu: Tensor  # (D, M)
+    inverse_sigma: Tensor  # (D, M)
+    peak: Tensor  # (D, M)  log-density at the mean
+
+
+def _components(mu: Tensor, logvar: Tensor) -> _Components:
+    log_inverse_sigma = -0.5 * logvar.t().contiguous()
+    return _Components(mu.t().contiguous(), log_inverse_sigma.exp(), log_inverse_sigma - 0.5 * LOG_2PI)
+
+
+def _blocks(z: Tensor, mu: Tensor) -> Iterator[slice]:
+    """Slices of the rows of z (S, D) whose tables with mu (M, D) have about `BLOCK` elements."""
+    rows = max(1, BLOCK.get(z.device.type, BLOCK["cuda"]) // max(1, mu.shape[0] * mu.shape[1]))
+    for start in range(0, max(1, z.shape[0]), rows):
+        yield slice(start, start + rows)
+
+
+def _tables(z: Tensor, of: _Components, subsets: Tensor, log_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Scaled differences (s, D, M), and weighted log-densities (s, D + K, M) of the dimensions and of the subsets (D, K), for z (s, D).
 
     Difference form: the expanded (matmul) form loses gradient accuracy for sharp posteriors.
     """
-    # Components on the last axis, contiguous: the reductions over them vectorise.
-    inverse_sigma = torch.exp(-0.5 * logvar.t().contiguous())
-    scaled = (z.unsqueeze(2) - mu.t().contiguous()) * inverse_sigma
-    return torch.addcmul(inverse_sigma.log() - 0.5 * LOG_2PI, scaled, scaled, value=-0.5), scaled, inverse_sigma
+    scaled = (z.unsqueeze(2) - of.mu) * of.inverse_sigma
+    dims = torch.addcmul(of.peak, scaled, scaled, value=-0.5)
+    table = torch.cat((dims, subsets.t() @ dims), 1)
+    return scaled, table if log_weight is None else table + log_weight.unsqueeze(1)
 
 
-def _exponentials(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(table - max), its sum and the log-sum-exp over the last axis."""
+def _log_sum_exp(table: Tensor) -> Tensor:
+    """Over the last axis of (s, K, M), which it overwrites; (s, K)."""
     largest = table.amax(-1, keepdim=True)
-    weights = (table - largest).clamp(min=NEGLIGIBLE).exp()
-    total = weights.sum(-1, keepdim=True)
-    return weights, total, (total.log() + largest).squeeze(-1)
+    return table.sub_(largest).clamp_min_(NEGLIGIBLE).exp_().sum(-1, keepdim=True).log_().add_(largest).squeeze(-1)
 
 
-class _SubsetLogSumExp(torch.autograd.Function):
-    """z (S, D), mu, logvar (M, D), subsets (D, K), log weights (S, M) or None -> log-densities of dimensions (S, D), subsets (S, K)."""
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+class _AggregateLogDensity(torch.autograd.Function):
+    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or None -> log-densities (S,), (S, G), (S, D), and what helps.
+
+    Under `torch.vmap` a step below is one operator over all members, whichever arguments differ between them: what is overwritten
+    depends on all that the other operand depends on. A block is then as large for each member.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, mu: Tensor, logvar: Tensor, subsets: Tensor, log_weight: Tensor | None) -> tuple[Tensor, ...]:
-        table, scaled, inverse_sigma = pairwise_log_density(z, mu, logvar)
-        joint = subsets.t() @ table
-        if log_weight is not None:
-            table, joint = table + log_weight.unsqueeze(1), joint + log_weight.unsqueeze(1)
-        dims, total_dims, log_dims = _exponentials(table)
-        joints, total_joints, log_joints = _exponentials(joint)
-        return log_dims, log_joints, dims, total_dims, joints, total_joints, scaled, inverse_sigma
+    def forward(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: Tensor | None) -> tuple[Tensor, ...]:
+        # All dimensions are one more subset: a last column of ones.
+        subsets = torch.cat((membership, membership.new_ones(membership.shape[0], 1)), 1)
+        of, parts = _components(mu, logvar), []
+        for rows in _blocks(z, mu):
+            _, table = _tables(z[rows], of, subsets, None if log_weight is None else log_weight[rows])
+            parts.append(_log_sum_exp(table))
+        densities = _joined(parts)
+        dim = z.shape[1]
+        return densities[:, -1], densities[:, dim:-1], densities[:, :dim], densities, subsets, *of
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.mark_non_differentiable(*output[2:])
+        z, _, _, _, log_weight = inputs
+        ctx.mark_non_differentiable(*output[3:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs[3], *output[2:])
+        ctx.save_for_backward(z, log_weight, *output[3:])
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameter names
         ctx: Any, *grad_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        subsets, dims, total_dims, joints, total_joints, scaled, inverse_sigma = ctx.saved_tensors
-        grad_dims, grad_joints = grad_outputs[:2]
-        # Gradient of the pairwise table: responsibilities times what arrives from above.
-        pull = torch.zeros_like(scaled) if grad_joints is None else subsets @ (joints * (grad_joints.unsqueeze(2) / total_joints))
-        if grad_dims is not None:
-            pull = torch.addcmul(pull, dims, grad_dims.unsqueeze(2) / total_dims)
-        moved = pull * scaled
-        grad_z = -(moved * inverse_sigma).sum(2)
-        grad_mu = (moved.sum(0) * inverse_sigma).t()
-        grad_logvar = 0.5 * ((moved * scaled).sum(0) - pull.sum(0)).t()
-        return grad_z, grad_mu, grad_logvar, None, None
+        z, log_weight, densities, subsets, *components = ctx.saved_tensors
+        of, grad_z, moves, spreads = _Components(*components), [], [], []
+        dim = z.shape[1]
+        whole, groups, dims = (
+            torch.zeros_like(part) if gradient is None else gradient
+            for gradient, part in zip(grad_outputs[:3], (densities[:, -1], densities[:, dim:-1], densities[:, :dim]), strict=True)
+        )
+        gradient = torch.cat((dims, groups, whole.unsqueeze(1)), 1)
+        for rows in _blocks(z, of.mu):
+            scaled, table = _tables(z[rows], of, subsets, None if log_weight is None else log_weight[rows])
+            # The gradient of a log-density is shared out over the components by their responsibilities; `pull` (s, D, M) is the table's.
+            responsibilities = table.sub_(densities[rows].unsqueeze(2)).clamp_min_(NEGLIGIBLE).exp_()
+            shared = responsibilities * gradient[rows].unsqueeze(2)
+            pull = shared[:, :dim] + subsets @ shared[:, dim:]
+            pulls = pull.sum(0)
+            moved = pull.mul_(scaled)
+            grad_z.append(-(moved * of.inverse_sigma).sum(2))
+            moves.append(moved.sum(0))
+            spreads.append(moved.mul_(scaled).sum(0) - pulls)
+        grad_mu, grad_logvar = reduce(torch.add, moves) * of.inverse_sigma, 0.5 * reduce(torch.add, spreads)
+        return _joined(grad_z), grad_mu.t(), grad_logvar.t(), None, None

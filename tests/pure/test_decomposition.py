@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from latents import partitions, random_batch
 
+from vae_granularity import mixture
 from vae_granularity.elbo import LatentTerms, decompose, decompose_exact, weighted_elbo
 from vae_granularity.errors import ArgumentError
 from vae_granularity.estimators import ESTIMATORS
@@ -114,6 +115,41 @@ def test_float32_gradients_stay_accurate_for_sharp_posteriors(sigma):
         gradients[dtype] = torch.cat(torch.autograd.grad(value, (z, mu, logvar))).double()
     error = (gradients[torch.float32] - gradients[torch.float64]).norm() / gradients[torch.float64].norm()
     assert error < 1e-5
+
+
+@pytest.mark.parametrize("together", ["all", "granularity", "noise", "beta"])
+@pytest.mark.parametrize("estimator", ["mws", "stratified"])
+@pytest.mark.parametrize("order", ["gradients of a vmapped loss", "vmapped gradients"])
+def test_gradients_of_many_configurations_come_from_one_vmapped_call(together, estimator, order, monkeypatch):
+    """Whatever differs between the members, and whichever transform comes first; in several blocks."""
+    monkeypatch.setitem(mixture.BLOCK, "cpu", 2 * 6 * 4)
+    batches = [torch.stack(field) for field in zip(*(random_batch(6, 4, seed) for seed in range(3)), strict=True)]
+    memberships = torch.stack([LatentPartition.from_granularity(4, g).membership(4, dtype=torch.float64) for g in (1, 2, 4)])
+    betas = torch.tensor([1.0, 4.0, 8.0], dtype=torch.float64)
+    differs = {
+        "noise": (0, None, None, None, None),
+        "granularity": (None, None, None, 0, None),
+        "beta": (None,) * 4 + (0,),
+        "all": (0,) * 5,
+    }[together]
+    arguments = [v if d == 0 else v[0] for v, d in zip((*batches, memberships, betas), differs, strict=True)]
+
+    def loss(z, mu, logvar, membership, beta):
+        terms = decompose(z=z, mu=mu, logvar=logvar, partition=membership, dataset_size=N, estimator=estimator)
+        weights = {"mutual_information": 1.0, "between_group_tc": beta, "within_group_tc": -beta / 2, "dimension_kl": 1.0}
+        return -weighted_elbo(torch.zeros(6, dtype=torch.float64), terms, **weights).mean()
+
+    alone = [
+        torch.func.grad(loss, argnums=(0, 1, 2))(*(v[i] if d == 0 else v for v, d in zip(arguments, differs, strict=True)))
+        for i in range(3)
+    ]
+    if order == "vmapped gradients":
+        found = torch.vmap(torch.func.grad(loss, argnums=(0, 1, 2)), in_dims=differs)(*arguments)
+    else:  # every member gets its own copy of what is shared
+        own = [v if d == 0 else v.expand(3, *v.shape) for v, d in zip(arguments, differs, strict=True)]
+        found = torch.func.grad(lambda *a: torch.vmap(loss)(*a, *own[3:]).sum(), argnums=(0, 1, 2))(*own[:3])
+    for k in range(3):
+        torch.testing.assert_close(found[k], torch.stack([gradient[k] for gradient in alone]))
 
 
 def test_many_configurations_run_as_one_vmapped_call():

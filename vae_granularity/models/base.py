@@ -134,6 +134,14 @@ class LatentModel(LightningModule):
         """The dials at a training step."""
         return {name: at(step) for name, at in self.dials.items()}
 
+    def moving(self, step: int) -> dict[str, float | Tensor]:
+        """The dials that change during training and the number of groups where that may change, at a step, by log key."""
+        settings = self.settings(step)
+        values = {name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)}
+        if self.grouping.scheduled or self.grouping.regrouping is not None:
+            values["num_groups"] = float(next(p for first, p in reversed(self.partitions) if first <= step).num_groups)
+        return {f"schedule/{name}": value for name, value in values.items()}
+
     def decode(self, z: Tensor) -> Tensor:
         """Means of p(x|z), (B, *image_shape), for z (B, D)."""
         return self.likelihood.mean(full(self.net.decode(z)))
@@ -145,7 +153,9 @@ class LatentModel(LightningModule):
         with torch.autocast(batch.device.type, enabled=False):
             loss, terms = self.objective(out, settings, self.membership)
             with torch.no_grad():
-                logged = self.logged(loss, out, terms) | self._moving(settings, loss)
+                # Filled on the device: a copy from the host would make it wait.
+                moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
+                logged = self.logged(loss, out, terms) | moving
         return {"loss": loss, "terms": logged, "forward": Forward(*(field.detach() for field in out))}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -177,14 +187,6 @@ class LatentModel(LightningModule):
     def _use(self, partition: LatentPartition) -> None:
         self.partition = partition
         self.membership = partition.membership(dtype=self.membership.dtype).to(self.membership.device)
-
-    def _moving(self, settings: Settings, like: Tensor) -> dict[str, Tensor]:
-        """The dials that change during training, and the number of groups where that may change."""
-        values = {name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)}
-        if self.grouping.scheduled or self.grouping.regrouping is not None:
-            values["num_groups"] = float(self.partition.num_groups)
-        # Filled on the device: a copy from the host would make it wait.
-        return {f"schedule/{name}": like.new_full((), value) for name, value in values.items()}
 
 
 class GaussianVAE(LatentModel):
@@ -223,7 +225,7 @@ class GaussianVAE(LatentModel):
         )
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        kl, reconstruction = out.kl.mean(), out.log_px.mean()
+        kl, reconstruction = torch.stack((out.kl, out.log_px)).mean(1).unbind()
         means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
         means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()  # posteriors that become points saturate every estimate of TC
         return means if terms is None else means | term_means(terms)
@@ -245,12 +247,9 @@ class WeightedVAE(GaussianVAE):
 
 def term_means(terms: LatentTerms) -> dict[str, Tensor]:
     """The four terms: means over samples, TC_within summed over groups."""
-    return {
-        "mutual_information": terms.mutual_information.mean(),
-        "between_group_tc": terms.between_group_tc.mean(),
-        "within_group_tc": terms.within_group_tc.sum(-1).mean(),
-        "dimension_kl": terms.dimension_kl.mean(),
-    }
+    names = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
+    values = (terms.mutual_information, terms.between_group_tc, terms.within_group_tc.sum(-1), terms.dimension_kl)
+    return dict(zip(names, torch.stack(values).mean(1).unbind(), strict=True))
 
 
 def full(x: Tensor) -> Tensor:
