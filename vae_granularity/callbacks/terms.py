@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,6 +54,11 @@ class TermLogger(Callback):
             self._warn_of_points(means.get("smallest_sigma"), step)
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
+
+    def keep(self, names: Sequence[str], rows: Tensor) -> None:
+        """Take in the terms (steps, terms) of steps for which the hook was not called: a population calls it where there is work."""
+        self._names = list(names)
+        self._rows += rows.unbind()
 
     def _warn_of_points(self, sigma: float | None, step: int) -> None:
         if sigma is not None and sigma < POINT and not self._warned:

@@ -57,3 +57,11 @@ def _loss(model: LatentModel, out: Forward, settings: Settings, membership: Tens
     loss, terms = model.objective(out, settings, membership)
     with torch.no_grad():
         return loss, model.logged(loss, out, terms)
+
+
+def losses(name: str, model: LatentModel) -> Losses:
+    """The backend of that name for members like `model`."""
+    return BACKENDS[name](model)
+
+
+BACKENDS = {"vectorised": Vectorised}
