@@ -57,7 +57,8 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) ->
     file = settings.folder / PROFILE
     kept: dict[str, list[dict[str, Any]]] = {}
     if file.is_file():
-        for row in pd.read_csv(file).to_dict("records"):
+        last = pd.read_csv(file)
+        for row in last.to_dict("records") if "key" in last else []:
             kept.setdefault(str(row["key"]), []).append({str(name): value for name, value in row.items()})
     rows: list[dict[str, Any]] = []
     for code in codes:

@@ -1,0 +1,153 @@
+"""`python -m vae_granularity.analyze`, from a folder to the files beside the page, and what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_runs import fake_results, grid, v_elbo, write_run
+
+from vae_granularity import analyze
+from vae_granularity.config import compose
+
+
+def run(*overrides: str) -> None:
+    """The command's job in this process."""
+    analyze.run(compose("analyze", ["figures=0", *overrides]))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep whose best granularity traces a V over the width."""
+    folder = tmp_path_factory.mktemp("analysis") / "sweep"
+    for results in grid(v_elbo):
+        write_run(folder, results)
+    return folder
+
+
+def page_data(folder: Path) -> dict:
+    """What the page embeds."""
+    text = (folder / "report.html").read_text()
+    start = text.index('<script id="report-data" type="application/json">') + len('<script id="report-data" type="application/json">')
+    return json.loads(text[start : text.index("</script>", start)])
+
+
+def test_a_sweep_becomes_a_page_tables_and_figures(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"runs={sweep}", "figures=1")
+    folder = sweep / "analysis"
+    verdicts = pd.read_csv(folder / "verdicts.csv")
+    assert verdicts["verdict"].tolist() == ["V", "monotone"]
+    assert len(pd.read_parquet(folder / "runs.parquet")) == 90
+    points = pd.read_csv(folder / "points.csv")
+    assert len(points) == 30
+    assert (points["runs"] == 3).all()
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {f"{name}.{kind}" for name in ("surface_0", "trajectory_0_forward", "trajectory_0_backward") for kind in ("pdf", "png")}
+    assert (folder / "report.html").stat().st_size < 10e6
+    said = capsys.readouterr().out
+    assert "best granularity γ for each network width: V: the best granularity γ falls, then rises with network width" in said
+
+
+def test_every_chart_is_a_figure_that_plotly_accepts_and_names_source_and_unit(sweep: Path) -> None:
+    plotly = pytest.importorskip("plotly.graph_objects")
+    run(f"runs={sweep}")
+    charts = page_data(sweep / "analysis")["charts"]
+    assert set(charts) == {"surface0", "trajectory0-0", "trajectory0-1"}
+    for chart in charts.values():
+        plotly.Figure(chart)
+    assert "(synthetic)" in charts["surface0"]["layout"]["title"]["text"]
+    assert "(nats)" in charts["surface0"]["data"][0]["colorbar"]["title"]["text"]
+
+
+def test_a_second_pass_gives_the_same_page_from_the_kept_table(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"runs={sweep}")
+    first = (sweep / "analysis" / "report.html").read_text()
+    capsys.readouterr()
+    run(f"runs={sweep}")
+    assert "90 known from the last pass" in capsys.readouterr().out
+    assert (sweep / "analysis" / "report.html").read_text() == first
+
+
+def test_any_term_may_take_the_place_of_the_elbo(sweep: Path, tmp_path: Path) -> None:
+    run(f"runs={sweep}", "value=val/kl", "optimum=min", f"out={tmp_path}")
+    assert page_data(tmp_path)["tables"]["points"]["columns"][3] == "KL (nats)"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["value=val/elob"], "value must be a column of the runs, got 'val/elob'; did you mean 'val/elbo'"),
+        (["x=net.width"], "x and y must be two different columns or both null"),
+        (["x=net.widht", "y=model.beta"], "x must be a column of the runs, got 'net.widht'; did you mean 'net.width'"),
+        (["optimum=best"], "optimum must be one of max, min, got 'best'"),
+        (["mix=[everything]"], "mix must be one of source, likelihood, split, protocol, got 'everything'"),
+        (["+where.net.width=3"], r"where.net.width must be a value that a run has \(0.125, 0.25, .*\), got 3"),
+        (["min_seeds=1"], "min_seeds must be an integer >= 2, got 1"),
+        (["wandb=entity/project"], "give either runs=FOLDER or wandb=ENTITY/PROJECT"),
+    ],
+)
+def test_bad_arguments_are_named(sweep: Path, tmp_path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(f"runs={sweep}", f"out={tmp_path}", *overrides)
+
+
+def test_one_run_only_gives_a_page_without_surfaces(tmp_path: Path) -> None:
+    write_run(tmp_path, fake_results())
+    run(f"runs={tmp_path}")
+    data = page_data(tmp_path / "analysis")
+    assert data["charts"] == {}
+    assert len(data["tables"]["runs"]["rows"]) == 1
+    assert "No two parameters are swept" in (tmp_path / "analysis" / "report.html").read_text()
+
+
+def test_a_folder_of_broken_runs_alone_is_an_error_that_shows_one(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.json").write_text("{")
+    with pytest.raises(RuntimeError, match=r"no finished run: 0 unfinished, 1 broken; .*a/results.json: is not JSON"):
+        run(f"runs={tmp_path}")
+
+
+def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_page(tmp_path: Path) -> None:
+    for results in grid(v_elbo, seeds=2):
+        write_run(tmp_path, results)
+    write_run(tmp_path, fake_results(width=4.0, granularity=1, seed=7, version="0.0.9"))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "results.json").write_text('{"run": ')
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "config.yaml").write_text("")
+    run(f"runs={tmp_path}")
+    text = (tmp_path / "analysis" / "report.html").read_text()
+    for said in (
+        "1 results could not be read",
+        "1 runs are not finished",
+        "made by 2 versions of vae-granularity (0.0.9, 0.1.0)",
+        "0 of 6 values of network width have 3 or more values of granularity γ with 3 or more seeds each",
+    ):
+        assert said in text
+    assert pd.read_csv(tmp_path / "analysis" / "broken.csv")["reason"].str.contains("is not JSON").all()
+
+
+def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        results = fake_results(seed=seed)
+        results["protocol"]["num_images"] = 1000 * (1 + seed)
+        write_run(tmp_path, results)
+    with pytest.raises(ValueError, match=r"protocol: num_images: .* mix=\[protocol\]"):
+        run(f"runs={tmp_path}")
+    run(f"runs={tmp_path}", "mix=[protocol]")
+    assert "differ in protocol: num_images" in (tmp_path / "analysis" / "report.html").read_text()
+
+
+def test_text_from_runs_cannot_become_markup(tmp_path: Path) -> None:
+    results = fake_results()
+    results["run"]["name"] = "evil</script><script>alert(1)"
+    results["data"]["name"] = "<img src=x onerror=alert(1)>"
+    directory = write_run(tmp_path, fake_results(seed=1))
+    (directory / "results.json").write_text(json.dumps(results))
+    run(f"runs={tmp_path}")
+    text = (tmp_path / "analysis" / "report.html").read_text()
+    assert "<img src=x" not in text
+    assert "<script>alert" not in text
+    assert page_data(tmp_path / "analysis")["tables"]["runs"]["rows"][0][0] == "evil</script><script>alert(1)"
