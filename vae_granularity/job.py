@@ -43,6 +43,8 @@ MEANT_BY_US = (
     ".*does not have many workers",
     ".*LeafSpec.* is deprecated",
 )
+log = logging.getLogger(__name__)
+
 PACKAGES = ("vae-granularity", "torch", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core")
 
 
@@ -110,6 +112,8 @@ def writing(job: Job) -> Iterator[bool]:
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         groups = " ".join(job.model.partition.labels)
         print(f"run {job.info.name}\n  data: {job.data.title}   parameters: {job.model.net.num_parameters:,}   groups: {groups}")
+        for caution in job.model.cautions(job.config.trainer.max_steps):
+            log.warning(caution)
         yield True
 
 

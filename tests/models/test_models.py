@@ -140,3 +140,27 @@ def test_half_precision_networks_leave_the_loss_in_float32(tmp_path):
 def test_a_bad_argument_is_named_before_anything_is_read(tmp_path, override, message):
     with pytest.raises(ArgumentError, match=message):
         build(tiny_config(tmp_path, "model=stcvae", override))
+
+
+@pytest.mark.parametrize(
+    "overrides, cautious",
+    [
+        (("model.granularity=2",), False),  # the authors' own setting
+        (("model.granularity=1",), False),
+        (("model.granularity=3",), True),
+        (("model.granularity=6",), True),
+        (("model.granularity=6", "model.within_group_weight=0"), False),
+        (("model.granularity=2", "model.within_group_weight=-4"), True),  # 1 + 4 * 2 - 4 * 3 = -3 for three groups
+        (("model.granularity={schedule: piecewise, levels: [1, 6], at: [3]}",), True),
+    ],
+)
+def test_a_loss_that_points_would_lower_is_announced(tmp_path, overrides, cautious):
+    model, _ = make(tmp_path, "model=stcvae", "model.beta=4", *overrides)
+    told = model.cautions(steps=6)
+    assert bool(told) == cautious
+    assert all("collapse to points" in text for text in told)
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"stcvae"}))
+def test_no_other_default_asks_for_points(tmp_path, model):
+    assert make(tmp_path, f"model={model}")[0].cautions(steps=6) == []

@@ -10,7 +10,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from vae_granularity.checks import choice, integer
-from vae_granularity.elbo import LatentTerms, decompose, weighted_elbo
+from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_elbo
 from vae_granularity.errors import ArgumentError
 from vae_granularity.estimators import ESTIMATORS
 from vae_granularity.gaussian import kl_to_standard_normal, reparametrise
@@ -117,6 +117,10 @@ class LatentModel(LightningModule):
         """What the optimiser of the config trains."""
         return self.parameters()
 
+    def cautions(self, steps: int) -> list[str]:
+        """What the user should know before a run of that many steps, if anything."""
+        return []
+
     def after_step(self, step: int) -> None:
         """Called after the optimiser's step `step`, before anything is saved."""
 
@@ -146,17 +150,28 @@ class LatentModel(LightningModule):
         """Means of p(x|z), (B, *image_shape), for z (B, D)."""
         return self.likelihood.mean(full(self.net.decode(z)))
 
+    def compute(self, x: Tensor, noise: Tensor, settings: Settings, membership: Tensor) -> tuple[Tensor, dict[str, Tensor], Forward]:
+        """The loss with its gradient attached, scalars to log, and the pass through the networks: all the tensor work of a step.
+
+        Args:
+            x: (B, *image_shape).
+            noise: (B, D), standard normal.
+            settings: the values of the dials, numbers or scalar tensors.
+            membership: (D, G), of the partition.
+        """
+        out = self.run(x, noise)
+        with torch.autocast(x.device.type, enabled=False):
+            loss, terms = self.objective(out, settings, membership)
+            with torch.no_grad():
+                logged = self.logged(loss, out, terms)
+        return loss, logged, Forward(*(field.detach() for field in out))
+
     def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
         noise = standard_normal(self.seed, batch_idx, (len(batch), self.latent_dim), like=batch)
-        out = self.run(batch, noise)
-        settings = self.settings(batch_idx)
-        with torch.autocast(batch.device.type, enabled=False):
-            loss, terms = self.objective(out, settings, self.membership)
-            with torch.no_grad():
-                # Filled on the device: a copy from the host would make it wait.
-                moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
-                logged = self.logged(loss, out, terms) | moving
-        return {"loss": loss, "terms": logged, "forward": Forward(*(field.detach() for field in out))}
+        loss, logged, out = self.compute(batch, noise, self.settings(batch_idx), self.membership)
+        # Filled on the device: a copy from the host would make it wait.
+        moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
+        return {"loss": loss, "terms": logged | moving, "forward": out}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer_factory(self.trained_parameters())
@@ -239,6 +254,18 @@ class WeightedVAE(GaussianVAE):
     def weights(self, settings: Settings) -> dict[str, float | Tensor]:
         """The weights of mutual_information, between_group_tc, within_group_tc and dimension_kl."""
         raise TypeError(f"{type(self).__name__} must define weights()")
+
+    def cautions(self, steps: int) -> list[str]:
+        for step in (0, steps - 1):
+            inner = {name: float(weight) for name, weight in self.weights(self.settings(step)).items() if name != "dimension_kl"}
+            cost = point_cost(self.grouping.at(step), **inner)
+            if cost < 0:
+                sizes = "+".join(map(str, self.grouping.at(step).sizes))
+                return [
+                    f"posteriors that collapse to points lower this loss: for groups of {sizes}, w_I + w_between (G-1) + w_within (D-G) = "
+                    f"{cost:g} < 0. A within_group_weight nearer to 0 or a smaller granularity avoids it (see experiments/stability)"
+                ]
+        return []
 
     def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
         terms = self.minibatch_terms(out, membership)
