@@ -27,7 +27,7 @@ check: setup  ## style, types, layering
 	$(BIN)/lint-imports
 
 test: check  ## checks and the test suite, under ten minutes on two cores
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu and not network"
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu and not network and not launcher"
 
 test-all: check  ## with the long tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
