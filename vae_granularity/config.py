@@ -42,6 +42,8 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
 
     def reported(cfg: DictConfig) -> Any:
         one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
+        # What Lightning starts for each further device of a run is this command again: in a sweep, for the running point alone.
+        sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
             return job(cfg)
         except UserError as error:

@@ -22,7 +22,7 @@ TITLE = "Disentangling granularity"
 
 
 def sections() -> list[tuple[str, list[reports.PanelTypes]]]:
-    """Title and panels of each part. They refer only to what every run with the metrics of `metrics=fast` logs."""
+    """Title and panels of each part. They refer only to what runs with `metrics=fast` log."""
     import wandb_workspaces.reports.v2 as wr
 
     beta, granularity, seed = (wr.Config(key) for key in ("model.beta", "model.granularity", "seed"))

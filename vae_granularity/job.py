@@ -17,6 +17,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -120,7 +121,7 @@ def writing(job: Job) -> Iterator[bool]:
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
-    loggers: list[Logger] = create(job.config.logger, info=job.info)
+    loggers: list[Logger] = create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
     try:
         yield _trainer(job.config, job.directory, loggers)
     finally:

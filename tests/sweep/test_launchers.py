@@ -1,4 +1,4 @@
-"""Each ready launcher runs a 2x2 sweep here. Those of packages that are not installed are skipped; Ray's have an environment of their own."""
+"""Each ready launcher runs a 2x2 sweep here. Those whose package is absent are skipped; Ray has an environment of its own."""
 
 from __future__ import annotations
 

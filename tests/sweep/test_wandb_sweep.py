@@ -87,7 +87,8 @@ def test_dashboards_refer_only_to_what_runs_log(last):
     from vae_granularity.dashboards import report, sections, workspace
 
     run = next(iter(last.values()))
-    logged = {key.removesuffix("/filenames").removesuffix("/_type") for row in run.history for key in row}
+    rows = [row for each in last.values() for row in each.history]
+    logged = {key.removesuffix("/filenames") for row in rows for key in row}
     named = set()
     for _, panels in sections():
         named |= references([json.loads(panel._to_model().model_dump_json(by_alias=True, exclude_none=True)) for panel in panels])

@@ -21,11 +21,14 @@ class PeriodicEvaluation(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         step = batch_idx + 1
-        if step % self.protocol.every == 0 and step < trainer.max_steps and trainer.is_global_zero:
+        if step % self.protocol.every == 0 and step < trainer.max_steps:
             terms = term_logger(trainer)
             if terms is not None:
                 terms.check(step)  # a model that is no longer finite has nothing to measure
-            directory = Path(trainer.default_root_dir)
-            found = report(pl_module, trainer.datamodule, self.protocol, self.metrics, trainer.loggers, step, directory)
-            # For callbacks that watch a metric: the checkpoint of the best validation ELBO.
-            pl_module.log_dict({name: value for name, value in found.logged.items() if name.startswith("val/")}, logger=False)
+            values: dict[str, float] = {}
+            if trainer.is_global_zero:
+                directory = Path(trainer.default_root_dir)
+                found = report(pl_module, trainer.datamodule, self.protocol, self.metrics, trainer.loggers, step, directory)
+                values = {name: value for name, value in found.logged.items() if name.startswith("val/")}
+            # For callbacks that watch a metric, in all processes: the checkpoint of the best validation ELBO.
+            pl_module.log_dict(trainer.strategy.broadcast(values), logger=False)

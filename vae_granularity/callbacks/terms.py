@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from vae_granularity.checks import integer
+from vae_granularity.distributed import mean_over_processes
 from vae_granularity.errors import TrainingError
 from vae_granularity.models.base import GaussianVAE, term_means
 
@@ -50,6 +51,9 @@ class TermLogger(Callback):
                     with torch.no_grad():
                         terms = pl_module.minibatch_terms(outputs["forward"], pl_module.membership)
                         means |= {name: value.item() for name, value in term_means(terms).items()}
+            if trainer.world_size > 1:
+                values = torch.tensor(list(means.values()), device=pl_module.device)
+                means = dict(zip(means, mean_over_processes(values).tolist(), strict=True))
             self.latest = {f"train/{estimator if name in DECOMPOSITION else ''}{name}": value for name, value in means.items()}
             self._warn_of_points(means.get("smallest_sigma"), step)
             for logger in trainer.loggers:

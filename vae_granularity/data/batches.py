@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class TrainBatches:
         return max_steps if max_steps >= 0 else self.data.step + self.data.steps_per_epoch
 
     def __iter__(self) -> Iterator[torch.Tensor]:
+        rank, size = world()  # each process takes its own batch
         for step in range(self.data.step, len(self)):
             self.data.step = step + 1  # before the yield: while a step runs, its batch counts as served
-            yield self.data.images(self.data.batch_indices(step))
+            yield self.data.images(self.data.batch_indices(step * size + rank))

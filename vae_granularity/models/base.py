@@ -10,6 +10,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from vae_granularity.checks import choice, integer
+from vae_granularity.distributed import gathered, own_rows, world
 from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_elbo
 from vae_granularity.errors import ArgumentError
 from vae_granularity.estimators import ESTIMATORS
@@ -70,6 +71,7 @@ class LatentModel(LightningModule):
 
     stochastic: ClassVar[bool]  # whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation
     decomposes: ClassVar[bool] = False  # whether the loss computes the four terms; if not, they are estimated where they are logged
+    gathers = False  # whether the loss sees the batches of all processes as one
     stateful: ClassVar[bool] = False  # whether anything besides weights and step decides the next step: such a model trains alone
 
     def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition) -> None:
@@ -160,6 +162,8 @@ class LatentModel(LightningModule):
             membership: (D, G), of the partition.
         """
         out = self.run(x, noise)
+        if self.gathers:
+            out = Forward(*map(gathered, out))
         with torch.autocast(x.device.type, enabled=False):
             loss, terms = self.objective(out, settings, membership)
             with torch.no_grad():
@@ -167,8 +171,8 @@ class LatentModel(LightningModule):
         return loss, logged, Forward(*(field.detach() for field in out))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
-        noise = standard_normal(self.seed, batch_idx, (len(batch), self.latent_dim), like=batch)
-        loss, logged, out = self.compute(batch, noise, self.settings(batch_idx), self.membership)
+        noise = standard_normal(self.seed, batch_idx, (len(batch) * world()[1], self.latent_dim), like=batch)
+        loss, logged, out = self.compute(batch, own_rows(noise), self.settings(batch_idx), self.membership)
         # Filled on the device: a copy from the host would make it wait.
         moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
         return {"loss": loss, "terms": logged | moving, "forward": out}

@@ -1,0 +1,15 @@
+"""The loss over the batches of all processes, for runs on several devices."""
+
+from __future__ import annotations
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class GatherBatches(Callback):
+    """Estimates the terms from the batches of all processes together: B is then the sum of theirs, and the loss that of one process.
+
+    Without it each process uses its own batch, and B in the estimator is the local one.
+    """
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.gathers = True
