@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import commands
 import pytest
@@ -99,3 +100,19 @@ def test_named_sweeps_name_what_can_be_swept(sweep):
     for key, values in params.items():
         for value in [] if "(" in str(values) else str(values).split(","):
             check_training_config(compose("train", [f"sweep={sweep}", "model.granularity=1", f"{key}={value}"]))
+
+
+def test_the_sweep_file_for_wandb_agents_names_arguments_of_the_command():
+    """Its fixed arguments compose together with every value of its parameters."""
+    import yaml
+
+    from vae_granularity.config import check_training_config
+
+    path = Path(__file__).parents[2] / "experiments" / "sweep_blocks" / "wandb_sweep.yaml"
+    sweep = yaml.safe_load(path.read_text())
+    fixed = [word for word in sweep["command"] if "=" in word]
+    assert sweep["command"][:4] == ["${env}", "python", "-m", "vae_granularity.train"]
+    assert sweep["command"][-1] == "${args_no_hyphens}"
+    for key, values in sweep["parameters"].items():
+        for value in values["values"]:
+            check_training_config(compose("train", [*fixed, f"{key}={value}"]))
