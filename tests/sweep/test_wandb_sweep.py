@@ -81,6 +81,11 @@ def references(node: Any) -> set[str]:
     return found
 
 
+def panel_references(panels: list[Any]) -> set[str]:
+    """What panels refer to in their specifications."""
+    return references([json.loads(panel._to_model().model_dump_json(by_alias=True, exclude_none=True)) for panel in panels])
+
+
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning")  # wandb-workspaces' own code
 def test_dashboards_refer_only_to_what_runs_log(last):
     pytest.importorskip("wandb_workspaces")
@@ -89,9 +94,7 @@ def test_dashboards_refer_only_to_what_runs_log(last):
     run = next(iter(last.values()))
     rows = [row for each in last.values() for row in each.history]
     logged = {key.removesuffix("/filenames") for row in rows for key in row}
-    named = set()
-    for _, panels in sections():
-        named |= references([json.loads(panel._to_model().model_dump_json(by_alias=True, exclude_none=True)) for panel in panels])
+    named = set().union(*(panel_references(panels) for _, panels in sections()))
     assert {"summary:val/elbo", "figures/traversals", "config:model.value.granularity", "val/between_group_tc"} <= named
     for name in named:
         kind, _, key = name.rpartition(":")
@@ -99,6 +102,9 @@ def test_dashboards_refer_only_to_what_runs_log(last):
             assert OmegaConf.select(OmegaConf.create(run.config), key.replace(".value", "")) is not None, name
         else:
             assert key in logged, f"{name} is not among {sorted(logged)}"
-    for made in (workspace("someone", "vae-granularity"), report("someone", "vae-granularity")):
-        specification = made._to_model().model_dump_json(by_alias=True)
-        assert all(name.split(":")[-1] in specification for name in named)
+    assert set().union(*(panel_references(part.panels) for part in workspace("someone", "project").sections)) == named
+    specification = workspace("someone", "project")._to_model().model_dump_json(by_alias=True)
+    assert all(name.split(":")[-1] in specification for name in named)
+    # A report's specification names the project by an id that the server gives; its panels are the same.
+    grids = [block for block in report("someone", "project").blocks if hasattr(block, "panels")]
+    assert set().union(*(panel_references(grid.panels) for grid in grids)) == named
