@@ -148,8 +148,13 @@ def _report(points: Sequence[Point], skipped: set[Path], causes: dict[Path, str]
     for state, label, name, cause in sorted(rows, key=lambda row: row[0] == "failed"):
         print(f"{state:8}{label:{width}}  {name}" + (f"\n        {cause}" if cause else ""))
     count = {state: sum(row[0] == state for row in rows) for state in ("done", "skipped", "failed")}
-    again = "; hydra.sweeper.retry_failed=true tries the failed ones again" if count["failed"] else ""
-    print(", ".join(f"{number} {state}" for state, number in count.items()) + again, flush=True)
+    open_points = [point for point in points if not is_done(point.directory)]
+    hints = []
+    if any(recorded_failure(point.directory) is None for point in open_points):
+        hints.append("the same command goes on with what was interrupted")
+    if any(recorded_failure(point.directory) for point in open_points):
+        hints.append("hydra.sweeper.retry_failed=true tries failed points again")
+    print("; ".join([", ".join(f"{number} {state}" for state, number in count.items()), *hints]), flush=True)
 
 
 def _message(error: BaseException) -> str:
