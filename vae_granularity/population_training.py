@@ -27,6 +27,7 @@ from vae_granularity.errors import TrainingError, UserError
 from vae_granularity.job import Job
 from vae_granularity.models.base import Forward
 from vae_granularity.population.backends import losses
+from vae_granularity.population.captured import Captured
 from vae_granularity.population.driven import after_step, set_counters
 from vae_granularity.population.engine import Population
 from vae_granularity.population.feed import Feed
@@ -84,9 +85,14 @@ def train_population(configs: Sequence[DictConfig], backend: str = "vectorised")
             outcomes[i] = member.failure
     for i, cfg in enumerate(configs):
         if ended[i]:
-            outcome = _attempt(train, cfg)
-            outcomes[i] = outcome if isinstance(outcome, Exception) else None
+            outcomes[i] = train_alone(cfg)
     return outcomes
+
+
+def train_alone(config: DictConfig) -> Exception | None:
+    """Train a run by the ordinary path; what it raised, or None."""
+    outcome = _attempt(train, config)
+    return outcome if isinstance(outcome, Exception) else None
 
 
 def _attempt(function: Callable, *arguments: Any) -> Any:
@@ -168,6 +174,7 @@ def _train_steps(members: list[Member], population: Population, feed: Feed, star
     max_steps = members[0].trainer.max_steps
     intervals = [interval(callback) for callback in members[0].trainer.callbacks]
     regrouping = [(k, model) for k, model in enumerate(population.models) if model.grouping.scheduled or model.grouping.regrouping]
+    step_of = Captured(population, feed(start)) if population.weights.is_cuda else population.step
     waiting: list[Tensor] = []  # terms (T, K) of the steps that the members' callbacks have not seen
     began = time.monotonic()
     for step in range(start, max_steps):
@@ -176,7 +183,7 @@ def _train_steps(members: list[Member], population: Population, feed: Feed, star
             if rule is not None and rule.due(step):
                 population.write_back(k)
             model.on_train_batch_start(torch.empty(0), step)
-        outputs = population.step(feed(step))
+        outputs = step_of(feed(step))
         waiting.append(outputs.terms)
         done = step + 1
         if done == max_steps or any(done % every == 0 for every in intervals):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from vae_granularity import config
 
 
-def run(cfg: DictConfig) -> None:
-    """One training job, from a composed config to results.json."""
+def run(cfg: DictConfig) -> Any:
+    """One training job, from a composed config to results.json; with `pack`, the runs of that file as a population."""
     config.check_training_config(cfg)
+    if "pack" in cfg:
+        from vae_granularity.packs import train_pack
+
+        return train_pack(cfg.pack)
     from vae_granularity.training import train  # torch and Lightning take seconds: after the checks
 
-    train(cfg)
+    return train(cfg)
 
 
 def main() -> None:

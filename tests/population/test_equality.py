@@ -14,8 +14,9 @@ from tiny import options, tiny_config
 
 from vae_granularity.build import build
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import LatentModel
-from vae_granularity.population.backends import Vectorised
+from vae_granularity.population.backends import losses
 from vae_granularity.population.engine import Population
 from vae_granularity.population.feed import Feed
 
@@ -82,9 +83,10 @@ def adopt(model: LatentModel, step: int) -> None:
     model.on_train_batch_start(torch.empty(0), step)
 
 
-def together(members: Sequence[Sequence[str]], clip: float | None = None) -> tuple[Population, Feed]:
+def together(members: Sequence[Sequence[str]], clip: float | None = None, backend: str = "vectorised") -> tuple[Population, Feed]:
     models, data = zip(*(member(overrides) for overrides in members), strict=True)
-    return Population(models, [model.configure_optimizers() for model in models], Vectorised(models[0]), clip), Feed(models, data)
+    optimizers = [model.configure_optimizers() for model in models]
+    return Population(models, optimizers, losses(backend, models[0]), clip), Feed(models, data)
 
 
 def advance(population: Population, feed: Feed, steps: range) -> None:
@@ -101,9 +103,10 @@ def assert_equal_weights(found: LatentModel, expected: LatentModel, tolerance: f
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_eight_mixed_members_equal_their_solo_runs():
+@pytest.mark.parametrize("backend", ["vectorised", "grouped"])
+def test_eight_mixed_members_equal_their_solo_runs(backend):
     """Float64, 50 steps, to 1e-10."""
-    population, feed = together(MEMBERS)
+    population, feed = together(MEMBERS, backend=backend)
     advance(population, feed, range(STEPS))
     for model, overrides in zip(population.models, MEMBERS, strict=True):
         assert_equal_weights(model, alone(overrides))
@@ -125,11 +128,20 @@ def test_every_model_is_either_packable_or_says_that_it_is_stateful():
 
 
 # The biases before a batch norm have gradient 0: Adam turns its rounding errors into steps.
-@pytest.mark.parametrize("net, tolerance", [("conv64", 1e-10), ("conv_bn", 1e-8), ("residual", 1e-10)])
-def test_networks_of_images_equal_their_solo_run(net, tolerance):
+@pytest.mark.parametrize(
+    "net, backend, tolerance",
+    [
+        ("conv64", "vectorised", 1e-10),
+        ("conv64", "grouped", 1e-10),
+        ("burgess", "grouped", 1e-10),
+        ("conv_bn", "vectorised", 1e-8),
+        ("residual", "vectorised", 1e-10),
+    ],
+)
+def test_networks_of_images_equal_their_solo_run(net, backend, tolerance):
     shape = ("dataset.image_size=16", "dataset.num_samples=200", "dataset.batch_size=8", f"net={net}", "likelihood=bernoulli")
     members = [(*shape, "net.width=0.1", f"seed={seed}", f"model.beta={beta}") for seed, beta in ((0, 1), (1, 6))]
-    population, feed = together(members)
+    population, feed = together(members, backend=backend)
     advance(population, feed, range(4))
     for found, overrides in zip(population.models, members, strict=True):
         assert_equal_weights(found, alone(overrides, steps=4), tolerance)
@@ -181,13 +193,24 @@ def test_a_population_taken_apart_and_put_together_again_goes_on_the_same():
     advance(whole, feed, range(STEPS))
     first, feed = together(MEMBERS)
     advance(first, feed, range(23))
-    second = Population(first.models, first.optimizers, Vectorised(first.models[0]))
+    second = Population(first.models, first.optimizers, losses("vectorised", first.models[0]))
     advance(second, feed, range(23, STEPS))
     assert torch.equal(second.weights, whole.weights)
 
 
-def test_a_step_launches_at_most_45_operators_a_member_and_never_waits():
-    population, feed = together(MEMBERS)
+@pytest.mark.parametrize(
+    "override, cause",
+    [("net=conv_bn", "BatchNorm2d"), ("net=residual", "Block"), ("likelihood=gaussian_learned", "Gaussian"), ("model=qlae", "QLAE")],
+)
+def test_the_grouped_backend_names_what_it_cannot_take(override, cause):
+    images = ("dataset.image_size=16", "likelihood=bernoulli") if override.startswith("net") else ()
+    with pytest.raises(ArgumentError, match=cause):
+        losses("grouped", member((*images, override))[0])
+
+
+@pytest.mark.parametrize("backend", ["vectorised", "grouped"])
+def test_a_step_launches_at_most_45_operators_a_member_and_never_waits(backend):
+    population, feed = together(MEMBERS, backend=backend)
     population.step(feed(0))
     with OperatorCount() as count:
         population.step(feed(1))

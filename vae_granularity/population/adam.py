@@ -51,7 +51,7 @@ class Adam:
         Args:
             grad: (K, P).
             lr: (K, 1), learning rates.
-            corrections: as `corrections`, scalar tensors.
+            corrections: (2,), as `corrections`.
         """
         mean, square = moments
         if self.weight_decay and not self.decoupled:

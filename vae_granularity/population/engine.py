@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,28 +56,41 @@ class Population:
             raise ArgumentError(f"members must have taken the same number of steps, got {', '.join(map(str, sorted(counts)))}")
         self.step_count = counts.pop()
         self.moments = torch.stack([mean for _, mean, _ in states]), torch.stack([square for _, _, square in states])
+        self.corrections = self.weights.new_ones(2)  # of Adam's moments, for the current step
         self.alive = torch.ones_like(self.lr, dtype=torch.bool)  # (K, 1)
         self.steps_alive = torch.full_like(self.lr, self.step_count, dtype=torch.long)  # (K, 1) steps taken before it was frozen
         self.names: list[str] = []
 
     def step(self, inputs: Inputs) -> Outputs:
         """One optimiser step of every member that is not frozen. Never waits for the device."""
+        self.count_step()
+        return self.compute(inputs)
+
+    def count_step(self) -> None:
+        """The part of `step` that is the host's."""
+        self.step_count += 1
+        self.corrections.copy_(self.corrections.new_tensor(self.adam.corrections(self.step_count)))
+
+    def state(self) -> Iterator[Tensor]:
+        """Every tensor that a step changes."""
+        yield from (self.weights, *self.moments, self.alive, self.steps_alive, *self.buffers.values())
+
+    def compute(self, inputs: Inputs) -> Outputs:
+        """The tensor work of `step`, all in place, so that a CUDA graph can hold it."""
         before = {name: buffer.clone() for name, buffer in self.buffers.items()}
         loss, logged, forward = self.losses(self.stack.views(self.weights), self.buffers, inputs)
         (grad,) = torch.autograd.grad(loss.sum(), self.weights)  # members do not share parameters: the rows are their own gradients
-        self.step_count += 1
-        corrections = [self.weights.new_full((), value) for value in self.adam.corrections(self.step_count)]
         with torch.no_grad():
             finite = loss.isfinite().unsqueeze(1) & grad.abs().amax(1, keepdim=True).isfinite()
             self.alive.logical_and_(finite)
             self.steps_alive.add_(self.alive)
             if self.clip_norm is not None:
                 grad = clip(grad, self.clip_norm)
-            change = self.adam.change(self.weights, grad, self.moments, self.lr, (corrections[0], corrections[1]))
+            change = self.adam.change(self.weights, grad, self.moments, self.lr, self.corrections)
             self.weights.sub_(change.masked_fill_(~self.alive, 0.0))
             for name, old in before.items():
                 alive = self.alive.view(-1, *[1] * (old.ndim - 1))
-                self.buffers[name] = torch.where(alive, self.buffers[name], old)
+                self.buffers[name].copy_(torch.where(alive, self.buffers[name], old))
             self.names = list(logged)
             return Outputs(torch.stack(tuple(logged.values())), Forward(*(field.detach() for field in forward)))
 

@@ -1,0 +1,86 @@
+"""Which points of a sweep can be trained as one population."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vae_granularity.models.base import LatentModel
+
+# Keys of a config, besides the dials of the model, in which the members of a population may differ.
+FREE = (("seed",), ("dataset", "seed"), ("optimizer", "lr"), ("model", "granularity"), ("model", "partition"))
+OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW")
+PRECISIONS = ("32-true", "64-true")
+TRAINER = ("_target_", "max_steps", "accelerator", "devices", "precision", "gradient_clip_val")
+CALLBACKS = ("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpoint", "ProgressBar")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Positions of points that can train together, group by group, and of those that train alone, with the reason."""
+
+    groups: list[list[int]]
+    alone: dict[int, str]
+
+
+def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
+    """Why a run cannot be a member of any population; None if it can.
+
+    Args:
+        config: resolved.
+        model: that the config names.
+    """
+    trainer, optimizer = config["trainer"], config["optimizer"]
+    if model.stateful:
+        return f"{type(model).__name__} keeps a state of its own between steps"
+    if optimizer["_target_"] not in OPTIMIZERS or optimizer.get("amsgrad") or optimizer.get("maximize"):
+        return f"optimizer is {optimizer['_target_']} with its options, not plain Adam or AdamW"
+    if str(trainer["precision"]) not in PRECISIONS:
+        return f"trainer.precision is {trainer['precision']}, not one of {', '.join(PRECISIONS)}"
+    if trainer["devices"] != 1:
+        return f"trainer.devices is {trainer['devices']}, not 1"
+    unknown = sorted(set(trainer) - set(TRAINER))
+    if unknown:
+        return f"trainer.{unknown[0]} is set"
+    names = {name: str(node["_target_"]).rsplit(".", 1)[-1] for name, node in config["callbacks"].items()}
+    strange = [name for name, target in names.items() if target not in CALLBACKS]
+    if strange:
+        return f"callbacks.{strange[0]} may act at every step"
+    return None
+
+
+def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
+    """Group points, resolved configs with their models, by everything that members of a population share.
+
+    Members share shapes, data set, batch size, likelihood, length and evaluation; they may differ in the model's dials, partition,
+    seed and learning rate.
+    """
+    alone: dict[int, str] = {}
+    groups: dict[str, list[int]] = {}
+    for i, (config, model) in enumerate(points):
+        reason = obstacle(config, model)
+        if reason is None:
+            groups.setdefault(shared(config, model.settings(0)), []).append(i)
+        else:
+            alone[i] = reason
+    alone |= {group[0]: "no other point has its shapes and settings" for group in groups.values() if len(group) == 1}
+    return Packing([group for group in groups.values() if len(group) > 1], alone)
+
+
+def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
+    """What the members of a population have in common, as text."""
+    rest = json.loads(json.dumps(config))
+    for *parents, key in (*FREE, *(("model", dial) for dial in dials)):
+        node = rest
+        for parent in parents:
+            node = node[parent]
+        node.pop(key, None)
+    return json.dumps(rest, sort_keys=True)
+
+
+def evenly(group: Sequence[int], most: int) -> list[list[int]]:
+    """Parts of nearly equal size, at most `most` each."""
+    count = -(-len(group) // most)
+    return [list(group[i * len(group) // count : (i + 1) * len(group) // count]) for i in range(count)]
