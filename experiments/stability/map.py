@@ -3,10 +3,11 @@
     python experiments/stability/map.py run    # trains what is missing, one line of results.jsonl each; can be stopped at any time
     python experiments/stability/map.py show   # results.md and map.png from results.jsonl
 
-Protocol: MLP of width 128, D = 12, B = 64, Adam 1e-3, 1 000 steps, one seed; `blocks` as configured, and a subset of rendered dSprites
-(every 128th image, 5 760 of them, averaged to 32x32, Bernoulli). The within-group weight is given in units of beta. Noted over the last 100 steps:
-the ELBO (plain, of training batches, in nats), the KL, the smallest posterior sigma, and the saturation of the total correlation inside
-groups, (TC - C) / log B a dimension beyond the first of a group, with C = log N, the constant of `mws`: 1 is the bound of a batch.
+Protocol: MLP of width 128, D = 12, B = 64, Adam 1e-3, 1 000 steps, one seed; `blocks` as configured, and a subset of rendered
+dSprites (every 128th image, 5 760 of them, averaged to 32x32, Bernoulli). The within-group weight w is given in units of beta. Noted over
+the last 100 steps: the ELBO (plain, of training batches, in nats), the KL, the smallest posterior sigma, and the saturation of the total
+correlation inside groups, (TC - C) / log B a dimension beyond the first of a group, with C = log N, the constant of `mws`: 1 is the bound
+of a batch.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from vae_granularity.callbacks.terms import POINT
 from vae_granularity.data.blocks import Blocks
 from vae_granularity.data.dsprites import DSprites
+from vae_granularity.elbo import point_cost
 from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.models.base import Parts
 from vae_granularity.models.stcvae import BetaSTCVAE
 from vae_granularity.nets.mlp import MLP
+from vae_granularity.partition import LatentPartition
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"
@@ -108,7 +112,14 @@ def show() -> None:
     text = ["# Where posteriors of beta-STCVAE collapse to points", "", __doc__.split("Protocol: ")[1].strip(), ""]
     for dataset in ("blocks", "dsprites"):
         name = "blocks" if dataset == "blocks" else "dSprites (rendered), 32x32 subset"
-        text += [f"## {name}", "", "Each cell: smallest sigma, saturation, ELBO.", ""]
+        text += [
+            f"## {name}",
+            "",
+            "Each cell: cost of points (`elbo.point_cost`); smallest sigma, saturation, ELBO.",
+            "",
+            _agreement(lines, dataset),
+            "",
+        ]
         text += ["| beta | gamma | " + " | ".join(f"w = {w:g} beta" for w in INSIDE) + " |", "| --- | --- |" + " --- |" * len(INSIDE)]
         for beta in BETAS:
             for granularity in (1, *GRANULARITIES):
@@ -130,7 +141,28 @@ def _cell(lines: list[dict], *point: object) -> str:
     if line["stopped"] is not None:
         return f"NaN at step {line['stopped'] + 1}"
     saturation = "" if line["saturation"] is None else f"{line['saturation']:.2f}, "
-    return f"{line['sigma']:.4f}, {saturation}{line['elbo']:.0f}"
+    return f"{_cost(line):+g}; {line['sigma']:.4f}, {saturation}{line['elbo']:.0f}"
+
+
+def _cost(line: dict) -> float:
+    partition = LatentPartition.from_granularity(D, line["granularity"])
+    weights = {"between_group_tc": line["beta"], "within_group_tc": line["inside"] * line["beta"]}
+    return point_cost(partition, mutual_information=1.0, **weights)
+
+
+def _agreement(lines: list[dict], dataset: str) -> str:
+    """How often the sign of the cost foretells posteriors narrower than POINT."""
+    found = [(_cost(line) < 0, line["stopped"] is not None or line["sigma"] < POINT) for line in lines if line["dataset"] == dataset]
+    both, neither = sum(a and b for a, b in found), sum(not a and not b for a, b in found)
+    only_cost, only_points = sum(a and not b for a, b in found), sum(b and not a for a, b in found)
+    return (
+        f"Of {len(found)} points {both} have a negative cost and a smallest sigma below {POINT} (or NaN), {neither} neither, "
+        f"{only_cost} only the first, {only_points} only the second."
+    )
+
+
+def _sigma(line: dict) -> str:
+    return "NaN" if line["stopped"] is not None else "<0.001" if line["sigma"] < 0.001 else f"{line['sigma']:.3f}"
 
 
 def figure(lines: list[dict]) -> Figure:
@@ -145,7 +177,7 @@ def figure(lines: list[dict]) -> Figure:
                     line = _find(lines, dataset, beta, granularity, inside)
                     if line is not None and line["stopped"] is None:
                         values[i, j] = math.log10(line["sigma"])
-                    text = "" if line is None else "NaN" if line["stopped"] is not None else f"{line['sigma']:.3f}"
+                    text = "" if line is None else f"{_sigma(line)}\n({_cost(line):+g})"
                     colour = "black" if np.isnan(values[i, j]) or values[i, j] > -1.4 else "white"
                     panel.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
             shown = panel.imshow(values, origin="lower", cmap="cividis", vmin=-3, vmax=0, aspect="auto")
@@ -156,7 +188,7 @@ def figure(lines: list[dict]) -> Figure:
     for panel in axes[-1]:
         panel.set_xlabel("β")
     picture.colorbar(shown, ax=axes, label="log10 of the smallest posterior σ")
-    picture.suptitle("β-STCVAE: smallest posterior σ after 1 000 steps (D = 12)", fontsize=11)
+    picture.suptitle("β-STCVAE: smallest posterior σ after 1 000 steps (in brackets: cost of points; D = 12)", fontsize=11)
     return picture
 
 
