@@ -58,7 +58,7 @@ def output(folder: Path) -> str:
 
 def run_directories(folder: Path) -> list[Path]:
     """The run directories, sorted by name."""
-    return sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+    return sorted(path for path in (folder / "runs").iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def numbers(run: Path) -> dict[str, Any]:

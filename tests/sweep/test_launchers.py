@@ -24,12 +24,6 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """Ray gives its own processes 30 seconds to start, which a busy machine does not keep."""
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")
-
-
 def needs(plugin: str) -> None:
     if importlib.util.find_spec(plugin) is None:
         pytest.skip(f"{plugin.split('.')[1]} is not installed: README, Launchers")
