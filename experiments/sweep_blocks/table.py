@@ -1,4 +1,4 @@
-"""`python experiments/sweep_blocks/table.py runs/sweep_blocks`: mean and standard deviation over seeds of held-out ELBO and MIG, as a table."""
+"""`python experiments/sweep_blocks/table.py runs/sweep_blocks`: held-out ELBO and MIG over seeds, as a table."""
 
 from __future__ import annotations
 
