@@ -35,7 +35,7 @@ class Settings:
     profile: bool = False
     num_codes: int = 2000
     rows: int = 500
-    figures: int = 3
+    figures: int = 2
 
     def __post_init__(self) -> None:
         if bool(self.runs) == (self.wandb is not None):
