@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from vae_granularity.checks import choice, integer
-from vae_granularity.packs import AUTO, write_pack
+from vae_granularity.packs import AUTO, remove_packs, write_pack
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
@@ -52,16 +52,19 @@ class PopulationLauncher(Launcher):
         for i, reason in packing.alone.items():
             print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
         jobs: list[tuple[list[int], Sequence[str]]] = [([i], job_overrides[i]) for i in packing.alone]
-        processes = 1
+        folder, processes = Path(configs[0].paths.output_dir), 1
         for group in packing.groups:
             backend, members, at_a_time = self._plan([configs[i] for i in group], startup)
             processes = max(processes, at_a_time)
             for part in evenly(group, members):
                 own = job_overrides[part[0]]
                 if len(part) > 1:
-                    own = [*own, f"+pack={write_pack(Path(configs[0].paths.output_dir), [configs[i] for i in part], backend)}"]
+                    own = [*own, f"+pack={write_pack(folder, [configs[i] for i in part], backend)}"]
                 jobs.append((part, own))
-        returned = self._launcher(processes).launch([overrides for _, overrides in jobs], initial_job_idx)
+        try:
+            returned = self._launcher(processes).launch([overrides for _, overrides in jobs], initial_job_idx)
+        finally:
+            remove_packs(folder)
         return _each(returned, [part for part, _ in jobs], len(configs))
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ def write_pack(folder: Path, configs: Sequence[DictConfig], backend: str) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
     return path.absolute()
+
+
+def remove_packs(folder: Path) -> None:
+    """Remove the files that `write_pack` has left below `folder`."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def train_pack(path: str | Path) -> list[Exception | None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from same_numbers import assert_same_numbers
 from tiny import results, tiny_config
 
 from vae_granularity.population.engine import Population
@@ -28,16 +29,6 @@ MEMBERS = (
 def rows(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
-
-
-def assert_same_numbers(found: dict[str, float | None], expected: dict[str, float | None], tolerance: float = 2e-3) -> None:
-    """Float32: sixty steps of Adam apart from another order of summation."""
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        if value is None:
-            assert found[name] is None
-        else:
-            assert found[name] == pytest.approx(value, rel=tolerance, abs=tolerance), name
 
 
 def assert_same_run(found: Path, expected: Path) -> None:

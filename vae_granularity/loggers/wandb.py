@@ -47,7 +47,7 @@ def wandb_loggers(
         mode=mode,
         tags=list(info.tags),
         config=info.config,
-        settings=wandb.Settings(console="off", silent=True),
+        settings=wandb.Settings(console="off", silent=True, reinit="create_new"),  # a population has several open at once
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step")
