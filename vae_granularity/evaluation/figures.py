@@ -32,7 +32,8 @@ def model_figures(model: LatentModel, data: ImageDataModule, protocol: Evaluatio
     yield "reconstructions", reconstruction_figure(data.images(shown).cpu().numpy(), _decode(model, mu), f"{title}: reconstructions")
 
     origin = mu[0]
-    values = np.linspace(-REACH, REACH, STEPS)
+    reach = REACH if model.stochastic else float(table.mu.abs().max())  # a code without a prior goes as far as codes go
+    values = np.linspace(-reach, reach, STEPS)
     rows = [traverse(origin, torch.eye(model.latent_dim)[d : d + 1], values) for d in range(min(model.latent_dim, MAX_PANELS))]
     labels = [f"z{d}" for d in range(len(rows))]
     yield "traversals", dimension_figure(_decode(model, torch.stack(rows)), values, labels, f"{title}: one dimension at a time")
@@ -40,7 +41,7 @@ def model_figures(model: LatentModel, data: ImageDataModule, protocol: Evaluatio
     groups = [(g, label) for g, label in zip(model.partition.groups, model.partition.labels, strict=True) if len(g) > 1][:MAX_PANELS]
     if groups:
         planes = [group_plane(group, table.mu) for group, _ in groups]
-        grid = np.linspace(-REACH, REACH, GRID_STEPS)
+        grid = np.linspace(-reach, reach, GRID_STEPS)
         codes = torch.stack([traverse(origin, plane, grid) for plane in planes])
         names = [plane_names(group) for group, _ in groups]
         pictures = _decode(model, codes)
