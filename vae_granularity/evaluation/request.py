@@ -9,6 +9,7 @@ from typing import Any
 
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
+from vae_granularity.metrics.suite import TOO_LITTLE
 from vae_granularity.partition import LatentPartition
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")
@@ -21,8 +22,12 @@ def requests(metrics: Metrics, protocol: EvaluationProtocol, partition: LatentPa
 
 
 def already_there(asked: Mapping[str, Mapping[str, Any]], before: Mapping[str, Any]) -> list[str]:
-    """The metrics whose request equals the one in the protocol `before`, or which are not applicable to this data set and model."""
-    entries, missing = before.get("metrics", {}), before.get("not_applicable", {})
+    """The metrics whose request equals the one in the protocol `before`, or which are not applicable to this data set and model.
+
+    What had too little data is asked again: another sample or other options may do.
+    """
+    entries = before.get("metrics", {})
+    missing = {name for name, reason in before.get("not_applicable", {}).items() if not reason.startswith(TOO_LITTLE)}
     return [name for name, request in asked.items() if entries.get(name, {}).get("asked") == request or name in missing]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.gaussian import reparametrise
 from vae_granularity.metrics.common_partition import best_block_partition
 from vae_granularity.metrics.companions import Companions
+from vae_granularity.metrics.inputs import TooLittleData
 from vae_granularity.metrics.result import MetricResult
 from vae_granularity.metrics.suite import SuiteResult, run_suite
 from vae_granularity.models.base import LatentModel
@@ -72,7 +74,8 @@ def common_partitions(
     found = {"own": own} | {f"g{g}": LatentPartition.from_granularity(dim, g) for g in protocol.granularities if g <= dim}
     if isinstance(data, Blocks) and labels is not None:
         rows = slice(BLOCK_ROWS)
-        found["blocks"] = best_block_partition(latents[rows], labels[rows], data.partition.sizes, seed=protocol.seed)
+        with suppress(TooLittleData):  # a block that stays the same, or a handful of rows, says nothing of latents: no such partition
+            found["blocks"] = best_block_partition(latents[rows], labels[rows], data.partition.sizes, seed=protocol.seed)
     return found
 
 

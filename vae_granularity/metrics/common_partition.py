@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics import knn
-from vae_granularity.metrics.inputs import as_latents, labelled_sample
+from vae_granularity.metrics.inputs import TooLittleData, as_latents, labelled_sample
 from vae_granularity.partition import LatentPartition
 
 
@@ -48,11 +48,12 @@ def best_block_partition(latents: Any, blocks: Any, sizes: Sequence[int], *, num
         latents: (n, D); blocks: (n, K) integers, the label of each block's state; sizes: the K true block sizes.
 
     Raises:
-        ArgumentError: bad tables, a block whose label never changes, sizes that do not fit.
+        ArgumentError: bad tables, sizes that do not fit.
+        TooLittleData: too few rows, or a block whose label never changes.
     """
     sample = labelled_sample(latents, blocks, min_rows=num_neighbors + 1)
     if sample.dropped_factors:
-        raise ArgumentError(f"blocks must each have two or more labels, got one in columns {list(sample.dropped_factors)}")
+        raise TooLittleData(f"blocks must each have two or more labels, got one in columns {list(sample.dropped_factors)}")
     singles = [(d,) for d in range(sample.latents.shape[1])]
     return best_partition(
         knn.mutual_information_matrix(sample.latents, singles, sample.factors, num_neighbors=num_neighbors, seed=seed), sizes

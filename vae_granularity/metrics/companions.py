@@ -10,7 +10,7 @@ from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.confidence import error_by_draws, error_by_subsampling
 from vae_granularity.metrics.group_headline import group_headlines
-from vae_granularity.metrics.inputs import Codes
+from vae_granularity.metrics.inputs import Codes, TooLittleData
 from vae_granularity.metrics.partition_null import null_scores, partition_null
 from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
@@ -80,12 +80,13 @@ class Companions:
     def _errors(self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult) -> Scores:
         if result.standard_error == "subsamples" and self.subsamples:
             count = len(next(value for name, value in given.items() if name in ROWS))
+            left_out = () if result.error_of_groups else ("partition",)
 
             def of_rows(rows: Codes) -> Scores:
-                part = {name: value[rows] if name in ROWS else value for name, value in given.items()}
+                part = {name: value[rows] if name in ROWS else value for name, value in given.items() if name not in left_out}
                 try:
                     found = metric(**part)
-                except ArgumentError:  # too few rows for its bins or neighbours: the error is missing, the score is not
+                except TooLittleData:  # too few rows for its bins or neighbours: the error is missing, the score is not
                     return {}
                 same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
                 return found.scores if same else {}
@@ -95,4 +96,4 @@ class Companions:
             errors = error_by_draws(lambda seed: metric(**{**given, "seed": seed}).scores, num_draws=self.draws, seed=self.seed)
         else:
             return {}
-        return {f"se/{name}": errors.get(name) for name in result.scores}
+        return {f"se/{name}": errors.get(name) for name in errors or result.scores}

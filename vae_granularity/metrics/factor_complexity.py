@@ -12,6 +12,7 @@ from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.inputs import Array, FactorSpace, as_array
 from vae_granularity.metrics.result import MetricResult
+from vae_granularity.metrics.sampling import varying_factors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,12 +38,11 @@ def factor_complexity(images: Callable[[Any], Any], space: FactorSpace, *, num_s
         num_settings: S, random settings of the other factors, the same for every factor.
 
     Raises:
-        ArgumentError: no factor with two values, num_settings < 1, or images that are not one finite array a factor row.
+        ArgumentError: num_settings < 1, or images that are not one finite array a factor row.
+        TooLittleData: no factor with two values.
     """
     num_settings = integer("num_settings", num_settings, 1)
-    varying = [f for f, size in enumerate(space.sizes) if size > 1]
-    if not varying:
-        raise ArgumentError(f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}")
+    varying = varying_factors(space)
     settings = space.sample(num_settings, np.random.default_rng(integer("seed", seed, 0)))
     per_setting = np.empty((len(varying), num_settings))
     for row, f in enumerate(varying):

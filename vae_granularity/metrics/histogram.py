@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, Codes
+from vae_granularity.metrics.inputs import Array, Codes, TooLittleData
 
 BINNINGS = ("range", "quantile", "codes")
 
@@ -20,7 +20,8 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
             integer codes already, one bin a value.
 
     Raises:
-        ArgumentError: num_bins outside [2, n]; `codes` for latents that are not whole numbers.
+        ArgumentError: num_bins below 2; `codes` for latents that are not whole numbers.
+        TooLittleData: fewer rows than bins.
     """
     choice("binning", binning, BINNINGS)
     if binning == "codes":
@@ -28,8 +29,9 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
             raise ArgumentError("latents must be whole numbers with binning='codes', got fractions")
         return np.column_stack([np.unique(column, return_inverse=True)[1] for column in latents.T]).astype(np.int64)
     if len(latents) < 2:
-        raise ArgumentError(f"latents must have at least 2 rows for a histogram, got {len(latents)}")
-    integer("num_bins", num_bins, 2, len(latents))
+        raise TooLittleData(f"latents must have at least 2 rows for a histogram, got {len(latents)}")
+    if integer("num_bins", num_bins, 2) > len(latents):
+        raise TooLittleData(f"num_bins must be an integer in [2, {len(latents)}], got {num_bins}: there are no more rows")
     fractions = np.linspace(0, 1, num_bins + 1)
     bins = np.empty(latents.shape, dtype=np.int64)
     for d, column in enumerate(np.ascontiguousarray(latents.T)):

@@ -24,6 +24,10 @@ class NoGroupForm(ArgumentError):
     """A partition was given to a metric that is defined for single dimensions only; the message names the one to use."""
 
 
+class TooLittleData(ArgumentError):
+    """The table is fine and so are the options, but there are too few rows for them, or no factor varies."""
+
+
 class FactorSpace(Protocol):
     """What metrics need of a grid of factors; `vae_granularity.data` has the implementation."""
 
@@ -77,15 +81,16 @@ def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
     """A table (n, D) of finite numbers in its own dtype.
 
     Raises:
-        ArgumentError: not two-dimensional, not real numbers, empty, fewer than `min_rows` rows, NaN, infinite or beyond 1e100.
+        ArgumentError: not two-dimensional, not real numbers, no columns, NaN, infinite or beyond 1e100.
+        TooLittleData: no rows, or fewer than `min_rows`.
     """
     array = as_array(name, latents)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ArgumentError(f"{name} must have shape (n, D) with n, D >= 1, got shape {array.shape}")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ArgumentError(f"{name} must have shape (n, D) with D >= 1, got shape {array.shape}")
     if array.dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must be real numbers, got dtype {array.dtype}")
-    if len(array) < min_rows:
-        raise ArgumentError(f"{name} must have at least {min_rows} rows, got {len(array)}")
+    if len(array) < max(min_rows, 1):
+        raise TooLittleData(f"{name} must have at least {max(min_rows, 1)} rows, got {len(array)}")
     if not max(float(array.max()), -float(array.min())) <= LARGEST:  # nan fails too
         bad = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST).all(axis=0))
         raise ArgumentError(f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}")
@@ -113,7 +118,8 @@ def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int 
     """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have one value in either part.
 
     Raises:
-        ArgumentError: as `as_latents` and `as_factors`; the parts differ in D or F; no factor has two values.
+        ArgumentError: as `as_latents` and `as_factors`; the parts differ in D or F.
+        TooLittleData: too few rows; no factor has two values.
     """
     z = as_latents(latents, min_rows=min_rows)
     f = as_factors(factors, len(z))
@@ -132,7 +138,7 @@ def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int 
         varies &= (test_f != test_f[:1]).any(axis=0)
     if not varies.any():
         part = "factors" if test is None else "factors and test factors"
-        raise ArgumentError(f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}")
+        raise TooLittleData(f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}")
     kept, dropped = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (varies, ~varies))
     return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
 

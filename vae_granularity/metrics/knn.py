@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, Codes
+from vae_granularity.metrics.inputs import Array, Codes, TooLittleData
 
 
 def standardize(latents: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -34,7 +33,7 @@ def mutual_information_matrix(
     on the groups.
 
     Raises:
-        ArgumentError: a factor has no value that occurs twice.
+        TooLittleData: a factor has no value that occurs twice.
     """
     z, alive = standardize(latents)
     rng = np.random.RandomState(seed)
@@ -44,7 +43,7 @@ def mutual_information_matrix(
         codes = np.unique(factor, return_inverse=True)[1]
         repeated = np.bincount(codes)[codes] > 1
         if not repeated.any():
-            raise ArgumentError(
+            raise TooLittleData(
                 f"factors column {f} must have a value that occurs twice for k-NN mutual information, got {len(codes)} values"
             )
         for g, group in enumerate(groups):

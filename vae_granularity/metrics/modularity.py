@@ -18,6 +18,7 @@ from vae_granularity.partition import LatentPartition
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityResult(MetricResult):
     standard_error = "subsamples"
+    error_of_groups = False  # nearest neighbours cost a hundred times the histograms; `modularity_knn` gives the errors of its scores
     mi_matrix: Array  # (D, F) nats, from histograms
     per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
     knn: ModularityKNNResult | None

@@ -21,11 +21,13 @@ class MetricResult:
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
         standard_error: how a standard error of these scores is had, see `confidence`: from `subsamples` of the rows, from repeated
             `draws` from the ground truth, or not at all (trees and linear classifiers are refitted at a cost nobody pays).
+        error_of_groups: False where the error is had without the partition, as the group scores cost many times the rest.
     """
 
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
     standard_error: ClassVar[Literal["subsamples", "draws"] | None] = None
+    error_of_groups: ClassVar[bool] = True
 
     def rescore(self, partition: LatentPartition) -> Scores:
         """The group scores under another partition, from the matrices at hand; none where that takes another fit."""

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, real_table
+from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, TooLittleData, real_table
 
 # Rows encoded at once: large enough for an encoder, small enough for the cache and for a GPU.
 ROWS = 2**16
 
 
 def varying_factors(space: FactorSpace) -> list[int]:
-    """Factors with two or more values. Raises ArgumentError where there is none."""
+    """Factors with two or more values. Raises TooLittleData where there is none."""
     varying = [f for f, size in enumerate(space.sizes) if size > 1]
     if not varying:
-        raise ArgumentError(f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}")
+        raise TooLittleData(f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}")
     return varying
 
 

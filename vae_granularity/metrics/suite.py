@@ -10,7 +10,7 @@ from typing import Any
 
 from vae_granularity.metrics.companions import Companions
 from vae_granularity.metrics.group_headline import group_headlines
-from vae_granularity.metrics.inputs import NoGroupForm
+from vae_granularity.metrics.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.irs import irs
 from vae_granularity.metrics.modularity import modularity
 from vae_granularity.metrics.result import MetricResult, Scores
@@ -18,6 +18,9 @@ from vae_granularity.partition import LatentPartition
 
 # Scores that ask what the other factors do: labels that are not all factors cannot answer.
 ALL_FACTORS = (irs,)
+
+# How the reason begins where another sample or other options could do; any other reason holds for this data set and model.
+TOO_LITTLE = "too little data: "
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def run_suite(
     companions: Companions | None = None,
     absent: Mapping[str, str] | None = None,
 ) -> SuiteResult:
-    """Call every metric on the inputs that its parameters name.
+    """Call every metric on the inputs that its parameters name; one that needs more of them than there is, is not applicable.
 
     Args:
         metrics: name to function, with its options bound (`functools.partial`).
@@ -78,14 +81,23 @@ def run_suite(
         if _function(metric) is modularity and "modularity_knn" in metrics:
             given.pop("partition", None)  # its group form is that metric, which is in the set
         try:
-            result = metric(**given)
-        except NoGroupForm:
-            given.pop("partition")
-            result = metric(**given)
+            result = _call(metric, given)
+        except TooLittleData as error:
+            suite.not_applicable[name] = f"{TOO_LITTLE}{error}"
+            continue
         suite.results[name] = result
         if companions is not None:
             suite.beside[name] = companions.beside(metric, given, result)
     return suite
+
+
+def _call(metric: Callable[..., MetricResult], given: dict[str, Any]) -> MetricResult:
+    """The metric's result; a partition that it has no form for is taken out of `given`."""
+    try:
+        return metric(**given)
+    except NoGroupForm:
+        given.pop("partition")
+        return metric(**given)
 
 
 def _function(metric: Callable[..., MetricResult]) -> Any:
