@@ -22,6 +22,7 @@ SMALL = [
     "trainer.accelerator=cpu",
     "model.latent_dim=6",
     "model.granularity=2",
+    "evaluation.metric_figures=true",
     "logger=wandb",
     f"metrics=[{CHOSEN}]",
     *(f"metrics.{score}.{part}=12" for score in ("factor_vae", "beta_vae") for part in ("num_train", "num_eval")),

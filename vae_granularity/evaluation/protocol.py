@@ -31,6 +31,7 @@ class EvaluationProtocol:
         draws: repetitions behind the standard error of a score that draws from the ground truth; 0 for none.
         batch_size: images encoded at once; changes no number beyond rounding.
         figures: draw pictures too; changes no number.
+        metric_figures: among them the matrices, the profile and the table of scores.
         seed: of every draw.
 
     Raises:
@@ -50,6 +51,7 @@ class EvaluationProtocol:
     draws: int = 5
     batch_size: int = 256
     figures: bool = True
+    metric_figures: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -51,4 +51,5 @@ def _figures(
     title = run_title(model, data, step)
     if "terms" not in found.kept:  # the same weights draw the same pictures
         yield from model_figures(model, data, protocol, title)
-    yield from metric_figures(found, model.partition, title)
+    if protocol.metric_figures:
+        yield from metric_figures(found, model.partition, title)
