@@ -122,10 +122,10 @@ CODES: dict[str, Callable[[int], Code]] = {
 }
 
 
-def split(code: Code, num_train: int = 864) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(latents, factors) of a training part and of the 432 points of the test part."""
+def split(code: Code) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """(latents, factors) of 864 points to train on and of the other 432 to test."""
     order, factors = np.random.default_rng(1).permutation(len(GRID)), GRID[:, : code.num_factors]
-    train, test = ((code.latents[rows], factors[rows]) for rows in (order[:num_train], order[864:]))
+    train, test = ((code.latents[rows], factors[rows]) for rows in (order[:864], order[864:]))
     return train, test
 
 
@@ -166,9 +166,9 @@ def scores(name: str) -> dict[str, float | None]:
 
 @lru_cache
 def published_tree_scores(name: str) -> dict[str, float | None]:
-    """DCI with scikit-learn's trees, on fewer points."""
+    """DCI with scikit-learn's trees."""
     code = CODES[name](0)
-    train, test = split(code, 300)
+    train, test = split(code)
     found = metrics.dci(*train, test=test, n_jobs=1, partition=code.partition).scores
     return found | group_headlines(found)
 
