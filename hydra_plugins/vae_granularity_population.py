@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from vae_granularity.checks import choice, integer
+from vae_granularity.config import job_config
 from vae_granularity.packs import AUTO, remove_packs, write_pack
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -47,7 +48,7 @@ class PopulationLauncher(Launcher):
         from vae_granularity.population.packing import evenly, pack
 
         startup = time.process_time()  # nearly all of it are the imports, which a further process has to repeat
-        configs = [self._compose(overrides) for overrides in job_overrides]
+        configs = [job_config(self.context, self.config, overrides) for overrides in job_overrides]
         packing = pack([(_resolved(cfg), prepare(cfg)[0]) for cfg in configs])
         for i, reason in packing.alone.items():
             print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
@@ -66,12 +67,6 @@ class PopulationLauncher(Launcher):
         finally:
             remove_packs(folder)
         return _each(returned, [part for part, _ in jobs], len(configs))
-
-    def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-        with read_write(config), open_dict(config):
-            del config["hydra"]
-        return config
 
     def _plan(self, configs: Sequence[DictConfig], startup: float) -> tuple[str, int, int]:
         """Backend, members of a pack, and packs at a time. Measured here only if the jobs run here."""

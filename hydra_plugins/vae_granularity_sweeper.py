@@ -13,11 +13,11 @@ from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity import sweep
-from vae_granularity.config import explain
+from vae_granularity.config import explain, job_config
 from vae_granularity.errors import ArgumentError
 from vae_granularity.sweep import Point
 
@@ -59,9 +59,7 @@ class ResumableSweeper(Sweeper):
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a job, as `hydra.core.utils.run_job` hands it over."""
         try:
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            with read_write(config), open_dict(config):
-                del config["hydra"]
+            config = job_config(self.context, self.config, overrides)
             OmegaConf.resolve(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise ArgumentError(explain(error, self.config.hydra.job.config_name)) from error

@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.checks import integer
@@ -37,6 +37,14 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
         return hydra.compose(config_name, overrides=overrides)
 
 
+def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config of one job of a multirun, without Hydra's own node."""
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    with read_write(job), open_dict(job):
+        del job["hydra"]
+    return job
+
+
 def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit code 1 or 2."""
 
@@ -51,8 +59,8 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
                 sys.exit(f"error: {error}")
             print(f"failed: {error}", file=sys.stderr, flush=True)
             raise
-        except Exception:
-            if one_of_many:  # the launcher keeps it to itself
+        except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself
+            if one_of_many:
                 traceback.print_exc()
             raise
 

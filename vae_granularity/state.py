@@ -68,7 +68,7 @@ def failures_recorded(directory: Path) -> Iterator[None]:
         yield
     except ENVIRONMENT:
         raise
-    except Exception as error:
+    except Exception as error:  # of any kind: it is recorded and raised again
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         record = {"cause": f"{name}{error}", "traceback": traceback.format_exc()}
         write_atomically(directory / FAILURE, json.dumps(record, indent=1))

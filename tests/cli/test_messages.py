@@ -61,6 +61,6 @@ def test_official_data_that_are_not_there_end_in_one_message(tmp_path):
 
 
 def test_measuring_what_is_no_run_is_answered(tmp_path):
-    assert f"{tmp_path}/nothing does not exist" in command("evaluate", f"run={tmp_path}/nothing").stderr
+    assert f"{tmp_path}/nothing: does not exist" in command("evaluate", f"run={tmp_path}/nothing").stderr
     assert "holds no finished run" in command("evaluate", f"run={tmp_path}").stderr
     assert "Missing mandatory value: run" in command("evaluate").stderr

@@ -75,6 +75,6 @@ def test_the_data_set_names_its_likelihood_unless_told_otherwise(tmp_path):
 def test_every_file_of_the_package_that_is_a_choice_has_a_yaml():
     """A model, network or data set is one file and one yaml, of the same name."""
     package = Path(inspect.getfile(compose)).parent
-    for room, group, helpers in (("models", "model", {"base", "regroup", "discriminator"}), ("nets", "net", {"base"})):
+    for room, group, helpers in (("models", "model", {"base", "gaussian_vae", "regroup", "discriminator"}), ("nets", "net", {"base"})):
         files = {path.stem for path in (package / room).glob("*.py")} - helpers - {"__init__"}
         assert files == set(options(group))

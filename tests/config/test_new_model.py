@@ -22,7 +22,7 @@ def toy(tmp_path, monkeypatch):
         dedent('''
         """A VAE between beta-VAE and PDisVAE."""
 
-        from vae_granularity.models.base import WeightedVAE
+        from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
         class HalfVAE(WeightedVAE):

@@ -44,6 +44,7 @@ def finite_or_stopped(folder, *overrides: str) -> None:
         assert not list(folder.rglob("results.json"))
         return
     found = results(run)
+    assert found["terms"]["val/reconstruction"] is not None
     assert all(value is None or math.isfinite(value) for value in (found["terms"] | found["scores"]).values())
 
 

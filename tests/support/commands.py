@@ -37,9 +37,14 @@ def _main(folder: Path, arguments: list[str]) -> None:
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     if MAX_FILE_BYTES is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))  # Python ignores SIGXFSZ: writing raises OSError
+    os.environ.pop("WANDB_SERVICE", None)  # a process of its own has a W&B service of its own
     sys.argv = ["train", *arguments]
     GlobalHydra.instance().clear()
-    train.main()
+    try:
+        train.main()
+    finally:
+        if "joblib.externals.loky" in sys.modules:  # a fork skips the exit handler that ends idle workers, which stay for 300 s
+            sys.modules["joblib.externals.loky"].get_reusable_executor().shutdown()
 
 
 def finish(folder: Path, *arguments: str) -> tuple[int | None, str]:

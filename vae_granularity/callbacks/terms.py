@@ -13,7 +13,7 @@ from torch import Tensor
 from vae_granularity.checks import integer
 from vae_granularity.distributed import mean_over_processes
 from vae_granularity.errors import TrainingError
-from vae_granularity.models.base import GaussianVAE, term_means
+from vae_granularity.models.gaussian_vae import GaussianVAE, term_means
 
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
 POINT = 0.01  # a posterior of this sigma is a point beside a prior of sigma 1; see experiments/stability

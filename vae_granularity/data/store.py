@@ -46,13 +46,14 @@ class PackedStore:
 
     def __init__(self, images: torch.Tensor) -> None:
         self.images = images
-        bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-        self._bits_of = torch.from_numpy(bits).to(images.device)  # (256, 8): a look-up is three times as fast as shifting here
+        # (256,): the eight pixels of a byte as one number of eight bytes. A look-up of whole numbers is the fastest way to unpack here.
+        pixels = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        self._pixels_of = torch.from_numpy(pixels.view(np.int64)[:, 0]).to(images.device)
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
         """Images (n, C, H, W) uint8 of 0 and 1."""
         packed = self.images.index_select(0, indices.to(self.images.device))  # (n, C, H, W/8)
-        return self._bits_of.index_select(0, packed.flatten().int()).view(*packed.shape[:-1], -1)
+        return self._pixels_of.index_select(0, packed.flatten().int()).view(torch.uint8).view(*packed.shape[:-1], -1)
 
 
 class RenderedStore:

@@ -15,7 +15,8 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.gaussian import reparametrise
 from vae_granularity.metrics.long_task import announced
 from vae_granularity.metrics.saturation import Saturation, mi_saturation, tc_saturation
-from vae_granularity.models.base import LatentModel, term_means
+from vae_granularity.models.base import LatentModel
+from vae_granularity.models.gaussian_vae import term_means
 from vae_granularity.noise import standard_normal
 from vae_granularity.partition import LatentPartition
 

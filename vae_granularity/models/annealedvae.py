@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, GaussianVAE, Granularity, Partition, Parts, Settings
+from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
+from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class AnnealedVAE(GaussianVAE):

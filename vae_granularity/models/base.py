@@ -9,12 +9,11 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from vae_granularity.checks import choice, integer
+from vae_granularity.checks import integer
 from vae_granularity.distributed import gathered, own_rows, world
-from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_elbo
+from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import ESTIMATORS
-from vae_granularity.gaussian import kl_to_standard_normal, reparametrise
+from vae_granularity.gaussian import kl_to_standard_normal
 from vae_granularity.grouping import grouping
 from vae_granularity.models.regroup import regrouped
 from vae_granularity.nets.base import Network
@@ -206,81 +205,6 @@ class LatentModel(LightningModule):
     def _use(self, partition: LatentPartition) -> None:
         self.partition = partition
         self.membership = partition.membership(dtype=self.membership.dtype).to(self.membership.device)
-
-
-class GaussianVAE(LatentModel):
-    """A VAE with q(z|x) = N(mu(x), diag sigma²(x)) and p(z) = N(0, I).
-
-    Args:
-        estimator: of the aggregate posterior in the minibatch terms: `mws`, `mss` or `stratified`.
-        others: as `LatentModel`.
-
-    Raises:
-        ArgumentError: an argument is out of range.
-    """
-
-    stochastic = True
-
-    def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition, estimator: str) -> None:
-        super().__init__(parts, latent_dim, granularity, partition)
-        self.estimator = choice("model.estimator", estimator, ESTIMATORS)
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mu, logvar = self.net.encode(x)
-        return full(mu), full(logvar)
-
-    def run(self, x: Tensor, noise: Tensor) -> Forward:
-        mu, logvar = self.encode(x)
-        z = reparametrise(mu, logvar, noise)
-        output = full(self.net.decode(z))
-        return Forward(x, output, self.likelihood.log_prob(output, x), z, mu, logvar)
-
-    def minibatch_terms(self, out: Forward, membership: Tensor) -> LatentTerms:
-        """The four terms of a training batch by the model's estimator; membership (D, G)."""
-        if self.dataset_size is None:
-            raise ArgumentError("dataset_size must be set to the number of training images before the terms are estimated, got None")
-        return decompose(
-            z=out.z, mu=out.mu, logvar=out.logvar, partition=membership, dataset_size=self.dataset_size, estimator=self.estimator
-        )
-
-    def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        kl, reconstruction = torch.stack((out.kl, out.log_px)).mean(1).unbind()
-        means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-        means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()  # posteriors that become points saturate every estimate of TC
-        return means if terms is None else means | term_means(terms)
-
-
-class WeightedVAE(GaussianVAE):
-    """A factorised VAE: its loss is a weighting of the four terms, estimated from the batch."""
-
-    decomposes = True
-
-    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
-        """The weights of mutual_information, between_group_tc, within_group_tc and dimension_kl."""
-        raise TypeError(f"{type(self).__name__} must define weights()")
-
-    def cautions(self, steps: int) -> list[str]:
-        for step in (0, steps - 1):
-            inner = {name: float(weight) for name, weight in self.weights(self.settings(step)).items() if name != "dimension_kl"}
-            cost = point_cost(self.grouping.at(step), **inner)
-            if cost < 0:
-                sizes = "+".join(map(str, self.grouping.at(step).sizes))
-                return [
-                    f"posteriors that collapse to points lower this loss: for groups of {sizes}, w_I + w_between (G-1) + w_within (D-G) = "
-                    f"{cost:g} < 0. A within_group_weight nearer to 0 or a smaller granularity avoids it (see experiments/stability)"
-                ]
-        return []
-
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
-        terms = self.minibatch_terms(out, membership)
-        return -weighted_elbo(out.log_px, terms, **self.weights(settings)).mean(), terms
-
-
-def term_means(terms: LatentTerms) -> dict[str, Tensor]:
-    """The four terms: means over samples, TC_within summed over groups."""
-    names = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-    values = (terms.mutual_information, terms.between_group_tc, terms.within_group_tc.sum(-1), terms.dimension_kl)
-    return dict(zip(names, torch.stack(values).mean(1).unbind(), strict=True))
 
 
 def full(x: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from torch.func import functional_call
 
 from vae_granularity.checks import integer, number
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, GaussianVAE, Granularity, Partition, Parts, Settings
+from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
 from vae_granularity.models.discriminator import Discriminator, discriminator_loss, shuffle_groups
+from vae_granularity.models.gaussian_vae import GaussianVAE
 from vae_granularity.noise import step_generator
 
 SHUFFLES = 1  # names the stream of random permutations of a seed, apart from the training noise
@@ -60,16 +61,16 @@ class FactorVAE(GaussianVAE):
         self.discriminator = Discriminator(latent_dim, units, layers)
         self._optimizer: torch.optim.Optimizer | None = None
         self._optimizer_state: dict[str, Any] | None = None
-        self._codes = torch.empty(0, latent_dim)
+        self._codes, self._ratio = torch.empty(0, latent_dim), torch.empty(())  # of the last batch
 
     def settings(self, step: int) -> dict[str, float | Tensor]:
         settings = super().settings(step)
         return settings | {"tc_weight": 0.0} if step < self.discriminator_warmup else settings
 
     def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
-        self._codes = out.z.detach()
-        loss = (out.kl - out.log_px).mean()
-        return loss + settings["tc_weight"] * self.density_ratio(out.z).mean(), None
+        ratio = self.density_ratio(out.z).mean()
+        self._codes, self._ratio = out.z.detach(), ratio.detach()
+        return (out.kl - out.log_px).mean() + settings["tc_weight"] * ratio, None
 
     def density_ratio(self, z: Tensor) -> Tensor:
         """The discriminator's estimate of log q(z) - sum_g log q(z_g) at z (B, D), (B,); no gradient to the discriminator."""
@@ -77,7 +78,7 @@ class FactorVAE(GaussianVAE):
         return functional_call(self.discriminator, frozen, (z,))
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        return super().logged(loss, out, terms) | {"discriminator_tc": self.density_ratio(out.z).mean()}
+        return super().logged(loss, out, terms) | {"discriminator_tc": self._ratio}
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         own = set(self.discriminator.parameters())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings, WeightedVAE
+from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings
+from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
 class BetaSTCVAE(WeightedVAE):

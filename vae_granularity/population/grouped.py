@@ -13,7 +13,8 @@ from vae_granularity.gaussian import reparametrise
 from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from vae_granularity.likelihoods.gaussian import Gaussian
-from vae_granularity.models.base import Forward, GaussianVAE, LatentModel, Settings
+from vae_granularity.models.base import Forward, LatentModel, Settings
+from vae_granularity.models.gaussian_vae import GaussianVAE
 from vae_granularity.population.feed import Inputs
 from vae_granularity.population.member import loss_of
 from vae_granularity.population.stack import Named
