@@ -151,7 +151,7 @@ def _cost(line: dict) -> float:
 
 
 def _agreement(lines: list[dict], dataset: str) -> str:
-    """How often the sign of the cost foretells posteriors narrower than POINT."""
+    """How often the sign of the cost and posteriors narrower than POINT go together."""
     found = [(_cost(line) < 0, line["stopped"] is not None or line["sigma"] < POINT) for line in lines if line["dataset"] == dataset]
     both, neither = sum(a and b for a, b in found), sum(not a and not b for a, b in found)
     only_cost, only_points = sum(a and not b for a, b in found), sum(b and not a for a, b in found)
