@@ -43,18 +43,21 @@ def complete_and_equal(folder: Path, expected: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_sweep_killed_at_random_moments(tmp_path, undisturbed, how, kills):
     expected, seconds = undisturbed
-    moments = random.Random(kills)
-    landed = 0
-    for _ in range(kills):
-        process = commands.start(tmp_path, *SWEEP)
+    moments, landed, sweeps = random.Random(kills), 0, 0
+    while landed < kills:
+        folder = tmp_path / str(sweeps)
+        process = commands.start(folder, *SWEEP)
         time.sleep(moments.uniform(0.1, seconds * 0.6))
-        landed += process.is_alive()
-        os.kill(process.pid, how)
+        if process.is_alive():
+            os.kill(process.pid, how)
+            landed += 1
         process.join()
         if how == signal.SIGTERM:
-            assert process.exitcode in (0, 143, -signal.SIGTERM), commands.output(tmp_path)
-    assert landed
-    complete_and_equal(tmp_path, expected)
+            assert process.exitcode in (0, 143, -signal.SIGTERM), commands.output(folder)
+        if process.exitcode == 0:  # it was complete before the next kill: that one hits a sweep that begins anew
+            complete_and_equal(folder, expected)
+            sweeps += 1
+    complete_and_equal(tmp_path / str(sweeps), expected)
 
 
 @pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
