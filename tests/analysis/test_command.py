@@ -50,6 +50,16 @@ def test_a_sweep_becomes_a_page_tables_and_figures(sweep: Path, capsys: pytest.C
     assert "best granularity γ for each network width: V: the best granularity γ falls, then rises with network width" in said
 
 
+def test_models_that_cannot_be_asked_are_told_once_for_each_reason_and_again_in_the_next_pass(sweep, capsys) -> None:
+    for _ in range(2):
+        run(f"runs={sweep}", "profile=true")
+        assert capsys.readouterr().out.count("models could not be asked") == 1
+        page = (sweep / "analysis" / "report.html").read_text()
+        assert page.count("models could not be asked") == 1
+        assert "no traversals of" in page
+        assert not (sweep / "analysis" / "profile.csv").exists()
+
+
 def test_every_chart_is_a_figure_that_plotly_accepts_and_names_source_and_unit(sweep: Path) -> None:
     plotly = pytest.importorskip("plotly.graph_objects")
     run(f"runs={sweep}")

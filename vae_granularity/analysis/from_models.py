@@ -57,8 +57,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) ->
     file = settings.folder / PROFILE
     kept: dict[str, list[dict[str, Any]]] = {}
     if file.is_file():
-        last = pd.read_csv(file)
-        for row in last.to_dict("records") if "key" in last else []:
+        for row in pd.read_csv(file).to_dict("records"):
             kept.setdefault(str(row["key"]), []).append({str(name): value for name, value in row.items()})
     rows: list[dict[str, Any]] = []
     for code in codes:
@@ -67,5 +66,8 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) ->
         found = kept.get(key) or [{"key": key, **row} for row in profile_rows(code)]
         rows += [{**row, "run": code.run} for row in found]
     profile = pd.DataFrame(rows)
-    profile.drop(columns="run", errors="ignore").to_csv(file, index=False)
+    if profile.empty:
+        file.unlink(missing_ok=True)
+    else:
+        profile.drop(columns="run").to_csv(file, index=False)
     return profile

@@ -52,7 +52,8 @@ def analyse(settings: Settings) -> Path:
     if settings.figures:
         figures.save(results[: settings.figures], folder / "figures", _source(table))
     features = _features(asked, table, folder)
-    notes += [f"no codes of {run}: {reason}" for run, reason in asked.failed.items()][:20]
+    notes += _unreadable(asked)
+    shown = _traversals(settings, table, parameters, notes)
     page = Page(
         title=_title(settings),
         value=settings.value,
@@ -62,7 +63,7 @@ def analyse(settings: Settings) -> Path:
         slices=results,
         cuts=cuts(found, parameters, numbers, _best_point(found, settings)),
         numbers=numbers,
-        traversals=_traversals(settings, table, parameters, notes),
+        traversals=shown,
         tables={
             "points": tables.point_table(found, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
             "runs": tables.run_table(table, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
@@ -73,7 +74,7 @@ def analyse(settings: Settings) -> Path:
         features=features,
     )
     write_atomically(folder / "report.html", render(page))
-    _say(collected, results, folder, time.monotonic() - started)
+    _say(collected, asked, results, folder, time.monotonic() - started)
     return folder / "report.html"
 
 
@@ -231,7 +232,15 @@ def _protocols(table: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
-def _say(collected: Collected, results: list[SliceResult], folder: Path, seconds: float) -> None:
+def _unreadable(asked: ModelFindings) -> list[str]:
+    """One line for each reason why models could not be asked."""
+    runs: dict[str, list[str]] = {}
+    for run, reason in asked.failed.items():
+        runs.setdefault(reason, []).append(run)
+    return [f"{len(names)} models could not be asked, the first of them {names[0]}: {reason}" for reason, names in runs.items()][:20]
+
+
+def _say(collected: Collected, asked: ModelFindings, results: list[SliceResult], folder: Path, seconds: float) -> None:
     print(f"{len(collected.table)} runs ({collected.reused} known from the last pass), {len(collected.broken)} broken, {seconds:.1f} s")
     for result in results:
         for reading in result.readings:
@@ -239,4 +248,6 @@ def _say(collected: Collected, results: list[SliceResult], folder: Path, seconds
             print(f"{reading.title}{held}: {reading.verdict.sentence}")
     for file, reason in list(collected.broken.items())[:10]:
         print(f"broken: {file}: {reason}")
+    for line in _unreadable(asked):
+        print(line)
     print(f"done: {folder / 'report.html'}")
