@@ -32,3 +32,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real samples: {folder} is absent")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests for a GPU are skipped where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here"))

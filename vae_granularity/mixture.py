@@ -10,7 +10,6 @@ far-away components would otherwise underflow to denormal numbers, which a CPU h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -38,10 +37,7 @@ def mixture_densities(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor,
     z (S, D); mu, logvar (M, D); membership (D, G) of 0/1, empty columns allowed; log_weight one number or (S, M). Differentiable
     once, in z, mu and logvar.
     """
-    constant, table = (0.0, log_weight) if isinstance(log_weight, Tensor) else (log_weight, None)
-    log_qz, groups, dims, *_ = _AggregateLogDensity.apply(z, mu, logvar, membership, table)
-    if constant:
-        log_qz, groups, dims = log_qz + constant, groups + constant, dims + constant
+    log_qz, groups, dims, *_ = _AggregateLogDensity.apply(z, mu, logvar, membership, log_weight)
     # The empty product is 1, whatever the weights: as it stands an empty group reads log sum W.
     return AggregateDensities(log_qz, groups * membership.amax(0), dims)
 
@@ -88,7 +84,8 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 class _AggregateLogDensity(torch.autograd.Function):
-    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or None -> log-densities (S,), (S, G), (S, D), and what helps.
+    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or one number -> log-densities
+    (S,), (S, G), (S, D), and what helps.
 
     Under `torch.vmap` a step below is one operator over all members, whichever arguments differ between them: what is overwritten
     depends on all that the other operand depends on. A block is then as large for each member.
@@ -97,23 +94,24 @@ class _AggregateLogDensity(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor) -> tuple[Tensor, ...]:
         # All dimensions are one more subset: a last column of ones.
         subsets = torch.cat((membership, membership.new_ones(membership.shape[0], 1)), 1)
         of, parts = _components(mu, logvar), []
         for rows in _blocks(z, mu):
-            _, table = _tables(z[rows], of, subsets, None if log_weight is None else log_weight[rows])
+            _, table = _tables(z[rows], of, subsets, log_weight[rows] if isinstance(log_weight, Tensor) else None)
             parts.append(_log_sum_exp(table))
         densities = _joined(parts)
+        weighted = densities if isinstance(log_weight, Tensor) else densities + log_weight
         dim = z.shape[1]
-        return densities[:, -1], densities[:, dim:-1], densities[:, :dim], densities, subsets, *of
+        return weighted[:, -1], weighted[:, dim:-1], weighted[:, :dim], densities, subsets, *of
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         z, _, _, _, log_weight = inputs
         ctx.mark_non_differentiable(*output[3:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(z, log_weight, *output[3:])
+        ctx.save_for_backward(z, log_weight if isinstance(log_weight, Tensor) else None, *output[3:])
 
     @staticmethod
     @once_differentiable
@@ -121,14 +119,15 @@ class _AggregateLogDensity(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         z, log_weight, densities, subsets, *components = ctx.saved_tensors
-        of, grad_z, moves, spreads = _Components(*components), [], [], []
-        dim = z.shape[1]
+        of, dim = _Components(*components), z.shape[1]
         whole, groups, dims = (
             torch.zeros_like(part) if gradient is None else gradient
             for gradient, part in zip(grad_outputs[:3], (densities[:, -1], densities[:, dim:-1], densities[:, :dim]), strict=True)
         )
         gradient = torch.cat((dims, groups, whole.unsqueeze(1)), 1)
-        for rows in _blocks(z, of.mu):
+
+        def of_block(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+            """Gradients in z (s, D), and in the means and log-variances (D, M) up to factors that all blocks share."""
             scaled, table = _tables(z[rows], of, subsets, None if log_weight is None else log_weight[rows])
             # The gradient of a log-density is shared out over the components by their responsibilities; `pull` (s, D, M) is the table's.
             responsibilities = table.sub_(densities[rows].unsqueeze(2)).clamp_min_(NEGLIGIBLE).exp_()
@@ -136,8 +135,12 @@ class _AggregateLogDensity(torch.autograd.Function):
             pull = shared[:, :dim] + subsets @ shared[:, dim:]
             pulls = pull.sum(0)
             moved = pull.mul_(scaled)
-            grad_z.append(-(moved * of.inverse_sigma).sum(2))
-            moves.append(moved.sum(0))
-            spreads.append(moved.mul_(scaled).sum(0) - pulls)
-        grad_mu, grad_logvar = reduce(torch.add, moves) * of.inverse_sigma, 0.5 * reduce(torch.add, spreads)
-        return _joined(grad_z), grad_mu.t(), grad_logvar.t(), None, None
+            return -(moved * of.inverse_sigma).sum(2), moved.sum(0), moved.mul_(scaled).sum(0) - pulls
+
+        blocks = map(of_block, _blocks(z, of.mu))
+        part, moves, spreads = next(blocks)
+        grad_z = [part]
+        for part, move, spread in blocks:  # summed as they come: all of them are as large as the table would be
+            grad_z.append(part)
+            moves, spreads = moves + move, spreads + spread
+        return _joined(grad_z), (moves * of.inverse_sigma).t(), (0.5 * spreads).t(), None, None

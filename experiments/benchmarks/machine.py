@@ -60,7 +60,13 @@ def write(stem: str, title: str, facts: Mapping[str, Any], tables: Mapping[str, 
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{stem}.json").write_text(json.dumps({**facts, "protocol": protocol, "tables": dict(tables)}, indent=1) + "\n")
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    lines = [f"# {title}", "", f"`{facts['command']}`: {facts['device']}; {versions}; load {facts['load_before']:.2f} before.", "", protocol]
+    lines = [
+        f"# {title}",
+        "",
+        f"`{facts['command']}`: {facts['device']}; {versions}; load {facts['load_before']:.2f} before.",
+        "",
+        protocol,
+    ]
     for heading, rows in tables.items():
         if rows:
             names = list(dict.fromkeys(name for row in rows for name in row))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from latents import random_batch
@@ -83,3 +85,25 @@ def test_no_tensor_of_all_pairs_and_dimensions_is_made():
         terms = decompose(z=z, mu=mu, logvar=logvar, partition=LatentPartition.from_granularity(dim, 2), dataset_size=1000)
         (terms.between_group_tc.sum() + terms.dimension_kl.sum()).backward()
     assert largest.elements < batch * batch * dim / 10
+
+
+def test_what_the_loss_keeps_does_not_grow_with_the_number_of_blocks():
+    """Memory that a forward and backward pass adds to the peak of the process, against the table's 64 MiB."""
+    clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if not clear.exists():
+        pytest.skip("the peak of resident memory is reset through /proc, which only Linux has")
+    batch, dim = 512, 64
+
+    def peak() -> float:
+        return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+    def run(size: int) -> None:
+        z, mu, logvar = (t.requires_grad_() for t in random_batch(size, dim, seed=0, dtype=torch.float32))
+        terms = decompose(z=z, mu=mu, logvar=logvar, partition=LatentPartition.from_granularity(dim, 2), dataset_size=1000)
+        (terms.between_group_tc.sum() + terms.dimension_kl.sum()).backward()
+
+    run(8)
+    clear.write_text("5")  # forgets the peak so far
+    before = peak()
+    run(batch)
+    assert peak() - before < batch * batch * dim * 4 / 2**20 / 2
