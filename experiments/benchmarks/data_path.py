@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from machine import RESULTS, about, heading_of
 from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity.build import build
@@ -188,8 +188,8 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         "# Data path",
         "",
-        f"`{result['command']}`, {result['threads']} thread, B={BATCH_SIZE}, {result['machine']}, torch {result['torch']}.",
-        "Protocol: the script's first lines. The step is of model=stcvae net=conv64.",
+        *heading_of(result),
+        f"B = {BATCH_SIZE}. Protocol: the script's first lines. The step is of model=stcvae net=conv64.",
         "",
         "| dataset | source | batch, ms | DataLoader, ms | times faster | run, ms a batch | step, ms | batch / step | run / step |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -220,6 +220,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="also the memory of the full dSprites (3 minutes, 1 GB of disk)")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    facts = about("")
     cases = [("dsprites", "official"), ("shapes3d", "official"), ("mpi3d", "official")]
     cases += [("mnist", "official")] if MNIST_DIR.is_dir() else []
     rendered = [
@@ -231,18 +232,16 @@ def main() -> None:
             rows.append(measure(name, source, Path(folder)))
         print(rows[-1], flush=True)
     command = "python experiments/benchmarks/data_path.py" + (" --memory" if options.memory else "")
-    machine = f"{platform.machine()} CPU"
-    result: dict[str, Any] = {"command": command, "threads": 1, "machine": machine, "torch": torch.__version__, "rows": rows}
+    result: dict[str, Any] = facts | {"command": command, "rows": rows}
     if options.memory:
         with tempfile.TemporaryDirectory() as folder:
             result["memory"] = memory(Path(folder))
-    target = HERE / "results"
-    target.mkdir(exist_ok=True)
-    before = target / "data_path.json"
+    RESULTS.mkdir(exist_ok=True)
+    before = RESULTS / "data_path.json"
     if not options.memory and before.exists():
         result |= {key: value for key, value in json.loads(before.read_text()).items() if key == "memory"}
-    (target / "data_path.json").write_text(json.dumps(result, indent=1) + "\n")
-    (target / "data_path.md").write_text(table(result))
+    (RESULTS / "data_path.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "data_path.md").write_text(table(result))
     print(table(result))
 
 

@@ -108,8 +108,8 @@ def main() -> None:
     clock = "Wall time" if CUDA else "Process CPU time of one thread"
     protocol = (
         f"β-STCVAE, mlp at a quarter of its width on `blocks`, B = 64: a step so small that what is around it shows. {clock} from "
-        f"the end of step {FEW} to the end of step {MANY}, {ROUNDS} rounds of all ways in turn, medians. Evaluation, figures and the final checkpoint lie "
-        "outside; a log line every 50 steps and the checkpoints of a run lie inside."
+        f"the end of step {FEW} to the end of step {MANY}, {ROUNDS} rounds of all ways in turn, medians. Evaluation, figures and the final "
+        "checkpoint lie outside; a log line every 50 steps and the checkpoints of a run lie inside."
     )
     write("lightning_overhead", "What is around a step", facts, {"Cost of a step": rows}, protocol)
 

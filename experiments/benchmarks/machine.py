@@ -59,14 +59,7 @@ def write(stem: str, title: str, facts: Mapping[str, Any], tables: Mapping[str, 
     stem = f"{stem}_cuda" if CUDA else stem
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{stem}.json").write_text(json.dumps({**facts, "protocol": protocol, "tables": dict(tables)}, indent=1) + "\n")
-    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    lines = [
-        f"# {title}",
-        "",
-        f"`{facts['command']}`: {facts['device']}; {versions}; load {facts['load_before']:.2f} before.",
-        "",
-        protocol,
-    ]
+    lines = [f"# {title}", "", *heading_of(facts), "", protocol]
     for heading, rows in tables.items():
         if rows:
             names = list(dict.fromkeys(name for row in rows for name in row))
@@ -74,6 +67,12 @@ def write(stem: str, title: str, facts: Mapping[str, Any], tables: Mapping[str, 
             lines += [f"| {' | '.join(_cell(row.get(name)) for name in names)} |" for row in rows]
     (RESULTS / f"{stem}.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
+
+
+def heading_of(facts: Mapping[str, Any]) -> list[str]:
+    """Two Markdown lines of what `about` found."""
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    return [f"`{facts['command']}`: {facts['device']}; {versions}.", f"Load of the machine before: {facts['load_before']:.2f}."]
 
 
 def _cell(value: Any) -> str:
