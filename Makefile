@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all check clean
+.PHONY: help setup train test test-all check bench bench-gpu clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,13 @@ test: check  ## checks and the test suite, under ten minutes on two cores
 
 test-all: check  ## with the long tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: setup  ## benchmarks on one CPU thread, under ten minutes on a quiet machine; results in experiments/benchmarks/results
+	for name in loss step data_path lightning_overhead sweep_overhead; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
+
+bench-gpu: setup  ## the same on a GPU, with captured steps and populations
+	$(BIN)/python experiments/benchmarks/machine.py
+	for name in loss step lightning_overhead population; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
 
 clean:  ## remove the environment and what tools left behind (runs and data stay)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -79,3 +79,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":  # before the benchmarks that mean a GPU
+    if not CUDA:
+        raise SystemExit("no CUDA device here: the benchmarks of a GPU start where there is one, and no figure of theirs exists without it")
+    print(torch.cuda.get_device_name())

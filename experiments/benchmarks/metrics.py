@@ -213,7 +213,7 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"| {name} | {value:.2f} |" for name, value in result["others"].items()]
     lines += [
         "",
-        f"Published DCI at {t['points']} / {t['points'] // 2} points: scikit-learn's fits and both accuracies in a plain loop {t['plain_s']:.1f} s;",
+        f"Published DCI at {t['points']} / {t['points'] // 2} points: fits and both accuracies in a plain loop {t['plain_s']:.1f} s;",
         f"ours {t['ours_1_s']:.1f} s serial and {t['ours_2_s']:.1f} s on two processes",
         f"({t['times_faster_on_2']:.2f} times faster than serial, {t['plain_s'] / t['ours_2_s']:.2f} times than the plain loop).",
         "",
