@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 RESULTS = Path(__file__).parent / "results"
 CUDA = torch.cuda.is_available()
+Name = TypeVar("Name")
 
 
 def about(command: str, *packages: str) -> dict[str, Any]:
@@ -36,9 +37,9 @@ def processor() -> str:
     return " ".join([model, platform.machine(), *([f"({', '.join(extras)})"] if extras else [])])
 
 
-def milliseconds(parties: Mapping[str, Callable[[], object]], repetitions: int, warm_up: int = 2) -> dict[str, float]:
+def milliseconds(parties: Mapping[Name, Callable[[], object]], repetitions: int, warm_up: int = 2) -> dict[Name, float]:
     """Medians of calls made in turn: process CPU time; on a GPU wall time up to the end of its work."""
-    times: dict[str, list[float]] = {name: [] for name in parties}
+    times: dict[Name, list[float]] = {name: [] for name in parties}
     for _ in range(warm_up + repetitions):
         for name, call in parties.items():
             start = _now()

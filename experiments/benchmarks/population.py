@@ -7,18 +7,14 @@ Writes results/population.json and results/population.md beside this file; on a 
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from machine import CUDA, about, milliseconds, write
 
 from vae_granularity.config import compose
 from vae_granularity.job import prepare
@@ -30,8 +26,6 @@ from vae_granularity.population.feed import Feed
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 from operators import OperatorCount
 
-RESULTS = Path(__file__).parent / "results"
-CUDA = torch.cuda.is_available()
 REPETITIONS = 30 if CUDA else 5
 BACKENDS = ("vectorised", "grouped", "streams") if CUDA else ("vectorised", "grouped")
 MLP = ("dataset=blocks", "net=mlp", "model.latent_dim=6")
@@ -78,42 +72,27 @@ def population(overrides: tuple[str, ...], batch: int, members: int, backend: st
     return one_after_the_other
 
 
-def timed(step: Callable[[int], object], i: int) -> float:
-    """Seconds of one call."""
-    clock = time.perf_counter if CUDA else time.process_time
-    start = clock()
-    step(i)
-    if CUDA:
-        torch.cuda.synchronize()
-    return clock() - start
-
-
 def measure(name: str, overrides: tuple[str, ...], batch: int, members: tuple[int, ...]) -> list[dict[str, Any]]:
     """One row for each number of members and way of training them."""
     ways = {(k, backend): population(overrides, batch, k, backend) for k in members for backend in (None, *BACKENDS)}
-    operators = {}
+    operators, steps = {}, iter(range(10**6))
     for (k, backend), step in ways.items():
         step(0)
         with OperatorCount() as count:
             step(1)
         operators[k, backend] = count.operators / k
-    times: dict[tuple[int, str | None], list[float]] = {way: [] for way in ways}
-    for repetition in range(REPETITIONS):
-        for way, step in ways.items():
-            times[way].append(timed(step, repetition + 2))
+    found = milliseconds({way: lambda step=step: step(next(steps)) for way, step in ways.items()}, REPETITIONS)
     rows = []
-    for (k, backend), seconds in times.items():
-        median = statistics.median(seconds)
-        alone = statistics.median(times[k, None])
+    for (k, backend), median in found.items():
         rows.append(
             {
                 "case": name,
                 "batch": batch,
                 "members": k,
                 "backend": backend or "one after the other",
-                "ms_per_step": round(1e3 * median, 2),
-                "member_steps_per_s": round(k / median, 1),
-                "times_faster": round(alone / median, 2),
+                "ms_per_step": round(median, 2),
+                "member_steps_per_s": round(1e3 * k / median, 1),
+                "times_faster": round(found[k, None] / median, 2),
                 "operators_per_member": round(operators[k, backend], 1),
             }
         )
@@ -122,28 +101,15 @@ def measure(name: str, overrides: tuple[str, ...], batch: int, members: tuple[in
 
 def main() -> None:
     torch.set_num_threads(1)
-    load = os.getloadavg()[0]
+    facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/population.py")
     rows = [row for name, overrides, batches, members in CASES for batch in batches for row in measure(name, overrides, batch, members)]
-    device = torch.cuda.get_device_name() if CUDA else f"{platform.machine()} CPU, {os.cpu_count()} cores, 1 thread"
-    what = {"device": device, "torch": torch.__version__, "load_before": round(load, 2), "repetitions": REPETITIONS, "rows": rows}
     if CUDA:
-        what["max_memory_allocated"] = torch.cuda.max_memory_allocated()
-    RESULTS.mkdir(exist_ok=True)
-    stem = "population_cuda" if CUDA else "population"
-    (RESULTS / f"{stem}.json").write_text(json.dumps(what, indent=1) + "\n")
-    lines = [
-        "# Throughput of a population",
-        "",
-        f"`OMP_NUM_THREADS=1 python experiments/benchmarks/population.py`: {device}, torch {torch.__version__}, load {load:.2f} before.",
-        f"{'Wall time, all captured in graphs' if CUDA else 'Process CPU time'}, all variants in turn, medians of {REPETITIONS}. "
-        "One after the other: each member's own training step and fused Adam, without Lightning's loop around it.",
-        "",
-        "| " + " | ".join(rows[0]) + " |",
-        "|" + " --- |" * len(rows[0]),
-        *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows),
-    ]
-    (RESULTS / f"{stem}.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+        facts["max_memory_allocated"] = torch.cuda.max_memory_allocated()
+    protocol = (
+        f"{'Wall time, all captured in graphs' if CUDA else 'Process CPU time'}, all ways in turn, medians of {REPETITIONS}. "
+        "One after the other: each member's own training step and fused Adam, without Lightning's loop around it."
+    )
+    write("population", "Throughput of a population", facts, {"Populations": rows}, protocol)
 
 
 if __name__ == "__main__":
