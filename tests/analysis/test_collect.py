@@ -124,7 +124,7 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, name: str) -> None:
         ("likelihood", ("config", "likelihood", "sigma"), 0.5),
         ("split", ("data", "train_size"), 9000),
         ("split", ("data", "split_sha256"), "another"),
-        ("protocol", ("protocol", "num_images"), 100),
+        ("protocol", ("protocol", "terms", "asked", "num_images"), 100),
         ("protocol", ("protocol", "metrics", "mig", "num_bins"), 30),
     ],
 )
@@ -143,7 +143,7 @@ def test_runs_that_do_not_compare_are_refused_unless_allowed(folder: Path, kind:
 
 def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(folder: Path) -> None:
     results = fake_results(granularity=6, width=3.0)  # other groups, in the protocol and under the metric's `found`
-    results["protocol"]["seed"] = 5
+    results["protocol"]["terms"]["asked"]["seed"] = 5
     write_run(folder, results)
     assert check_comparable(collect([folder]).table) == {}
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fake_runs import fake_results, grid, v_elbo, write_run
+from tiny import tiny_config
 
 from vae_granularity import analyze
 from vae_granularity.config import compose
+from vae_granularity.training import train
 
 
 def run(*overrides: str) -> None:
@@ -142,12 +144,20 @@ def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_p
 def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Path) -> None:
     for seed in (0, 1):
         results = fake_results(seed=seed)
-        results["protocol"]["num_images"] = 1000 * (1 + seed)
+        results["protocol"]["terms"]["asked"]["num_images"] = 1000 * (1 + seed)
         write_run(tmp_path, results)
-    with pytest.raises(ValueError, match=r"protocol: num_images: .* mix=\[protocol\]"):
+    with pytest.raises(ValueError, match=r"protocol: terms.asked.num_images: .* mix=\[protocol\]"):
         run(f"runs={tmp_path}")
     run(f"runs={tmp_path}", "mix=[protocol]")
-    assert "differ in protocol: num_images" in (tmp_path / "analysis" / "report.html").read_text()
+    assert "differ in protocol: terms.asked.num_images" in (tmp_path / "analysis" / "report.html").read_text()
+
+
+def test_real_runs_of_several_granularities_and_seeds_compare(tmp_path: Path) -> None:
+    for granularity in (1, 2):
+        for seed in (0, 1):
+            train(tiny_config(tmp_path, f"model.granularity={granularity}", f"seed={seed}", "metrics=[mig,infomec]"))
+    run(f"runs={tmp_path / 'runs'}", "num_codes=200")
+    assert len(pd.read_parquet(tmp_path / "runs" / "analysis" / "runs.parquet")) == 4
 
 
 def test_text_from_runs_cannot_become_markup(tmp_path: Path) -> None:

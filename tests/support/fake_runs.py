@@ -94,13 +94,28 @@ def fake_results(
         },
         "scores": {"mig": float(rng.random()), "active_kl": 12.0, "modularity": None if rng.random() < 0.1 else float(rng.random())},
         "protocol": {
-            **protocol,
+            "terms": {
+                "asked": {"num_images": 2000, "num_components": 2000, "num_samples": 500, "seed": 0, "partition": groups},
+                "likelihood": "Gaussian",
+                "val": "held-out training images",
+                "val_images": 2000,
+                "exact_components": 2000,
+                "saturation": {"val/mutual_information": {"value": float(rng.random()), "bound": 7.6, "saturated": False}},
+            },
             "weights": "last",
-            "likelihood": "Gaussian",
-            "val": "held-out training images",
-            "val_images": 2000,
+            "codes": "means",
             "partition": groups,
-            "metrics": {"mig": {"num_samples": 4000, "num_bins": 20, "binning": "range", "found": {"units": groups}}},
+            "partition_labels": ["-".join(f"z{d}" for d in group) for group in groups],
+            "metrics": {
+                "mig": {
+                    "asked": {"options": {}, "partition": groups, "num_codes": 4000, "seed": 0, "versions": {"scikit-learn": "1.9.1"}},
+                    "num_samples": 4000,
+                    "num_bins": 20,
+                    "binning": "range",
+                    "found": {"units": groups},
+                    "scores": ["mig"],
+                }
+            },
             "not_applicable": {},
         },
         "versions": {"python": "3.11.7", "vae-granularity": version, "torch": "2.13.0"},

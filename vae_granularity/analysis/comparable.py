@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -55,14 +55,14 @@ def _differences(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
-    """The first entry in which protocols differ, with its values; metrics count only where two runs both have them."""
+    """The first entry in which protocols differ, with its values; what a metric or the terms of a model lack is no difference."""
+    entries = [dict(_entries(protocol)) for protocol in protocols]
     values: dict[str, dict[str, int]] = {}
-    for protocol in protocols:
-        for key, value in _entries(protocol):
-            text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-            values.setdefault(key, {})[text] = 1
-        for key in ("num_images", "num_components", "num_samples", "val", "weights"):
-            if key not in protocol:
+    for key in dict.fromkeys(key for found in entries for key in found):
+        for found in entries:
+            if key in found:
+                values.setdefault(key, {})[orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS).decode()] = 1
+            elif key.startswith("terms.asked.") or not key.startswith(("metrics.", "terms.")):
                 values.setdefault(key, {})["missing"] = 1
     differing = {key: found for key, found in values.items() if len(found) > 1}
     if not differing:
@@ -72,10 +72,15 @@ def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
     return f"{key}: {' | '.join(list(found)[:SHOWN])}{more}"
 
 
-def _entries(protocol: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    plain = [(key, value) for key, value in protocol.items() if key not in ("metrics", "not_applicable")]
-    metrics = protocol.get("metrics") or {}
-    return plain + [(f"metrics.{name}.{key}", value) for name, how in metrics.items() for key, value in how.items()]
+def _entries(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    """The single values of a protocol, as `terms.asked.num_images`; not what was not applicable, for which there is no number."""
+    for key, value in node.items():
+        if f"{at}{key}" == "not_applicable":
+            continue
+        if isinstance(value, Mapping):
+            yield from _entries(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}", value
 
 
 def _counted(counts: pd.Series) -> str:

@@ -18,8 +18,8 @@ NOT_PARAMETERS = frozenset(
 )
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 RUN = ("name", "model", "dataset", "title", "num_parameters", "steps", "seconds", "device")
-# What differs between runs that are measured alike: seeds, what the data made of a metric, the model's own partition.
-BY_CHANCE = frozenset({"seed", "found", "partition", "units", "scores"})
+# What differs between runs that are measured alike: seeds, what came out, the model's own partition, what else was installed.
+BY_CHANCE = frozenset({"seed", "found", "saturation", "scores", "partition", "partition_labels", "units", "versions"})
 
 
 def row_of(results: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def row_of(results: Any) -> dict[str, Any]:
         row["seed"] = int(config["seed"])
         row["data.name"], row["data.source"] = str(data["name"]), str(data["source"])
         row["likelihood"] = _call(config["likelihood"])
-        row["split"] = f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {protocol.get('val')}"
+        row["split"] = f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {protocol.get('terms', {}).get('val')}"
         row["split_of_seed"] = data.get("split_sha256")
         for part in PARAMETERS:
             row.update(_parameters(part, config.get(part) or {}))
