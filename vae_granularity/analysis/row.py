@@ -40,7 +40,8 @@ def row_of(results: Any) -> dict[str, Any]:
         row["seed"] = int(config["seed"])
         row["data.name"], row["data.source"] = str(data["name"]), str(data["source"])
         row["likelihood"] = _call(config["likelihood"])
-        row["split"] = f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {protocol.get('terms', {}).get('val')}"
+        held_out = protocol.get("terms", {}).get("val")
+        row["split"] = f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {held_out}"
         row["split_of_seed"] = data.get("split_sha256")
         for part in PARAMETERS:
             row.update(_parameters(part, config.get(part) or {}))
