@@ -50,6 +50,13 @@ def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:
     assert all(make_surface(part.runs, part.x, part.y, "val/elbo").count.tolist() == [[1, 1], [1, 1]] for part in found)
 
 
+def test_rows_that_other_code_read_are_read_again(folder: Path) -> None:
+    last = collect([folder]).table
+    assert collect([folder], last).reused == len(last)
+    assert collect([folder], last.assign(reader="of old")).reused == 0
+    assert collect([folder], last.drop(columns="reader")).reused == 0
+
+
 def test_a_second_pass_reads_only_what_changed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = collect([folder])
     first.table.to_parquet(tmp_path / "table.parquet")

@@ -11,11 +11,11 @@ import orjson
 import pandas as pd
 
 from vae_granularity.analysis.columns import Columns, joined
-from vae_granularity.analysis.row import row_of
+from vae_granularity.analysis.row import READER, row_of
 from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.runs import CONFIG, RESULTS
 
-WHERE = ("path", "mtime_ns", "size")  # of results.json: what tells whether it changed
+WHERE = ("path", "mtime_ns", "size", "reader")  # of results.json, and of the code: what tells whether a row is still right
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
     """Read results.json of every run directory in the folders (or of a folder that is one itself).
 
     Args:
-        last: the table of an earlier pass; its rows are kept where path, time and size of results.json are the same.
+        last: the table of an earlier pass; its rows are kept where path, time and size of results.json and the code that read it are the same.
 
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
     """
-    known = {} if last is None else {key: i for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))}
+    known = (
+        {}
+        if last is None or "reader" not in last
+        else {key: i for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))}
+    )
     kept: list[int] = []
     fresh = Columns()
     broken: dict[str, str] = {}
@@ -49,7 +53,7 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
         except FileNotFoundError:
             unfinished.append(directory)
             continue
-        place = known.get((directory, str(state.st_mtime_ns), state.st_size))
+        place = known.get((directory, str(state.st_mtime_ns), state.st_size, READER))
         if place is not None:
             kept.append(place)
             continue
@@ -58,7 +62,7 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
         except DataError as error:
             broken[file] = str(error)
             continue
-        fresh.add({"path": directory, "mtime_ns": str(state.st_mtime_ns), "size": state.st_size, **row})
+        fresh.add({"path": directory, "mtime_ns": str(state.st_mtime_ns), "size": state.st_size, "reader": READER, **row})
     table = fresh.frame() if last is None else joined(last.iloc[kept], fresh.frame())
     return Collected(table, broken, tuple(unfinished), len(kept))
 
