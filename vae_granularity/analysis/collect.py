@@ -32,7 +32,7 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
     """Read results.json of every run directory in the folders (or of a folder that is one itself).
 
     Args:
-        last: the table of an earlier pass; its rows are kept where path, time and size of results.json and the code that read it are the same.
+        last: the table of an earlier pass; its rows are kept where path, time and size of results.json and the reading code are the same.
 
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
