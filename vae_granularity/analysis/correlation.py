@@ -12,6 +12,8 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.confidence import Interval, interval
 from vae_granularity.metrics.granularity_profile import complexity_correlation
 
+ENOUGH = 0.5  # share of the factors that must separate somewhere: else the ranks say only which factors never do
+
 
 @dataclass(frozen=True)
 class Correlation:
@@ -33,12 +35,16 @@ class Correlation:
         found = f"rank correlation {self.interval.mean:+.2f}"
         if self.interval.low is not None and self.interval.high is not None:
             found += f" (95 % interval over {self.seeds} seeds {self.interval.low:+.2f} to {self.interval.high:+.2f})"
-            yes = self.interval.low > 0
-            found += "; the claim is borne out" if yes else "; the claim is not borne out: the interval holds 0 or less"
+            found += f"; {self._verdict(self.interval.low)}"
         else:
             found += " of the only seed with ranks; one seed gives no interval"
         without = f"; {self.without} seeds have no ranks" if self.without else ""
         return f"Under {self.partition}: {found}{without}; {often}."
+
+    def _verdict(self, low: float) -> str:
+        if self.separated < ENOUGH * self.of:
+            return "the claim cannot be judged: most factors separate at no γ tried, and all of those rank as needing more"
+        return "the claim is borne out" if low > 0 else "the claim is not borne out: the interval holds 0 or less"
 
 
 def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:

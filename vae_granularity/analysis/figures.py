@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from vae_granularity.analysis.labels import name_of, value_label, with_unit
@@ -14,7 +13,7 @@ from vae_granularity.viz.surfaces import surface_figure, trajectory_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI, TITLE_WIDTH = 150, 70
+DPI = 150
 
 
 def save(results: Sequence[SliceResult], folder: Path, source: str) -> list[Path]:
@@ -40,7 +39,7 @@ def _surface(result: SliceResult, source: str) -> Figure:
         list(zip(forward.rows.tolist(), forward.best.tolist(), strict=True)),
         list(zip(backward.best.tolist(), backward.rows.tolist(), strict=True)),
     )
-    title = fill(", ".join(part for part in (source, result.part.title) if part), TITLE_WIDTH)
+    title = ", ".join(part for part in (source, result.part.title) if part)
     names = (with_unit(surface.x_name), with_unit(surface.y_name), with_unit(surface.value_name))
     return surface_figure(surface.mean, _ticks(result.forward), names, optima, title)
 
@@ -49,7 +48,7 @@ def _trajectory(reading: Reading, held: str, source: str) -> Figure:
     trajectory, verdict = reading.trajectory, reading.verdict
     surface = trajectory.surface
     fit = None if verdict.curve is None else (verdict.places, verdict.curve.fitted, verdict.curve.shape)
-    title = fill(f"{source}{', ' + held if held else ''}. {verdict.sentence}", TITLE_WIDTH)
+    title = f"{source}{', ' + held if held else ''}. {verdict.sentence}"
     names = (with_unit(surface.x_name), f"best {name_of(surface.y_name)}")
     return trajectory_figure(trajectory.rows, trajectory.best, trajectory.draws, fit, _ticks(reading), names, title)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BLUE, RED, GREY = "#0072b2", "#d55e00", "#b9c0c9"
@@ -41,7 +43,7 @@ def surface_figure(
     axes.set_yticks(range(mean.shape[1]), ticks[1])
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    axes.set_title(title, fontsize=9, loc="left")
+    _title(figure, axes, title)
     figure.colorbar(picture, label=names[2])
     return figure
 
@@ -76,6 +78,11 @@ def trajectory_figure(
     axes.set_ylim(-0.6, len(ticks[1]) - 0.4)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    axes.set_title(title, fontsize=9, loc="left")
+    _title(figure, axes, title)
     axes.legend(fontsize=8, frameon=False)
     return figure
+
+
+def _title(figure: Figure, axes: Axes, title: str) -> None:
+    """Wrapped to what fits above the axes, about eleven letters an inch; the figure is not drawn yet, so its width stands for theirs."""
+    axes.set_title(fill(title, int(11 * (figure.get_figwidth() - 0.9))), fontsize=9, loc="left")
