@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all check bench bench-gpu clean
+.PHONY: help setup train test test-all test-ray check bench bench-gpu clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ bench-gpu: setup  ## the same on a GPU, with captured steps and populations
 	$(BIN)/python experiments/benchmarks/machine.py
 	for name in loss step lightning_overhead population; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
 
+test-ray:  ## the Ray launcher, in an environment of its own in .venv-ray
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet -c constraints-ray.txt -e '.[ray]' pytest hypothesis
+	$(TEST_ENV) .venv-ray/bin/python -m pytest -m launcher tests/sweep/test_launchers.py
+
 clean:  ## remove the environment and what tools left behind (runs and data stay)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-ray build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
