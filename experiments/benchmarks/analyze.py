@@ -1,7 +1,7 @@
 """How long `analyze` takes for 1 000, 10 000 and 100 000 run directories, first and second pass, its memory and the size of its page.
 
-python experiments/benchmarks/analyze.py            # writes results/analyze.json and results/analyze.md; a few minutes
-python experiments/benchmarks/analyze.py count=1000 # one size, printed only
+Command: OMP_NUM_THREADS=1 python experiments/benchmarks/analyze.py
+Writes results/analyze.json and results/analyze.md beside this file; with count=1000 only that size, printed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,19 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent / "tests" / "support"))
+from machine import about, write
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
+from fake_runs import fake_results, v_elbo
 
 COUNTS = (1_000, 10_000, 100_000)
-LIMITS = {"first pass": 120.0, "second pass": 10.0, "memory": 2.0, "page": 10.0}  # s, s, GB, MB, at 100 000 runs
+CHANGED = 10  # runs between the passes
 
 
 def write_runs(folder: Path, count: int) -> None:
     """A sweep of width x granularity x beta x seed, in directories as a sweep leaves them."""
-    from fake_runs import v_elbo
-
-    template = None
+    template = json.dumps(fake_results(width=0.123, granularity=2, beta=4.321, seed=987654321, elbo=-0.24681357), indent=1)
     for width, granularity, beta, seed in islice(_points(), count):
-        if template is None:
-            from fake_runs import fake_results
-
-            template = json.dumps(fake_results(width=0.123, granularity=2, beta=4.321, seed=987654321, elbo=-0.24681357), indent=1)
         name = f"stcvae_blocks_b{beta:g}_g{granularity}_s{seed}_w{width:g}"
         text = template.replace("987654321", str(seed)).replace('"width": 0.123', f'"width": {width}')
         text = text.replace('"beta": 4.321', f'"beta": {beta}').replace('"granularity": 2,', f'"granularity": {granularity},')
@@ -41,6 +37,7 @@ def write_runs(folder: Path, count: int) -> None:
         text = text.replace("-0.24681357", f"{elbo:.10f}").replace("stcvae_blocks_b4.321_g2", name)
         directory = folder / name
         directory.mkdir()
+        (directory / "config.yaml").write_text("seed: 0\n")
         (directory / "results.json").write_text(text)
 
 
@@ -70,38 +67,41 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def row(count: int, folder: Path) -> dict[str, Any]:
-    """First pass, then a second one with ten new runs."""
+    """First pass, then a second one after some runs have changed."""
     runs = folder / "runs"
     runs.mkdir()
     write_runs(runs, count)
     first = measure(runs)
-    for directory in sorted(runs.glob("stcvae*"))[:10]:
+    for directory in sorted(runs.glob("stcvae*"))[:CHANGED]:
         os.utime(directory / "results.json")
-    return {"runs": count, "first": first, "second": measure(runs)}
+    second = measure(runs)
+    return {
+        "runs": count,
+        "first pass, s": first["seconds"],
+        "CPU, s": first["cpu"],
+        "memory, GB": max(first["memory"], second["memory"]),
+        "page, MB": first["page"],
+        "second pass, s": second["seconds"],
+        "its CPU, s": second["cpu"],
+    }
 
 
 def main() -> None:
     chosen = [int(argument.removeprefix("count=")) for argument in sys.argv[1:]]
+    facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/analyze.py", "pandas", "pyarrow", "orjson", "plotly")
     rows = []
     for count in chosen or COUNTS:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(row(count, Path(folder)))
         print(json.dumps(rows[-1]), flush=True)
     if not chosen:
-        table = [
-            "| runs | first pass (s) | CPU (s) | memory (GB) | page (MB) | second pass, 10 runs changed (s) | CPU (s) |",
-            "| ---: " * 7 + "|",
-        ]
-        for r in rows:
-            first, second = r["first"], r["second"]
-            cells = (r["runs"], first["seconds"], first["cpu"], first["memory"], first["page"], second["seconds"], second["cpu"])
-            table.append("| " + " | ".join(map(str, cells)) + " |")
-        note = f"Load at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores. Limits at 100 000 runs: {LIMITS}."
-        results = HERE / "results"
-        (results / "analyze.json").write_text(json.dumps({"rows": rows, "limits": LIMITS, "load": os.getloadavg()[0]}, indent=1) + "\n")
-        (results / "analyze.md").write_text(
-            "# Analysing many runs\n\n`python experiments/benchmarks/analyze.py`\n\n" + "\n".join(table) + f"\n\n{note}\n"
+        protocol = (
+            "Synthetic results.json of 8 widths × 10 granularities × 10 β × as many seeds as it takes, a directory each, just written "
+            "(so read from the page cache). Wall time and CPU time of the whole command `python -m vae_granularity.analyze runs=FOLDER`, "
+            f"figures included, once each; the second pass after {CHANGED} of the runs have changed. Memory: the peak of resident memory. "
+            "Limits at 100 000 runs: 120 s, 2 GB, second pass 10 s, page 10 MB."
         )
+        write("analyze", "Analysing many runs", facts, {"Whole commands": rows}, protocol)
 
 
 if __name__ == "__main__":

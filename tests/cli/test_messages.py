@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from fake_runs import grid, v_elbo, write_run
 
 
 def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
@@ -48,6 +49,17 @@ def test_help_and_config_do_not_load_torch(arguments):
     probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_reading_finished_runs_does_not_load_torch(tmp_path):
+    for results in grid(v_elbo, widths=(1.0, 2.0), granularities=(1, 2), seeds=2):
+        write_run(tmp_path / "runs", results)
+    probe = f"import sys, runpy; sys.argv = ['analyze', 'runs={tmp_path / 'runs'}', 'figures=0']\n"
+    probe += "runpy.run_module('vae_granularity.analyze', run_name='__main__')\n"
+    probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "analysis" / "report.html").is_file()
 
 
 def test_official_data_that_are_not_there_end_in_one_message(tmp_path):

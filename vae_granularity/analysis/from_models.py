@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from vae_granularity.analysis.agreement import udr_scores
 from vae_granularity.analysis.codes import Codes, all_codes
-from vae_granularity.analysis.correlation import Correlation, correlations, separating
+from vae_granularity.analysis.correlation import correlations, separating
 from vae_granularity.analysis.features import complexity_of, profile_rows
+from vae_granularity.analysis.findings import ModelFindings
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import ArgumentError
 
 PROFILE = "profile.csv"
-
-
-@dataclass(frozen=True)
-class ModelFindings:
-    """Found by passing the same images through every model."""
-
-    udr: pd.DataFrame | None = None  # columns to add to the table of runs
-    profile: pd.DataFrame = field(default_factory=pd.DataFrame)  # a row a run, partition and factor
-    complexity: dict[str, float] = field(default_factory=dict)
-    correlations: list[Correlation] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> ModelFindings:

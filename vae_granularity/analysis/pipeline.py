@@ -15,7 +15,7 @@ from vae_granularity.analysis.collect import Collected, collect
 from vae_granularity.analysis.comparable import check_comparable
 from vae_granularity.analysis.cuts import cuts
 from vae_granularity.analysis.feature_charts import profile_maps
-from vae_granularity.analysis.from_models import ModelFindings, ask_models
+from vae_granularity.analysis.findings import ModelFindings
 from vae_granularity.analysis.labels import value_label, with_unit
 from vae_granularity.analysis.report import Page, render
 from vae_granularity.analysis.settings import Settings
@@ -39,7 +39,7 @@ def analyse(settings: Settings) -> Path:
     check_column(table, "value", settings.value)
     notes = list(check_comparable(table, settings.mix).values())
     parameters = axes.swept(table)
-    asked = ask_models(settings, table, parameters) if settings.udr or settings.profile else ModelFindings()
+    asked = _asked(settings, table, parameters)
     if asked.udr is not None:
         table = table.join(asked.udr)
     numbers = [settings.value, *(name for name in points.numbers_of(table) if name != settings.value)]
@@ -95,6 +95,14 @@ def _collected(settings: Settings) -> Collected:
     if last is None or found.reused < len(found.table) or len(last) != len(found.table):
         found.table.to_parquet(file)
     return found
+
+
+def _asked(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> ModelFindings:
+    if not (settings.udr or settings.profile):
+        return ModelFindings()
+    from vae_granularity.analysis.from_models import ask_models  # torch takes seconds
+
+    return ask_models(settings, table, parameters)
 
 
 def _slices(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> list[SliceResult]:

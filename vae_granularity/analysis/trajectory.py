@@ -13,6 +13,7 @@ Path = NDArray[np.int64]
 
 MIN_POINTS = 3
 SWEEPS = 50  # of alternating least squares
+CHUNK = 20  # draws at a time: what they need stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,10 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     order = np.argsort(~known, axis=-1, kind="stable")
     deviation = np.take_along_axis(deviation, order, -1)
     seeds = values.shape[-1]
-    places = (rng.random((draws, *values.shape)) * count[..., None]).astype(np.int64)
-    drawn = np.take_along_axis(np.broadcast_to(deviation, places.shape), np.minimum(places, seeds - 1), -1)
     within = np.arange(seeds) < count[..., None]
-    return np.where(with_runs, mean + (drawn * within).sum(-1) / np.maximum(count, 1), -np.inf)
+    sums = np.empty((draws, *count.shape))
+    for start in range(0, draws, CHUNK):
+        places = (rng.random((min(CHUNK, draws - start), *values.shape)) * count[..., None]).astype(np.int64)
+        drawn = np.take_along_axis(np.broadcast_to(deviation, places.shape), np.minimum(places, seeds - 1), -1)
+        sums[start : start + len(places)] = (drawn * within).sum(-1)
+    return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
