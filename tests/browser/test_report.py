@@ -70,6 +70,28 @@ def test_nothing_sticks_out_to_the_side(opened: Opened) -> None:
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
+TEXTS_CUT = """() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
+  const frame = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll("text")].filter((text) => {
+    const box = text.getBoundingClientRect();
+    return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1);
+  }).map((text) => text.textContent);
+})"""
+
+
+def test_no_title_or_label_of_a_chart_is_cut(opened: Opened) -> None:
+    page = opened.page
+    for chart in page.locator(".chart").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator("svg.main-svg").first.wait_for(timeout=30_000)
+    assert page.evaluate("document.querySelectorAll('.chart text').length") > 30
+    assert page.evaluate(TEXTS_CUT) == []
+    titles = page.locator(".chart-title")
+    assert titles.count() == 4
+    assert all(titles.all_inner_texts())
+    assert page.evaluate("[...document.querySelectorAll('.chart-title')].every((title) => title.scrollWidth <= title.clientWidth)")
+
+
 def test_the_slider_moves_the_traversals_by_keyboard(opened: Opened) -> None:
     page = opened.page
     slider, image = page.locator("#gamma"), page.locator("#gamma-image")

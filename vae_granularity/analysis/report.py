@@ -107,7 +107,9 @@ def _slice(page: Page, number: int, result: SliceResult) -> dict[str, Any]:
         key = f"trajectory{number}-{way}"
         page.charts[key] = charts.trajectory_chart(reading.trajectory, reading.verdict, reading.title)
         caption = f"{_sentence(reading.verdict.sentence)} {page.source[0].upper()}{page.source[1:]}."
-        trajectories.append({"id": key, "alt": f"{reading.title}: {reading.verdict.sentence}", "caption": caption})
+        trajectories.append(
+            {"id": key, "title": _title(page, key), "alt": f"{reading.title}: {reading.verdict.sentence}", "caption": caption}
+        )
     least, most = (int(f(surface.count[surface.count > 0])) for f in (np.min, np.max))
     seeds = f"{least} seed{'s' if least > 1 else ''}" if least == most else f"{least} to {most} seeds"
     return {
@@ -116,6 +118,7 @@ def _slice(page: Page, number: int, result: SliceResult) -> dict[str, Any]:
         "held": result.part.title,
         "surface": {
             "id": f"surface{number}",
+            "title": _title(page, f"surface{number}"),
             "alt": f"Heat map of {value} over {x} and {y}. {result.forward.verdict.sentence}. {result.backward.verdict.sentence}.",
             "caption": f"Mean over {seeds} a point; circles: {result.forward.title}; diamonds: {result.backward.title}.",
         },
@@ -141,13 +144,17 @@ def _features(page: Page) -> dict[str, Any] | None:
         page.charts[f"profile{number}"] = profile_chart(profile, page.source)
         caption = "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. Means over seeds and settings."
         alt = f"Heat map of factors by granularity under {profile.partition}. {caption}"
-        listed.append({"id": f"profile{number}", "alt": alt, "caption": caption})
+        listed.append({"id": f"profile{number}", "title": _title(page, f"profile{number}"), "alt": alt, "caption": caption})
     intro = (
         "Models of every γ are seen under the same partitions of their latents. A factor is separated where its best unit holds a tenth of "
         "its entropy or more, twice what the second holds, and no other factor. Complexity: participation ratio of the images along the "
         "factor's orbit (1 is a straight line). The claim: the γ at which a factor separates grows with its complexity."
     )
     return {"intro": intro, "findings": page.features["findings"], "charts": listed}
+
+
+def _title(page: Page, chart: str) -> str:
+    return page.charts[chart]["layout"]["title"]["text"]
 
 
 def _sentence(text: str) -> str:

@@ -4,21 +4,14 @@ const byId = (id) => document.getElementById(id);
 const narrow = window.matchMedia("(max-width: 760px)");
 const config = { responsive: true, displaylogo: false, displayModeBar: false };
 
-function wrapped(text, width) {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    if (lines.at(-1) && lines.at(-1).length + word.length >= width) lines.push("");
-    lines[lines.length - 1] += (lines.at(-1) ? " " : "") + word;
-  }
-  return lines.join("<br>");
-}
-
+// The title stands above the chart as text of the page: Plotly does not break lines, and cuts what is wider than the chart.
 function draw(element, chart) {
   const layout = structuredClone(chart.layout);
+  delete layout.title;
+  layout.margin = { ...layout.margin, t: 12 };
   if (narrow.matches) {
     layout.font = { ...layout.font, size: 11 };
-    layout.margin = { ...layout.margin, l: 46, r: 4, t: 58 };
-    layout.title = { ...layout.title, text: wrapped(layout.title.text, 44) };
+    layout.margin = { ...layout.margin, l: 46, r: 4 };
   }
   return Plotly.react(element, chart.data, layout, config);
 }
@@ -54,12 +47,13 @@ function startCuts() {
       marker: { size: 7, symbol: symbols[i % symbols.length] },
     }));
     const layout = structuredClone(report.cut_layout);
-    layout.title.text = `${report.numbers[key]} over ${cut.x}`;
+    const title = `${report.numbers[key]} over ${cut.x}`;
+    byId("cut-title").textContent = title;
     layout.xaxis.title.text = cut.x;
     layout.xaxis.type = "category";
     layout.yaxis.title.text = report.numbers[key];
     draw(byId("cut-chart"), { data, layout });
-    byId("cut-chart").setAttribute("aria-label", layout.title.text);
+    byId("cut-chart").setAttribute("aria-label", title);
     byId("cut-caption").textContent = (cut.held ? `Held: ${cut.held}. ` : "") + report.source;
   };
   byId("cut-number").addEventListener("change", show);
