@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.jsonl"
 REPETITIONS = 3
+QUIET = 0.2  # cores that other processes may keep busy on average during a measurement; above, it does not count and is taken again
 COMMON = ("model=stcvae", "trainer=quick", "trainer.accelerator=cpu", "logger=csv", "seed=0,1")
 SWEEPS = {
     "blocks": (
@@ -68,9 +70,10 @@ def measure(repetition: int, sweep: str, way: str, cache: str) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
         paths = (f"paths.output_dir={folder}/runs", f"paths.cache_dir={cache}", f"paths.data_dir={folder}/data")
         command = [sys.executable, "-m", "vae_granularity.train", "-m", *COMMON, *overrides, *WAYS[way], *paths]
-        others, started = busy_cores(), time.monotonic()
+        wait_for_quiet()
+        before, started = cpu_seconds(), time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        seconds = time.monotonic() - started
+        seconds, after = time.monotonic() - started, cpu_seconds()
     if done.returncode or f"{points} done, 0 skipped, 0 failed" not in done.stdout:
         sys.exit(f"{sweep}, {way}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     chosen = re.search(r"chosen: (.*) \(trials took (.*) s\)", done.stdout)
@@ -81,35 +84,43 @@ def measure(repetition: int, sweep: str, way: str, cache: str) -> dict[str, Any]
         "seconds": round(seconds, 2),
         "chosen": chosen and chosen[1],
         "trials_seconds": chosen and float(chosen[2]),
-        "others_busy_cores": others,
+        "cpu_seconds": round(after[1] - before[1], 2),
+        "others_cores": round((after[0] - before[0] - after[1] + before[1]) / seconds, 2),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         **{name: facts[name] for name in ("load_before", "device", "versions")},
     }
 
 
-def busy_cores() -> float:
-    """Cores that other processes keep busy, over one second. The load average still remembers the measurement before."""
+def cpu_seconds() -> tuple[float, float]:
+    """CPU time of the whole machine and of the commands that have ended here."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:4])
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK"), own.ru_utime + own.ru_stime
 
-    def spent() -> float:
-        user, nice, system = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:4])
-        return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
-    before, started = spent(), time.monotonic()
-    time.sleep(1.0)
-    return round((spent() - before) / (time.monotonic() - started), 2)
+def wait_for_quiet() -> None:
+    """Wait until others have left the machine alone for two seconds, a minute at most."""
+    for _ in range(30):
+        before = cpu_seconds()[0]
+        time.sleep(2.0)
+        if cpu_seconds()[0] - before < 2.0 * QUIET:
+            return
 
 
 def table() -> None:
     """Write results.md."""
-    found = records()
+    everything = records()
+    found = [r for r in everything if r["others_cores"] <= QUIET]
     first = found[0]
     versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
-    span = [f(record[key] for record in found) for key in ("load_before", "others_busy_cores") for f in (min, max)]
+    load, others = ([record[key] for record in found] for key in ("load_before", "others_cores"))
     lines = [
         "# Whole sweeps, from the command's start to its exit",
         "",
-        f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}. Before a measurement: load {span[0]} to {span[1]} (it",
-        f"remembers the measurement before), {span[2]} to {span[3]} cores kept busy by other processes.",
+        f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}.",
+        f"Load before a measurement {min(load)} to {max(load)}, which remembers the one before;",
+        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy. Measurements with more than",
+        f"{QUIET} do not count and were taken again: {len(everything) - len(found)} of {len(everything)}.",
     ]
     for sweep, (points, overrides) in SWEEPS.items():
         of = {way: [r for r in found if (r["sweep"], r["way"]) == (sweep, way)] for way in WAYS}
@@ -133,7 +144,7 @@ def table() -> None:
 def main(seconds: float) -> None:
     """Measure what is not in results.jsonl. The data are rendered once, before anything is timed."""
     started, cache = time.monotonic(), str(Path(tempfile.gettempdir()) / "population-sweeps-cache")
-    done = {(r["repetition"], r["sweep"], r["way"]) for r in records()}
+    done = {(r["repetition"], r["sweep"], r["way"]) for r in records() if r["others_cores"] <= QUIET}
     for piece in pieces():
         if piece in done:
             continue
@@ -141,13 +152,14 @@ def main(seconds: float) -> None:
             return
         repetition, sweep, way = piece
         warm = Path(cache) / f".{sweep}-is-there"
+        warm.parent.mkdir(exist_ok=True)
         if not warm.exists():
             measure(repetition, sweep, "one after the other", cache)
             warm.touch()
         record = measure(repetition, sweep, way, cache)
         with RESULTS.open("a") as file:
             file.write(json.dumps(record) + "\n")
-        print(record["sweep"], record["way"], record["seconds"], record["chosen"], record["others_busy_cores"], flush=True)
+        print(record["sweep"], record["way"], record["seconds"], record["chosen"], record["others_cores"], flush=True)
 
 
 if __name__ == "__main__":
