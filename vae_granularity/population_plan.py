@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from vae_granularity.population.backends import BACKENDS, losses
 from vae_granularity.population.captured import Captured
 from vae_granularity.population.engine import Population
 from vae_granularity.population.feed import Feed
-from vae_granularity.population.probe import ALONE, TRIALS, WARM_UP, Plan, Work, candidates, fastest, seconds_of, table, try_plans
+from vae_granularity.population.probe import ALONE, TRIALS, WARM_UP, Plan, Work, candidates, fastest, seconds_of, settled, table, try_plans
 
 
 class Rehearsal:
@@ -109,6 +110,7 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
         startup: seconds that a further process takes before it trains.
         backends: to be tried, besides training each run alone.
     """
+    started = time.monotonic()
     backends = [name for name in backends if name != "streams" or torch.cuda.is_available()]
     plans = candidates(len(configs), backends, processes, most)
     rehearsal = Rehearsal(configs, max(plan.members for plan in plans))
@@ -122,9 +124,13 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
         found = try_plans(plans, trial)
     finally:
         torch.set_num_threads(threads)
-    work = Work(len(configs), configs[0].trainer.max_steps, rehearsal.seconds_besides(), startup)
-    plan = fastest(work, found)
-    print(f"{len(configs)} compatible runs of {work.steps} steps, projected:\n{table(work, found)}\nchosen: {plan}", flush=True)
+    work, what = Work(len(configs), configs[0].trainer.max_steps, 0.0, startup), ", without evaluation, which cannot change the choice"
+    plan = settled(work, found)
+    if plan is None:
+        work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
+        plan = fastest(work, found)
+    print(f"{len(configs)} compatible runs of {work.steps} steps, projected{what}:\n{table(work, found)}")
+    print(f"chosen: {plan} (trials took {time.monotonic() - started:.1f} s)", flush=True)
     return plan
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tiny import tiny_config
 
 from vae_granularity.build import build
 from vae_granularity.population.packing import evenly, pack
-from vae_granularity.population.probe import ALONE, Plan, Work, candidates, fastest, table, try_plans
+from vae_granularity.population.probe import ALONE, Plan, Work, candidates, fastest, settled, table, try_plans
 
 
 @cache
@@ -95,6 +96,17 @@ def test_the_plan_that_is_projected_to_end_first_is_chosen():
 def test_what_a_run_does_besides_training_counts():
     assert Work(4, 0, 1.0, 0.0).seconds(Plan("vectorised", 4, 1), 0.0) == 4.0
     assert Work(4, 0, 1.0, 0.0).seconds(Plan("vectorised", 2, 2), 0.0) == 2.0
+
+
+def test_the_plan_is_settled_where_no_length_of_evaluation_could_change_it():
+    """Two processes evaluate half as many runs each, so only a plan of one process can be overtaken."""
+    one, two = Plan("vectorised", 16, 1), Plan("vectorised", 8, 2)
+    work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
+    assert settled(work, {one: 0.2, two: 0.1, Plan("streams", 8, 2): "no GPU"}) == two
+    times: dict[Plan, float | str] = {one: 0.1, two: 0.08}
+    assert fastest(work, times) == one
+    assert settled(work, times) is None
+    assert fastest(replace(work, seconds_besides=1.0), times) == two
 
 
 def test_candidates_use_one_process_or_all_and_share_the_points_evenly():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -39,10 +39,16 @@ class Work:
 
     def seconds(self, plan: Plan, step: float) -> float:
         """How long the points take by a plan whose step, of all members of a pack, takes `step` seconds."""
-        packs = -(-self.points // plan.members)
-        rounds = -(-packs // plan.processes)
         wait = self.startup if plan.processes > 1 else 0.0
-        return wait + rounds * (self.steps * step + min(plan.members, self.points) * self.seconds_besides)
+        return wait + self.rounds(plan) * self.steps * step + self.in_a_row(plan) * self.seconds_besides
+
+    def rounds(self, plan: Plan) -> int:
+        """Packs that the busiest process trains."""
+        return -(-self.points // (plan.members * plan.processes))
+
+    def in_a_row(self, plan: Plan) -> int:
+        """Runs that the busiest process evaluates."""
+        return self.rounds(plan) * min(plan.members, self.points)
 
 
 def candidates(points: int, backends: Iterable[str], processes: int, most: int) -> list[Plan]:
@@ -90,6 +96,12 @@ def table(work: Work, found: dict[Plan, float | str]) -> str:
 def fastest(work: Work, found: dict[Plan, float | str]) -> Plan:
     """The plan that is projected to end first."""
     return min(_timed(found), key=lambda pair: work.seconds(*pair))[0]
+
+
+def settled(work: Work, found: dict[Plan, float | str]) -> Plan | None:
+    """The plan that is projected to end first however long evaluation takes, if there is one. `work.seconds_besides` does not count."""
+    plan = fastest(replace(work, seconds_besides=0.0), found)
+    return plan if all(work.in_a_row(plan) <= work.in_a_row(other) for other, _ in _timed(found)) else None
 
 
 def _timed(found: dict[Plan, float | str]) -> list[tuple[Plan, float]]:

@@ -1,0 +1,169 @@
+"""Seconds of whole sweeps, from the command's start to its exit, by way of training.
+
+    OMP_NUM_THREADS=1 python experiments/population/measure.py [seconds]   # goes on where it was; starts nothing new after `seconds`
+    python experiments/population/measure.py table
+
+Each measurement is one line of results.jsonl beside this file; `table` writes results.md. Needs the extra `cores`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from machine import about
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS = HERE / "results.jsonl"
+REPETITIONS = 3
+QUIET = 0.2  # cores that other processes may keep busy on average during a measurement; above, it does not count and is taken again
+COMMON = ("model=stcvae", "trainer=quick", "trainer.accelerator=cpu", "logger=csv", "seed=0,1")
+SWEEPS = {
+    "blocks": (
+        16,
+        ("dataset=blocks", "net=mlp", "model.latent_dim=6", "trainer.max_steps=500", "model.beta=1,2,4,8", "model.granularity=1,2"),
+    ),
+    "dsprites": (
+        8,
+        (
+            *("dataset=dsprites", "dataset.source=rendered", "dataset.factor_sizes=[1,3,3,10,8,8]", "net=mlp", "net.width=0.125"),
+            *("trainer.max_steps=300", "model.beta=1,4", "model.granularity=1,2"),
+        ),
+    ),
+}
+PACK = ("hydra/launcher=population", "hydra.launcher.processes=1")
+AUTOMATIC = "automatic"
+WAYS = {
+    "one after the other": (),
+    "2 processes": ("hydra/launcher=cores", "hydra.launcher.n_jobs=2"),
+    "one pack, vectorised": (*PACK, "hydra.launcher.backend=vectorised"),
+    "one pack, grouped": (*PACK, "hydra.launcher.backend=grouped"),
+    AUTOMATIC: ("hydra/launcher=population",),
+}
+
+
+def pieces() -> list[tuple[int, str, str]]:
+    """(repetition, sweep, way) in the order of measurement: all ways in turn, each repetition beginning with another one."""
+    ways = list(WAYS)
+    return [(r, sweep, ways[(i + 2 * r) % len(ways)]) for r in range(REPETITIONS) for sweep in SWEEPS for i in range(len(ways))]
+
+
+def records() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def measure(repetition: int, sweep: str, way: str, cache: str) -> dict[str, Any]:
+    """One command in a process of its own with an output folder of its own."""
+    points, overrides = SWEEPS[sweep]
+    facts = about("", "lightning", "joblib", "vae-granularity")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = (f"paths.output_dir={folder}/runs", f"paths.cache_dir={cache}", f"paths.data_dir={folder}/data")
+        command = [sys.executable, "-m", "vae_granularity.train", "-m", *COMMON, *overrides, *WAYS[way], *paths]
+        wait_for_quiet()
+        before, started = cpu_seconds(), time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        seconds, after = time.monotonic() - started, cpu_seconds()
+    if done.returncode or f"{points} done, 0 skipped, 0 failed" not in done.stdout:
+        sys.exit(f"{sweep}, {way}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    chosen = re.search(r"chosen: (.*) \(trials took (.*) s\)", done.stdout)
+    return {
+        "sweep": sweep,
+        "way": way,
+        "repetition": repetition,
+        "seconds": round(seconds, 2),
+        "chosen": chosen and chosen[1],
+        "trials_seconds": chosen and float(chosen[2]),
+        "cpu_seconds": round(after[1] - before[1], 2),
+        "others_cores": round((after[0] - before[0] - after[1] + before[1]) / seconds, 2),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        **{name: facts[name] for name in ("load_before", "device", "versions")},
+    }
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """CPU time of the whole machine and of the commands that have ended here."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:4])
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK"), own.ru_utime + own.ru_stime
+
+
+def wait_for_quiet() -> None:
+    """Wait until others have left the machine alone for two seconds, a minute at most."""
+    for _ in range(30):
+        before = cpu_seconds()[0]
+        time.sleep(2.0)
+        if cpu_seconds()[0] - before < 2.0 * QUIET:
+            return
+
+
+def table() -> None:
+    """Write results.md."""
+    everything = records()
+    found = [r for r in everything if r["others_cores"] <= QUIET]
+    first = found[0]
+    versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
+    load, others = ([record[key] for record in found] for key in ("load_before", "others_cores"))
+    lines = [
+        "# Whole sweeps, from the command's start to its exit",
+        "",
+        f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}.",
+        f"Load before a measurement {min(load)} to {max(load)}, which remembers the one before;",
+        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy. Measurements with more than",
+        f"{QUIET} do not count and were taken again: {len(everything) - len(found)} of {len(everything)}.",
+    ]
+    for sweep, (points, overrides) in SWEEPS.items():
+        of = {way: [r for r in found if (r["sweep"], r["way"]) == (sweep, way)] for way in WAYS}
+        if not all(of.values()):
+            continue
+        median = {way: statistics.median(r["seconds"] for r in rows) for way, rows in of.items()}
+        lines += ["", f"## {sweep}, {points} runs", "", f"`{' '.join((*COMMON, *overrides))}`", ""]
+        lines += ["| way | median s | min | max | repetitions | runs an hour |", "| --- | --- | --- | --- | --- | --- |"]
+        for way, rows in of.items():
+            seconds = [r["seconds"] for r in rows]
+            lines.append(
+                f"| {way} | {median[way]:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | {len(rows)} | {3600 * points / median[way]:.0f} |"
+            )
+        best = min((way for way in WAYS if way != AUTOMATIC), key=lambda way: median[way])
+        lines += ["", f"Automatic / best of the others ({best}): **{median[AUTOMATIC] / median[best]:.2f}**.", ""]
+        lines += [f"- chosen: {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s" for r in of[AUTOMATIC]]
+    (HERE / "results.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def main(seconds: float) -> None:
+    """Measure what is not in results.jsonl. The data are rendered once, before anything is timed."""
+    started, cache = time.monotonic(), str(Path(tempfile.gettempdir()) / "population-sweeps-cache")
+    done = {(r["repetition"], r["sweep"], r["way"]) for r in records() if r["others_cores"] <= QUIET}
+    for piece in pieces():
+        if piece in done:
+            continue
+        if time.monotonic() - started > seconds:
+            return
+        repetition, sweep, way = piece
+        warm = Path(cache) / f".{sweep}-is-there"
+        warm.parent.mkdir(exist_ok=True)
+        if not warm.exists():
+            measure(repetition, sweep, "one after the other", cache)
+            warm.touch()
+        record = measure(repetition, sweep, way, cache)
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        print(record["sweep"], record["way"], record["seconds"], record["chosen"], record["others_cores"], flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["table"]:
+        table()
+    else:
+        main(float(sys.argv[1]) if sys.argv[1:] else float("inf"))
