@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,29 @@ def test_a_sweep_whose_workers_are_killed_goes_on_by_itself(tmp_path, undisturbe
     """Two workers at a time by joblib, which gives up when one dies; the sweep launches again what is left."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     expected, seconds = undisturbed
-    moments, landed = random.Random(kills), 0
-    process = commands.start(tmp_path, *SWEEP, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
-    while landed < kills and process.is_alive():
-        time.sleep(moments.uniform(0.1, seconds * 0.6))
-        workers = [pid for pid in commands.children(process) if "loky" in Path(f"/proc/{pid}/cmdline").read_text()]
-        if workers:
-            os.kill(moments.choice(workers), signal.SIGKILL)
-            landed += 1
-    process.join()
-    assert landed
-    complete_and_equal(tmp_path, expected)
+    moments, landed, sweeps = random.Random(kills), 0, 0
+    while landed < kills:  # a sweep that is complete before the last kill is followed by one that begins anew
+        assert sweeps <= landed, "a whole sweep went by without a worker to kill"
+        folder = tmp_path / str(sweeps)
+        process = commands.start(folder, *SWEEP, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
+        while landed < kills and process.is_alive():
+            time.sleep(moments.uniform(0.1, seconds * 0.6))
+            if workers := _workers(process):
+                os.kill(moments.choice(workers), signal.SIGKILL)
+                landed += 1
+        process.join()
+        complete_and_equal(folder, expected)
+        sweeps += 1
+
+
+def _workers(process: Any) -> list[int]:
+    """Processes that joblib has started, and that have not ended meanwhile."""
+    found = []
+    for pid in commands.children(process):
+        with suppress(OSError):
+            if "loky" in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
+    return found
 
 
 def test_two_sweeps_at_once_share_the_runs_of_a_folder(tmp_path, undisturbed):
