@@ -160,6 +160,26 @@ def test_real_runs_of_several_granularities_and_seeds_compare(tmp_path: Path) ->
     assert len(pd.read_parquet(tmp_path / "runs" / "analysis" / "runs.parquet")) == 4
 
 
+def test_axes_that_do_not_vary_are_named(sweep: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"x and y must both take several values .* x=model.latent_dim, .* swept here: net.width, model.granularity"
+    ):
+        run(f"runs={sweep}", "x=model.latent_dim", "y=model.granularity")
+
+
+def test_a_model_that_changes_with_granularity_is_told_and_can_be_an_axis(tmp_path: Path) -> None:
+    for granularity, target in ((1, "betatcvae.BetaTCVAE"), (2, "stcvae.BetaSTCVAE")):
+        for beta in (1.0, 4.0):
+            results = fake_results(granularity=granularity, beta=beta)
+            results["config"]["model"]["_target_"] = f"vae_granularity.models.{target}"
+            write_run(tmp_path, results)
+    run(f"runs={tmp_path}")
+    assert "granularity γ changes together with model here" in (tmp_path / "analysis" / "report.html").read_text()
+    run(f"runs={tmp_path}", "x=model", "y=model.beta")
+    verdicts = pd.read_csv(tmp_path / "analysis" / "verdicts.csv")
+    assert list(verdicts["trajectory"]) == ["best β for each model", "best model for each β"]
+
+
 def test_text_from_runs_cannot_become_markup(tmp_path: Path) -> None:
     results = fake_results()
     results["run"]["name"] = "evil</script><script>alert(1)"

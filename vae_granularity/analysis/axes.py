@@ -36,13 +36,21 @@ class Slice:
 
 def swept(table: pd.DataFrame) -> list[str]:
     """Columns of parameters that take two or more values, the most telling first; of two that always move together, the first."""
+    return list(companions(table))
+
+
+def companions(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Each parameter of `swept` with the further ones that always move together with it."""
     names = [name for name in table.columns if name in IDENTITY or (name.split(".")[0] in PARAMETERS and "." in name)]
     varying = [name for name in names if table[name].nunique(dropna=False) > 1]
     varying.sort(key=lambda name: (PRIORITY.index(name) if name in PRIORITY else len(PRIORITY), name))
-    kept: list[str] = []
+    kept: dict[str, list[str]] = {}
     for name in varying:
-        if not any(_one_to_one(table, name, other) for other in kept):
-            kept.append(name)
+        leader = next((other for other in kept if _one_to_one(table, name, other)), None)
+        if leader is None:
+            kept[name] = []
+        else:
+            kept[leader].append(name)
     return kept
 
 
@@ -74,7 +82,7 @@ def slices(table: pd.DataFrame, parameters: Sequence[str], x: str, y: str) -> li
     """The runs split by the swept parameters other than x and y, the largest first. `run.num_parameters` as an axis stands for the
     parameters that decide it, which therefore split nothing."""
     capacity = ("net.width", "net.depth") if "run.num_parameters" in (x, y) else ()
-    others = [name for name in parameters if name not in (x, y, *capacity)]
+    others = [name for name in parameters if name not in (x, y, *capacity) and not any(_one_to_one(table, name, axis) for axis in (x, y))]
     if not others:
         return [Slice(x, y, {}, table)]
     found = []

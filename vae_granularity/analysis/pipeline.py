@@ -16,11 +16,11 @@ from vae_granularity.analysis.comparable import check_comparable
 from vae_granularity.analysis.cuts import cuts
 from vae_granularity.analysis.feature_charts import profile_maps
 from vae_granularity.analysis.findings import ModelFindings
-from vae_granularity.analysis.labels import value_label, with_unit
+from vae_granularity.analysis.labels import name_of, value_label, with_unit
 from vae_granularity.analysis.report import Page, render
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slice_result import SliceResult, analyse_slice
-from vae_granularity.errors import DataError
+from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.runs import write_atomically
 
 TABLE = "runs.parquet"
@@ -59,7 +59,7 @@ def analyse(settings: Settings) -> Path:
         value=settings.value,
         source=_source(table),
         facts=_facts(table, found, parameters),
-        notes=notes + _notes(collected),
+        notes=notes + _confounded(table) + _notes(collected),
         slices=results,
         cuts=cuts(found, parameters, numbers, _best_point(found, settings)),
         numbers=numbers,
@@ -121,6 +121,11 @@ def _slices(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> l
                     seed=settings.seed,
                 )
             )
+    if settings.x is not None and not results:
+        raise ArgumentError(
+            f"x and y must both take several values where the other parameters are held, got x={settings.x}, y={settings.y}; "
+            f"swept here: {', '.join(parameters) or 'nothing'}"
+        )
     return results
 
 
@@ -194,6 +199,16 @@ def _facts(table: pd.DataFrame, found: pd.DataFrame, parameters: list[str]) -> l
         f"{seeds} seed{'s' if seeds > 1 else ''}",
         f"{seconds / 60:.0f} minutes of training" if seconds < 36_000 else f"{seconds / 3600:.0f} hours of training",
         "models: " + ", ".join(sorted(table["run.model"].unique())),
+    ]
+
+
+def _confounded(table: pd.DataFrame) -> list[str]:
+    """Choices as large as the model or the network that always change together with a parameter, which alone is shown."""
+    found = {name: [other for other in others if other in axes.IDENTITY] for name, others in axes.companions(table).items()}
+    return [
+        f"{name_of(name)} changes together with {', '.join(map(name_of, others))} here: what is seen over the one may come from the other"
+        for name, others in found.items()
+        if others
     ]
 
 
