@@ -82,7 +82,8 @@ def explain(error: Exception, config_name: str) -> str:
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
     if isinstance(error, ConfigCompositionException) and key:
-        return f"{first_line}: no such key {key!r}{_did_you_mean(key, list(_keys(_default_config(config_name))))}"
+        known = [name for name in _keys(_default_config(config_name)) if not name.rpartition(".")[2].startswith("_")]
+        return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
 
 
