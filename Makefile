@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all test-ray check bench bench-gpu clean
+.PHONY: help setup train test test-all test-ray check bench bench-gpu browser clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench: setup  ## benchmarks on one CPU thread, under ten minutes on a quiet mach
 bench-gpu: setup  ## the same on a GPU, with captured steps and populations
 	$(BIN)/python experiments/benchmarks/machine.py
 	for name in loss step lightning_overhead population; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
+
+browser:  ## Chromium for tests/browser, which are skipped without one (Debian, as root)
+	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 
 test-ray:  ## the Ray launcher, in an environment of its own in .venv-ray
 	$(PYTHON) -m venv .venv-ray
