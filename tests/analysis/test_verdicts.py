@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,3 +97,13 @@ def test_points_without_runs_are_left_out_and_the_rest_is_judged() -> None:
 def test_the_verdict_says_how_many_places_are_short_of_seeds() -> None:
     one = surface([3, 2, 1, 1, 2, 3], 5, 1, NOISE, np.random.default_rng(4))
     assert "0 of 6 values of x have 3 or more values of y with 3 or more seeds" in judge(make_trajectory(one, draws=20)).sentence
+
+
+def test_level_and_opposite_resamplings_do_not_support_a_rise():
+    """Half of the resampled seeds rise, a third is level, the rest falls: lines all or monotone, but of no one direction."""
+    values = np.repeat(-((np.arange(5) - np.arange(5)[:, None]) ** 2.0)[..., None], 3, axis=2)
+    trajectory = make_trajectory(Surface("x", "y", "value", tuple(range(5)), tuple(range(5)), (0, 1, 2), values))
+    rising, level, falling = np.array([0, 1, 1, 3, 4]), np.full(5, 2), np.array([4, 3, 3, 1, 0])
+    mixed = replace(trajectory, best=rising, draws=np.array([rising] * 3 + [level] * 2 + [falling]))
+    assert judge(mixed).shape == "not enough runs"
+    assert judge(replace(mixed, draws=np.array([rising] * 5 + [np.arange(5)]))).shape == "line"

@@ -44,7 +44,7 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
       the resamplings;
     - `edge`: at more than half of the places the optimum is the first or last value tried, so the true one may lie outside;
     - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion, for the means and for 80 % of the
-      resamplings. A line is monotone too, so where lines and steps share the support, the verdict is monotone.
+      resamplings. A sloped line is monotone too, so where lines and steps of one direction share the support, the verdict is monotone.
     """
     surface, places = trajectory.surface, trajectory.rows.astype(np.float64)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
@@ -62,11 +62,12 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
         return Verdict(EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places)
     if curve is not None:
-        monotone = support.get(LINE, 0.0) + support.get(MONOTONE, 0.0)
-        if curve.shape in (LINE, MONOTONE) and support.get(LINE, 0.0) < MIN_SUPPORT <= monotone:
-            curve, share = curves[MONOTONE], monotone
-        else:
-            share = support.get(curve.shape, 0.0)
+        share = support.get(curve.shape, 0.0)
+        if curve.shape in (LINE, MONOTONE):
+            share = _moving_alike(places, trajectory.draws, curve, (LINE,)) if curve.shape == LINE else 0.0
+            if share < MIN_SUPPORT and _way(curves[MONOTONE].fitted) != 0:
+                curve = curves[MONOTONE]
+                share = _moving_alike(places, trajectory.draws, curve, (LINE, MONOTONE))
         if share >= MIN_SUPPORT:
             agree = f"{_words(curve, trajectory)} ({share:.0%} of the resampled seeds agree)"
             return Verdict(curve.shape, agree, support, curve, places)
@@ -92,6 +93,22 @@ def _support(places: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     squares = np.stack([fit.squares for fit in found])[chosen, np.arange(len(draws))]
     names = np.where(squares / len(places) <= MAX_SQUARES, np.array([fit.shape for fit in found])[chosen], NO_SHAPE)
     return {str(name): float(count) / len(draws) for name, count in zip(*np.unique(names, return_counts=True), strict=True)}
+
+
+def _moving_alike(places: np.ndarray, draws: np.ndarray, curve: Curve, shapes: tuple[str, ...]) -> float:
+    """Share of the resamplings (R, k) whose best fit is one of the shapes and goes the way of `curve`: up, down or level."""
+    found = fits(places, draws)
+    chosen = best(found), np.arange(len(draws))
+    names = np.array([fit.shape for fit in found])[chosen[0]]
+    squares = np.stack([fit.squares for fit in found])[chosen]
+    ways = np.stack([_way(fit.fitted) for fit in found])[chosen]
+    return float((np.isin(names, shapes) & (squares / len(places) <= MAX_SQUARES) & (ways == _way(curve.fitted))).mean())
+
+
+def _way(fitted: np.ndarray) -> np.ndarray:
+    """1, -1 or 0 for curves (..., k) that rise, fall or end where they began, within `SIGMA` steps."""
+    rise = fitted[..., -1] - fitted[..., 0]
+    return np.sign(np.where(np.abs(rise) < SIGMA, 0.0, rise))
 
 
 def _words(curve: Curve, trajectory: Trajectory) -> str:
