@@ -37,11 +37,9 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
     """
-    known = (
-        {}
-        if last is None or "reader" not in last
-        else {key: i for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))}
-    )
+    known: dict[tuple[object, ...], int] = {}
+    if last is not None and "reader" in last:  # a table of before there was a reader is read again whole
+        known = {key: i for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))}
     kept: list[int] = []
     fresh = Columns()
     broken: dict[str, str] = {}

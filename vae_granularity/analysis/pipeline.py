@@ -9,14 +9,13 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from vae_granularity.analysis import axes, figures, points, tables, traversals
+from vae_granularity.analysis import about_runs, axes, figures, points, tables, traversals
 from vae_granularity.analysis.choose import check_column, keep_where
 from vae_granularity.analysis.collect import Collected, collect
 from vae_granularity.analysis.comparable import check_comparable
 from vae_granularity.analysis.cuts import cuts
 from vae_granularity.analysis.feature_charts import profile_maps
 from vae_granularity.analysis.findings import ModelFindings
-from vae_granularity.analysis.labels import name_of, value_label, with_unit
 from vae_granularity.analysis.report import Page, render
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slice_result import SliceResult, analyse_slice
@@ -50,16 +49,16 @@ def analyse(settings: Settings) -> Path:
     _verdicts(results).to_csv(folder / "verdicts.csv", index=False)
     pd.DataFrame(list(collected.broken.items()), columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
     if settings.figures:
-        figures.save(results[: settings.figures], folder / "figures", _source(table))
+        figures.save(results[: settings.figures], folder / "figures", about_runs.source(table))
     features = _features(asked, table, folder)
-    notes += _unreadable(asked)
+    notes += about_runs.unreadable(asked)
     shown = _traversals(settings, table, parameters, notes)
     page = Page(
-        title=_title(settings),
+        title=about_runs.title(settings),
         value=settings.value,
-        source=_source(table),
-        facts=_facts(table, found, parameters),
-        notes=notes + _confounded(table) + _notes(collected),
+        source=about_runs.source(table),
+        facts=about_runs.facts(table, found, parameters),
+        notes=notes + about_runs.confounded(table) + about_runs.left_out(collected),
         slices=results,
         cuts=cuts(found, parameters, numbers, _best_point(found, settings)),
         numbers=numbers,
@@ -68,8 +67,8 @@ def analyse(settings: Settings) -> Path:
             "points": tables.point_table(found, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
             "runs": tables.run_table(table, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
         },
-        provenance=_provenance(table, collected, settings),
-        protocols=_protocols(table),
+        provenance=about_runs.provenance(table, collected, settings),
+        protocols=about_runs.protocols(table),
         broken=sorted(collected.broken.items()),
         features=features,
     )
@@ -177,92 +176,6 @@ def _features(asked: ModelFindings, table: pd.DataFrame, folder: Path) -> dict[s
     return {"findings": [found.sentence for found in asked.correlations], "maps": maps}
 
 
-def _title(settings: Settings) -> str:
-    where = settings.wandb or ", ".join(folder.name or str(folder) for folder in settings.runs)
-    chosen = ", ".join(f"{name} = {value_label(name, value)}" for name, value in settings.where.items())
-    return f"{with_unit(settings.value)} of the runs in {where}" + (f" with {chosen}" if chosen else "")
-
-
-def _source(table: pd.DataFrame) -> str:
-    """`blocks (synthetic)`: where the images come from, said with every figure."""
-    pairs = table[["data.name", "data.source"]].drop_duplicates().itertuples(index=False)
-    return "data: " + ", ".join(f"{name} ({source})" for name, source in pairs)
-
-
-def _facts(table: pd.DataFrame, found: pd.DataFrame, parameters: list[str]) -> list[str]:
-    seeds = int(table["seed"].nunique())
-    seconds = table["run.seconds"].sum()
-    return [
-        _source(table),
-        f"{len(table)} runs",
-        f"{len(found)} points" if parameters else "one point",
-        f"{seeds} seed{'s' if seeds > 1 else ''}",
-        f"{seconds / 60:.0f} minutes of training" if seconds < 36_000 else f"{seconds / 3600:.0f} hours of training",
-        "models: " + ", ".join(sorted(table["run.model"].unique())),
-    ]
-
-
-def _confounded(table: pd.DataFrame) -> list[str]:
-    """Choices as large as the model or the network that always change together with a parameter, which alone is shown."""
-    found = {name: [other for other in others if other in axes.IDENTITY] for name, others in axes.companions(table).items()}
-    return [
-        f"{name_of(name)} changes together with {', '.join(map(name_of, others))} here: what is seen over the one may come from the other"
-        for name, others in found.items()
-        if others
-    ]
-
-
-def _notes(collected: Collected) -> list[str]:
-    notes = []
-    if collected.broken:
-        notes.append(f"{len(collected.broken)} results could not be read; they are listed at the end of the page")
-    if collected.unfinished:
-        notes.append(f"{len(collected.unfinished)} runs are not finished and are left out")
-    versions = sorted(collected.table["version"].dropna().unique())
-    if len(versions) > 1:
-        notes.append(
-            f"the runs were made by {len(versions)} versions of vae-granularity ({', '.join(versions)}); what changed is in CHANGELOG.md"
-        )
-    return notes
-
-
-def _provenance(table: pd.DataFrame, collected: Collected, settings: Settings) -> list[tuple[str, str]]:
-    def distinct(column: str) -> str:
-        values = [str(value) for value in table[column].dropna().unique()] if column in table else []
-        return ", ".join(values[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
-
-    return [
-        ("data", _source(table).removeprefix("data: ")),
-        ("likelihood", distinct("likelihood")),
-        ("split", distinct("split")),
-        ("steps", ", ".join(f"{steps:g}" for steps in sorted(table["run.steps"].dropna().unique()))),
-        ("version", distinct("version")),
-        ("device", distinct("run.device")),
-        (
-            "runs",
-            f"{len(collected.table)} read, {len(collected.broken)} broken, {len(collected.unfinished)} unfinished, {len(table)} chosen",
-        ),
-        ("resamplings", f"{settings.draws}, seed {settings.seed}; a point counts from {settings.min_seeds} seeds on"),
-        ("folder", settings.wandb or ", ".join(map(str, settings.runs))),
-    ]
-
-
-def _protocols(table: pd.DataFrame) -> list[tuple[str, str]]:
-    counts = table["protocol"].value_counts()
-    return [
-        (f"protocol of {count} runs", orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode())
-        for text, count in counts[counts > 0].head(4).items()
-    ]
-
-
-def _unreadable(asked: ModelFindings) -> list[str]:
-    """One line for each reason why models could not be asked."""
-    runs: dict[str, list[str]] = {}
-    for run, reason in asked.failed.items():
-        runs.setdefault(reason, []).append(run)
-    return [f"{len(names)} models could not be asked, the first of them {names[0]}: {reason}" for reason, names in runs.items()][:20]
-
-
 def _say(collected: Collected, asked: ModelFindings, results: list[SliceResult], folder: Path, seconds: float) -> None:
     print(f"{len(collected.table)} runs ({collected.reused} known from the last pass), {len(collected.broken)} broken, {seconds:.1f} s")
     for result in results:
@@ -271,6 +184,6 @@ def _say(collected: Collected, asked: ModelFindings, results: list[SliceResult],
             print(f"{reading.title}{held}: {reading.verdict.sentence}")
     for file, reason in list(collected.broken.items())[:10]:
         print(f"broken: {file}: {reason}")
-    for line in _unreadable(asked):
+    for line in about_runs.unreadable(asked):
         print(line)
     print(f"done: {folder / 'report.html'}")

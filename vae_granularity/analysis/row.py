@@ -11,6 +11,7 @@ import orjson
 
 from vae_granularity.analysis.columns import word
 from vae_granularity.errors import DataError
+from vae_granularity.measured_alike import BY_CHANCE, without
 
 # Parts of a config that are parameters of a run; the rest says where it lies, what it logs and how it is measured.
 PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer")
@@ -21,8 +22,6 @@ NOT_PARAMETERS = frozenset(
 READER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]  # rows that other code made are read again
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 RUN = ("name", "model", "dataset", "title", "num_parameters", "steps", "seconds", "device")
-# What differs between runs that are measured alike: seeds, what came out, the model's own partition, what else was installed.
-BY_CHANCE = frozenset({"seed", "found", "saturation", "scores", "partition", "partition_labels", "units", "versions"})
 
 
 def row_of(results: Any) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def row_of(results: Any) -> dict[str, Any]:
             row.update(_parameters(part, config.get(part) or {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"is not as this version writes it: {type(error).__name__}: {error}") from error
-    row["protocol"] = canonical(without_chance(protocol))
+    row["protocol"] = canonical(without(protocol, BY_CHANCE))
     row["version"] = str(results["versions"].get("vae-granularity"))
     row.update(_numbers("", results["terms"]))
     row.update(_numbers("scores/", results["scores"]))
@@ -86,13 +85,6 @@ def _numbers(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, floa
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise DataError(f"has {prefix}{name} = {value!r}, not a number")
         yield prefix + name, value
-
-
-def without_chance(node: Any) -> Any:
-    """A protocol without what may differ between runs that are measured alike."""
-    if isinstance(node, dict):
-        return {key: without_chance(value) for key, value in node.items() if key not in BY_CHANCE}
-    return node
 
 
 def canonical(node: Any) -> str:

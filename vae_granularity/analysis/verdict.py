@@ -55,22 +55,18 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
-    support = _support(places, trajectory.draws)
+    shapes, ways = _resampled(places, trajectory.draws)
+    support = {str(name): float(count) / len(shapes) for name, count in zip(*np.unique(shapes, return_counts=True), strict=True)}
     curve = next(iter(curves.values()), None)
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
         return Verdict(EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places)
     if curve is not None:
-        share = support.get(curve.shape, 0.0)
-        if curve.shape in (LINE, MONOTONE):
-            share = _moving_alike(places, trajectory.draws, curve, (LINE,)) if curve.shape == LINE else 0.0
-            if share < MIN_SUPPORT and _way(curves[MONOTONE].fitted) != 0:
-                curve = curves[MONOTONE]
-                share = _moving_alike(places, trajectory.draws, curve, (LINE, MONOTONE))
+        named, share = _borne_out(curves, shapes, ways)
         if share >= MIN_SUPPORT:
-            agree = f"{_words(curve, trajectory)} ({share:.0%} of the resampled seeds agree)"
-            return Verdict(curve.shape, agree, support, curve, places)
+            agree = f"{_words(named, trajectory)} ({share:.0%} of the resampled seeds agree)"
+            return Verdict(named.shape, agree, support, named, places)
     found = ", ".join(f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1]))
     why = f"not enough runs to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds ({found})"
     return Verdict(NOT_ENOUGH, why, support, curve, places)
@@ -86,23 +82,25 @@ def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
     return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
 
 
-def _support(places: np.ndarray, draws: np.ndarray) -> dict[str, float]:
-    """Share of the resamplings (R, k) in which each shape fits best."""
-    found = fits(places, draws)
-    chosen = best(found)
-    squares = np.stack([fit.squares for fit in found])[chosen, np.arange(len(draws))]
-    names = np.where(squares / len(places) <= MAX_SQUARES, np.array([fit.shape for fit in found])[chosen], NO_SHAPE)
-    return {str(name): float(count) / len(draws) for name, count in zip(*np.unique(names, return_counts=True), strict=True)}
-
-
-def _moving_alike(places: np.ndarray, draws: np.ndarray, curve: Curve, shapes: tuple[str, ...]) -> float:
-    """Share of the resamplings (R, k) whose best fit is one of the shapes and goes the way of `curve`: up, down or level."""
+def _resampled(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and the way it goes."""
     found = fits(places, draws)
     chosen = best(found), np.arange(len(draws))
-    names = np.array([fit.shape for fit in found])[chosen[0]]
-    squares = np.stack([fit.squares for fit in found])[chosen]
-    ways = np.stack([_way(fit.fitted) for fit in found])[chosen]
-    return float((np.isin(names, shapes) & (squares / len(places) <= MAX_SQUARES) & (ways == _way(curve.fitted))).mean())
+    shapes = np.array([fit.shape for fit in found])[chosen[0]]
+    squares, ways = np.stack([fit.squares for fit in found])[chosen], np.stack([_way(fit.fitted) for fit in found])[chosen]
+    return np.where(squares / len(places) <= MAX_SQUARES, shapes, NO_SHAPE), ways
+
+
+def _borne_out(curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray) -> tuple[Curve, float]:
+    """The curve to be named, and the share of the resamplings of its shape; of those without a turn only such as go its way count."""
+    curve = next(iter(curves.values()))
+    if curve.turn is not None:
+        return curve, float((shapes == curve.shape).mean())
+    lines = float(((shapes == LINE) & (ways == _way(curve.fitted))).mean())
+    if curve.shape == LINE and lines >= MIN_SUPPORT:
+        return curve, lines
+    monotone = curves[MONOTONE]
+    return monotone, float((np.isin(shapes, (LINE, MONOTONE)) & (ways == _way(monotone.fitted)) & (ways != 0)).mean())
 
 
 def _way(fitted: np.ndarray) -> np.ndarray:

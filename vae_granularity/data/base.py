@@ -87,7 +87,7 @@ class ImageDataModule(LightningDataModule):
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """The images of the official files, by declared name; each subclass reads its own format."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define read_official()")
 
     def pixels(self, picture: Image) -> np.ndarray:
         """A picture of the hub, already gray or RGB, as (C, H, W) uint8; subclasses crop and resize here."""

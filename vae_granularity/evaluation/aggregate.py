@@ -6,24 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
+from vae_granularity.measured_alike import BESIDES, without
 from vae_granularity.metrics.confidence import BY_CHANCE, Interval, interval, same_protocol
 from vae_granularity.metrics.group_headline import PARTNERS
 
 Results = Mapping[str, Any]  # what a results.json holds
 
-# Not what a number was measured under: which names it shares an entry with, what groups the model has, what else was installed.
-BESIDES = ("scores", "saturation", "partition", "versions")
-
 
 def number_protocol(results: Results, name: str) -> dict[str, Any]:
-    """What a number of `terms` or `scores` was measured under; a harmonic mean under both of its parts. Empty if there is no record."""
+    """What a number of `terms` or `scores` was measured under; a harmonic mean under both of its parts.
+
+    Empty if there is no record.
+    """
     protocol = results.get("protocol", {})
     if name in results.get("terms", {}):
-        return _bare(protocol.get("terms", {}))
+        return without(protocol.get("terms", {}), BESIDES)
     parts = {f"{part.removesuffix('_group')}_harmonic_group": (part, partner) for part, partner in PARTNERS.items()}
     entries = [entry for entry in protocol.get("metrics", {}).values() if name in entry.get("scores", ())]
     if entries:
-        return _bare(entries[-1])
+        return without(entries[-1], BESIDES)
     return {part: number_protocol(results, part) for part in parts.get(name, ())}
 
 
@@ -74,10 +75,6 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
 
 def _value(run: Results, name: str) -> Any:
     return run.get("terms", {}).get(name, run.get("scores", {}).get(name))
-
-
-def _bare(value: Any) -> Any:
-    return {key: _bare(inner) for key, inner in value.items() if key not in BESIDES} if isinstance(value, Mapping) else value
 
 
 def _differences(a: Any, b: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
