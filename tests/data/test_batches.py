@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,10 +16,16 @@ from vae_granularity.data.shapes3d import Shapes3D
 from vae_granularity.errors import ArgumentError
 
 
-def rendered(**options) -> Shapes3D:
-    data = Shapes3D(**({"source": "rendered", "factor_sizes": (2, 2, 2, 2, 2, 2), "batch_size": 8} | options))
-    data.setup()
-    return data
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory) -> Callable[..., Shapes3D]:
+    standard = {"source": "rendered", "factor_sizes": (2, 2, 2, 2, 2, 2), "batch_size": 8, "cache_dir": tmp_path_factory.mktemp("cache")}
+
+    def opened(**options) -> Shapes3D:
+        data = Shapes3D(**(standard | options))
+        data.setup()
+        return data
+
+    return opened
 
 
 @given(st.integers(1, 200), st.floats(0, 0.9), st.integers(0, 5))
@@ -51,7 +58,7 @@ def test_split_and_order_do_not_share_random_numbers() -> None:
     assert not np.array_equal(BatchOrder(train, 50, seed=0)(0).numpy(), split_order)
 
 
-def test_a_continued_run_gets_the_batches_it_would_have_had() -> None:
+def test_a_continued_run_gets_the_batches_it_would_have_had(rendered) -> None:
     whole, killed = rendered(), rendered()
     whole.trainer = killed.trainer = SimpleNamespace(max_steps=20)
     expected = list(whole.train_dataloader())
@@ -65,19 +72,19 @@ def test_a_continued_run_gets_the_batches_it_would_have_had() -> None:
     assert continued.state_dict() == {"step": 20}
 
 
-def test_while_a_step_runs_its_batch_counts_as_served() -> None:
+def test_while_a_step_runs_its_batch_counts_as_served(rendered) -> None:
     data = rendered()
     assert [data.state_dict()["step"] for _, _ in zip(data.train_dataloader(), range(3), strict=False)] == [1, 2, 3]
 
 
-def test_the_torch_dataloader_has_the_same_order() -> None:
+def test_the_torch_dataloader_has_the_same_order(rendered) -> None:
     data = rendered()
     for step, batch in enumerate(data.torch_dataloader(first_step=5, steps=4), start=5):
         assert torch.equal(batch, data.images(data.batch_indices(step)))
     assert len(data.torch_dataloader()) == data.steps_per_epoch
 
 
-def test_setup_twice_changes_nothing() -> None:
+def test_setup_twice_changes_nothing(rendered) -> None:
     data = rendered()
     store, before = data._store, data.batch_indices(3)
     data.setup()
@@ -85,7 +92,7 @@ def test_setup_twice_changes_nothing() -> None:
     assert torch.equal(data.batch_indices(3), before)
 
 
-def test_the_seed_decides_split_and_order_and_is_recorded() -> None:
+def test_the_seed_decides_split_and_order_and_is_recorded(rendered) -> None:
     one, same, other = rendered(seed=1), rendered(seed=1), rendered(seed=2)
     assert one.provenance["split_sha256"] == same.provenance["split_sha256"] != other.provenance["split_sha256"]
     assert one.provenance["seed"] == 1
@@ -104,6 +111,6 @@ def test_the_seed_decides_split_and_order_and_is_recorded() -> None:
         ({"factor_sizes": (2, 2)}, "one size for each of the factors"),
     ],
 )
-def test_bad_arguments_are_named(options: dict, message: str) -> None:
+def test_bad_arguments_are_named(rendered, options: dict, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         rendered(**options)

@@ -38,19 +38,6 @@ def test_auto_without_file_and_network_draws_and_says_so(name: str, open_dataset
     assert list((tmp_path / "files").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", RENDERED)
-def test_rendered_draws_only_what_is_asked_for(name: str, open_dataset) -> None:
-    data = open_dataset(name, source="rendered", factor_sizes=None, batch_size=4)
-    drawn = []
-    data.setup()
-    data._store.render, render = (lambda factors: (drawn.append(len(factors)), render(factors))[1]), data._store.render
-    images = data.images(data.batch_indices(0))
-    assert drawn == [4]
-    assert images.shape == (4, *data.image_shape)
-    assert 0 <= images.min() < images.max() <= 1
-    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (None, "rendered", {})
-
-
 @pytest.mark.parametrize("name", [*RENDERED, "mnist", "celeba"])
 def test_official_without_file_and_network_names_file_origin_directory_and_other_ways(name: str, open_dataset, tmp_path) -> None:
     data = open_dataset(name)
@@ -102,17 +89,6 @@ def test_only_the_files_that_are_missing_are_named(small, open_dataset, tmp_path
     with pytest.raises(DataError, match="t10k-labels") as error:
         data.resolve()
     assert "train-images" not in str(error.value)
-
-
-def test_a_small_grid_draws_each_image_once(open_dataset) -> None:
-    data = open_dataset("shapes3d", source="rendered")
-    data.setup()
-    drawn = []
-    data._store.render, render = (lambda factors: (drawn.append(len(factors)), render(factors))[1]), data._store.render
-    first = data.images(np.array([5, 7, 5, 2]))
-    assert (data.images(np.array([5, 7, 5, 2])) == first).all()
-    assert (data.images(np.array([2, 9]))[0] == first[3]).all()
-    assert drawn == [3, 1]
 
 
 def test_official_and_rendered_images_of_a_grid_go_through_the_same_door(small, open_dataset, tmp_path) -> None:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from vae_granularity import checks
 from vae_granularity.data import cache, hub, sources
 from vae_granularity.data.batches import BatchesByNumber, BatchOrder, TrainBatches, split
-from vae_granularity.data.cache import ImageStream
+from vae_granularity.data.cache import Conversion, ImageStream
 from vae_granularity.data.declaration import DatasetCard
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.hashes import verify
@@ -131,7 +131,7 @@ class ImageDataModule(LightningDataModule):
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
-        """Settle the source and convert its images into the cache, once; rendered images need neither.
+        """Settle the source and convert its images into the cache, once; large rendered grids are drawn on demand instead.
 
         Args:
             thorough: hash the cache that is already there, too.
@@ -139,27 +139,30 @@ class ImageDataModule(LightningDataModule):
         Raises:
             DataError: the images cannot be had, or are not what they should be.
         """
-        source = self.resolve()
-        if source not in ("official", "hub") or self._manifest:
+        self.resolve()
+        conversion = None if self._manifest else self.conversion()
+        if conversion is None:
             return
-        if source == "hub":
-            table = hub.open_table(self.card, self.hub_id, self.cache_dir)
-            files, read = hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels)
-        else:
-            files, read = self.files, self._open_official
-        self.cache_directory = cache.directory_for(self.cache_dir / self.name, [source, self.image_shape, self._sizes()], files)
-        self._manifest = cache.prepare(self.cache_directory, read, packed=self.packed, thorough=thorough)
+        self.cache_directory = cache.directory_for(self.cache_dir / self.name, conversion.key, conversion.files)
+        self._manifest = cache.prepare(self.cache_directory, conversion.read, packed=self.packed, thorough=thorough)
         self.verified = self._manifest.get("verified")
         if self.verified is False:
             log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
+
+    def conversion(self) -> Conversion | None:
+        """How the images of the settled source come into the cache; None where they are not converted."""
+        key = [self.source, self.image_shape, self.card.factors.sizes if self.card.factors else None]
+        if self.source == "official":
+            return Conversion(key, self.files, self._open_official)
+        if self.source == "hub":
+            table = hub.open_table(self.card, self.hub_id, self.cache_dir)
+            return Conversion(key, hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels))
+        return None
 
     def _open_official(self) -> ImageStream:
         stream = self.read_official(self.files)
         stream.facts["verified"] = verify(self.card.files, self.files)
         return stream
-
-    def _sizes(self) -> tuple[int, ...] | None:
-        return self.card.factors.sizes if self.card.factors else None
 
     # Images, labels, splits
 

@@ -51,6 +51,15 @@ class ImageStream:
         return sum(self.parts.values())
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """What a cache is made from: `key` says what it becomes, `files` are its origin, `read` opens its images."""
+
+    key: Sequence[Any]
+    files: Mapping[str, Path]
+    read: Callable[[], ImageStream]
+
+
 def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> Path:
     """One directory in `root` for each content: `key` says what it becomes; path, size and time of `files`, what it is made of.
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.data.cache import Conversion, ImageStream
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.store import ImageStore, RenderedStore
 from vae_granularity.errors import ArgumentError
+
+CONVERTED_BYTES = 1 << 29
+DRAWN_AT_ONCE = 256  # the fastest of 16 to 1024 for Cars3D
 
 
 class FactorGridDataModule(ImageDataModule):
@@ -63,13 +69,38 @@ class FactorGridDataModule(ImageDataModule):
         """The whole grid is for training: there is no official split."""
         return {"train": self.space.size}
 
+    def conversion(self) -> Conversion | None:
+        """As for every dataset; rendered grids of at most `CONVERTED_BYTES` are drawn once, with the renderer's own source in the key."""
+        if self.source != "rendered":
+            return super().conversion()
+        if self.space.size * prod(self.image_shape) > CONVERTED_BYTES:
+            return None
+        key = [self.title, self.image_shape, self.space.sizes, _source_of(self._renderer_name)]
+        return Conversion(key, {}, lambda: ImageStream(self.image_shape, self.parts, self._drawn(), facts={"source": self.source}))
+
     def open_store(self) -> ImageStore:
         """The converted images, or the renderer."""
-        if self.source != "rendered":
+        if self.cache_directory is not None:
             return super().open_store()
-        return RenderedStore(self.space, self.renderer(), self.image_shape, "cuda" if self.device == "cuda" else "cpu")
+        return RenderedStore(self.space, self.renderer(), "cuda" if self.device == "cuda" else "cpu")
+
+    def _drawn(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        render = self.renderer()
+        for first in range(0, self.space.size, DRAWN_AT_ONCE):
+            positions = np.arange(first, min(first + DRAWN_AT_ONCE, self.space.size))
+            yield positions, render(self.space.factors(positions)).transpose(0, 3, 1, 2)
+
+    @property
+    def _renderer_name(self) -> str:
+        assert self.card.renderer is not None, "the source would not be settled as rendered"
+        return self.card.renderer
 
     def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
         """Factors (n, F) to rendered images (n, H, W, C) uint8; data sets with variants bind theirs."""
-        assert self.card.renderer is not None
-        return import_module(self.card.renderer).render
+        return import_module(self._renderer_name).render
+
+
+def _source_of(renderer: str) -> str:
+    """Hex digest of the module's source and of the files beside it: another renderer draws other images."""
+    path = Path(str(import_module(renderer).__file__))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.py")))).hexdigest()

@@ -7,7 +7,6 @@ import mmap
 import os
 import warnings
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +18,6 @@ from vae_granularity.data.factors import FactorSpace
 log = logging.getLogger(__name__)
 
 Render = Callable[[np.ndarray], np.ndarray]
-KEEP_BYTES = 1 << 29
 
 
 class ImageStore(Protocol):
@@ -57,32 +55,16 @@ class PackedStore:
 
 
 class RenderedStore:
-    """Images drawn on demand from the factors of their index; nothing is drawn before it is asked for.
+    """Images drawn on demand from the factors of their index; nothing but one image is drawn before it is asked for."""
 
-    Grids of at most `KEEP_BYTES` keep what they have drawn.
-    """
-
-    def __init__(self, space: FactorSpace, render: Render, image_shape: tuple[int, ...], device: str = "cpu") -> None:
+    def __init__(self, space: FactorSpace, render: Render, device: str = "cpu") -> None:
         self.space, self.render, self.device = space, render, device
-        self._kept: torch.Tensor | None = None
-        if space.size * prod(image_shape) <= KEEP_BYTES:
-            self._kept = torch.from_numpy(np.zeros((space.size, *image_shape), np.uint8))  # the system gives memory as it is filled
-            self._drawn = torch.zeros(space.size, dtype=torch.bool)
+        self.gather(torch.zeros(1, dtype=torch.long))  # what a renderer makes at its first call is made now, not in the first step
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
         """Images (n, C, H, W) uint8."""
-        indices = indices.cpu()
-        if self._kept is None:
-            return self._draw(indices).to(self.device)
-        missing = indices[~self._drawn[indices]].unique()
-        if len(missing):
-            self._kept[missing] = self._draw(missing)
-            self._drawn[missing] = True
-        return self._kept.index_select(0, indices).to(self.device)
-
-    def _draw(self, indices: torch.Tensor) -> torch.Tensor:
-        images = torch.from_numpy(self.render(self.space.factors(indices.numpy())))  # (n, H, W, C)
-        return images.permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(self.render(self.space.factors(indices.cpu().numpy())))  # (n, H, W, C)
+        return images.permute(0, 3, 1, 2).contiguous().to(self.device)
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:

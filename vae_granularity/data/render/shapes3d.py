@@ -33,7 +33,7 @@ _SHADOW = 0.36
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images of the given factors. Each of the 480 geometries is traced when it is first asked for, then kept.
+    """Images of the given factors. The first call traces the 480 geometries, which are then kept.
 
     Args:
         factors: (n, 6) integers in the order of `NAMES`.
@@ -44,13 +44,9 @@ def render(factors: np.ndarray) -> np.ndarray:
     Raises:
         ArgumentError: a factor is out of range, or `factors` is not (n, 6) integers.
     """
-    factors = checked_factors(factors, NAMES, SIZES)
-    floor, wall, solid = factors[:, :3].T
-    codes = np.empty((len(factors), _PIXELS, _PIXELS), np.uint16)
-    for row, geometry in enumerate(factors[:, 3:].tolist()):
-        codes[row] = _geometry(*geometry)
+    floor, wall, solid, *geometry = checked_factors(factors, NAMES, SIZES).T
     surfaces, sky = _palettes()
-    return palette.paint(codes, [surfaces[floor], surfaces[wall], surfaces[solid], sky[np.zeros_like(floor)]])
+    return palette.paint(_geometries()[tuple(geometry)], [surfaces[floor], surfaces[wall], surfaces[solid], sky[np.zeros_like(floor)]])
 
 
 @cache
@@ -61,9 +57,13 @@ def _palettes() -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _geometry(scale: int, shape: int, orientation: int) -> np.ndarray:
-    """(64, 64) codes of one of the 8 * 4 * 15 geometries."""
-    angle = _AZIMUTH[orientation]
+def _geometries() -> np.ndarray:
+    """(8, 4, 15, 64, 64) codes by scale, shape and orientation."""
+    return np.stack([[[_geometry(scale, shape, angle) for angle in _AZIMUTH] for shape in range(SIZES[4])] for scale in range(SIZES[3])])
+
+
+def _geometry(scale: int, shape: int, angle: float) -> np.ndarray:
+    """(64, 64) codes of one geometry."""
     camera = np.array([[np.sin(angle), -np.cos(angle), 0.304]])
     view = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
     rays, solids = view.rays(), _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
