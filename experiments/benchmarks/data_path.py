@@ -43,6 +43,8 @@ HERE = Path(__file__).parent
 MNIST_DIR = HERE.parents[2] / "shared" / "data" / "mnist"
 SIZES = {"dsprites": (1, 3, 6, 40, 8, 8), "shapes3d": (10, 10, 10, 4, 2, 3), "mpi3d": (6, 6, 2, 3, 3, 4, 5)}
 ROUNDS, BATCHES, STEPS, BATCH_SIZE = 20, 10, 30, 64
+TIMES = ("batch, ms", "DataLoader, ms", "times faster", "opening, s", "first, ms", "step, ms")
+COLUMNS = ("dataset", "source", *TIMES, "batch / step", "first / step")
 
 
 class FloatItems(Dataset):
@@ -193,8 +195,8 @@ def table(result: dict[str, Any]) -> str:
         *heading_of(result),
         f"B = {BATCH_SIZE}. Protocol: the script's first lines. The step is of model=stcvae net=conv64.",
         "",
-        "| dataset | source | batch, ms | DataLoader, ms | times faster | opening, s | first, ms | step, ms | batch / step | first / step |",  # noqa: E501
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| {' | '.join(COLUMNS)} |",
+        "| --- " * len(COLUMNS) + "|",
     ]
     for row in result["rows"]:
         timed = (f"{row[key]:.2f}" if key in row else "" for key in ("dataloader", "times_faster", "opening_s", "first"))
