@@ -1,4 +1,6 @@
-"""Hydra's side of population training: packs the compatible jobs of a multirun and hands packs and other jobs to another launcher."""
+"""Hydra's side of population training: packs the compatible jobs of a multirun and hands packs and
+other jobs to another launcher.
+"""
 
 from __future__ import annotations
 
@@ -27,32 +29,48 @@ class PopulationLauncher(Launcher):
     """Trains compatible points as populations.
 
     Args:
-        jobs: config of the launcher that runs packs and other points as jobs. With Hydra's basic one, on this machine, the number of
-            processes is chosen too.
+        jobs: config of the launcher that runs packs and other points as jobs. With Hydra's basic
+            one, on this machine, the number of processes is chosen too.
         backend: auto | alone | vectorised | grouped | streams.
         max_members: of a pack.
         processes: at a time on this machine, at most; None is one a core, one where there is a GPU.
     """
 
-    def __init__(self, jobs: DictConfig, backend: str = AUTO, max_members: int = 64, processes: int | None = None) -> None:
+    def __init__(
+        self,
+        jobs: DictConfig,
+        backend: str = AUTO,
+        max_members: int = 64,
+        processes: int | None = None,
+    ) -> None:
         self.jobs, self.backend = jobs, choice("hydra.launcher.backend", backend, BACKENDS)
         self.max_members = integer("hydra.launcher.max_members", max_members, 1)
-        self.processes = None if processes is None else integer("hydra.launcher.processes", processes, 1)
+        self.processes = (
+            None if processes is None else integer("hydra.launcher.processes", processes, 1)
+        )
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
         self.context, self.task, self.config = hydra_context, task_function, config
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
         """Run the jobs; one return for each, a failed one with its exception."""
         from vae_granularity.job import prepare
         from vae_granularity.population.packing import evenly, pack
 
-        startup = time.process_time()  # nearly all of it are the imports, which a further process has to repeat
+        startup = (
+            time.process_time()
+        )  # nearly all of it are the imports, which a further process has to repeat
         configs = [job_config(self.context, self.config, overrides) for overrides in job_overrides]
         packing = pack([(_resolved(cfg), prepare(cfg)[0]) for cfg in configs])
         for i, reason in packing.alone.items():
             print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
-        jobs: list[tuple[list[int], Sequence[str]]] = [([i], job_overrides[i]) for i in packing.alone]
+        jobs: list[tuple[list[int], Sequence[str]]] = [
+            ([i], job_overrides[i]) for i in packing.alone
+        ]
         folder, processes = Path(configs[0].paths.output_dir), 1
         for group in packing.groups:
             backend, members, at_a_time = self._plan([configs[i] for i in group], startup)
@@ -63,42 +81,67 @@ class PopulationLauncher(Launcher):
                     own = [*own, f"+pack={write_pack(folder, [configs[i] for i in part], backend)}"]
                 jobs.append((part, own))
         try:
-            returned = self._launcher(processes).launch([overrides for _, overrides in jobs], initial_job_idx)
+            returned = self._launcher(processes).launch(
+                [overrides for _, overrides in jobs], initial_job_idx
+            )
         finally:
             remove_packs(folder)
         return _each(returned, [part for part, _ in jobs], len(configs))
 
     def _plan(self, configs: Sequence[DictConfig], startup: float) -> tuple[str, int, int]:
-        """Backend, members of a pack, and packs at a time. Measured here only if the jobs run here."""
+        """Backend, members of a pack, and packs at a time. Measured here only if the jobs run
+        here.
+        """
         if self.jobs._target_ != BASIC:
             return self.backend, 1 if self.backend == ALONE else self.max_members, 1
         from vae_granularity.population_plan import best_plan, processes_here
 
         if self.backend != AUTO:
             processes = self.processes or 1
-            return self.backend, 1 if self.backend == ALONE else min(self.max_members, -(-len(configs) // processes)), processes
+            return (
+                self.backend,
+                1
+                if self.backend == ALONE
+                else min(self.max_members, -(-len(configs) // processes)),
+                processes,
+            )
         plan = best_plan(configs, self.max_members, self.processes or processes_here(), startup)
         return plan.backend, plan.members, plan.processes
 
     def _launcher(self, processes: int) -> Launcher:
-        """What runs the jobs: the launcher that was asked for, or several processes of this machine."""
+        """What runs the jobs: the launcher that was asked for, or several processes of this
+        machine.
+        """
         config = self.config.copy()
         with read_write(config), open_dict(config):
             config.hydra.launcher = self.jobs if processes == 1 else JOBLIB | {"n_jobs": processes}
-        return Plugins.instance().instantiate_launcher(hydra_context=self.context, task_function=self.task, config=config)
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task, config=config
+        )
 
 
 def _resolved(config: DictConfig) -> Any:
     return OmegaConf.to_container(config, resolve=True)
 
 
-def _each(returned: Sequence[JobReturn], parts: Sequence[Sequence[int]], count: int) -> list[JobReturn]:
+def _each(
+    returned: Sequence[JobReturn], parts: Sequence[Sequence[int]], count: int
+) -> list[JobReturn]:
     """One return for each point from those of the jobs, which hold the points of `parts`."""
     each = [JobReturn() for _ in range(count)]
     for job, part in zip(returned, parts, strict=True):
-        outcomes = [None] * len(part) if len(part) == 1 or job.status is JobStatus.FAILED else job.return_value
+        outcomes = (
+            [None] * len(part)
+            if len(part) == 1 or job.status is JobStatus.FAILED
+            else job.return_value
+        )
         for i, outcome in zip(part, outcomes, strict=True):
-            each[i] = JobReturn(cfg=job.cfg, hydra_cfg=job.hydra_cfg, overrides=job.overrides, working_dir=job.working_dir)
+            each[i] = JobReturn(
+                cfg=job.cfg,
+                hydra_cfg=job.hydra_cfg,
+                overrides=job.overrides,
+                working_dir=job.working_dir,
+            )
             failed = job.status is JobStatus.FAILED or outcome is not None
             each[i].status = JobStatus.FAILED if failed else JobStatus.COMPLETED
             each[i].return_value = job._return_value if job.status is JobStatus.FAILED else outcome

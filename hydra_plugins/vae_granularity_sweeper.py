@@ -1,4 +1,6 @@
-"""Hydra's side of a sweep: from override strings to points, and from points to the launcher. The logic is in `vae_granularity.sweep`."""
+"""Hydra's side of a sweep: from override strings to points, and from points to the launcher. The
+logic is in `vae_granularity.sweep`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ log = logging.getLogger(__name__)
 
 
 class ResumableSweeper(Sweeper):
-    """All combinations of the swept values, in the order of Hydra's basic sweeper, as a set of runs that is completed.
+    """All combinations of the swept values, in the order of Hydra's basic sweeper, as a set of runs
+    that is completed.
 
     Args:
         params: swept keys and values beside those of the command line, which wins.
@@ -35,7 +38,9 @@ class ResumableSweeper(Sweeper):
     def __init__(self, params: dict[str, str] | None = None, retry_failed: bool = False) -> None:
         self.params, self.retry_failed = dict(params or {}), retry_failed
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
         from hydra.core.plugins import Plugins
 
         self.context, self.config = hydra_context, config
@@ -47,13 +52,20 @@ class ResumableSweeper(Sweeper):
         """Complete the sweep of the override strings.
 
         Raises:
-            SystemExit: 1 if a point is not done at the end, 2 if one is invalid, in which case none was trained.
+            SystemExit: 1 if a point is not done at the end, 2 if one is invalid, in which case none
+                was trained.
         """
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        overrides = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(given)
-        swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+        overrides = OverridesParser.create(
+            config_loader=self.context.config_loader
+        ).parse_overrides(given)
+        swept = {
+            override.get_key_element() for override in overrides if override.is_sweep_override()
+        }
         combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
-        points = sweep.checked_points([(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose)
+        points = sweep.checked_points(
+            [(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose
+        )
         sweep.complete(points, self._launch, retry_failed=self.retry_failed)
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:

@@ -14,7 +14,9 @@ HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"
 
 # Times on shared machines are no property of the code; the examples are the same in every run.
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "suite", deadline=None, max_examples=40, derandomize=True, database=None
+)
 hypothesis.settings.load_profile("suite")
 torch.set_num_threads(1)
 
@@ -27,7 +29,9 @@ def golden() -> Callable[[str], np.lib.npyio.NpzFile]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real samples beside the checkout; tests that need it are skipped where it is absent."""
+    """The folder of real samples beside the checkout; tests that need it are skipped where it is
+    absent.
+    """
     folder = SHARED / "data"
     if not folder.is_dir():
         pytest.skip(f"no real samples: {folder} is absent")

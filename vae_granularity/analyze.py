@@ -1,4 +1,6 @@
-"""`python -m vae_granularity.analyze runs=FOLDER`: one page to read, one table and the figures of a folder of finished runs."""
+"""`python -m vae_granularity.analyze runs=FOLDER`: one page to read, one table and the figures of a
+folder of finished runs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ def run(cfg: DictConfig) -> None:
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     given = values["runs"]
-    values["runs"] = tuple(Path(str(path)) for path in (given if isinstance(given, list) else [] if given is None else [given]))
+    values["runs"] = tuple(
+        Path(str(path))
+        for path in (given if isinstance(given, list) else [] if given is None else [given])
+    )
     values["out"] = None if values["out"] is None else Path(values["out"])
     values["where"] = dict(_flat(values["where"]))
     values["mix"] = tuple(values["mix"])

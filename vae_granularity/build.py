@@ -16,7 +16,8 @@ from vae_granularity.models.base import LatentModel, Parts
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
-    """Model and data of a config. Reads no data; every argument is checked here. The seed decides the initial weights.
+    """Model and data of a config. Reads no data; every argument is checked here. The seed decides
+    the initial weights.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -24,13 +25,16 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     data = create(cfg.dataset)
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
-    net.to(memory_format=torch.channels_last)  # convolutions are up to a third faster (docs/speed.md)
+    net.to(
+        memory_format=torch.channels_last
+    )  # convolutions are up to a third faster (docs/speed.md)
     parts = Parts(net, create(cfg.likelihood), instantiate(cfg.optimizer), cfg.seed)
     return create(cfg.model, parts=parts), data
 
 
 def create(node: DictConfig, **runtime: Any) -> Any:
-    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they are.
+    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they
+    are.
 
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
@@ -46,7 +50,9 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
     try:
         return list(instantiate(cfg.callbacks, _convert_="all").values())
     except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):  # raised by a constructor that Hydra called for us
+        if isinstance(
+            error.__cause__, UserError
+        ):  # raised by a constructor that Hydra called for us
             raise error.__cause__ from None
         raise
 

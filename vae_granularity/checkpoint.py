@@ -1,4 +1,6 @@
-"""Reading checkpoints without unpickling code, falling back to the one before where the newest is damaged."""
+"""Reading checkpoints without unpickling code, falling back to the one before where the newest is
+damaged.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def newest_readable(candidates: list[Path]) -> tuple[Path, dict[str, Any]] | None:
-    """Path and contents of the first of the checkpoints (newest first) that is whole; says which ones it passed over."""
+    """Path and contents of the first of the checkpoints (newest first) that is whole; says which
+    ones it passed over.
+    """
     for path in candidates:
         try:
             return path, _read(path)
@@ -42,5 +46,14 @@ def load_weights(model: LatentModel, candidates: list[Path], directory: Path) ->
 def _read(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{path} is not a whole checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        KeyError,
+    ) as error:
+        raise DataError(
+            f"{path} is not a whole checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from error

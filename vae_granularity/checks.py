@@ -14,13 +14,20 @@ def integer(name: str, value: object, low: int, high: int | None = None) -> int:
     Raises:
         ArgumentError: it is not.
     """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) and (high is None or int(value) <= high):
+    if (
+        isinstance(value, numbers.Integral)
+        and not isinstance(value, bool)
+        and low <= int(value)
+        and (high is None or int(value) <= high)
+    ):
         return int(value)
     accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
     raise ArgumentError(f"{name} must be {accepted}, got {value!r}")
 
 
-def number(name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> float:
+def number(
+    name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> float:
     """`value` as float if it is finite and in [low, high], or in (low, high] with `above`.
 
     Raises:
@@ -31,7 +38,9 @@ def number(name: str, value: object, low: float = -math.inf, high: float = math.
         if math.isfinite(x) and low <= x <= high and not (above and x == low):
             return x
     start = f"> {low:g}" if above else f">= {low:g}"
-    accepted = "" if math.isinf(low) else f" {start}" if math.isinf(high) else f" {start} and <= {high:g}"
+    accepted = (
+        "" if math.isinf(low) else f" {start}" if math.isinf(high) else f" {start} and <= {high:g}"
+    )
     raise ArgumentError(f"{name} must be a finite number{accepted}, got {value!r}")
 
 

@@ -1,4 +1,6 @@
-"""From the command line to a checked config, before torch is loaded: where the yaml files are, what a mistyped key meant."""
+"""From the command line to a checked config, before torch is loaded: where the yaml files are, what
+a mistyped key meant.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from vae_granularity.partition import LatentPartition
 
 
 def config_dir() -> Path:
-    """The folder of yaml files: beside the package in a checkout, inside it in an installed wheel."""
+    """The folder of yaml files: beside the package in a checkout, inside it in an installed
+    wheel.
+    """
     inside = Path(__file__).parent / "conf"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
@@ -46,11 +50,14 @@ def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[st
 
 
 def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit code 1 or 2."""
+    """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit
+    code 1 or 2.
+    """
 
     def reported(cfg: DictConfig) -> Any:
         one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
-        # What Lightning starts for each further device of a run is this command again: in a sweep, for the running point alone.
+        # What Lightning starts for each further device of a run is this command again: in a sweep,
+        # for the running point alone.
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
             return job(cfg)
@@ -67,14 +74,18 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(reported)()
+        hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
+            reported
+        )()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error, config_name)}", file=sys.stderr)
         sys.exit(2)
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """One message for a config that does not compose, with the key or option that was probably meant."""
+    """One message for a config that does not compose, with the key or option that was probably
+    meant.
+    """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"{group} has no option {name!r}{_did_you_mean(name, error.options)}; there are {', '.join(error.options)}"
@@ -82,7 +93,11 @@ def explain(error: Exception, config_name: str) -> str:
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
     if isinstance(error, ConfigCompositionException) and key:
-        known = [name for name in _keys(_default_config(config_name)) if not name.rpartition(".")[2].startswith("_")]
+        known = [
+            name
+            for name in _keys(_default_config(config_name))
+            if not name.rpartition(".")[2].startswith("_")
+        ]
         return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
 
@@ -93,8 +108,13 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 
 
 def _default_config(config_name: str) -> DictConfig:
-    # The groups chosen on the command line decide which keys exist; the overrides of single keys do not.
-    groups = [a for a in sys.argv[1:] if "=" in a and (config_dir() / a.split("=")[0]).is_dir() and "," not in a]
+    # The groups chosen on the command line decide which keys exist; the overrides of single keys do
+    # not.
+    groups = [
+        a
+        for a in sys.argv[1:]
+        if "=" in a and (config_dir() / a.split("=")[0]).is_dir() and "," not in a
+    ]
     try:
         return compose(config_name, groups)
     except HydraException:

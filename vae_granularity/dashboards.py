@@ -1,4 +1,6 @@
-"""`python -m vae_granularity.dashboards project=NAME entity=NAME`: a W&B workspace and a report for the runs of a project."""
+"""`python -m vae_granularity.dashboards project=NAME entity=NAME`: a W&B workspace and a report for
+the runs of a project.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ if TYPE_CHECKING:
     import wandb_workspaces.workspaces as workspaces
 
 STEP = "trainer/global_step"
-TERMS = ("elbo", "reconstruction", "mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
+TERMS = (
+    "elbo",
+    "reconstruction",
+    "mutual_information",
+    "between_group_tc",
+    "within_group_tc",
+    "dimension_kl",
+)
 SCORES = ("mig", "modularity", "gaussian_tc", "active_kl")
 PICTURES = ("traversals", "group_traversals", "reconstructions")
 TITLE = "Disentangling granularity"
@@ -25,12 +34,28 @@ def sections() -> list[tuple[str, list[reports.PanelTypes]]]:
     """Title and panels of each part. They refer only to what runs with `metrics=fast` log."""
     import wandb_workspaces.reports.v2 as wr
 
-    beta, granularity, seed = (wr.Config(key) for key in ("model.beta", "model.granularity", "seed"))
+    beta, granularity, seed = (
+        wr.Config(key) for key in ("model.beta", "model.granularity", "seed")
+    )
     elbo = wr.SummaryMetric("val/elbo")
-    colours = [wr.GradientPoint(color=colour, offset=offset) for colour, offset in (("#440154", 0), ("#21918c", 50), ("#fde725", 100))]
-    dials = [(beta, "beta", True), (granularity, "granularity", False), (wr.Config("net.width"), "width of the network", True)]
+    colours = [
+        wr.GradientPoint(color=colour, offset=offset)
+        for colour, offset in (("#440154", 0), ("#21918c", 50), ("#fde725", 100))
+    ]
+    dials = [
+        (beta, "beta", True),
+        (granularity, "granularity", False),
+        (wr.Config("net.width"), "width of the network", True),
+    ]
     surfaces: list[reports.PanelTypes] = [
-        wr.ScatterPlot(title=f"val ELBO (nats) over {name} and granularity", x=axis, y=granularity, z=elbo, log_x=log, gradient=colours)
+        wr.ScatterPlot(
+            title=f"val ELBO (nats) over {name} and granularity",
+            x=axis,
+            y=granularity,
+            z=elbo,
+            log_x=log,
+            gradient=colours,
+        )
         for axis, name, log in (dials[0], dials[2])
     ]
     curves: list[reports.PanelTypes] = [
@@ -45,16 +70,39 @@ def sections() -> list[tuple[str, list[reports.PanelTypes]]]:
         )
         for term in TERMS
     ]
-    axes = [wr.ParallelCoordinatesPlotColumn(metric, display_name=name) for metric, name, _ in dials]
-    axes += [wr.ParallelCoordinatesPlotColumn(seed, display_name="seed"), wr.ParallelCoordinatesPlotColumn(elbo, display_name="val ELBO")]
-    axes += [wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(f"scores/{name}"), display_name=name) for name in SCORES]
+    axes = [
+        wr.ParallelCoordinatesPlotColumn(metric, display_name=name) for metric, name, _ in dials
+    ]
+    axes += [
+        wr.ParallelCoordinatesPlotColumn(seed, display_name="seed"),
+        wr.ParallelCoordinatesPlotColumn(elbo, display_name="val ELBO"),
+    ]
+    axes += [
+        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(f"scores/{name}"), display_name=name)
+        for name in SCORES
+    ]
     return [
         ("ELBO surface", surfaces),
         ("Decomposition by granularity", curves),
-        ("Metrics", [wr.ParallelCoordinatesPlot(title="Dials, ELBO and scores", columns=axes, layout=wr.Layout(w=24, h=9))]),
+        (
+            "Metrics",
+            [
+                wr.ParallelCoordinatesPlot(
+                    title="Dials, ELBO and scores", columns=axes, layout=wr.Layout(w=24, h=9)
+                )
+            ],
+        ),
         (
             "Traversals by granularity",
-            [wr.MediaBrowser(title=name, media_keys=[f"figures/{name}"], num_columns=4, layout=wr.Layout(w=24, h=12)) for name in PICTURES],
+            [
+                wr.MediaBrowser(
+                    title=name,
+                    media_keys=[f"figures/{name}"],
+                    num_columns=4,
+                    layout=wr.Layout(w=24, h=12),
+                )
+                for name in PICTURES
+            ],
         ),
     ]
 
@@ -67,7 +115,9 @@ def workspace(entity: str, project: str) -> workspaces.Workspace:
         entity=entity,
         project=project,
         name=TITLE,
-        sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in sections()],
+        sections=[
+            ws.Section(name=name, panels=panels, is_open=True) for name, panels in sections()
+        ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=100),
         runset_settings=ws.RunsetSettings(groupby=[ws.Config("model.granularity")]),
     )
@@ -79,10 +129,16 @@ def report(entity: str, project: str) -> reports.Report:
 
     blocks: list[reports.BlockTypes] = [wr.TableOfContents()]
     for name, panels in sections():
-        runs = wr.Runset(entity=entity, project=project, groupby=["model.granularity"] if name.startswith("Traversals") else [])
+        runs = wr.Runset(
+            entity=entity,
+            project=project,
+            groupby=["model.granularity"] if name.startswith("Traversals") else [],
+        )
         blocks += [wr.H1(text=name), wr.PanelGrid(runsets=[runs], panels=panels)]
     about = "ELBO, its four terms, scores and traversals by granularity; terms in nats, on held-out images"
-    return wr.Report(entity=entity, project=project, title=TITLE, description=about, blocks=blocks, width="fluid")
+    return wr.Report(
+        entity=entity, project=project, title=TITLE, description=about, blocks=blocks, width="fluid"
+    )
 
 
 def run(cfg: DictConfig) -> None:
@@ -90,9 +146,13 @@ def run(cfg: DictConfig) -> None:
     from vae_granularity.loggers.wandb import logged_in
 
     if find_spec("wandb_workspaces") is None:
-        raise UserError("dashboards need the extra `dashboards`: pip install 'vae-granularity[dashboards]'")
+        raise UserError(
+            "dashboards need the extra `dashboards`: pip install 'vae-granularity[dashboards]'"
+        )
     if not logged_in():
-        raise UserError("dashboards are made on the W&B server and W&B is not logged in: run `wandb login` or set WANDB_API_KEY")
+        raise UserError(
+            "dashboards are made on the W&B server and W&B is not logged in: run `wandb login` or set WANDB_API_KEY"
+        )
     import wandb
 
     entity = cfg.entity or wandb.Api().default_entity

@@ -1,4 +1,6 @@
-"""Several processes that train one run: each has its own rows of the batch, and the loss may see the rows of all."""
+"""Several processes that train one run: each has its own rows of the batch, and the loss may see
+the rows of all.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from torch import distributed as dist
 
 def world() -> tuple[int, int]:
     """Number of this process and of all: (0, 1) where a run has one."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_available() and dist.is_initialized()
+        else (0, 1)
+    )
 
 
 def own_rows(x: Tensor) -> Tensor:
@@ -26,8 +32,9 @@ def own_rows(x: Tensor) -> Tensor:
 def gathered(x: Tensor) -> Tensor:
     """The rows x (B, …) of all processes as one batch (W·B, …), in their order.
 
-    With gradient: that of a row is the sum over the losses of all processes. Where each computes the same loss of the whole batch,
-    Lightning's mean of the gradients over processes is then the gradient of that loss.
+    With gradient: that of a row is the sum over the losses of all processes. Where each computes
+    the same loss of the whole batch, Lightning's mean of the gradients over processes is then the
+    gradient of that loss.
     """
     return x if world()[1] == 1 else _Gather.apply(x)
 
@@ -56,7 +63,9 @@ def mean_over_processes(x: Tensor) -> Tensor:
 
 @contextmanager
 def processes_ended() -> Iterator[None]:
-    """What Lightning leaves behind after training on several devices is removed, so that a next run of this process starts its own."""
+    """What Lightning leaves behind after training on several devices is removed, so that a next run
+    of this process starts its own.
+    """
     before = dict(os.environ)
     try:
         yield

@@ -1,8 +1,10 @@
-"""The four-way decomposition of the KL term, and objectives as weightings of it. Pure functions, in nats.
+"""The four-way decomposition of the KL term, and objectives as weightings of it. Pure functions, in
+nats.
 
-E_x KL(q(z|x) || p(z)) = I + TC_between + TC_within + sum_d KL(q(z_d) || p(z_d)), exactly and for every partition of the latent
-dimensions (Chen et al., arXiv 1802.04942, eq. 2; the split of the total correlation by groups: Chen, Xiang and Wang,
-arXiv 2505.24684). Every factorised VAE is a choice of four weights.
+E_x KL(q(z|x) || p(z)) = I + TC_between + TC_within + sum_d KL(q(z_d) || p(z_d)), exactly and for
+every partition of the latent dimensions (Chen et al., arXiv 1802.04942, eq. 2; the split of the
+total correlation by groups: Chen, Xiang and Wang, arXiv 2505.24684). Every factorised VAE is a
+choice of four weights.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ Weight = float | Tensor
 
 @dataclass(frozen=True)
 class LatentTerms:
-    """Per-sample terms of the decomposition, S samples, G groups, D dimensions, in nats. Their means are the terms."""
+    """Per-sample terms of the decomposition, S samples, G groups, D dimensions, in nats. Their
+    means are the terms.
+    """
 
     mutual_information: Tensor  # (S,)    log q(z|x) - log q(z)
     between_group_tc: Tensor  # (S,)    log q(z) - sum_g log q(z_g)
@@ -50,7 +54,8 @@ def decompose(
         z, mu, logvar: (B, D), float32 or float64; call it outside autocast.
         partition: a `LatentPartition` or its (D, G) membership matrix; empty groups give 0.
         dataset_size: N, the number of training images behind q(z).
-        estimator: `mws`, `mss` or `stratified`, see `estimators.log_weights` for the assumption of each.
+        estimator: `mws`, `mss` or `stratified`, see `estimators.log_weights` for the assumption of
+            each.
 
     Raises:
         ArgumentError: shapes disagree, or as `estimators.log_weights`.
@@ -58,7 +63,9 @@ def decompose(
     membership = _membership(z, mu, logvar, partition)
     if len(z) != len(mu):
         raise ArgumentError(f"z and mu must have the same batch size, got {len(z)} and {len(mu)}")
-    densities = minibatch_densities(z, mu, logvar, membership, dataset_size=dataset_size, estimator=estimator)
+    densities = minibatch_densities(
+        z, mu, logvar, membership, dataset_size=dataset_size, estimator=estimator
+    )
     return _terms(z, log_density(z, mu, logvar).sum(-1), densities, membership)
 
 
@@ -78,25 +85,35 @@ def decompose_exact(
         z: (S, D), each row drawn from one of the M components.
         mu, logvar: (M, D).
         partition: a `LatentPartition` or its (D, G) membership matrix.
-        component: (S,) integer, the row of `mu` that each z was drawn from; None only if S = M and z[i] came from row i.
+        component: (S,) integer, the row of `mu` that each z was drawn from; None only if S = M and
+            z[i] came from row i.
         chunk_elements: about the largest number of elements of any temporary table.
         progress: called with (chunks done, chunks in all).
 
     Raises:
-        ArgumentError: shapes disagree; `component` missing with S != M, of another length, or outside [0, M).
+        ArgumentError: shapes disagree; `component` missing with S != M, of another length, or
+            outside [0, M).
     """
     membership = _membership(z, mu, logvar, partition)
     if component is None:
         if len(z) != len(mu):
-            raise ArgumentError(f"component must be given when z has another length than mu, got {len(z)} and {len(mu)}")
+            raise ArgumentError(
+                f"component must be given when z has another length than mu, got {len(z)} and {len(mu)}"
+            )
         own_mu, own_logvar = mu, logvar
     else:
         if component.shape != z.shape[:1]:
-            raise ArgumentError(f"component must have shape ({len(z)},), got {tuple(component.shape)}")
+            raise ArgumentError(
+                f"component must have shape ({len(z)},), got {tuple(component.shape)}"
+            )
         if len(z) and not 0 <= int(component.min()) <= int(component.max()) < len(mu):
-            raise ArgumentError(f"component must be in [0, {len(mu)}), got {int(component.min())}..{int(component.max())}")
+            raise ArgumentError(
+                f"component must be in [0, {len(mu)}), got {int(component.min())}..{int(component.max())}"
+            )
         own_mu, own_logvar = mu[component], logvar[component]
-    densities = exact_densities(z, mu, logvar, membership, chunk_elements=chunk_elements, progress=progress)
+    densities = exact_densities(
+        z, mu, logvar, membership, chunk_elements=chunk_elements, progress=progress
+    )
     return _terms(z, log_density(z, own_mu, own_logvar).sum(-1), densities, membership)
 
 
@@ -111,7 +128,8 @@ def weighted_elbo(
 ) -> Tensor:
     """The weighted objective per sample, (B,), to be maximised; the loss is minus its mean.
 
-    log p(x|z) - w_I I - w_b TC_between - w_w sum_g TC_within,g - w_d sum_d KL_d. With all weights 1 its mean estimates the plain ELBO.
+    log p(x|z) - w_I I - w_b TC_between - w_w sum_g TC_within,g - w_d sum_d KL_d. With all weights 1
+    its mean estimates the plain ELBO.
     log_px: (B,). Weights are numbers or tensors that broadcast against (B,).
     """
     return log_px - (
@@ -126,35 +144,56 @@ def _weighted(weight: Weight, term: Tensor) -> Tensor:
     return term if isinstance(weight, float) and weight == 1.0 else weight * term
 
 
-def point_cost(partition: LatentPartition, *, mutual_information: float, between_group_tc: float, within_group_tc: float) -> float:
-    """What it costs a weighted objective when every posterior becomes a point, in units of log B; negative if it pays.
+def point_cost(
+    partition: LatentPartition,
+    *,
+    mutual_information: float,
+    between_group_tc: float,
+    within_group_tc: float,
+) -> float:
+    """What it costs a weighted objective when every posterior becomes a point, in units of log B;
+    negative if it pays.
 
-    With I_S the information that the dimensions S carry about the image, TC_between = sum_g I_g - I and TC_within = sum_d I_d - sum_g I_g
-    up to terms that do not depend on how sharp posteriors are. For points every I_S reaches the ceiling of the estimator, log B beyond its
-    constant: I gives w_I, TC_between w_b (G - 1), TC_within w_w (D - G). The dimension-wise KL, which is small until posteriors are
-    narrower than the spacing of a batch, does not enter. Checked against trained models in experiments/stability, where a single group
-    collapsed in some runs although the cost for all was positive.
+    With I_S the information that the dimensions S carry about the image, TC_between = sum_g I_g - I
+    and TC_within = sum_d I_d - sum_g I_g up to terms that do not depend on how sharp posteriors
+    are. For points every I_S reaches the ceiling of the estimator, log B beyond its
+    constant: I gives w_I, TC_between w_b (G - 1), TC_within w_w (D - G). The dimension-wise KL,
+    which is small until posteriors are narrower than the spacing of a batch, does not enter.
+    Checked against trained models in experiments/stability, where a single group collapsed in some
+    runs although the cost for all was positive.
     """
     groups = partition.num_groups
-    return mutual_information + between_group_tc * (groups - 1) + within_group_tc * (partition.latent_dim - groups)
+    return (
+        mutual_information
+        + between_group_tc * (groups - 1)
+        + within_group_tc * (partition.latent_dim - groups)
+    )
 
 
-def _membership(z: Tensor, mu: Tensor, logvar: Tensor, partition: LatentPartition | Tensor) -> Tensor:
+def _membership(
+    z: Tensor, mu: Tensor, logvar: Tensor, partition: LatentPartition | Tensor
+) -> Tensor:
     if z.ndim != 2 or mu.ndim != 2 or mu.shape != logvar.shape or z.shape[1] != mu.shape[1]:
         shapes = f"{tuple(z.shape)}, {tuple(mu.shape)}, {tuple(logvar.shape)}"
         raise ArgumentError(f"z, mu, logvar must have shapes (S, D), (M, D), (M, D), got {shapes}")
     matrix = partition.membership() if isinstance(partition, LatentPartition) else partition
     if matrix.ndim != 2 or matrix.shape[0] != z.shape[1]:
-        raise ArgumentError(f"partition must divide latent_dim={z.shape[1]} dimensions, got a membership of shape {tuple(matrix.shape)}")
+        raise ArgumentError(
+            f"partition must divide latent_dim={z.shape[1]} dimensions, got a membership of shape {tuple(matrix.shape)}"
+        )
     return matrix.to(device=z.device, dtype=z.dtype)
 
 
-def _terms(z: Tensor, log_qz_x: Tensor, densities: AggregateDensities, membership: Tensor) -> LatentTerms:
+def _terms(
+    z: Tensor, log_qz_x: Tensor, densities: AggregateDensities, membership: Tensor
+) -> LatentTerms:
     log_qz, groups, dims = densities
     return LatentTerms(
         mutual_information=log_qz_x - log_qz,
         between_group_tc=log_qz - groups.sum(-1),
-        within_group_tc=torch.addmm(groups, dims, membership, alpha=-1),  # groups - dims @ membership
+        within_group_tc=torch.addmm(
+            groups, dims, membership, alpha=-1
+        ),  # groups - dims @ membership
         dimension_kl=(dims - log_standard_normal(z)).sum(-1),
         log_qz=log_qz,
         log_qz_groups=groups,

@@ -8,11 +8,15 @@ class UserError(Exception):
 
 
 class ArgumentError(UserError, ValueError):
-    """An argument is out of range: the message names the argument, its value and the accepted range."""
+    """An argument is out of range: the message names the argument, its value and the accepted
+    range.
+    """
 
 
 class DataError(UserError, RuntimeError):
-    """A data file is missing, unreadable or not what its name says: the message names the file and the cause."""
+    """A data file is missing, unreadable or not what its name says: the message names the file and
+    the cause.
+    """
 
 
 class TrainingError(UserError, RuntimeError):

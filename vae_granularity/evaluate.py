@@ -1,4 +1,6 @@
-"""`python -m vae_granularity.evaluate run=DIR`: measure finished runs again; what is there under the same protocol is kept."""
+"""`python -m vae_granularity.evaluate run=DIR`: measure finished runs again; what is there under
+the same protocol is kept.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from vae_granularity.state import only_writer
 
 
 def run(cfg: DictConfig) -> None:
-    """Evaluate every finished run that `run=` names; what cannot be measured is listed at the end, and the exit code is then 1."""
+    """Evaluate every finished run that `run=` names; what cannot be measured is listed at the end,
+    and the exit code is then 1.
+    """
     given = [str(path) for path in (cfg.run if isinstance(cfg.run, ListConfig) else [cfg.run])]
     directories, broken = find_runs(given)
     for i, directory in enumerate(directories, 1):
@@ -32,11 +36,14 @@ def run(cfg: DictConfig) -> None:
     if broken:
         for directory, reason in broken.items():
             print(f"not evaluated: {directory}: {reason}", file=sys.stderr)
-        raise DataError(f"{len(broken)} of {len(directories) + sum(path not in directories for path in broken)} runs were not evaluated")
+        raise DataError(
+            f"{len(broken)} of {len(directories) + sum(path not in directories for path in broken)} runs were not evaluated"
+        )
 
 
 def find_runs(given: list[str]) -> tuple[list[Path], dict[Path, str]]:
-    """The finished runs among run directories, folders of them and patterns, each once; and what is no finished run, with the reason.
+    """The finished runs among run directories, folders of them and patterns, each once; and what is
+    no finished run, with the reason.
 
     Raises:
         DataError: there is no finished run at all.
@@ -45,7 +52,10 @@ def find_runs(given: list[str]) -> tuple[list[Path], dict[Path, str]]:
     for pattern in given:
         # What a pattern happens to meet besides runs (reports, logs) is no run that went wrong.
         met = [
-            d for path in sorted(glob.glob(pattern)) for d in _run_directories(Path(path)) if glob.escape(pattern) == pattern or _is_run(d)
+            d
+            for path in sorted(glob.glob(pattern))
+            for d in _run_directories(Path(path))
+            if glob.escape(pattern) == pattern or _is_run(d)
         ]
         for directory in met or [Path(pattern)]:
             reason = _unfinished(directory)
@@ -62,7 +72,9 @@ def _run_directories(path: Path) -> list[Path]:
     """The path itself, or the run directories in it."""
     if (path / CONFIG).is_file():
         return [path]
-    return sorted({file.parent for name in (CONFIG, RESULTS) for file in path.glob(f"*/{name}")}) or [path]
+    return sorted(
+        {file.parent for name in (CONFIG, RESULTS) for file in path.glob(f"*/{name}")}
+    ) or [path]
 
 
 def _is_run(directory: Path) -> bool:
@@ -86,7 +98,8 @@ def _unfinished(directory: Path) -> str | None:
 
 
 def evaluate_run(directory: Path, cfg: DictConfig) -> None:
-    """Compute what results.json lacks or holds under another protocol; it is replaced in one move, and nothing it holds is lost.
+    """Compute what results.json lacks or holds under another protocol; it is replaced in one move,
+    and nothing it holds is lost.
 
     Raises:
         UserError: the run cannot be read, or another process works on it.
@@ -101,12 +114,37 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         protocol = create(OmegaConf.merge(loaded.config.evaluation, cfg.evaluation))
         metrics = create_metrics(cfg if cfg.get("metrics") else loaded.config)
         before = loaded.results
-        found = report(loaded.model, loaded.datamodule, protocol, metrics, [], before["run"]["steps"], directory, final=True, before=before)
-        computed = [name for name in ("terms", *metrics) if name not in found.kept and name not in found.protocol["not_applicable"]]
+        found = report(
+            loaded.model,
+            loaded.datamodule,
+            protocol,
+            metrics,
+            [],
+            before["run"]["steps"],
+            directory,
+            final=True,
+            before=before,
+        )
+        computed = [
+            name
+            for name in ("terms", *metrics)
+            if name not in found.kept and name not in found.protocol["not_applicable"]
+        ]
         if computed:
-            results = before | {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
+            results = before | {
+                "terms": found.terms,
+                "scores": found.scores,
+                "protocol": found.protocol,
+            }
             write_atomically(directory / RESULTS, json.dumps(results, indent=1))
-    print("\n".join([*term_lines(found.terms, found.protocol), *map(as_text, tables(found.scores, found.protocol))]))
+    print(
+        "\n".join(
+            [
+                *term_lines(found.terms, found.protocol),
+                *map(as_text, tables(found.scores, found.protocol)),
+            ]
+        )
+    )
     print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
     print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
 

@@ -1,4 +1,6 @@
-"""How a run comes by its partition: fixed, a granularity that changes with the step, or regrouping by estimated dependence."""
+"""How a run comes by its partition: fixed, a granularity that changes with the step, or regrouping
+by estimated dependence.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ class Regrouping:
 
     Args:
         every: steps between regroupings.
-        first, last: no regrouping before step `first` (default: `every`) or after step `last` (default: never ends).
+        first, last: no regrouping before step `first` (default: `every`) or after step `last`
+            (default: never ends).
         free: let the groups have any size, in place of equal groups of `model.granularity`.
-        threshold: smallest mean pairwise mutual information, in nats, that joins two groups where the size is free.
+        threshold: smallest mean pairwise mutual information, in nats, that joins two groups where
+            the size is free.
         num_images: training images, at most, behind the estimate.
     """
 
@@ -47,7 +51,11 @@ class Regrouping:
     def due(self, step: int) -> bool:
         """Whether the dimensions are regrouped before training step `step`."""
         first = self.every if self.first is None else self.first
-        return step >= first and (step - first) % self.every == 0 and (self.last is None or step <= self.last)
+        return (
+            step >= first
+            and (step - first) % self.every == 0
+            and (self.last is None or step <= self.last)
+        )
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,18 @@ class Grouping:
         return self.sizes is None and not isinstance(self.granularity, Constant)
 
 
-def grouping(latent_dim: int, granularity: int | Mapping[str, Any], partition: Sequence[int] | Mapping[str, Any] | str | None) -> Grouping:
+def grouping(
+    latent_dim: int,
+    granularity: int | Mapping[str, Any],
+    partition: Sequence[int] | Mapping[str, Any] | str | None,
+) -> Grouping:
     """The rule that the config keys of the same names under `model` give.
 
     Args:
         latent_dim: D.
         granularity: dimensions per group, or a schedule of it.
-        partition: None for equal groups, sizes of unequal ones, `adaptive`, or a mapping `{schedule: adaptive, every: …}` with the
-            arguments of `Regrouping`.
+        partition: None for equal groups, sizes of unequal ones, `adaptive`, or a mapping
+            `{schedule: adaptive, every: …}` with the arguments of `Regrouping`.
 
     Raises:
         ArgumentError: an argument is out of its range.
@@ -89,12 +101,22 @@ def grouping(latent_dim: int, granularity: int | Mapping[str, Any], partition: S
     rule = schedule("model.granularity", granularity, 1, latent_dim, whole=True)
     if partition is None:
         return Grouping(latent_dim, rule)
-    if partition == ADAPTIVE or (isinstance(partition, Mapping) and partition.get("schedule") == ADAPTIVE):
+    if partition == ADAPTIVE or (
+        isinstance(partition, Mapping) and partition.get("schedule") == ADAPTIVE
+    ):
         if not isinstance(rule, Constant):
-            raise ArgumentError("model.granularity must be a number with an adaptive partition, got a schedule")
-        return Grouping(latent_dim, rule, regrouping=_regrouping({} if isinstance(partition, str) else partition))
+            raise ArgumentError(
+                "model.granularity must be a number with an adaptive partition, got a schedule"
+            )
+        return Grouping(
+            latent_dim,
+            rule,
+            regrouping=_regrouping({} if isinstance(partition, str) else partition),
+        )
     if isinstance(partition, (str, Mapping)):
-        raise ArgumentError(f"model.partition must be a list of sizes, {ADAPTIVE} or {{schedule: {ADAPTIVE}, …}}, got {partition!r}")
+        raise ArgumentError(
+            f"model.partition must be a list of sizes, {ADAPTIVE} or {{schedule: {ADAPTIVE}, …}}, got {partition!r}"
+        )
     sizes = LatentPartition.from_sizes(list(partition), latent_dim).sizes
     return Grouping(latent_dim, rule, sizes=sizes)
 
@@ -103,5 +125,7 @@ def _regrouping(options: Mapping[str, Any]) -> Regrouping:
     given = {str(key): value for key, value in options.items() if key != "schedule"}
     unknown = set(given) - set(Regrouping.__dataclass_fields__)
     if unknown:
-        raise ArgumentError(f"model.partition takes {', '.join(Regrouping.__dataclass_fields__)}, got {', '.join(sorted(unknown))}")
+        raise ArgumentError(
+            f"model.partition takes {', '.join(Regrouping.__dataclass_fields__)}, got {', '.join(sorted(unknown))}"
+        )
     return Regrouping(**given)

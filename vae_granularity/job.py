@@ -1,4 +1,6 @@
-"""The pieces of a training run: what its config names, the directory that it alone writes, its trainer, its results."""
+"""The pieces of a training run: what its config names, the directory that it alone writes, its
+trainer, its results.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,9 @@ from vae_granularity.models.base import LatentModel
 from vae_granularity.runs import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, write_atomically
 from vae_granularity.state import failures_recorded, is_done, only_writer
 
-# What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data module, not the loader, carries the
-# position in the data; whole batches are gathered by index, so there are no worker processes to add. The last is Lightning's own code
-# under torch 2.13.
+# What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data
+# module, not the loader, carries the position in the data; whole batches are gathered by index, so
+# there are no worker processes to add. The last is Lightning's own code under torch 2.13.
 MEANT_BY_US = (
     "Checkpoint directory .* exists and is not empty",
     ".*your dataloader is not resumable",
@@ -46,7 +48,15 @@ MEANT_BY_US = (
 )
 log = logging.getLogger(__name__)
 
-PACKAGES = ("vae-granularity", "torch", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core")
+PACKAGES = (
+    "vae-granularity",
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "numpy",
+    "scikit-learn",
+    "hydra-core",
+)
 
 
 @dataclass
@@ -66,7 +76,9 @@ class Job:
         return self.info.directory
 
     def open_data(self, data: ImageDataModule | None = None) -> None:
-        """Make the images available; `data` is another run's module of the same images, already open, to share them."""
+        """Make the images available; `data` is another run's module of the same images, already
+        open, to share them.
+        """
         if data is None:
             self.data.setup()
         else:
@@ -75,7 +87,8 @@ class Job:
 
 
 def job(cfg: DictConfig) -> Job:
-    """The run that a config names. Settles the source of the data, fetching official files; reads no images.
+    """The run that a config names. Settles the source of the data, fetching official files; reads
+    no images.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -99,7 +112,8 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
 
 @contextmanager
 def writing(job: Job) -> Iterator[bool]:
-    """Makes this process the only writer of the run directory; True if there is something to do, False if the run is done.
+    """Makes this process the only writer of the run directory; True if there is something to do,
+    False if the run is done.
 
     Raises:
         BusyError: another process trains the run.
@@ -112,7 +126,9 @@ def writing(job: Job) -> Iterator[bool]:
             return
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         groups = " ".join(job.model.partition.labels)
-        print(f"run {job.info.name}\n  data: {job.data.title}   parameters: {job.model.net.num_parameters:,}   groups: {groups}")
+        print(
+            f"run {job.info.name}\n  data: {job.data.title}   parameters: {job.model.net.num_parameters:,}   groups: {groups}"
+        )
         for caution in job.model.cautions(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -121,7 +137,9 @@ def writing(job: Job) -> Iterator[bool]:
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
-    loggers: list[Logger] = create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
+    loggers: list[Logger] = (
+        create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
+    )
     try:
         yield _trainer(job.config, job.directory, loggers)
     finally:
@@ -157,10 +175,26 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
         notes: further entries of `run` in results.json.
     """
     started = time.monotonic()
-    found = report(job.model, job.data, job.protocol, job.metrics, trainer.loggers, trainer.max_steps, job.directory, final=True)
+    found = report(
+        job.model,
+        job.data,
+        job.protocol,
+        job.metrics,
+        trainer.loggers,
+        trainer.max_steps,
+        job.directory,
+        final=True,
+    )
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
-    print("\n".join([*term_lines(found.terms, found.protocol), *map(as_text, tables(found.scores, found.protocol))]))
+    print(
+        "\n".join(
+            [
+                *term_lines(found.terms, found.protocol),
+                *map(as_text, tables(found.scores, found.protocol)),
+            ]
+        )
+    )
     hint = sync_hint(job.directory)
     print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
 
@@ -168,7 +202,9 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
     # What writes checkpoints is configured without the folder, which the run's name decides.
     callbacks: list[Callback] = [
-        callback(dirpath=directory / CHECKPOINTS) if isinstance(callback, functools.partial) else callback
+        callback(dirpath=directory / CHECKPOINTS)
+        if isinstance(callback, functools.partial)
+        else callback
         for callback in create_callbacks(cfg)
     ]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -188,7 +224,9 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         raise ArgumentError(f"trainer: {error}") from error
 
 
-def _results(job: Job, found: Evaluation, trainer: Trainer, seconds: float, notes: dict[str, Any]) -> dict[str, Any]:
+def _results(
+    job: Job, found: Evaluation, trainer: Trainer, seconds: float, notes: dict[str, Any]
+) -> dict[str, Any]:
     info, model, data = job.info, job.model, job.data
     return {
         "run": {
@@ -199,7 +237,10 @@ def _results(job: Job, found: Evaluation, trainer: Trainer, seconds: float, note
             "title": f"{info.model} on {data.title}",
             "num_parameters": model.net.num_parameters,
             "steps": trainer.max_steps,
-            "partitions": [[step, [list(group) for group in partition.groups]] for step, partition in model.partitions],
+            "partitions": [
+                [step, [list(group) for group in partition.groups]]
+                for step, partition in model.partitions
+            ],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),
             **notes,
@@ -209,5 +250,8 @@ def _results(job: Job, found: Evaluation, trainer: Trainer, seconds: float, note
         "terms": found.terms,
         "scores": found.scores,
         "protocol": found.protocol,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
     }

@@ -1,12 +1,14 @@
-"""Which entries of the protocol in results.json may differ between runs that were measured alike. Loads nothing."""
+"""Which entries of the protocol in results.json may differ between runs that were measured alike.
+Loads nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
-# Not how something was measured: what came out, the model's own partition, what else was installed (a metric that depends on a library
-# names its version itself).
+# Not how something was measured: what came out, the model's own partition, what else was installed
+# (a metric that depends on a library names its version itself).
 BESIDES = frozenset({"saturation", "scores", "partition", "partition_labels", "versions"})
 BY_CHANCE = BESIDES | {"seed", "found"}
 

@@ -1,10 +1,12 @@
-"""Log-densities of a weighted Gaussian mixture over all dimensions, every group and every dimension, with their gradient. In nats.
+"""Log-densities of a weighted Gaussian mixture over all dimensions, every group and every
+dimension, with their gradient. In nats.
 
-One pairwise table (S, D, M) of per-dimension log-densities, times the membership matrix, gives every subset at once. It is never held
-whole: a block of its rows at a time fits the processor's cache, and the backward pass computes each block again instead of keeping
-it, which on a CPU costs less than reading it back from memory would (docs/speed.md). Exponents are cut off at -60 before `exp`:
-far-away components would otherwise underflow to denormal numbers, which a CPU handles ten times slower; what is cut off is below
-1e-26 of the largest component.
+One pairwise table (S, D, M) of per-dimension log-densities, times the membership matrix, gives
+every subset at once. It is never held whole: a block of its rows at a time fits the processor's
+cache, and the backward pass computes each block again instead of keeping it, which on a CPU costs
+less than reading it back from memory would (docs/speed.md). Exponents are cut off at -60 before
+`exp`: far-away components would otherwise underflow to denormal numbers, which a CPU handles ten
+times slower; what is cut off is below 1e-26 of the largest component.
 """
 
 from __future__ import annotations
@@ -19,23 +21,29 @@ from torch.autograd.function import once_differentiable
 from vae_granularity.gaussian import LOG_2PI
 
 NEGLIGIBLE = -60.0
-# Elements of a block of the table: a CPU's cache, or enough that a GPU's launches do not count. The largest temporary is one block.
+# Elements of a block of the table: a CPU's cache, or enough that a GPU's launches do not count. The
+# largest temporary is one block.
 BLOCK = {"cpu": 2**16, "cuda": 2**24}
 
 
 class AggregateDensities(NamedTuple):
-    """Log-densities at S samples: of all dimensions, of the G groups, of the D single dimensions."""
+    """Log-densities at S samples: of all dimensions, of the G groups, of the D single
+    dimensions.
+    """
 
     log_qz: Tensor  # (S,)
     log_qz_groups: Tensor  # (S, G); 0 for a group without dimensions
     log_qz_dims: Tensor  # (S, D)
 
 
-def mixture_densities(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor) -> AggregateDensities:
-    """log sum_j W_ij prod_{d in S} N(z_id; mu_jd, exp(logvar_jd)) for S = everything, each group, each dimension.
+def mixture_densities(
+    z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor
+) -> AggregateDensities:
+    """log sum_j W_ij prod_{d in S} N(z_id; mu_jd, exp(logvar_jd)) for S = everything, each group,
+    each dimension.
 
-    z (S, D); mu, logvar (M, D); membership (D, G) of 0/1, empty columns allowed; log_weight one number or (S, M). Differentiable
-    once, in z, mu and logvar.
+    z (S, D); mu, logvar (M, D); membership (D, G) of 0/1, empty columns allowed; log_weight one
+    number or (S, M). Differentiable once, in z, mu and logvar.
     """
     log_qz, groups, dims, *_ = _AggregateLogDensity.apply(z, mu, logvar, membership, log_weight)
     # The empty product is 1, whatever the weights: as it stands an empty group reads log sum W.
@@ -43,7 +51,9 @@ def mixture_densities(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor,
 
 
 class _Components(NamedTuple):
-    """The M components, with M on the last axis and contiguous: the reductions over it vectorise."""
+    """The M components, with M on the last axis and contiguous: the reductions over it
+    vectorise.
+    """
 
     mu: Tensor  # (D, M)
     inverse_sigma: Tensor  # (D, M)
@@ -52,7 +62,9 @@ class _Components(NamedTuple):
 
 def _components(mu: Tensor, logvar: Tensor) -> _Components:
     log_inverse_sigma = -0.5 * logvar.t().contiguous()
-    return _Components(mu.t().contiguous(), log_inverse_sigma.exp(), log_inverse_sigma - 0.5 * LOG_2PI)
+    return _Components(
+        mu.t().contiguous(), log_inverse_sigma.exp(), log_inverse_sigma - 0.5 * LOG_2PI
+    )
 
 
 def _blocks(z: Tensor, mu: Tensor) -> Iterator[slice]:
@@ -62,8 +74,11 @@ def _blocks(z: Tensor, mu: Tensor) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def _tables(z: Tensor, of: _Components, subsets: Tensor, log_weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Scaled differences (s, D, M), and weighted log-densities (s, D + K, M) of the dimensions and of the subsets (D, K), for z (s, D).
+def _tables(
+    z: Tensor, of: _Components, subsets: Tensor, log_weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Scaled differences (s, D, M), and weighted log-densities (s, D + K, M) of the dimensions and
+    of the subsets (D, K), for z (s, D).
 
     Difference form: the expanded (matmul) form loses gradient accuracy for sharp posteriors.
     """
@@ -76,7 +91,15 @@ def _tables(z: Tensor, of: _Components, subsets: Tensor, log_weight: Tensor | No
 def _log_sum_exp(table: Tensor) -> Tensor:
     """Over the last axis of (s, K, M), which it overwrites; (s, K)."""
     largest = table.amax(-1, keepdim=True)
-    return table.sub_(largest).clamp_min_(NEGLIGIBLE).exp_().sum(-1, keepdim=True).log_().add_(largest).squeeze(-1)
+    return (
+        table.sub_(largest)
+        .clamp_min_(NEGLIGIBLE)
+        .exp_()
+        .sum(-1, keepdim=True)
+        .log_()
+        .add_(largest)
+        .squeeze(-1)
+    )
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -84,22 +107,27 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 class _AggregateLogDensity(torch.autograd.Function):
-    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or one number -> log-densities
-    (S,), (S, G), (S, D), and what helps.
+    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or one number ->
+    log-densities (S,), (S, G), (S, D), and what helps.
 
-    Under `torch.vmap` a step below is one operator over all members, whichever arguments differ between them: what is overwritten
-    depends on all that the other operand depends on. A block is then as large for each member.
+    Under `torch.vmap` a step below is one operator over all members, whichever arguments differ
+    between them: what is overwritten depends on all that the other operand depends on. A block is
+    then as large for each member.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor
+    ) -> tuple[Tensor, ...]:
         # All dimensions are one more subset: a last column of ones.
         subsets = torch.cat((membership, membership.new_ones(membership.shape[0], 1)), 1)
         of, parts = _components(mu, logvar), []
         for rows in _blocks(z, mu):
-            _, table = _tables(z[rows], of, subsets, log_weight[rows] if isinstance(log_weight, Tensor) else None)
+            _, table = _tables(
+                z[rows], of, subsets, log_weight[rows] if isinstance(log_weight, Tensor) else None
+            )
             parts.append(_log_sum_exp(table))
         densities = _joined(parts)
         weighted = densities if isinstance(log_weight, Tensor) else densities + log_weight
@@ -111,7 +139,9 @@ class _AggregateLogDensity(torch.autograd.Function):
         z, _, _, _, log_weight = inputs
         ctx.mark_non_differentiable(*output[3:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(z, log_weight if isinstance(log_weight, Tensor) else None, *output[3:])
+        ctx.save_for_backward(
+            z, log_weight if isinstance(log_weight, Tensor) else None, *output[3:]
+        )
 
     @staticmethod
     @once_differentiable
@@ -122,25 +152,44 @@ class _AggregateLogDensity(torch.autograd.Function):
         of, dim = _Components(*components), z.shape[1]
         whole, groups, dims = (
             torch.zeros_like(part) if gradient is None else gradient
-            for gradient, part in zip(grad_outputs[:3], (densities[:, -1], densities[:, dim:-1], densities[:, :dim]), strict=True)
+            for gradient, part in zip(
+                grad_outputs[:3],
+                (densities[:, -1], densities[:, dim:-1], densities[:, :dim]),
+                strict=True,
+            )
         )
         gradient = torch.cat((dims, groups, whole.unsqueeze(1)), 1)
 
         def of_block(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-            """Gradients in z (s, D), and in the means and log-variances (D, M) up to factors that all blocks share."""
-            scaled, table = _tables(z[rows], of, subsets, None if log_weight is None else log_weight[rows])
-            # The gradient of a log-density is shared out over the components by their responsibilities; `pull` (s, D, M) is the table's.
-            responsibilities = table.sub_(densities[rows].unsqueeze(2)).clamp_min_(NEGLIGIBLE).exp_()
+            """Gradients in z (s, D), and in the means and log-variances (D, M) up to factors that
+            all blocks share.
+            """
+            scaled, table = _tables(
+                z[rows], of, subsets, None if log_weight is None else log_weight[rows]
+            )
+            # The gradient of a log-density is shared out over the components by their
+            # responsibilities; `pull` (s, D, M) is the table's.
+            responsibilities = (
+                table.sub_(densities[rows].unsqueeze(2)).clamp_min_(NEGLIGIBLE).exp_()
+            )
             shared = responsibilities * gradient[rows].unsqueeze(2)
             pull = shared[:, :dim] + subsets @ shared[:, dim:]
             pulls = pull.sum(0)
             moved = pull.mul_(scaled)
-            return -(moved * of.inverse_sigma).sum(2), moved.sum(0), moved.mul_(scaled).sum(0) - pulls
+            return (
+                -(moved * of.inverse_sigma).sum(2),
+                moved.sum(0),
+                moved.mul_(scaled).sum(0) - pulls,
+            )
 
         blocks = map(of_block, _blocks(z, of.mu))
         part, moves, spreads = next(blocks)
         grad_z = [part]
-        for part, move, spread in blocks:  # summed as they come: all of them are as large as the table would be
+        for (
+            part,
+            move,
+            spread,
+        ) in blocks:  # summed as they come: all of them are as large as the table would be
             grad_z.append(part)
             moves, spreads = moves + move, spreads + spread
         return _joined(grad_z), (moves * of.inverse_sigma).t(), (0.5 * spreads).t(), None, None

@@ -1,4 +1,6 @@
-"""Noise as a function of (seed, step): the same numbers whether a run was stopped and continued or not."""
+"""Noise as a function of (seed, step): the same numbers whether a run was stopped and continued or
+not.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,14 @@ import torch
 from torch import Tensor
 
 
-def step_generator(seed: int, step: int, device: torch.device | str = "cpu", *, stream: int | None = None) -> torch.Generator:
-    """A generator whose state depends on its arguments alone; those of different seeds, steps and streams are unrelated.
+def step_generator(
+    seed: int, step: int, device: torch.device | str = "cpu", *, stream: int | None = None
+) -> torch.Generator:
+    """A generator whose state depends on its arguments alone; those of different seeds, steps and
+    streams are unrelated.
 
-    NumPy's SeedSequence mixes them. `stream` sets apart a second use of random numbers in the same step.
+    NumPy's SeedSequence mixes them. `stream` sets apart a second use of random numbers in the same
+    step.
     """
     entropy = (seed, step) if stream is None else (seed, step, stream)
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
@@ -21,4 +27,9 @@ def step_generator(seed: int, step: int, device: torch.device | str = "cpu", *, 
 
 def standard_normal(seed: int, step: int, shape: Sequence[int], *, like: Tensor) -> Tensor:
     """Standard normal noise of the given shape for one step, with dtype and device of `like`."""
-    return torch.randn(*shape, generator=step_generator(seed, step, like.device), dtype=like.dtype, device=like.device)
+    return torch.randn(
+        *shape,
+        generator=step_generator(seed, step, like.device),
+        dtype=like.dtype,
+        device=like.device,
+    )

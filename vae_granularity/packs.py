@@ -1,4 +1,6 @@
-"""A pack of compatible runs as one job: written by the launcher, trained by the process that gets it, on this machine or another."""
+"""A pack of compatible runs as one job: written by the launcher, trained by the process that gets
+it, on this machine or another.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ AUTO = "auto"
 
 def write_pack(folder: Path, configs: Sequence[DictConfig], backend: str) -> Path:
     """Write the pack below `folder` and return its file; `backend` is a name or `auto`."""
-    pack: dict[str, Any] = {"backend": backend, "configs": [OmegaConf.to_container(cfg, resolve=True) for cfg in configs]}
+    pack: dict[str, Any] = {
+        "backend": backend,
+        "configs": [OmegaConf.to_container(cfg, resolve=True) for cfg in configs],
+    }
     text = json.dumps(pack)
     path = folder / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,4 +53,8 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     backend = pack["backend"]
     if backend == AUTO:
         backend = best_plan(configs, len(configs), 1, 0.0, tuple(BACKENDS)).backend
-    return [train_alone(cfg) for cfg in configs] if backend == ALONE else train_population(configs, backend)
+    return (
+        [train_alone(cfg) for cfg in configs]
+        if backend == ALONE
+        else train_population(configs, backend)
+    )

@@ -1,4 +1,6 @@
-"""Latent partition: which latent dimensions form a group. The one concept that everything else shares."""
+"""Latent partition: which latent dimensions form a group. The one concept that everything else
+shares.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class LatentPartition:
         object.__setattr__(self, "groups", groups)
         dims = [d for group in groups for d in group]
         if not dims or any(not group for group in groups) or sorted(dims) != list(range(len(dims))):
-            raise ArgumentError(f"groups must be non-empty and hold each of 0..D-1 exactly once, got {groups}")
+            raise ArgumentError(
+                f"groups must be non-empty and hold each of 0..D-1 exactly once, got {groups}"
+            )
 
     @classmethod
     def from_granularity(cls, latent_dim: int, granularity: int) -> LatentPartition:
@@ -42,8 +46,14 @@ class LatentPartition:
             ArgumentError: latent_dim < 1, or granularity outside [1, latent_dim].
         """
         latent_dim = integer("latent_dim", latent_dim, 1)
-        if isinstance(granularity, bool) or not isinstance(granularity, Integral) or not 1 <= granularity <= latent_dim:
-            raise ArgumentError(f"granularity must be in [1, latent_dim={latent_dim}], got {granularity!r}")
+        if (
+            isinstance(granularity, bool)
+            or not isinstance(granularity, Integral)
+            or not 1 <= granularity <= latent_dim
+        ):
+            raise ArgumentError(
+                f"granularity must be in [1, latent_dim={latent_dim}], got {granularity!r}"
+            )
         granularity = int(granularity)
         starts = range(0, latent_dim, granularity)
         return cls(tuple(tuple(range(s, min(s + granularity, latent_dim))) for s in starts))
@@ -53,13 +63,16 @@ class LatentPartition:
         """Contiguous blocks of the given sizes, in order.
 
         Raises:
-            ArgumentError: no sizes, a size < 1, or a sum that differs from `latent_dim` where that is given.
+            ArgumentError: no sizes, a size < 1, or a sum that differs from `latent_dim` where that
+                is given.
         """
         sizes = [integer(f"partition sizes[{i}]", size, 1) for i, size in enumerate(sizes)]
         if not sizes:
             raise ArgumentError("partition sizes must name at least one group, got []")
         if latent_dim is not None and sum(sizes) != latent_dim:
-            raise ArgumentError(f"partition sizes must sum to latent_dim={latent_dim}, got {sizes} (sum {sum(sizes)})")
+            raise ArgumentError(
+                f"partition sizes must sum to latent_dim={latent_dim}, got {sizes} (sum {sum(sizes)})"
+            )
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return cls(tuple(tuple(range(s, s + size)) for s, size in zip(starts, sizes, strict=True)))
 
@@ -80,10 +93,14 @@ class LatentPartition:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """One ASCII label a group for log keys and plots: `z3`, `z0-z1` for a run, `z0+z4` otherwise."""
+        """One ASCII label a group for log keys and plots: `z3`, `z0-z1` for a run, `z0+z4`
+        otherwise.
+        """
         return tuple(_label(group) for group in self.groups)
 
-    def membership(self, num_groups: int | None = None, *, dtype: torch.dtype | None = None) -> torch.Tensor:
+    def membership(
+        self, num_groups: int | None = None, *, dtype: torch.dtype | None = None
+    ) -> torch.Tensor:
         """The (D, G) matrix of 0/1; with `num_groups` >= G, padded on the right with empty groups.
 
         Raises:
@@ -91,7 +108,11 @@ class LatentPartition:
         """
         import torch  # here, so that naming a partition does not load torch
 
-        columns = self.num_groups if num_groups is None else integer("num_groups", num_groups, self.num_groups)
+        columns = (
+            self.num_groups
+            if num_groups is None
+            else integer("num_groups", num_groups, self.num_groups)
+        )
         matrix = torch.zeros(self.latent_dim, columns, dtype=dtype)
         for g, group in enumerate(self.groups):
             matrix[list(group), g] = 1

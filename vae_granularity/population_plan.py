@@ -25,7 +25,19 @@ from vae_granularity.population.backends import BACKENDS, losses
 from vae_granularity.population.captured import Captured
 from vae_granularity.population.engine import Population
 from vae_granularity.population.feed import Feed
-from vae_granularity.population.probe import ALONE, TRIALS, WARM_UP, Plan, Work, candidates, fastest, seconds_of, settled, table, try_plans
+from vae_granularity.population.probe import (
+    ALONE,
+    TRIALS,
+    WARM_UP,
+    Plan,
+    Work,
+    candidates,
+    fastest,
+    seconds_of,
+    settled,
+    table,
+    try_plans,
+)
 
 
 class Rehearsal:
@@ -38,7 +50,11 @@ class Rehearsal:
     def __init__(self, configs: Sequence[DictConfig], most: int) -> None:
         self.configs = configs
         parts = [prepare(cfg) for cfg in configs[:most]]
-        self.models, self.protocol, self.metrics = [model for model, *_ in parts], parts[0][2], parts[0][3]
+        self.models, self.protocol, self.metrics = (
+            [model for model, *_ in parts],
+            parts[0][2],
+            parts[0][3],
+        )
         first = parts[0][1]
         first.resolve()
         first.setup()
@@ -72,18 +88,36 @@ class Rehearsal:
         Raises:
             ArgumentError: the backend cannot take the model.
         """
-        device = torch.device("cuda" if torch.cuda.is_available() and self.configs[0].trainer.accelerator != "cpu" else "cpu")
+        device = torch.device(
+            "cuda"
+            if torch.cuda.is_available() and self.configs[0].trainer.accelerator != "cpu"
+            else "cpu"
+        )
         models = [model.to(device) for model in self.models[:members]]
-        population = Population(models, [model.configure_optimizers() for model in models], losses(backend, models[0]))
+        population = Population(
+            models, [model.configure_optimizers() for model in models], losses(backend, models[0])
+        )
         feed = Feed(models, self.data[:members])
         step = Captured(population, feed(0)) if device.type == "cuda" else population.step
-        return seconds_of(lambda i: step(feed(i)), torch.cuda.synchronize if device.type == "cuda" else lambda: None)
+        return seconds_of(
+            lambda i: step(feed(i)),
+            torch.cuda.synchronize if device.type == "cuda" else lambda: None,
+        )
 
     def seconds_besides(self) -> float:
         """Seconds that a run spends on evaluations and figures."""
         steps, started = self.configs[0].trainer.max_steps, time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            report(self.models[0], self.data[0], self.protocol, self.metrics, [], 0, Path(folder), final=True)
+            report(
+                self.models[0],
+                self.data[0],
+                self.protocol,
+                self.metrics,
+                [],
+                0,
+                Path(folder),
+                final=True,
+            )
         return (time.perf_counter() - started) * (1 + (steps - 1) // self.protocol.every)
 
 
@@ -100,7 +134,13 @@ class _Clock(Callback):
         self._last = now
 
 
-def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup: float, backends: Sequence[str] = tuple(BACKENDS)) -> Plan:
+def best_plan(
+    configs: Sequence[DictConfig],
+    most: int,
+    processes: int,
+    startup: float,
+    backends: Sequence[str] = tuple(BACKENDS),
+) -> Plan:
     """The plan that is projected to train the runs first; prints what was measured.
 
     Args:
@@ -118,24 +158,35 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
 
     def trial(plan: Plan) -> float:
         torch.set_num_threads(max(1, threads // plan.processes))
-        return rehearsal.step_alone() if plan.backend == ALONE else rehearsal.step_together(plan.backend, plan.members)
+        return (
+            rehearsal.step_alone()
+            if plan.backend == ALONE
+            else rehearsal.step_together(plan.backend, plan.members)
+        )
 
     try:
         found = try_plans(plans, trial)
     finally:
         torch.set_num_threads(threads)
-    work, what = Work(len(configs), configs[0].trainer.max_steps, 0.0, startup), ", without evaluation, which cannot change the choice"
+    work, what = (
+        Work(len(configs), configs[0].trainer.max_steps, 0.0, startup),
+        ", without evaluation, which cannot change the choice",
+    )
     plan = settled(work, found)
     if plan is None:
         work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
         plan = fastest(work, found)
-    print(f"{len(configs)} compatible runs of {work.steps} steps, projected{what}:\n{table(work, found)}")
+    print(
+        f"{len(configs)} compatible runs of {work.steps} steps, projected{what}:\n{table(work, found)}"
+    )
     print(f"chosen: {plan} (trials took {time.monotonic() - started:.1f} s)", flush=True)
     return plan
 
 
 def processes_here() -> int:
-    """Processes that may train at a time: one a core; one where there is a GPU or no launcher for several (extra `cores`)."""
+    """Processes that may train at a time: one a core; one where there is a GPU or no launcher for
+    several (extra `cores`).
+    """
     if torch.cuda.is_available() or find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

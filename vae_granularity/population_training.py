@@ -1,4 +1,6 @@
-"""Several runs trained as one population. Each stays a run of its own: directory, checkpoints, numbers and figures as if trained alone."""
+"""Several runs trained as one population. Each stays a run of its own: directory, checkpoints,
+numbers and figures as if trained alone.
+"""
 
 from __future__ import annotations
 
@@ -54,15 +56,20 @@ class Member:
     def close(self) -> None:
         """Release the run directory; a failure is recorded there."""
         error = self.failure
-        self.held.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+        self.held.__exit__(
+            type(error) if error else None, error, error.__traceback__ if error else None
+        )
 
 
-def train_population(configs: Sequence[DictConfig], backend: str = "vectorised") -> list[Exception | None]:
+def train_population(
+    configs: Sequence[DictConfig], backend: str = "vectorised"
+) -> list[Exception | None]:
     """Train runs as one population, or continue them; what each of them raised, or None.
 
-    A run that is done stays as it is; one whose training has ended is only measured. Where a former population was killed while it
-    saved, all go on from the newest checkpoint that they have in common. A run whose numbers are not finite is frozen and fails, the
-    others go on. The runs must be compatible, see `population.packing`.
+    A run that is done stays as it is; one whose training has ended is only measured. Where a former
+    population was killed while it saved, all go on from the newest checkpoint that they have in
+    common. A run whose numbers are not finite is frozen and fails, the others go on. The runs must
+    be compatible, see `population.packing`.
 
     Raises:
         SystemExit: the process was asked to end; all runs have been saved.
@@ -74,7 +81,9 @@ def train_population(configs: Sequence[DictConfig], backend: str = "vectorised")
     with ExitStack() as everything:
         for i, job in enumerate(planned):
             if isinstance(job, Job) and not ended[i]:
-                opened = _attempt(_opened, job, everything, next((m.job for m in members.values()), None))
+                opened = _attempt(
+                    _opened, job, everything, next((m.job for m in members.values()), None)
+                )
                 if isinstance(opened, Exception):
                     outcomes[i] = opened
                 elif opened is not None:
@@ -104,13 +113,17 @@ def _attempt(function: Callable, *arguments: Any) -> Any:
 
 
 def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None:
-    """The member with its directory locked, or None if its run is done; images are shared with the first member."""
+    """The member with its directory locked, or None if its run is done; images are shared with the
+    first member.
+    """
     held = everything.enter_context(ExitStack())
     if not held.enter_context(jobs.writing(job)):
         return None
     job.open_data(None if first is None else first.data)
     trainer = held.enter_context(jobs.trainer(job))
-    trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, ProgressBar)]
+    trainer.callbacks = [
+        callback for callback in trainer.callbacks if not isinstance(callback, ProgressBar)
+    ]
     return Member(job, trainer, held)
 
 
@@ -121,8 +134,12 @@ def _train_members(members: list[Member], backend: str) -> None:
     def together() -> None:
         models = [member.job.model for member in members]
         optimizers = [member.trainer.optimizers[0] for member in members]
-        population = Population(models, optimizers, losses(backend, models[0]), members[0].trainer.gradient_clip_val)
-        _train_steps(members, population, Feed(models, [member.job.data for member in members]), start)
+        population = Population(
+            models, optimizers, losses(backend, models[0]), members[0].trainer.gradient_clip_val
+        )
+        _train_steps(
+            members, population, Feed(models, [member.job.data for member in members]), start
+        )
 
     try:
         _inside_fits(members, start, together)
@@ -140,10 +157,21 @@ def _train_members(members: list[Member], backend: str) -> None:
 
 
 def common_start(directories: Sequence[Path]) -> int:
-    """The newest step of which every run has a readable checkpoint, or 0; newer checkpoints are removed."""
-    steps = [{int(path.stem.removeprefix("step=")): path for path in checkpoints(folder) if path.name != FINAL} for folder in directories]
+    """The newest step of which every run has a readable checkpoint, or 0; newer checkpoints are
+    removed.
+    """
+    steps = [
+        {
+            int(path.stem.removeprefix("step=")): path
+            for path in checkpoints(folder)
+            if path.name != FINAL
+        }
+        for folder in directories
+    ]
     shared = sorted(set.intersection(*map(set, steps)), reverse=True)
-    start = next((step for step in shared if all(newest_readable([paths[step]]) for paths in steps)), 0)
+    start = next(
+        (step for step in shared if all(newest_readable([paths[step]]) for paths in steps)), 0
+    )
     for paths in steps:
         for step, path in paths.items():
             if step > start:
@@ -152,7 +180,8 @@ def common_start(directories: Sequence[Path]) -> int:
 
 
 def _inside_fits(members: Sequence[Member], start: int, body: Callable[[], None]) -> None:
-    """Call `body` while every member is inside its trainer's `fit`, in place of Lightning's loop over batches.
+    """Call `body` while every member is inside its trainer's `fit`, in place of Lightning's loop
+    over batches.
 
     So Lightning itself restores and saves each member.
     """
@@ -167,15 +196,23 @@ def _inside_fits(members: Sequence[Member], start: int, body: Callable[[], None]
         _inside_fits(members[1:], start, body)
 
     loop.run = run
-    jobs.fit(job, trainer, (job.directory / CHECKPOINTS / f"step={start}.ckpt", start) if start else None)
+    jobs.fit(
+        job, trainer, (job.directory / CHECKPOINTS / f"step={start}.ckpt", start) if start else None
+    )
 
 
 def _train_steps(members: list[Member], population: Population, feed: Feed, start: int) -> None:
     max_steps = members[0].trainer.max_steps
     intervals = [interval(callback) for callback in members[0].trainer.callbacks]
-    regrouping = [(k, model) for k, model in enumerate(population.models) if model.grouping.scheduled or model.grouping.regrouping]
+    regrouping = [
+        (k, model)
+        for k, model in enumerate(population.models)
+        if model.grouping.scheduled or model.grouping.regrouping
+    ]
     step_of = Captured(population, feed(start)) if population.weights.is_cuda else population.step
-    waiting: list[Tensor] = []  # terms (T, K) of the steps that the members' callbacks have not seen
+    waiting: list[
+        Tensor
+    ] = []  # terms (T, K) of the steps that the members' callbacks have not seen
     began = time.monotonic()
     for step in range(start, max_steps):
         for k, model in regrouping:
@@ -192,7 +229,10 @@ def _train_steps(members: list[Member], population: Population, feed: Feed, star
         if done % max(1, max_steps // PROGRESS_LINES) == 0:
             left = (time.monotonic() - began) / (done - start) * (max_steps - done)
             training = sum(member.failure is None for member in members)
-            print(f"population of {len(members)}: step {done}/{max_steps}, {left:.0f} s left, {training} training", flush=True)
+            print(
+                f"population of {len(members)}: step {done}/{max_steps}, {left:.0f} s left, {training} training",
+                flush=True,
+            )
         if done < max_steps and members[0].trainer.received_sigterm:
             _save(members, population, torch.stack(waiting) if waiting else None, done)
             raise SIGTERMException
@@ -209,7 +249,9 @@ def interval(callback: Callback) -> int:
     raise TypeError(f"{type(callback).__name__} cannot be driven by a population")
 
 
-def _tell(members: list[Member], population: Population, terms: Tensor, forward: Forward, done: int) -> None:
+def _tell(
+    members: list[Member], population: Population, terms: Tensor, forward: Forward, done: int
+) -> None:
     """Let the callbacks of each member see the steps (n, T, K) up to `done`."""
     alive, steps = population.alive.flatten().tolist(), population.steps_alive.flatten().tolist()
     for k, member in enumerate(members):
@@ -221,7 +263,10 @@ def _tell(members: list[Member], population: Population, terms: Tensor, forward:
                 _raise_cause(member, names, rows, done, steps[k] + 1)
             population.write_back(k)
             term_logger(member.trainer).keep(names, rows[:-1])
-            outputs = {"terms": dict(zip(names, rows[-1], strict=True)), "forward": Forward(*(field[k] for field in forward))}
+            outputs = {
+                "terms": dict(zip(names, rows[-1], strict=True)),
+                "forward": Forward(*(field[k] for field in forward)),
+            }
             after_step(member.trainer, done, outputs)
         except TrainingError as error:
             population.alive[k] = False
@@ -229,7 +274,9 @@ def _tell(members: list[Member], population: Population, terms: Tensor, forward:
             member.fail(error)
 
 
-def _rows(member: Member, population: Population, terms: Tensor, done: int, k: int) -> tuple[list[str], Tensor]:
+def _rows(
+    member: Member, population: Population, terms: Tensor, done: int, k: int
+) -> tuple[list[str], Tensor]:
     """Names and values (n, terms) of one member, with the dials that move."""
     moving = [member.job.model.moving(step) for step in range(done - len(terms), done)]
     dials = terms.new_tensor([list(values.values()) for values in moving])
@@ -237,11 +284,15 @@ def _rows(member: Member, population: Population, terms: Tensor, done: int, k: i
 
 
 def _raise_cause(member: Member, names: list[str], rows: Tensor, done: int, step: int) -> None:
-    """Raise as a solo run would: by the first term that is not finite, else by the gradient, which a solo run finds a step later."""
+    """Raise as a solo run would: by the first term that is not finite, else by the gradient, which
+    a solo run finds a step later.
+    """
     logger = term_logger(member.trainer)
     logger.keep(names, rows)
     logger.check(done)
-    raise TrainingError(f"training stopped: gradient not finite at step {step}. The last good checkpoint is kept")
+    raise TrainingError(
+        f"training stopped: gradient not finite at step {step}. The last good checkpoint is kept"
+    )
 
 
 def _save(members: list[Member], population: Population, terms: Tensor | None, done: int) -> None:

@@ -25,7 +25,9 @@ OUTSIDE_IDENTITY = (("paths",), ("logger",), ("dataset", "data_dir"), ("dataset"
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What identifies a run. Derived from the resolved config alone, in which `dataset.source` is settled."""
+    """What identifies a run. Derived from the resolved config alone, in which `dataset.source` is
+    settled.
+    """
 
     config: dict[str, Any]
     output_dir: Path
@@ -48,9 +50,15 @@ class RunInfo:
 
     @property
     def dataset(self) -> str:
-        """Short name of the data set with its variant, and `rendered` where its images are not the real ones."""
+        """Short name of the data set with its variant, and `rendered` where its images are not the
+        real ones.
+        """
         node = self.config["dataset"]
-        parts = [file_name(node), node.get("variant"), "rendered" if node["source"] == "rendered" else None]
+        parts = [
+            file_name(node),
+            node.get("variant"),
+            "rendered" if node["source"] == "rendered" else None,
+        ]
         return "-".join(part for part in parts if part)
 
     @property
@@ -107,7 +115,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """Checkpoints that training can go on from, the newest first; the best one is not among them."""
+    """Checkpoints that training can go on from, the newest first; the best one is not among
+    them.
+    """
     folder = directory / CHECKPOINTS
     steps = sorted((int(p.stem.removeprefix("step=")), p) for p in folder.glob("step=*.ckpt"))
     final = [folder / FINAL] if (folder / FINAL).exists() else []
@@ -116,7 +126,9 @@ def checkpoints(directory: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or interrupted run, read back. `model` is in evaluation mode with the last weights; `datamodule` needs `setup()`."""
+    """A finished or interrupted run, read back. `model` is in evaluation mode with the last
+    weights; `datamodule` needs `setup()`.
+    """
 
     directory: Path
     config: Any
@@ -126,7 +138,8 @@ class Run:
 
 
 def load_run(directory: str | Path) -> Run:
-    """Read a run directory: `.config`, `.model` (evaluation mode, last weights), `.datamodule`, `.results`.
+    """Read a run directory: `.config`, `.model` (evaluation mode, last weights), `.datamodule`,
+    `.results`.
 
     Raises:
         DataError: the directory is no run directory, or has no readable checkpoint.
@@ -143,4 +156,10 @@ def load_run(directory: str | Path) -> Run:
     model, data = build(config)
     load_weights(model, checkpoints(directory), directory)
     results = directory / RESULTS
-    return Run(directory, config, model.eval(), data, json.loads(results.read_text()) if results.is_file() else {})
+    return Run(
+        directory,
+        config,
+        model.eval(),
+        data,
+        json.loads(results.read_text()) if results.is_file() else {},
+    )

@@ -1,4 +1,6 @@
-"""Hyperparameters that change during training: pure functions of the step, written in the config."""
+"""Hyperparameters that change during training: pure functions of the step, written in the
+config.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """`start` until step `delay`, then a straight line that reaches `end` after `steps` more, in stairs of `every` steps."""
+    """`start` until step `delay`, then a straight line that reaches `end` after `steps` more, in
+    stairs of `every` steps.
+    """
 
     start: float
     end: float
@@ -69,7 +73,9 @@ class Cosine(Linear):
 
 @dataclass(frozen=True)
 class Cyclic:
-    """Every `period` steps anew: a straight line from `start` to `end` in the fraction `rise` of it, then `end` (arXiv 1903.10145)."""
+    """Every `period` steps anew: a straight line from `start` to `end` in the fraction `rise` of
+    it, then `end` (arXiv 1903.10145).
+    """
 
     start: float
     end: float
@@ -77,7 +83,9 @@ class Cyclic:
     rise: float = 0.5
 
     def __call__(self, step: int) -> float:
-        return self.start + (self.end - self.start) * min(1.0, step % self.period / (self.rise * self.period))
+        return self.start + (self.end - self.start) * min(
+            1.0, step % self.period / (self.rise * self.period)
+        )
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -86,7 +94,9 @@ class Cyclic:
 
 @dataclass(frozen=True)
 class Piecewise:
-    """`levels[0]` before step `at[0]`, `levels[1]` from there to `at[1]`, and so on; γ from coarse to fine: levels 10, 5, 2, 1."""
+    """`levels[0]` before step `at[0]`, `levels[1]` from there to `at[1]`, and so on; γ from coarse
+    to fine: levels 10, 5, 2, 1.
+    """
 
     levels: tuple[float, ...]
     at: tuple[int, ...]
@@ -99,11 +109,19 @@ class Piecewise:
         return self.levels
 
 
-KINDS: dict[str, type] = {"linear": Linear, "cosine": Cosine, "cyclic": Cyclic, "piecewise": Piecewise}
+KINDS: dict[str, type] = {
+    "linear": Linear,
+    "cosine": Cosine,
+    "cyclic": Cyclic,
+    "piecewise": Piecewise,
+}
 
 
-def schedule(name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False) -> Schedule:
-    """The schedule that a config value names: a number, or a mapping such as `{schedule: linear, start: 0, end: 4, steps: 1000}`.
+def schedule(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False
+) -> Schedule:
+    """The schedule that a config value names: a number, or a mapping such as `{schedule: linear,
+    start: 0, end: 4, steps: 1000}`.
 
     Args:
         name: of the config key, for messages.
@@ -120,9 +138,15 @@ def schedule(name: str, value: Any, low: float = -math.inf, high: float = math.i
         raise ArgumentError(f"{name}.schedule must be one of {', '.join(KINDS)}, got {kind!r}")
     known = {field.name: field for field in fields(KINDS[kind])}
     given = {key: item for key, item in value.items() if key != "schedule"}
-    missing = [key for key, field in known.items() if key not in given and not isinstance(field.default, (int, float))]
+    missing = [
+        key
+        for key, field in known.items()
+        if key not in given and not isinstance(field.default, (int, float))
+    ]
     if missing or set(given) - set(known):
-        raise ArgumentError(f"{name}: a {kind} schedule takes {', '.join(known)}, got {', '.join(map(str, given)) or 'none of them'}")
+        raise ArgumentError(
+            f"{name}: a {kind} schedule takes {', '.join(known)}, got {', '.join(map(str, given)) or 'none of them'}"
+        )
     for key in ("start", "end"):
         if key in given:
             given[key] = _in_range(f"{name}.{key}", given[key], low, high, whole)
@@ -132,10 +156,19 @@ def schedule(name: str, value: Any, low: float = -math.inf, high: float = math.i
     if "rise" in given:
         given["rise"] = number(f"{name}.rise", given["rise"], 0.0, 1.0, above=True)
     if kind == "piecewise":
-        given["levels"] = tuple(_in_range(f"{name}.levels[{i}]", v, low, high, whole) for i, v in enumerate(given["levels"]))
-        given["at"] = tuple(integer(f"{name}.at[{i}]", step, 1) for i, step in enumerate(given["at"]))
-        if len(given["levels"]) != len(given["at"]) + 1 or list(given["at"]) != sorted(set(given["at"])):
-            raise ArgumentError(f"{name}.at must hold rising steps, one fewer than levels, got {given['at']} for {given['levels']}")
+        given["levels"] = tuple(
+            _in_range(f"{name}.levels[{i}]", v, low, high, whole)
+            for i, v in enumerate(given["levels"])
+        )
+        given["at"] = tuple(
+            integer(f"{name}.at[{i}]", step, 1) for i, step in enumerate(given["at"])
+        )
+        if len(given["levels"]) != len(given["at"]) + 1 or list(given["at"]) != sorted(
+            set(given["at"])
+        ):
+            raise ArgumentError(
+                f"{name}.at must hold rising steps, one fewer than levels, got {given['at']} for {given['levels']}"
+            )
     made = KINDS[kind](**given)
     return Rounded(made) if whole else made
 
@@ -155,7 +188,9 @@ class Rounded:
 
 
 def label(value: Any) -> str:
-    """A config value for names of runs: `4` for a number, `0to4` for a schedule with these first and last values."""
+    """A config value for names of runs: `4` for a number, `0to4` for a schedule with these first
+    and last values.
+    """
     if not isinstance(value, Mapping):
         return f"{value:g}"
     ends = schedule("schedule", value).values

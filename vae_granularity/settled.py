@@ -1,4 +1,6 @@
-"""What `dataset.source=auto` has come to, settled once for all runs of a folder, so that a sweep never mixes real and drawn images."""
+"""What `dataset.source=auto` has come to, settled once for all runs of a folder, so that a sweep
+never mixes real and drawn images.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ def settled_source(config: DictConfig) -> str:
     """
     folder = Path(config.paths.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    node = {key: value for key, value in OmegaConf.to_container(config.dataset, resolve=True).items() if key not in ELSEWHERE}
+    node = {
+        key: value
+        for key, value in OmegaConf.to_container(config.dataset, resolve=True).items()
+        if key not in ELSEWHERE
+    }
     key = f"{file_name(node)}-{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:8]}"
     path = folder / RECORD
     with FileLock(folder / f"{RECORD}.lock"):
@@ -37,5 +43,8 @@ def settled_source(config: DictConfig) -> str:
 
             known[key] = create(config.dataset).resolve()
             write_atomically(path, json.dumps(known, indent=1))
-            print(f"dataset.source=auto is {known[key]} for {file_name(node)}, and stays so for all runs of {folder} ({path})", flush=True)
+            print(
+                f"dataset.source=auto is {known[key]} for {file_name(node)}, and stays so for all runs of {folder} ({path})",
+                flush=True,
+            )
         return known[key]

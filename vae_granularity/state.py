@@ -14,7 +14,8 @@ from vae_granularity.errors import BusyError, UserError
 from vae_granularity.runs import RESULTS, write_atomically
 
 FAILURE, LOCK = "failed.json", ".lock"
-# Not the run's doing: a full disk or memory that others took. The same command continues such a run.
+# Not the run's doing: a full disk or memory that others took. The same command continues such a
+# run.
 ENVIRONMENT = (OSError, MemoryError)
 
 
@@ -44,7 +45,8 @@ def recorded_failure(directory: Path) -> str | None:
 
 @contextmanager
 def only_writer(directory: Path) -> Iterator[None]:
-    """Keeps other processes from training the same run. The system releases the lock when the process ends, however it ends.
+    """Keeps other processes from training the same run. The system releases the lock when the
+    process ends, however it ends.
 
     Raises:
         BusyError: another process trains it.

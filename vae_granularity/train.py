@@ -1,4 +1,6 @@
-"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train one VAE, or with -m a sweep of them."""
+"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train one VAE, or with -m a
+sweep of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from vae_granularity import config
 
 
 def run(cfg: DictConfig) -> Any:
-    """One training job, from a composed config to results.json; with `pack`, the runs of that file as a population."""
+    """One training job, from a composed config to results.json; with `pack`, the runs of that file
+    as a population.
+    """
     config.check_training_config(cfg)
     if "pack" in cfg:
         from vae_granularity.packs import train_pack

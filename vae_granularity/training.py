@@ -1,4 +1,6 @@
-"""One training run: from a checked config to a run directory with results.json. Can be killed at any moment and started again."""
+"""One training run: from a checked config to a run directory with results.json. Can be killed at
+any moment and started again.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from vae_granularity.runs import FINAL, checkpoints
 
 
 def train(cfg: DictConfig) -> Path:
-    """Train the run that `cfg` names, or continue it, or say that it is done; returns its directory.
+    """Train the run that `cfg` names, or continue it, or say that it is done; returns its
+    directory.
 
     Raises:
-        UserError: an argument is out of range, data cannot be had, the loss is not finite, or another process trains this run.
+        UserError: an argument is out of range, data cannot be had, the loss is not finite, or
+            another process trains this run.
     """
     job = jobs.job(cfg)
-    if rank_zero_only.rank > 0:  # Lightning has started this process for another device of the run: it trains, and writes nothing
+    if (
+        rank_zero_only.rank > 0
+    ):  # Lightning has started this process for another device of the run: it trains, and writes nothing
         job.open_data()
         with jobs.trainer(job) as trainer:
             _fit(job, trainer)
@@ -48,7 +54,9 @@ def _fit(job: Job, trainer: Trainer) -> None:
         try:
             jobs.fit(job, trainer, start)
         finally:
-            if trainer.received_sigterm:  # Lightning's own code is 0, and after the last step it would go on
+            if (
+                trainer.received_sigterm
+            ):  # Lightning's own code is 0, and after the last step it would go on
                 sys.exit(128 + signal.SIGTERM)
         if start is None or start[0].name != FINAL:
             jobs.save_final(job, trainer)

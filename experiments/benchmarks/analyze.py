@@ -1,7 +1,9 @@
-"""How long `analyze` takes for 1 000, 10 000 and 100 000 run directories, first and second pass, its memory and the size of its page.
+"""How long `analyze` takes for 1 000, 10 000 and 100 000 run directories, first and second pass,
+its memory and the size of its page.
 
 Command: OMP_NUM_THREADS=1 python experiments/benchmarks/analyze.py
-Writes results/analyze.json and results/analyze.md beside this file; with count=1000 only that size, printed.
+Writes results/analyze.json and results/analyze.md beside this file; with count=1000 only that size,
+printed.
 """
 
 from __future__ import annotations
@@ -28,11 +30,18 @@ CHANGED = 10  # runs between the passes
 
 def write_runs(folder: Path, count: int) -> None:
     """A sweep of width x granularity x beta x seed, in directories as a sweep leaves them."""
-    template = json.dumps(fake_results(width=0.123, granularity=2, beta=4.321, seed=987654321, elbo=-0.24681357), indent=1)
+    template = json.dumps(
+        fake_results(width=0.123, granularity=2, beta=4.321, seed=987654321, elbo=-0.24681357),
+        indent=1,
+    )
     for width, granularity, beta, seed in islice(_points(), count):
         name = f"stcvae_blocks_b{beta:g}_g{granularity}_s{seed}_w{width:g}"
-        text = template.replace("987654321", str(seed)).replace('"width": 0.123', f'"width": {width}')
-        text = text.replace('"beta": 4.321', f'"beta": {beta}').replace('"granularity": 2,', f'"granularity": {granularity},')
+        text = template.replace("987654321", str(seed)).replace(
+            '"width": 0.123', f'"width": {width}'
+        )
+        text = text.replace('"beta": 4.321', f'"beta": {beta}').replace(
+            '"granularity": 2,', f'"granularity": {granularity},'
+        )
         elbo = v_elbo(width, granularity, beta, seed)
         text = text.replace("-0.24681357", f"{elbo:.10f}").replace("stcvae_blocks_b4.321_g2", name)
         directory = folder / name
@@ -50,9 +59,14 @@ def _points() -> Iterator[tuple[float, int, float, int]]:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Wall time (s), peak memory (GB) of one `analyze` of its own process, and size of its page (MB)."""
+    """Wall time (s), peak memory (GB) of one `analyze` of its own process, and size of its page
+    (MB).
+    """
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "vae_granularity.analyze", f"runs={folder}"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vae_granularity.analyze", f"runs={folder}"],
+        stdout=subprocess.DEVNULL,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"analyze failed with status {status}")
@@ -88,7 +102,13 @@ def row(count: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     chosen = [int(argument.removeprefix("count=")) for argument in sys.argv[1:]]
-    facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/analyze.py", "pandas", "pyarrow", "orjson", "plotly")
+    facts = about(
+        "OMP_NUM_THREADS=1 python experiments/benchmarks/analyze.py",
+        "pandas",
+        "pyarrow",
+        "orjson",
+        "plotly",
+    )
     rows = []
     for count in chosen or COUNTS:
         with tempfile.TemporaryDirectory() as folder:

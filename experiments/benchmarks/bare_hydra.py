@@ -1,4 +1,6 @@
-"""A Hydra multirun of the training command's configs by Hydra's own sweeper, whose job does nothing: for sweep_overhead.py."""
+"""A Hydra multirun of the training command's configs by Hydra's own sweeper, whose job does
+nothing: for sweep_overhead.py.
+"""
 
 from __future__ import annotations
 

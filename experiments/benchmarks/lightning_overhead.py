@@ -1,4 +1,5 @@
-"""What Lightning's loop and our callbacks add to a step: slopes over the number of steps, against a bare loop of the same work.
+"""What Lightning's loop and our callbacks add to a step: slopes over the number of steps, against a
+bare loop of the same work.
 
 Command: OMP_NUM_THREADS=1 python experiments/benchmarks/lightning_overhead.py
 Writes results/lightning_overhead.json and results/lightning_overhead.md beside this file.
@@ -26,7 +27,14 @@ from vae_granularity.config import compose
 from vae_granularity.job import Job
 
 FEW, MANY, ROUNDS = 100, 600, 5
-SMALL = ("model=stcvae", "dataset=blocks", "net=mlp", "net.width=0.25", "model.latent_dim=6", "optimizer=adam_fast")
+SMALL = (
+    "model=stcvae",
+    "dataset=blocks",
+    "net=mlp",
+    "net.width=0.25",
+    "model.latent_dim=6",
+    "optimizer=adam_fast",
+)
 
 
 class Clock(Callback):
@@ -35,7 +43,9 @@ class Clock(Callback):
     def __init__(self) -> None:
         self.at: dict[int, float] = {}
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         note(self.at, batch_idx + 1)
 
 
@@ -49,8 +59,17 @@ def note(at: dict[int, float], step: int) -> None:
 
 def a_job(folder: Path) -> Job:
     """A run of MANY steps that is evaluated and saved only at its end, its data open."""
-    paths = (f"paths.output_dir={folder / 'runs'}", f"paths.cache_dir={folder / 'cache'}", f"paths.data_dir={folder / 'data'}")
-    steps = (f"trainer.max_steps={MANY}", "logger=csv", "evaluation.every=100000", "dataset.source=synthetic")
+    paths = (
+        f"paths.output_dir={folder / 'runs'}",
+        f"paths.cache_dir={folder / 'cache'}",
+        f"paths.data_dir={folder / 'data'}",
+    )
+    steps = (
+        f"trainer.max_steps={MANY}",
+        "logger=csv",
+        "evaluation.every=100000",
+        "dataset.source=synthetic",
+    )
     found = jobs.job(compose("train", [*SMALL, *steps, *paths]))
     found.directory.mkdir(parents=True)
     found.open_data()
@@ -72,7 +91,9 @@ def bare(folder: Path) -> dict[int, float]:
 
 
 def lightning(folder: Path, *, ours: bool) -> dict[int, float]:
-    """Through Lightning's trainer: as a run has it with all callbacks and the CSV logger, or with nothing around the loop."""
+    """Through Lightning's trainer: as a run has it with all callbacks and the CSV logger, or with
+    nothing around the loop.
+    """
     job, clock = a_job(folder), Clock()
     with jobs.trainer(job) as trainer:
         if not ours:
@@ -87,7 +108,9 @@ def lightning(folder: Path, *, ours: bool) -> dict[int, float]:
 def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/lightning_overhead.py", "lightning")
+    facts = about(
+        "OMP_NUM_THREADS=1 python experiments/benchmarks/lightning_overhead.py", "lightning"
+    )
     ways: dict[str, Callable[[Path], dict[int, float]]] = {
         "bare loop": bare,
         "Lightning alone": lambda folder: lightning(folder, ours=False),
@@ -103,7 +126,12 @@ def main() -> None:
     rows = []
     for name, values in slopes.items():
         middle = statistics.median(values)
-        row = {"way": name, "ms a step": round(middle, 3), "least": round(min(values), 3), "most": round(max(values), 3)}
+        row = {
+            "way": name,
+            "ms a step": round(middle, 3),
+            "least": round(min(values), 3),
+            "most": round(max(values), 3),
+        }
         rows.append(row | {"more than the bare loop, ms": round(middle - plain, 3)})
     clock = "Wall time" if CUDA else "Process CPU time of one thread"
     protocol = (

@@ -1,4 +1,5 @@
-"""The loss of β-STCVAE, forward and backward: time against the published loop, peak memory, accuracy of the gradient.
+"""The loss of β-STCVAE, forward and backward: time against the published loop, peak memory,
+accuracy of the gradient.
 
 Command: OMP_NUM_THREADS=1 python experiments/benchmarks/loss.py
 Writes results/loss.json and results/loss.md beside this file.
@@ -25,42 +26,64 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 from operators import OperatorCount
 
 BETA, N = 4.0, 480_000
-# batch, latent dimensions, granularity, repetitions; the published loop's time grows with the square of the number of groups
+# batch, latent dimensions, granularity, repetitions; the published loop's time grows with the
+# square of the number of groups
 SHAPES = (
     *((64, 10, 1, 30), (64, 10, 2, 30), (64, 10, 5, 30), (64, 16, 2, 20)),
     *((256, 10, 2, 15), (64, 64, 2, 9), (64, 64, 8, 9)),
 )
 MEMORY = ((256, 10, 2), (256, 64, 2), (1024, 10, 2), (1024, 64, 2))
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # of z, mu, logvar, log p(x|z), membership
+Loss = Callable[
+    [Tensor, Tensor, Tensor, Tensor, Tensor], Tensor
+]  # of z, mu, logvar, log p(x|z), membership
 
 
 def ours(z: Tensor, mu: Tensor, logvar: Tensor, log_px: Tensor, membership: Tensor) -> Tensor:
     """The mean weighted ELBO as models compute it."""
     terms = decompose(z=z, mu=mu, logvar=logvar, partition=membership, dataset_size=N)
-    weights = {"mutual_information": 1.0, "between_group_tc": BETA, "within_group_tc": -BETA / 2, "dimension_kl": 1.0}
+    weights = {
+        "mutual_information": 1.0,
+        "between_group_tc": BETA,
+        "within_group_tc": -BETA / 2,
+        "dimension_kl": 1.0,
+    }
     return weighted_elbo(log_px, terms, **weights).mean()
 
 
 def plain(z: Tensor, mu: Tensor, logvar: Tensor, log_px: Tensor, membership: Tensor) -> Tensor:
-    """The same from one (B, B, D) table and autograd: vectorised, nothing spared. What accuracy and memory are compared with."""
+    """The same from one (B, B, D) table and autograd: vectorised, nothing spared. What accuracy and
+    memory are compared with.
+    """
     constant = torch.log(z.new_tensor(float(len(z) * N)))
-    gaussian = -0.5 * (torch.log(z.new_tensor(2 * torch.pi)) + logvar + (z.unsqueeze(1) - mu) ** 2 * (-logvar).exp())
+    gaussian = -0.5 * (
+        torch.log(z.new_tensor(2 * torch.pi))
+        + logvar
+        + (z.unsqueeze(1) - mu) ** 2 * (-logvar).exp()
+    )
     dims, groups = gaussian.logsumexp(1) - constant, (gaussian @ membership).logsumexp(1) - constant
     whole = gaussian.sum(2).logsumexp(1) - constant
     own = gaussian.diagonal().t().sum(1)
     prior = -0.5 * (torch.log(z.new_tensor(2 * torch.pi)) + z**2).sum(1)
     between, within = whole - groups.sum(1), (groups - dims @ membership).sum(1)
-    return (log_px - (own - whole) - BETA * between + BETA / 2 * within - (dims.sum(1) - prior)).mean()
+    return (
+        log_px - (own - whole) - BETA * between + BETA / 2 * within - (dims.sum(1) - prior)
+    ).mean()
 
 
-def batch(size: int, dim: int, granularity: int, log_sigma: float = -1.0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """mu, logvar (B, D) that take gradients, noise (B, D), log p(x|z) (B,) and membership (D, G)."""
+def batch(
+    size: int, dim: int, granularity: int, log_sigma: float = -1.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """mu, logvar (B, D) that take gradients, noise (B, D), log p(x|z) (B,) and membership (D,
+    G).
+    """
     generator = torch.Generator().manual_seed(0)
     mu, spread, noise = (torch.randn(size, dim, generator=generator) for _ in range(3))
     logvar, log_px = 2 * log_sigma + 0.5 * spread, torch.randn(size, generator=generator)
     membership = LatentPartition.from_granularity(dim, granularity).membership()
     device = "cuda" if CUDA else "cpu"
-    mu, logvar, noise, log_px, membership = (t.to(device) for t in (mu, logvar, noise, log_px, membership))
+    mu, logvar, noise, log_px, membership = (
+        t.to(device) for t in (mu, logvar, noise, log_px, membership)
+    )
     return mu.requires_grad_(), logvar.requires_grad_(), noise, log_px, membership
 
 
@@ -76,15 +99,23 @@ def call(loss: Loss, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
 
 
 def times(size: int, dim: int, granularity: int, repetitions: int) -> dict[str, Any]:
-    """Milliseconds of the published loop and of ours, plain and compiled, and the operators of ours."""
+    """Milliseconds of the published loop and of ours, plain and compiled, and the operators of
+    ours.
+    """
     inputs = batch(size, dim, granularity)
 
-    def published(z: Tensor, mu: Tensor, logvar: Tensor, log_px: Tensor, membership: Tensor) -> Tensor:
+    def published(
+        z: Tensor, mu: Tensor, logvar: Tensor, log_px: Tensor, membership: Tensor
+    ) -> Tensor:
         return published_loop(z, mu, logvar, log_px, size=granularity, dataset_size=N, beta=BETA)
 
     torch.compiler.reset()
     compiled = torch.compile(ours, dynamic=False, fullgraph=True)
-    parties = {"published": call(published, inputs), "eager": call(ours, inputs), "compiled": call(compiled, inputs)}
+    parties = {
+        "published": call(published, inputs),
+        "eager": call(ours, inputs),
+        "compiled": call(compiled, inputs),
+    }
     started = time.perf_counter()
     parties["compiled"]()
     compiling = time.perf_counter() - started
@@ -105,23 +136,38 @@ def times(size: int, dim: int, granularity: int, repetitions: int) -> dict[str, 
 
 
 def accuracy(size: int, dim: int, sigma: float) -> dict[str, Any]:
-    """Relative error (norm) of the float32 gradients in z, mu and logvar against the plain form in float64 on the same numbers."""
-    mu, logvar, noise, log_px, membership = batch(size, dim, 2, log_sigma=float(torch.log(torch.tensor(sigma))))
+    """Relative error (norm) of the float32 gradients in z, mu and logvar against the plain form in
+    float64 on the same numbers.
+    """
+    mu, logvar, noise, log_px, membership = batch(
+        size, dim, 2, log_sigma=float(torch.log(torch.tensor(sigma)))
+    )
     z = (mu + torch.exp(0.5 * logvar) * noise).detach()
     found = []
     for loss, dtype in ((ours, torch.float32), (plain, torch.float64)):
         leaves = [t.detach().to(dtype).requires_grad_() for t in (z, mu, logvar)]
-        found.append(torch.autograd.grad(loss(*leaves, log_px.to(dtype), membership.to(dtype)), leaves))
+        found.append(
+            torch.autograd.grad(loss(*leaves, log_px.to(dtype), membership.to(dtype)), leaves)
+        )
     errors = [float((a.double() - b).norm() / b.norm()) for a, b in zip(*found, strict=True)]
-    return {"batch": size, "latent_dim": dim, "median sigma": sigma, **dict(zip(("z", "mu", "logvar"), errors, strict=True))}
+    return {
+        "batch": size,
+        "latent_dim": dim,
+        "median sigma": sigma,
+        **dict(zip(("z", "mu", "logvar"), errors, strict=True)),
+    }
 
 
 def peak_memory(size: int, dim: int, granularity: int) -> dict[str, Any]:
-    """Megabytes that forward and backward add to the peak of memory: on a CPU each form in a process of its own."""
+    """Megabytes that forward and backward add to the peak of memory: on a CPU each form in a
+    process of its own.
+    """
     found = {}
     for name in ("plain", "ours"):
         command = [sys.executable, __file__, "--peak", name, str(size), str(dim), str(granularity)]
-        found[name] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        found[name] = float(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )
     return {
         "batch": size,
         "latent_dim": dim,
@@ -161,7 +207,11 @@ def main() -> None:
     facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/loss.py")
     tables = {
         "Time": [times(*shape) for shape in SHAPES],
-        "Error of the gradient": [accuracy(size, dim, sigma) for size, dim in ((64, 10), (256, 64)) for sigma in (1.0, 0.1, 0.003)],
+        "Error of the gradient": [
+            accuracy(size, dim, sigma)
+            for size, dim in ((64, 10), (256, 64))
+            for sigma in (1.0, 0.1, 0.003)
+        ],
         "Peak memory": [peak_memory(*shape) for shape in MEMORY],
     }
     clock = "Wall time to the end of the GPU's work" if CUDA else "Process CPU time"

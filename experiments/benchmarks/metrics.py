@@ -1,15 +1,18 @@
-"""Cost of the metrics against plain reference-style implementations, and how far the fast trees agree with the published ones.
+"""Cost of the metrics against plain reference-style implementations, and how far the fast trees
+agree with the published ones.
 
     OMP_NUM_THREADS=1 python experiments/benchmarks/metrics.py [--dci-points 1000]
 
-10 000 training and 5 000 test points of dSprites' factors, 10 latents that mix them sparsely and noisily, one thread. The references
-are plain loops: a histogram and scikit-learn's mutual information for each pair; one draw, one look-up and one variance for each
-FactorVAE vote, from the same table. Both parties run in turn, medians of `ROUNDS` rounds; the rest is timed once after a warm-up on few
-points. Times are processor seconds of the one process, so that other work on the machine disturbs them little; what runs in other
-processes (the published trees, the peak of memory) is wall time. The published trees are timed at fewer points, since 10 000 take
-minutes: a plain loop, ours serial and ours on two processes, twice in turn, the best of each (a busy second core would hide the gain);
-their agreement with the fast ones is over the golden codes in tests/golden (800/400 points). Memory is the peak of a fresh process.
-Results go to results/metrics.json and .md.
+10 000 training and 5 000 test points of dSprites' factors, 10 latents that mix them sparsely and
+noisily, one thread. The references are plain loops: a histogram and scikit-learn's mutual
+information for each pair; one draw, one look-up and one variance for each FactorVAE vote, from the
+same table. Both parties run in turn, medians of `ROUNDS` rounds; the rest is timed once after a
+warm-up on few points. Times are processor seconds of the one process, so that other work on the
+machine disturbs them little; what runs in other processes (the published trees, the peak of memory)
+is wall time. The published trees are timed at fewer points, since 10 000 take minutes: a plain
+loop, ours serial and ours on two processes, twice in turn, the best of each (a busy second core
+would hide the gain); their agreement with the fast ones is over the golden codes in tests/golden
+(800/400 points). Memory is the peak of a fresh process. Results go to results/metrics.json and .md.
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ def plain_mutual_information(latents: np.ndarray, factors: np.ndarray) -> np.nda
     return matrix
 
 
-def plain_factor_vae(encode: Callable[[np.ndarray], np.ndarray], rng: np.random.RandomState) -> float:
+def plain_factor_vae(
+    encode: Callable[[np.ndarray], np.ndarray], rng: np.random.RandomState
+) -> float:
     """Every vote on its own: 64 draws factor by factor, a look-up, a variance."""
     spread = np.var(encode(SPACE.sample(TRAIN, rng)), axis=0, ddof=1)
     kept = np.sqrt(spread) >= 0.05
@@ -77,8 +82,12 @@ def plain_factor_vae(encode: Callable[[np.ndarray], np.ndarray], rng: np.random.
     return right / TEST
 
 
-def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> tuple[float, Any]:
-    """Processor seconds of a call in this process (`time.perf_counter`: wall seconds), and what it returned."""
+def seconds(
+    call: Callable[[], Any], clock: Callable[[], float] = time.process_time
+) -> tuple[float, Any]:
+    """Processor seconds of a call in this process (`time.perf_counter`: wall seconds), and what it
+    returned.
+    """
     start = clock()
     result = call()
     return clock() - start, result
@@ -92,7 +101,9 @@ def in_turn(plain: Callable[[], Any], ours: Callable[[], Any]) -> dict[str, floa
     return {"plain_s": times[0], "ours_s": times[1], "times_faster": times[0] / times[1]}
 
 
-def published(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], encode: Any) -> dict[str, Callable[[], Any]]:
+def published(
+    z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], encode: Any
+) -> dict[str, Callable[[], Any]]:
     """The published scores but DCI and posterior entropies."""
     return {
         "mig": lambda: metrics.mig(z, f),
@@ -108,22 +119,37 @@ def published(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray],
     }
 
 
-def others(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], encode: Any) -> dict[str, Callable[[], Any]]:
+def others(
+    z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], encode: Any
+) -> dict[str, Callable[[], Any]]:
     """Everything else in the suite, by group where there is a group form."""
     noise = np.random.default_rng(1).normal(size=z.shape)
     return {
         "sap by groups of 2": lambda: metrics.sap(z, f, test=test, partition=PAIRS),
         "modularity_knn by groups of 2": lambda: metrics.modularity_knn(z, f, partition=PAIRS),
         "infomec by groups of 2": lambda: metrics.infomec(z, f, partition=PAIRS),
-        "factor_vae by groups of 2": lambda: metrics.factor_vae_score(encode, SPACE, partition=PAIRS),
+        "factor_vae by groups of 2": lambda: metrics.factor_vae_score(
+            encode, SPACE, partition=PAIRS
+        ),
         "unit_profile by groups of 2": lambda: metrics.unit_profile(z, f, partition=PAIRS),
         "group_null (20 deals, 2 000 points)": lambda: metrics.group_null(z, f, partition=PAIRS),
         "factor_dimensions (2 000 points)": lambda: metrics.factor_dimensions(z, f),
-        "udr of 4 models, 1 000 points": lambda: metrics.udr([z[:1000], -z[:1000], z[:1000, ::-1], noise[:1000]]),
-        "standard error of mig (20 halves)": lambda: error_by_subsampling(lambda rows: metrics.mig(z[rows], f[rows]).scores, len(z)),
-        "standard error of factor_vae (5 draws)": lambda: error_by_draws(lambda s: metrics.factor_vae_score(encode, SPACE, seed=s).scores),
+        "udr of 4 models, 1 000 points": lambda: metrics.udr(
+            [z[:1000], -z[:1000], z[:1000, ::-1], noise[:1000]]
+        ),
+        "standard error of mig (20 halves)": lambda: error_by_subsampling(
+            lambda rows: metrics.mig(z[rows], f[rows]).scores, len(z)
+        ),
+        "standard error of factor_vae (5 draws)": lambda: error_by_draws(
+            lambda s: metrics.factor_vae_score(encode, SPACE, seed=s).scores
+        ),
         "mig_entropy, 2 000 samples of 10 000 posteriors": lambda: metrics.mig_entropy(
-            z + 0.3 * noise, z, np.full_like(z, 2 * np.log(0.3)), f, partition=PAIRS, num_samples=2000
+            z + 0.3 * noise,
+            z,
+            np.full_like(z, 2 * np.log(0.3)),
+            f,
+            partition=PAIRS,
+            num_samples=2000,
         ),
     }
 
@@ -133,16 +159,26 @@ def agreement() -> list[dict[str, Any]]:
     codes, trees = np.load(GOLDEN / "metrics.npz"), np.load(GOLDEN / "dci.npz")
     rows = []
     for case in sorted({key.rsplit("/dci/", 1)[0] for key in trees.files}):
-        z, f = codes[f"{case}/latents"].astype(np.float64), codes[f"{case.split('/')[0]}/factors"].astype(np.int64)
-        found = metrics.dci(z[:800], f[:800], test=(z[2000:2400], f[2000:2400]), regressor="lightgbm", n_jobs=1).scores
+        z, f = (
+            codes[f"{case}/latents"].astype(np.float64),
+            codes[f"{case.split('/')[0]}/factors"].astype(np.int64),
+        )
+        found = metrics.dci(
+            z[:800], f[:800], test=(z[2000:2400], f[2000:2400]), regressor="lightgbm", n_jobs=1
+        ).scores
         row: dict[str, Any] = {"code": case}
         for score in ("disentanglement", "completeness"):
-            row[score] = {"published": float(trees[f"{case}/dci/{score}"]), "fast": found[f"dci_fast_{score}"]}
+            row[score] = {
+                "published": float(trees[f"{case}/dci/{score}"]),
+                "fast": found[f"dci_fast_{score}"],
+            }
         rows.append(row)
     return rows
 
 
-def published_trees(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], points: int) -> dict[str, Any]:
+def published_trees(
+    z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.ndarray], points: int
+) -> dict[str, Any]:
     """GradientBoostingClassifier: scikit-learn's own loop, ours serial, ours on two processes."""
     from sklearn.ensemble import GradientBoostingClassifier
 
@@ -158,12 +194,19 @@ def published_trees(z: np.ndarray, f: np.ndarray, test: tuple[np.ndarray, np.nda
     for _ in range(2):
         spent["plain"].append(seconds(plain, time.perf_counter)[0])
         for jobs in (1, 2):
-            time_taken, found = seconds(lambda jobs=jobs: metrics.dci(*train, test=held_out, n_jobs=jobs), time.perf_counter)
+            time_taken, found = seconds(
+                lambda jobs=jobs: metrics.dci(*train, test=held_out, n_jobs=jobs), time.perf_counter
+            )
             spent[f"ours_{jobs}"].append(time_taken)
             scores.add(found.scores["dci_disentanglement"])
     assert len(scores) == 1, f"the score depends on the number of processes: {scores}"
     best = {f"{name}_s": min(times) for name, times in spent.items()}
-    return {"points": points, **best, "times_faster_on_2": best["ours_1_s"] / best["ours_2_s"], "all_s": spent}
+    return {
+        "points": points,
+        **best,
+        "times_faster_on_2": best["ours_1_s"] / best["ours_2_s"],
+        "all_s": spent,
+    }
 
 
 MEMORY = """
@@ -186,9 +229,18 @@ print(before, peak())
 def memory_of_entropies() -> dict[str, float]:
     """Peak resident memory, MB, of posterior entropies under all 737 280 posteriors of dSprites."""
     command = [sys.executable, "-c", MEMORY]
-    spent, run = seconds(lambda: subprocess.run(command, capture_output=True, text=True, check=True), time.perf_counter)
+    spent, run = seconds(
+        lambda: subprocess.run(command, capture_output=True, text=True, check=True),
+        time.perf_counter,
+    )
     before, peak = (int(word) / 1024 for word in run.stdout.split())
-    return {"inputs_mb": before, "peak_mb": peak, "seconds": spent, "samples": 200, "posteriors": SPACE.size}
+    return {
+        "inputs_mb": before,
+        "peak_mb": peak,
+        "seconds": spent,
+        "samples": 200,
+        "posteriors": SPACE.size,
+    }
 
 
 def table(result: dict[str, Any]) -> str:
@@ -205,10 +257,16 @@ def table(result: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for name, r in result["against_plain"].items():
-        lines.append(f"| {name} | {r['plain_s']:.3f} | {r['ours_s']:.4f} | {r['times_faster']:.1f} |")
+        lines.append(
+            f"| {name} | {r['plain_s']:.3f} | {r['ours_s']:.4f} | {r['times_faster']:.1f} |"
+        )
     lines += ["", "| published score | s |", "| --- | --- |"]
     lines += [f"| {name} | {value:.2f} |" for name, value in result["published"].items()]
-    lines += [f"| **all of them** | **{total:.2f}** |", f"| dci_fast | {fast:.2f} |", f"| **with dci_fast** | **{total + fast:.2f}** |"]
+    lines += [
+        f"| **all of them** | **{total:.2f}** |",
+        f"| dci_fast | {fast:.2f} |",
+        f"| **with dci_fast** | **{total + fast:.2f}** |",
+    ]
     lines += ["", "| the rest | s |", "| --- | --- |"]
     lines += [f"| {name} | {value:.2f} |" for name, value in result["others"].items()]
     lines += [
@@ -226,15 +284,24 @@ def table(result: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for row in result["agreement"]:
-        p, q = ([row[score][kind] for score in ("disentanglement", "completeness")] for kind in ("published", "fast"))
-        lines.append(f"| {row['code']} | {p[0]:.3f} / {p[1]:.3f} | {q[0]:.3f} / {q[1]:.3f} | {q[0] - p[0]:+.3f} / {q[1] - p[1]:+.3f} |")
+        p, q = (
+            [row[score][kind] for score in ("disentanglement", "completeness")]
+            for kind in ("published", "fast")
+        )
+        lines.append(
+            f"| {row['code']} | {p[0]:.3f} / {p[1]:.3f} | {q[0]:.3f} / {q[1]:.3f} | {q[0] - p[0]:+.3f} / {q[1] - p[1]:+.3f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dci-points", type=int, default=1000, help="training points of the published DCI")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--dci-points", type=int, default=1000, help="training points of the published DCI"
+    )
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":
         raise SystemExit("set OMP_NUM_THREADS=1: the timings are those of one thread")
@@ -252,17 +319,26 @@ def main() -> None:
     few = (z[:300], f[:300], (test[0][:300], test[1][:300]), encode)
     for call in (published(*few) | others(*few)).values():
         call()  # imports and first calls are not the cost of a metric
-    np.testing.assert_allclose(plain_mutual_information(z, f), mutual_information(discretize(z), f), atol=1e-10)
+    np.testing.assert_allclose(
+        plain_mutual_information(z, f), mutual_information(discretize(z), f), atol=1e-10
+    )
     result: dict[str, Any] = {
         **facts,
         "against_plain": {
-            "MI matrix": in_turn(lambda: plain_mutual_information(z, f), lambda: mutual_information(discretize(z), f)),
+            "MI matrix": in_turn(
+                lambda: plain_mutual_information(z, f), lambda: mutual_information(discretize(z), f)
+            ),
             "FactorVAE": in_turn(
-                lambda: plain_factor_vae(encode, np.random.RandomState(0)), lambda: metrics.factor_vae_score(encode, SPACE)
+                lambda: plain_factor_vae(encode, np.random.RandomState(0)),
+                lambda: metrics.factor_vae_score(encode, SPACE),
             ),
         },
-        "published": {name: seconds(call)[0] for name, call in published(z, f, test, encode).items()},
-        "dci_fast": seconds(lambda: metrics.dci(z, f, test=test, regressor="lightgbm", n_jobs=1))[0],
+        "published": {
+            name: seconds(call)[0] for name, call in published(z, f, test, encode).items()
+        },
+        "dci_fast": seconds(lambda: metrics.dci(z, f, test=test, regressor="lightgbm", n_jobs=1))[
+            0
+        ],
         "others": {name: seconds(call)[0] for name, call in others(z, f, test, encode).items()},
         "memory": memory_of_entropies(),
         "agreement": agreement(),

@@ -1,8 +1,10 @@
-"""Throughput of a population by number of members, backend, network and batch, against the same members one after the other.
+"""Throughput of a population by number of members, backend, network and batch, against the same
+members one after the other.
 
 Command: OMP_NUM_THREADS=1 python experiments/benchmarks/population.py
-One thread, process CPU time (on a GPU: wall time, both sides captured in graphs), all variants in turn, medians of REPETITIONS.
-Writes results/population.json and results/population.md beside this file; on a GPU, results/population_cuda.*.
+One thread, process CPU time (on a GPU: wall time, both sides captured in graphs), all variants in
+turn, medians of REPETITIONS. Writes results/population.json and results/population.md beside this
+file; on a GPU, results/population_cuda.*.
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ from operators import OperatorCount
 REPETITIONS = 30 if CUDA else 5
 BACKENDS = ("vectorised", "grouped", "streams") if CUDA else ("vectorised", "grouped")
 MLP = ("dataset=blocks", "net=mlp", "model.latent_dim=6")
-CONV = ("dataset=blocks", "dataset.image_size=32", "net=conv64", "likelihood=bernoulli", "dataset.num_samples=2000")
+CONV = (
+    "dataset=blocks",
+    "dataset.image_size=32",
+    "net=conv64",
+    "likelihood=bernoulli",
+    "dataset.num_samples=2000",
+)
 # name, overrides, batch sizes, numbers of members
 CASES = (
     ("mlp on blocks", MLP, (64, 256), (1, 2, 4, 8, 16, 32, 64) if CUDA else (1, 4, 8, 16, 32)),
@@ -37,12 +45,24 @@ CASES = (
 )
 
 
-def population(overrides: tuple[str, ...], batch: int, members: int, backend: str | None) -> Callable[[int], object]:
-    """One step of `members` runs: together by a backend, or by None each with its own training step and optimiser."""
+def population(
+    overrides: tuple[str, ...], batch: int, members: int, backend: str | None
+) -> Callable[[int], object]:
+    """One step of `members` runs: together by a backend, or by None each with its own training step
+    and optimiser.
+    """
     device = "cuda" if CUDA else "cpu"
-    points = [(f"seed={k % 4}", f"model.beta={1 + k}", f"model.granularity={1 + k % 3}") for k in range(members)]
+    points = [
+        (f"seed={k % 4}", f"model.beta={1 + k}", f"model.granularity={1 + k % 3}")
+        for k in range(members)
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        common = (*overrides, f"dataset.batch_size={batch}", "optimizer=adam_fast", f"paths.data_dir={folder}")
+        common = (
+            *overrides,
+            f"dataset.batch_size={batch}",
+            "optimizer=adam_fast",
+            f"paths.data_dir={folder}",
+        )
         parts = [prepare(compose("train", [*common, *point])) for point in points]
     data = [part[1] for part in parts]
     data[0].setup()
@@ -60,7 +80,12 @@ def population(overrides: tuple[str, ...], batch: int, members: int, backend: st
         alone = []
         for model, optimizer, module in zip(models, optimizers, data, strict=True):
             own = Feed([model], [module])
-            alone.append((Captured(Population([model], [optimizer], losses("vectorised", model)), own(0)), own))
+            alone.append(
+                (
+                    Captured(Population([model], [optimizer], losses("vectorised", model)), own(0)),
+                    own,
+                )
+            )
         return lambda i: [step(own(i)) for step, own in alone]
 
     def one_after_the_other(i: int) -> None:
@@ -72,16 +97,24 @@ def population(overrides: tuple[str, ...], batch: int, members: int, backend: st
     return one_after_the_other
 
 
-def measure(name: str, overrides: tuple[str, ...], batch: int, members: tuple[int, ...]) -> list[dict[str, Any]]:
+def measure(
+    name: str, overrides: tuple[str, ...], batch: int, members: tuple[int, ...]
+) -> list[dict[str, Any]]:
     """One row for each number of members and way of training them."""
-    ways = {(k, backend): population(overrides, batch, k, backend) for k in members for backend in (None, *BACKENDS)}
+    ways = {
+        (k, backend): population(overrides, batch, k, backend)
+        for k in members
+        for backend in (None, *BACKENDS)
+    }
     operators, steps = {}, iter(range(10**6))
     for (k, backend), step in ways.items():
         step(0)
         with OperatorCount() as count:
             step(1)
         operators[k, backend] = count.operators / k
-    found = milliseconds({way: lambda step=step: step(next(steps)) for way, step in ways.items()}, REPETITIONS)
+    found = milliseconds(
+        {way: lambda step=step: step(next(steps)) for way, step in ways.items()}, REPETITIONS
+    )
     rows = []
     for (k, backend), median in found.items():
         rows.append(
@@ -102,7 +135,12 @@ def measure(name: str, overrides: tuple[str, ...], batch: int, members: tuple[in
 def main() -> None:
     torch.set_num_threads(1)
     facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/population.py")
-    rows = [row for name, overrides, batches, members in CASES for batch in batches for row in measure(name, overrides, batch, members)]
+    rows = [
+        row
+        for name, overrides, batches, members in CASES
+        for batch in batches
+        for row in measure(name, overrides, batch, members)
+    ]
     if CUDA:
         facts["max_memory_allocated"] = torch.cuda.max_memory_allocated()
     protocol = (

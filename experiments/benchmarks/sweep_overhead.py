@@ -1,4 +1,5 @@
-"""What a sweep costs beside its runs: points that are done, and the seconds of a run outside training, evaluation and figures.
+"""What a sweep costs beside its runs: points that are done, and the seconds of a run outside
+training, evaluation and figures.
 
 Command: OMP_NUM_THREADS=1 python experiments/benchmarks/sweep_overhead.py
 Writes results/sweep_overhead.json and results/sweep_overhead.md beside this file.
@@ -28,11 +29,22 @@ from vae_granularity.config import compose
 from vae_granularity.runs import RunInfo
 
 HERE = Path(__file__).parent
-TRAIN, BARE, TIMED = ("-m", "vae_granularity.train"), (str(HERE / "bare_hydra.py"),), (str(HERE / "sweep_overhead.py"), "timed")
+TRAIN, BARE, TIMED = (
+    ("-m", "vae_granularity.train"),
+    (str(HERE / "bare_hydra.py"),),
+    (str(HERE / "sweep_overhead.py"), "timed"),
+)
 LIMIT_DONE, LIMIT_OUTSIDE = 0.4, 1.0  # seconds a point, seconds a run
 FEW, MANY, ROUNDS = 12, 48, 5
 RUNS = 12
-POINT = ("model=stcvae", "dataset=blocks", "dataset.source=synthetic", "net=mlp", "trainer=quick", "logger=csv")
+POINT = (
+    "model=stcvae",
+    "dataset=blocks",
+    "dataset.source=synthetic",
+    "net=mlp",
+    "trainer=quick",
+    "logger=csv",
+)
 SWEEPS = {
     "blocks, csv": ("dataset=blocks", "logger=csv"),
     "blocks, W&B offline": ("dataset=blocks", "logger=wandb", "logger.mode=offline"),
@@ -52,7 +64,9 @@ def cost(arguments: Sequence[str], log: Path) -> Cost:
     """Run Python with these arguments to its end; its output goes to `log`."""
     started = time.perf_counter()
     with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=file, stderr=subprocess.STDOUT
+        )
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{log.read_text()}")
@@ -65,29 +79,51 @@ def places(folder: Path) -> list[str]:
 
 
 def done_points(folder: Path) -> list[dict[str, Any]]:
-    """Commands in turn, medians: sweeps with nothing left to do, Hydra's own of the same points, and what composes without a sweep."""
+    """Commands in turn, medians: sweeps with nothing left to do, Hydra's own of the same points,
+    and what composes without a sweep.
+    """
     for seed in range(MANY):
-        config: Any = OmegaConf.to_container(compose("train", [*POINT, *places(folder), f"seed={seed}"]), resolve=True)
+        config: Any = OmegaConf.to_container(
+            compose("train", [*POINT, *places(folder), f"seed={seed}"]), resolve=True
+        )
         directory = RunInfo(config, folder / "output").directory
         directory.mkdir(parents=True)
         (directory / "results.json").write_text("{}")
     sweep = ("-m", *POINT, *places(folder))
     ways = {("done points", n): (*TRAIN, *sweep, f"seed=range(0,{n})") for n in (FEW, MANY)}
-    ways |= {("bare Hydra", n): (*BARE, *sweep, "hydra/sweeper=basic", f"seed=range(0,{n})") for n in (FEW, MANY)}
-    ways |= {("--help", 0): (*TRAIN, "--help"), ("--cfg job", 0): (*TRAIN, *POINT, "--cfg", "job"), ("python -c pass", 0): ("-c", "pass")}
+    ways |= {
+        ("bare Hydra", n): (*BARE, *sweep, "hydra/sweeper=basic", f"seed=range(0,{n})")
+        for n in (FEW, MANY)
+    }
+    ways |= {
+        ("--help", 0): (*TRAIN, "--help"),
+        ("--cfg job", 0): (*TRAIN, *POINT, "--cfg", "job"),
+        ("python -c pass", 0): ("-c", "pass"),
+    }
     costs: dict[tuple[str, int], list[Cost]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way, arguments in ways.items():
             costs[way].append(cost(arguments, folder / "log"))
             if way[0] == "done points":
                 assert f"0 done, {way[1]} skipped, 0 failed" in (folder / "log").read_text()
-    middle = {way: Cost(*(statistics.median(values) for values in zip(*found, strict=True))) for way, found in costs.items()}
+    middle = {
+        way: Cost(*(statistics.median(values) for values in zip(*found, strict=True)))
+        for way, found in costs.items()
+    }
     rows = []
     for (way, points), (wall, cpu) in middle.items():
-        row: dict[str, Any] = {"command": way, "points": points or None, "wall, s": round(wall, 2), "CPU, s": round(cpu, 2)}
+        row: dict[str, Any] = {
+            "command": way,
+            "points": points or None,
+            "wall, s": round(wall, 2),
+            "CPU, s": round(cpu, 2),
+        }
         if points:
             first = middle[way, FEW]
-            row |= {"wall a point, s": round(wall / points, 3), "CPU a point, s": round(cpu / points, 3)}
+            row |= {
+                "wall a point, s": round(wall / points, 3),
+                "CPU a point, s": round(cpu / points, 3),
+            }
             if points == MANY:
                 row |= {"wall of one more point, s": round((wall - first.wall) / (MANY - FEW), 3)}
         rows.append(row)
@@ -101,16 +137,22 @@ class Clock(Callback):
         self.started: float | None = None
         self.ended = 0.0
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
         if self.started is None:
             self.started = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.ended = time.perf_counter()
 
 
 def timed(arguments: list[str]) -> None:
-    """The training command; at its end a JSON line for each run: when it ended, seconds of training, of evaluation with figures."""
+    """The training command; at its end a JSON line for each run: when it ended, seconds of
+    training, of evaluation with figures.
+    """
     clocks: list[Clock] = []
     runs: list[dict[str, float]] = []
     callbacks, report = job.create_callbacks, job.report
@@ -152,10 +194,14 @@ def outside(name: str, folder: Path) -> dict[str, Any]:
         "wall, s": round(whole.wall, 2),
         "CPU, s": round(whole.cpu, 2),
         "training a run, s": round(statistics.median(run["training"] for run in runs), 2),
-        "evaluation and figures a run, s": round(statistics.median(run["evaluation"] for run in runs), 2),
+        "evaluation and figures a run, s": round(
+            statistics.median(run["evaluation"] for run in runs), 2
+        ),
         "outside a run, s": round(statistics.median(spent), 3),
         "most": round(max(spent), 3),
-        "outside with start and end, shared by the runs, s": round((whole.wall - sum(inside)) / RUNS, 2),
+        "outside with start and end, shared by the runs, s": round(
+            (whole.wall - sum(inside)) / RUNS, 2
+        ),
     }
 
 
@@ -167,7 +213,12 @@ def in_new_folder(call: Callable[[Path], Any]) -> Any:
 
 def main() -> None:
     torch.set_num_threads(1)
-    facts = about("OMP_NUM_THREADS=1 python experiments/benchmarks/sweep_overhead.py", "hydra-core", "lightning", "wandb")
+    facts = about(
+        "OMP_NUM_THREADS=1 python experiments/benchmarks/sweep_overhead.py",
+        "hydra-core",
+        "lightning",
+        "wandb",
+    )
     done = in_new_folder(done_points)
     runs = [in_new_folder(lambda folder, name=name: outside(name, folder)) for name in SWEEPS]
     protocol = (
@@ -180,7 +231,13 @@ def main() -> None:
         "loggers, composing, building, opening data, Lightning's set-up and the final checkpoint. "
         f"Limit: {LIMIT_OUTSIDE:g} s a run. The last column shares the imports of torch among the runs."
     )
-    write("sweep_overhead", "What a sweep costs beside its runs", facts, {"Points that are done": done, "Outside training": runs}, protocol)
+    write(
+        "sweep_overhead",
+        "What a sweep costs beside its runs",
+        facts,
+        {"Points that are done": done, "Outside training": runs},
+        protocol,
+    )
 
 
 if __name__ == "__main__":

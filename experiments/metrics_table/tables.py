@@ -20,7 +20,9 @@ def write(run: Path, folder: Path) -> None:
     found = json.loads((run / "results.json").read_text())
     terms = "\n".join(f"- {line}" for line in term_lines(found["terms"], found["protocol"]))
     shown = "\n\n".join(as_markdown(table) for table in tables(found["scores"], found["protocol"]))
-    (folder / "table.md").write_text(f"# {found['run']['title']}, {found['run']['steps']} steps\n\n{terms}\n\n{shown}\n")
+    (folder / "table.md").write_text(
+        f"# {found['run']['title']}, {found['run']['steps']} steps\n\n{terms}\n\n{shown}\n"
+    )
     for name in FIGURES:
         if (run / "figures" / f"{name}.png").is_file():
             shutil.copyfile(run / "figures" / f"{name}.png", folder / f"{name}.png")

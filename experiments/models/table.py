@@ -1,4 +1,6 @@
-"""Table and picture of a folder of finished runs, one run a model: python experiments/models/table.py FOLDER"""
+"""Table and picture of a folder of finished runs, one run a model: python
+experiments/models/table.py FOLDER
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,31 @@ GROUP_SCORES = ("modularity_knn_group", "gaussian_tc_group", "irs_group")
 
 
 def main(folder: Path) -> None:
-    runs = [(path.parent, json.loads(path.read_text())) for path in sorted(folder.glob("*/results.json"))]
-    columns = [f"val/{name}" for name in TERMS], [name for name in (*SCORES, *GROUP_SCORES) if any(name in r["scores"] for _, r in runs)]
+    runs = [
+        (path.parent, json.loads(path.read_text()))
+        for path in sorted(folder.glob("*/results.json"))
+    ]
+    columns = (
+        [f"val/{name}" for name in TERMS],
+        [name for name in (*SCORES, *GROUP_SCORES) if any(name in r["scores"] for _, r in runs)],
+    )
     head = ["model", "γ", *TERMS, *columns[1]]
-    lines = ["# Every model, 2 000 steps on dSprites (rendered), one seed", "", "Terms in nats on held-out images.", ""]
+    lines = [
+        "# Every model, 2 000 steps on dSprites (rendered), one seed",
+        "",
+        "Terms in nats on held-out images.",
+        "",
+    ]
     lines += ["| " + " | ".join(head) + " |", "| --- |" + " --- |" * (len(head) - 1)]
     for _, found in runs:
-        values = [found["terms"].get(name) for name in columns[0]] + [found["scores"].get(name) for name in columns[1]]
-        cells = [found["run"]["model"], str(found["config"]["model"]["granularity"]), *map(_number, values)]
+        values = [found["terms"].get(name) for name in columns[0]] + [
+            found["scores"].get(name) for name in columns[1]
+        ]
+        cells = [
+            found["run"]["model"],
+            str(found["config"]["model"]["granularity"]),
+            *map(_number, values),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     picture(runs).savefig(HERE / "traversals.png", dpi=110)

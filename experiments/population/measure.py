@@ -1,9 +1,10 @@
 """Seconds of whole sweeps, from the command's start to its exit, by way of training.
 
-    OMP_NUM_THREADS=1 python experiments/population/measure.py [seconds]   # goes on where it was; starts nothing new after `seconds`
-    python experiments/population/measure.py table
+    OMP_NUM_THREADS=1 python experiments/population/measure.py [seconds]   # goes on where it was;
+    starts nothing new after `seconds` python experiments/population/measure.py table
 
-Each measurement is one line of results.jsonl beside this file; `table` writes results.md. Needs the extra `cores`.
+Each measurement is one line of results.jsonl beside this file; `table` writes results.md. Needs the
+extra `cores`.
 """
 
 from __future__ import annotations
@@ -32,12 +33,25 @@ COMMON = ("model=stcvae", "trainer=quick", "trainer.accelerator=cpu", "logger=cs
 SWEEPS = {
     "blocks": (
         16,
-        ("dataset=blocks", "net=mlp", "model.latent_dim=6", "trainer.max_steps=500", "model.beta=1,2,4,8", "model.granularity=1,2"),
+        (
+            "dataset=blocks",
+            "net=mlp",
+            "model.latent_dim=6",
+            "trainer.max_steps=500",
+            "model.beta=1,2,4,8",
+            "model.granularity=1,2",
+        ),
     ),
     "dsprites": (
         8,
         (
-            *("dataset=dsprites", "dataset.source=rendered", "dataset.factor_sizes=[1,3,3,10,8,8]", "net=mlp", "net.width=0.125"),
+            *(
+                "dataset=dsprites",
+                "dataset.source=rendered",
+                "dataset.factor_sizes=[1,3,3,10,8,8]",
+                "net=mlp",
+                "net.width=0.125",
+            ),
             *("trainer.max_steps=300", "model.beta=1,4", "model.granularity=1,2"),
         ),
     ),
@@ -54,13 +68,22 @@ WAYS = {
 
 
 def pieces() -> list[tuple[int, str, str]]:
-    """(repetition, sweep, way) in the order of measurement: all ways in turn, each repetition beginning with another one."""
+    """(repetition, sweep, way) in the order of measurement: all ways in turn, each repetition
+    beginning with another one.
+    """
     ways = list(WAYS)
-    return [(r, sweep, ways[(i + 2 * r) % len(ways)]) for r in range(REPETITIONS) for sweep in SWEEPS for i in range(len(ways))]
+    return [
+        (r, sweep, ways[(i + 2 * r) % len(ways)])
+        for r in range(REPETITIONS)
+        for sweep in SWEEPS
+        for i in range(len(ways))
+    ]
 
 
 def records() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return (
+        [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    )
 
 
 def measure(repetition: int, sweep: str, way: str, cache: str) -> dict[str, Any]:
@@ -68,11 +91,30 @@ def measure(repetition: int, sweep: str, way: str, cache: str) -> dict[str, Any]
     points, overrides = SWEEPS[sweep]
     facts = about("", "lightning", "joblib", "vae-granularity")
     with tempfile.TemporaryDirectory() as folder:
-        paths = (f"paths.output_dir={folder}/runs", f"paths.cache_dir={cache}", f"paths.data_dir={folder}/data")
-        command = [sys.executable, "-m", "vae_granularity.train", "-m", *COMMON, *overrides, *WAYS[way], *paths]
+        paths = (
+            f"paths.output_dir={folder}/runs",
+            f"paths.cache_dir={cache}",
+            f"paths.data_dir={folder}/data",
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "vae_granularity.train",
+            "-m",
+            *COMMON,
+            *overrides,
+            *WAYS[way],
+            *paths,
+        ]
         wait_for_quiet()
         before, started = cpu_seconds(), time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         seconds, after = time.monotonic() - started, cpu_seconds()
     if done.returncode or f"{points} done, 0 skipped, 0 failed" not in done.stdout:
         sys.exit(f"{sweep}, {way}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -128,23 +170,37 @@ def table() -> None:
             continue
         median = {way: statistics.median(r["seconds"] for r in rows) for way, rows in of.items()}
         lines += ["", f"## {sweep}, {points} runs", "", f"`{' '.join((*COMMON, *overrides))}`", ""]
-        lines += ["| way | median s | min | max | repetitions | runs an hour |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += [
+            "| way | median s | min | max | repetitions | runs an hour |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
         for way, rows in of.items():
             seconds = [r["seconds"] for r in rows]
             lines.append(
                 f"| {way} | {median[way]:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | {len(rows)} | {3600 * points / median[way]:.0f} |"
             )
         best = min((way for way in WAYS if way != AUTOMATIC), key=lambda way: median[way])
-        lines += ["", f"Automatic / best of the others ({best}): **{median[AUTOMATIC] / median[best]:.2f}**.", ""]
-        lines += [f"- chosen: {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s" for r in of[AUTOMATIC]]
+        lines += [
+            "",
+            f"Automatic / best of the others ({best}): **{median[AUTOMATIC] / median[best]:.2f}**.",
+            "",
+        ]
+        lines += [
+            f"- chosen: {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s"
+            for r in of[AUTOMATIC]
+        ]
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
 def main(seconds: float) -> None:
-    """Measure what is not in results.jsonl. The data are rendered once, before anything is timed."""
+    """Measure what is not in results.jsonl. The data are rendered once, before anything is
+    timed.
+    """
     started, cache = time.monotonic(), str(Path(tempfile.gettempdir()) / "population-sweeps-cache")
-    done = {(r["repetition"], r["sweep"], r["way"]) for r in records() if r["others_cores"] <= QUIET}
+    done = {
+        (r["repetition"], r["sweep"], r["way"]) for r in records() if r["others_cores"] <= QUIET
+    }
     for piece in pieces():
         if piece in done:
             continue
@@ -159,7 +215,14 @@ def main(seconds: float) -> None:
         record = measure(repetition, sweep, way, cache)
         with RESULTS.open("a") as file:
             file.write(json.dumps(record) + "\n")
-        print(record["sweep"], record["way"], record["seconds"], record["chosen"], record["others_cores"], flush=True)
+        print(
+            record["sweep"],
+            record["way"],
+            record["seconds"],
+            record["chosen"],
+            record["others_cores"],
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

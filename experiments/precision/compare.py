@@ -1,4 +1,6 @@
-"""Means over seeds with 95 % intervals, and paired differences, of the runs of run.sh: python experiments/precision/compare.py FOLDER"""
+"""Means over seeds with 95 % intervals, and paired differences, of the runs of run.sh: python
+experiments/precision/compare.py FOLDER
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 def main(folder: Path) -> None:
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*/results.json"))]
-    of = {p: sorted((r for r in runs if r["config"]["trainer"]["precision"] == p), key=lambda r: r["config"]["seed"]) for p in PRECISIONS}
+    of = {
+        p: sorted(
+            (r for r in runs if r["config"]["trainer"]["precision"] == p),
+            key=lambda r: r["config"]["seed"],
+        )
+        for p in PRECISIONS
+    }
     seeds = {p: [r["config"]["seed"] for r in of[p]] for p in PRECISIONS}
     assert seeds["32-true"] == seeds["bf16-mixed"], seeds
     lines = [f"# bf16 against float32 on dSprites (rendered), seeds {seeds['32-true']}", ""]

@@ -1,4 +1,6 @@
-"""One row of pictures from every data set that can be shown without a network: overview.png, written next to this file. See README.md."""
+"""One row of pictures from every data set that can be shown without a network: overview.png,
+written next to this file. See README.md.
+"""
 
 from __future__ import annotations
 

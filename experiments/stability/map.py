@@ -1,13 +1,16 @@
-"""Where do the posteriors of beta-STCVAE collapse to points? A map over beta, granularity and within-group weight.
+"""Where do the posteriors of beta-STCVAE collapse to points? A map over beta, granularity and
+within-group weight.
 
-    python experiments/stability/map.py run    # trains what is missing, one line of results.jsonl each; can be stopped at any time
-    python experiments/stability/map.py show   # results.md and map.png from results.jsonl
+    python experiments/stability/map.py run    # trains what is missing, one line of results.jsonl
+    each; can be stopped at any time python experiments/stability/map.py show   # results.md and
+    map.png from results.jsonl
 
-Protocol: MLP of width 128, D = 12, B = 64, Adam 1e-3, 1 000 steps, one seed; `blocks` as configured, and a subset of rendered
-dSprites (every 128th image, 5 760 of them, averaged to 32x32, Bernoulli). The within-group weight w is given in units of beta. Noted over
-the last 100 steps: the ELBO (plain, of training batches, in nats), the KL, the smallest posterior sigma, and the saturation of the total
-correlation inside groups, (TC - C) / log B a dimension beyond the first of a group, with C = log N, the constant of `mws`: 1 is the bound
-of a batch.
+Protocol: MLP of width 128, D = 12, B = 64, Adam 1e-3, 1 000 steps, one seed; `blocks` as
+configured, and a subset of rendered dSprites (every 128th image, 5 760 of them, averaged to 32x32,
+Bernoulli). The within-group weight w is given in units of beta. Noted over the last 100 steps: the
+ELBO (plain, of training batches, in nats), the KL, the smallest posterior sigma, and the saturation
+of the total correlation inside groups, (TC - C) / log B a dimension beyond the first of a group,
+with C = log N, the constant of `mws`: 1 is the bound of a batch.
 """
 
 from __future__ import annotations
@@ -60,12 +63,16 @@ def images(dataset: str) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(data.images(np.arange(0, data.factor_space.size, 128)), 2)
 
 
-def train(x: torch.Tensor, dataset: str, beta: float, granularity: int, inside: float) -> dict[str, float | str | int | None]:
+def train(
+    x: torch.Tensor, dataset: str, beta: float, granularity: int, inside: float
+) -> dict[str, float | str | int | None]:
     """One line of the results."""
     torch.manual_seed(0)
     likelihood = Gaussian() if dataset == "blocks" else Bernoulli()
     net = MLP(tuple(x.shape[1:]), D, width=0.5)
-    model = BetaSTCVAE(Parts(net, likelihood, torch.optim.Adam, 0), D, beta, inside * beta, granularity)
+    model = BetaSTCVAE(
+        Parts(net, likelihood, torch.optim.Adam, 0), D, beta, inside * beta, granularity
+    )
     model.dataset_size = len(x)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     order = torch.Generator().manual_seed(0)
@@ -79,9 +86,20 @@ def train(x: torch.Tensor, dataset: str, beta: float, granularity: int, inside: 
         out["loss"].backward()
         optimizer.step()
         if step >= STEPS - LAST:
-            rows.append([out["terms"][name].item() for name in ("elbo", "kl", "within_group_tc", "between_group_tc")])
+            rows.append(
+                [
+                    out["terms"][name].item()
+                    for name in ("elbo", "kl", "within_group_tc", "between_group_tc")
+                ]
+            )
             sigmas.append(math.exp(0.5 * out["forward"].logvar.min().item()))
-    line = {"dataset": dataset, "beta": beta, "granularity": granularity, "inside": inside, "stopped": stopped}
+    line = {
+        "dataset": dataset,
+        "beta": beta,
+        "granularity": granularity,
+        "inside": inside,
+        "stopped": stopped,
+    }
     if stopped is None:
         elbo, kl, within, _ = np.mean(rows, axis=0)
         inner = sum(size - 1 for size in model.partition.sizes)
@@ -92,7 +110,9 @@ def train(x: torch.Tensor, dataset: str, beta: float, granularity: int, inside: 
 
 def run() -> None:
     torch.set_num_threads(1)
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    lines = (
+        [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    )
     done = {(line["dataset"], line["beta"], line["granularity"], line["inside"]) for line in lines}
     loaded: dict[str, torch.Tensor] = {}
     for point in points():
@@ -109,7 +129,12 @@ def run() -> None:
 
 def show() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    text = ["# Where posteriors of beta-STCVAE collapse to points", "", __doc__.split("Protocol: ")[1].strip(), ""]
+    text = [
+        "# Where posteriors of beta-STCVAE collapse to points",
+        "",
+        __doc__.split("Protocol: ")[1].strip(),
+        "",
+    ]
     for dataset in ("blocks", "dsprites"):
         name = "blocks" if dataset == "blocks" else "dSprites (rendered), 32x32 subset"
         text += [
@@ -120,18 +145,35 @@ def show() -> None:
             _agreement(lines, dataset),
             "",
         ]
-        text += ["| beta | gamma | " + " | ".join(f"w = {w:g} beta" for w in INSIDE) + " |", "| --- | --- |" + " --- |" * len(INSIDE)]
+        text += [
+            "| beta | gamma | " + " | ".join(f"w = {w:g} beta" for w in INSIDE) + " |",
+            "| --- | --- |" + " --- |" * len(INSIDE),
+        ]
         for beta in BETAS:
             for granularity in (1, *GRANULARITIES):
-                cells = [_cell(lines, dataset, beta, granularity, w) for w in (INSIDE if granularity > 1 else (0.0,))]
-                text.append(f"| {beta:g} | {granularity} | " + " | ".join(cells + [""] * (len(INSIDE) - len(cells))) + " |")
+                cells = [
+                    _cell(lines, dataset, beta, granularity, w)
+                    for w in (INSIDE if granularity > 1 else (0.0,))
+                ]
+                text.append(
+                    f"| {beta:g} | {granularity} | "
+                    + " | ".join(cells + [""] * (len(INSIDE) - len(cells)))
+                    + " |"
+                )
         text.append("")
     (FOLDER / "results.md").write_text("\n".join(text))
     figure(lines).savefig(FOLDER / "map.png", dpi=130)
 
 
 def _find(lines: list[dict], *point: object) -> dict | None:
-    return next((line for line in lines if (line["dataset"], line["beta"], line["granularity"], line["inside"]) == point), None)
+    return next(
+        (
+            line
+            for line in lines
+            if (line["dataset"], line["beta"], line["granularity"], line["inside"]) == point
+        ),
+        None,
+    )
 
 
 def _cell(lines: list[dict], *point: object) -> str:
@@ -152,7 +194,11 @@ def _cost(line: dict) -> float:
 
 def _agreement(lines: list[dict], dataset: str) -> str:
     """How often the sign of the cost and posteriors narrower than POINT go together."""
-    found = [(_cost(line) < 0, line["stopped"] is not None or line["sigma"] < POINT) for line in lines if line["dataset"] == dataset]
+    found = [
+        (_cost(line) < 0, line["stopped"] is not None or line["sigma"] < POINT)
+        for line in lines
+        if line["dataset"] == dataset
+    ]
     both, neither = sum(a and b for a, b in found), sum(not a and not b for a, b in found)
     only_cost, only_points = sum(a and not b for a, b in found), sum(b and not a for a, b in found)
     return (
@@ -162,7 +208,13 @@ def _agreement(lines: list[dict], dataset: str) -> str:
 
 
 def _sigma(line: dict) -> str:
-    return "NaN" if line["stopped"] is not None else "<0.001" if line["sigma"] < 0.001 else f"{line['sigma']:.3f}"
+    return (
+        "NaN"
+        if line["stopped"] is not None
+        else "<0.001"
+        if line["sigma"] < 0.001
+        else f"{line['sigma']:.3f}"
+    )
 
 
 def figure(lines: list[dict]) -> Figure:
@@ -180,15 +232,23 @@ def figure(lines: list[dict]) -> Figure:
                     text = "" if line is None else f"{_sigma(line)}\n({_cost(line):+g})"
                     colour = "black" if np.isnan(values[i, j]) or values[i, j] > -1.4 else "white"
                     panel.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
-            shown = panel.imshow(values, origin="lower", cmap="cividis", vmin=-3, vmax=0, aspect="auto")
-            panel.set_title(f"{dataset if dataset == 'blocks' else 'dSprites (rendered)'}, w = {inside:g} β", fontsize=9)
+            shown = panel.imshow(
+                values, origin="lower", cmap="cividis", vmin=-3, vmax=0, aspect="auto"
+            )
+            panel.set_title(
+                f"{dataset if dataset == 'blocks' else 'dSprites (rendered)'}, w = {inside:g} β",
+                fontsize=9,
+            )
             panel.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
             panel.set_yticks(range(len(GRANULARITIES)), [str(g) for g in GRANULARITIES])
         row[0].set_ylabel("granularity γ")
     for panel in axes[-1]:
         panel.set_xlabel("β")
     picture.colorbar(shown, ax=axes, label="log10 of the smallest posterior σ")
-    picture.suptitle("β-STCVAE: smallest posterior σ after 1 000 steps (in brackets: cost of points; D = 12)", fontsize=11)
+    picture.suptitle(
+        "β-STCVAE: smallest posterior σ after 1 000 steps (in brackets: cost of points; D = 12)",
+        fontsize=11,
+    )
     return picture
 
 

@@ -27,7 +27,14 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_row_holds_parameters_terms_scores_and_provenance(folder: Path) -> None:
     row = collect([folder]).table.iloc[0]
-    expected = {"net.width": 0.5, "model.granularity": 1, "seed": 0, "data.source": "synthetic", "model": "stcvae", "net": "mlp"}
+    expected = {
+        "net.width": 0.5,
+        "model.granularity": 1,
+        "seed": 0,
+        "data.source": "synthetic",
+        "model": "stcvae",
+        "net": "mlp",
+    }
     assert {key: row[key] for key in expected} == expected
     assert row["likelihood"] == "Gaussian(sigma=0.3, learned=false)"
     assert row["val/elbo"] < 0 < row["scores/mig"]
@@ -36,18 +43,29 @@ def test_a_row_holds_parameters_terms_scores_and_provenance(folder: Path) -> Non
 
 def test_parameters_that_repeat_others_are_not_swept(folder: Path) -> None:
     table = collect([folder]).table
-    assert swept(table) == ["net.width", "model.granularity"]  # not net.latent_dim, dataset.seed, run.num_parameters
+    assert swept(table) == [
+        "net.width",
+        "model.granularity",
+    ]  # not net.latent_dim, dataset.seed, run.num_parameters
     assert pairs(table, swept(table)) == [("net.width", "model.granularity")]
 
 
 def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:
     for weight in (0.0, None):
-        for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1, within_group_weight=weight):
+        for results in grid(
+            v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1, within_group_weight=weight
+        ):
             write_run(tmp_path, results)
     table = collect([tmp_path]).table
     found = slices(table, swept(table), "net.width", "model.granularity")
-    assert sorted(part.title for part in found) == ["within-group weight = 0", "within-group weight = −β/2"]
-    assert all(make_surface(part.runs, part.x, part.y, "val/elbo").count.tolist() == [[1, 1], [1, 1]] for part in found)
+    assert sorted(part.title for part in found) == [
+        "within-group weight = 0",
+        "within-group weight = −β/2",
+    ]
+    assert all(
+        make_surface(part.runs, part.x, part.y, "val/elbo").count.tolist() == [[1, 1], [1, 1]]
+        for part in found
+    )
 
 
 def test_rows_that_other_code_read_are_read_again(folder: Path) -> None:
@@ -57,7 +75,9 @@ def test_rows_that_other_code_read_are_read_again(folder: Path) -> None:
     assert collect([folder], last.drop(columns="reader")).reused == 0
 
 
-def test_a_second_pass_reads_only_what_changed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_pass_reads_only_what_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = collect([folder])
     first.table.to_parquet(tmp_path / "table.parquet")
     last = pd.read_parquet(tmp_path / "table.parquet")
@@ -71,7 +91,9 @@ def test_a_second_pass_reads_only_what_changed(folder: Path, tmp_path: Path, mon
     assert (second.reused, len(second.table)) == (11, 13)
     assert second.table.set_index("run.name").loc[results["run"]["name"], "val/elbo"] == -1.5
     pd.testing.assert_frame_equal(
-        second.table.set_index("path").sort_index(), collect([folder]).table.set_index("path").sort_index(), check_categorical=False
+        second.table.set_index("path").sort_index(),
+        collect([folder]).table.set_index("path").sort_index(),
+        check_categorical=False,
     )
 
 
@@ -84,7 +106,9 @@ def test_a_second_pass_reads_only_what_changed(folder: Path, tmp_path: Path, mon
         ('{"run": {}, "config": {}}', "has no 'data': half-written, or of another version"),
     ],
 )
-def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(folder: Path, text: str, reason: str) -> None:
+def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(
+    folder: Path, text: str, reason: str
+) -> None:
     broken = folder / "broken"
     broken.mkdir()
     (broken / "results.json").write_text(text)
@@ -102,7 +126,9 @@ def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(folder: 
         ("data", "source", None, None),
     ],
 )
-def test_results_with_a_wrong_value(tmp_path: Path, part: str, key: str, value: object, reason: str | None) -> None:
+def test_results_with_a_wrong_value(
+    tmp_path: Path, part: str, key: str, value: object, reason: str | None
+) -> None:
     results = fake_results()
     results[part][key] = value
     write_run(tmp_path, results)
@@ -120,7 +146,9 @@ def test_unfinished_runs_are_counted(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_a_folder_without_runs_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ArgumentError, match=f"runs must name a folder of run directories, got .*{name}"):
+    with pytest.raises(
+        ArgumentError, match=f"runs must name a folder of run directories, got .*{name}"
+    ):
         collect([tmp_path / name])
 
 
@@ -135,7 +163,9 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, name: str) -> None:
         ("protocol", ("protocol", "metrics", "mig", "num_bins"), 30),
     ],
 )
-def test_runs_that_do_not_compare_are_refused_unless_allowed(folder: Path, kind: str, path: tuple[str, ...], value: object) -> None:
+def test_runs_that_do_not_compare_are_refused_unless_allowed(
+    folder: Path, kind: str, path: tuple[str, ...], value: object
+) -> None:
     results = fake_results(width=7.0)
     node = results
     for key in path[:-1]:
@@ -148,8 +178,12 @@ def test_runs_that_do_not_compare_are_refused_unless_allowed(folder: Path, kind:
     assert list(check_comparable(table, [kind])) == [kind]
 
 
-def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(folder: Path) -> None:
-    results = fake_results(granularity=6, width=3.0)  # other groups, in the protocol and under the metric's `found`
+def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(
+    folder: Path,
+) -> None:
+    results = fake_results(
+        granularity=6, width=3.0
+    )  # other groups, in the protocol and under the metric's `found`
     results["protocol"]["terms"]["asked"]["seed"] = 5
     write_run(folder, results)
     assert check_comparable(collect([folder]).table) == {}

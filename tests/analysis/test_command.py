@@ -1,4 +1,6 @@
-"""`python -m vae_granularity.analyze`, from a folder to the files beside the page, and what it says of bad input."""
+"""`python -m vae_granularity.analyze`, from a folder to the files beside the page, and what it says
+of bad input.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,15 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page_data(folder: Path) -> dict:
     """What the page embeds."""
     text = (folder / "report.html").read_text()
-    start = text.index('<script id="report-data" type="application/json">') + len('<script id="report-data" type="application/json">')
+    start = text.index('<script id="report-data" type="application/json">') + len(
+        '<script id="report-data" type="application/json">'
+    )
     return json.loads(text[start : text.index("</script>", start)])
 
 
-def test_a_sweep_becomes_a_page_tables_and_figures(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_becomes_a_page_tables_and_figures(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(f"runs={sweep}", "figures=1")
     folder = sweep / "analysis"
     verdicts = pd.read_csv(folder / "verdicts.csv")
@@ -46,13 +52,22 @@ def test_a_sweep_becomes_a_page_tables_and_figures(sweep: Path, capsys: pytest.C
     assert len(points) == 30
     assert (points["runs"] == 3).all()
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {f"{name}.{kind}" for name in ("surface_0", "trajectory_0_forward", "trajectory_0_backward") for kind in ("pdf", "png")}
+    assert names == {
+        f"{name}.{kind}"
+        for name in ("surface_0", "trajectory_0_forward", "trajectory_0_backward")
+        for kind in ("pdf", "png")
+    }
     assert (folder / "report.html").stat().st_size < 10e6
     said = capsys.readouterr().out
-    assert "best granularity γ for each network width: V: the best granularity γ falls, then rises with network width" in said
+    assert (
+        "best granularity γ for each network width: V: the best granularity γ falls, then rises with network width"
+        in said
+    )
 
 
-def test_models_that_cannot_be_asked_are_told_once_for_each_reason_and_again_in_the_next_pass(sweep, capsys) -> None:
+def test_models_that_cannot_be_asked_are_told_once_for_each_reason_and_again_in_the_next_pass(
+    sweep, capsys
+) -> None:
     for _ in range(2):
         run(f"runs={sweep}", "profile=true")
         assert capsys.readouterr().out.count("models could not be asked") == 1
@@ -73,7 +88,9 @@ def test_every_chart_is_a_figure_that_plotly_accepts_and_names_source_and_unit(s
     assert "(nats)" in charts["surface0"]["data"][0]["colorbar"]["title"]["text"]
 
 
-def test_a_second_pass_gives_the_same_page_from_the_kept_table(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_pass_gives_the_same_page_from_the_kept_table(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(f"runs={sweep}")
     first = (sweep / "analysis" / "report.html").read_text()
     capsys.readouterr()
@@ -90,17 +107,31 @@ def test_any_term_may_take_the_place_of_the_elbo(sweep: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["value=val/elob"], "value must be a column of the runs, got 'val/elob'; did you mean 'val/elbo'"),
+        (
+            ["value=val/elob"],
+            "value must be a column of the runs, got 'val/elob'; did you mean 'val/elbo'",
+        ),
         (["x=net.width"], "x and y must be two different columns or both null"),
-        (["x=net.widht", "y=model.beta"], "x must be a column of the runs, got 'net.widht'; did you mean 'net.width'"),
+        (
+            ["x=net.widht", "y=model.beta"],
+            "x must be a column of the runs, got 'net.widht'; did you mean 'net.width'",
+        ),
         (["optimum=best"], "optimum must be one of max, min, got 'best'"),
-        (["mix=[everything]"], "mix must be one of source, likelihood, split, protocol, got 'everything'"),
-        (["+where.net.width=3"], r"where.net.width must be a value that a run has \(0.125, 0.25, .*\), got 3"),
+        (
+            ["mix=[everything]"],
+            "mix must be one of source, likelihood, split, protocol, got 'everything'",
+        ),
+        (
+            ["+where.net.width=3"],
+            r"where.net.width must be a value that a run has \(0.125, 0.25, .*\), got 3",
+        ),
         (["min_seeds=1"], "min_seeds must be an integer >= 2, got 1"),
         (["wandb=entity/project"], "give either runs=FOLDER or wandb=ENTITY/PROJECT"),
     ],
 )
-def test_bad_arguments_are_named(sweep: Path, tmp_path: Path, overrides: list[str], message: str) -> None:
+def test_bad_arguments_are_named(
+    sweep: Path, tmp_path: Path, overrides: list[str], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         run(f"runs={sweep}", f"out={tmp_path}", *overrides)
 
@@ -117,11 +148,16 @@ def test_one_run_only_gives_a_page_without_surfaces(tmp_path: Path) -> None:
 def test_a_folder_of_broken_runs_alone_is_an_error_that_shows_one(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "results.json").write_text("{")
-    with pytest.raises(RuntimeError, match=r"no finished run: 0 unfinished, 1 broken; .*a/results.json: is not JSON"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"no finished run: 0 unfinished, 1 broken; .*a/results.json: is not JSON",
+    ):
         run(f"runs={tmp_path}")
 
 
-def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_page(tmp_path: Path) -> None:
+def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_page(
+    tmp_path: Path,
+) -> None:
     for results in grid(v_elbo, seeds=2):
         write_run(tmp_path, results)
     write_run(tmp_path, fake_results(width=4.0, granularity=1, seed=7, version="0.0.9"))
@@ -138,7 +174,11 @@ def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_p
         "0 of 6 values of network width have 3 or more values of granularity γ with 3 or more seeds each",
     ):
         assert said in text
-    assert pd.read_csv(tmp_path / "analysis" / "broken.csv")["reason"].str.contains("is not JSON").all()
+    assert (
+        pd.read_csv(tmp_path / "analysis" / "broken.csv")["reason"]
+        .str.contains("is not JSON")
+        .all()
+    )
 
 
 def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Path) -> None:
@@ -149,20 +189,31 @@ def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Pa
     with pytest.raises(ValueError, match=r"protocol: terms.asked.num_images: .* mix=\[protocol\]"):
         run(f"runs={tmp_path}")
     run(f"runs={tmp_path}", "mix=[protocol]")
-    assert "differ in protocol: terms.asked.num_images" in (tmp_path / "analysis" / "report.html").read_text()
+    assert (
+        "differ in protocol: terms.asked.num_images"
+        in (tmp_path / "analysis" / "report.html").read_text()
+    )
 
 
 def test_real_runs_of_several_granularities_and_seeds_compare(tmp_path: Path) -> None:
     for granularity in (1, 2):
         for seed in (0, 1):
-            train(tiny_config(tmp_path, f"model.granularity={granularity}", f"seed={seed}", "metrics=[mig,infomec]"))
+            train(
+                tiny_config(
+                    tmp_path,
+                    f"model.granularity={granularity}",
+                    f"seed={seed}",
+                    "metrics=[mig,infomec]",
+                )
+            )
     run(f"runs={tmp_path / 'runs'}", "num_codes=200")
     assert len(pd.read_parquet(tmp_path / "runs" / "analysis" / "runs.parquet")) == 4
 
 
 def test_axes_that_do_not_vary_are_named(sweep: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"x and y must both take several values .* x=model.latent_dim, .* swept here: net.width, model.granularity"
+        ValueError,
+        match=r"x and y must both take several values .* x=model.latent_dim, .* swept here: net.width, model.granularity",
     ):
         run(f"runs={sweep}", "x=model.latent_dim", "y=model.granularity")
 
@@ -174,7 +225,10 @@ def test_a_model_that_changes_with_granularity_is_told_and_can_be_an_axis(tmp_pa
             results["config"]["model"]["_target_"] = f"vae_granularity.models.{target}"
             write_run(tmp_path, results)
     run(f"runs={tmp_path}")
-    assert "granularity γ changes together with model here" in (tmp_path / "analysis" / "report.html").read_text()
+    assert (
+        "granularity γ changes together with model here"
+        in (tmp_path / "analysis" / "report.html").read_text()
+    )
     run(f"runs={tmp_path}", "x=model", "y=model.beta")
     verdicts = pd.read_csv(tmp_path / "analysis" / "verdicts.csv")
     assert list(verdicts["trajectory"]) == ["best β for each model", "best model for each β"]
@@ -190,4 +244,7 @@ def test_text_from_runs_cannot_become_markup(tmp_path: Path) -> None:
     text = (tmp_path / "analysis" / "report.html").read_text()
     assert "<img src=x" not in text
     assert "<script>alert" not in text
-    assert page_data(tmp_path / "analysis")["tables"]["runs"]["rows"][0][0] == "evil</script><script>alert(1)"
+    assert (
+        page_data(tmp_path / "analysis")["tables"]["runs"]["rows"][0][0]
+        == "evil</script><script>alert(1)"
+    )

@@ -43,7 +43,9 @@ def test_shape_of_a_path(path: list[int], shape: str) -> None:
 def test_a_path_backwards_has_the_same_shapes_and_upside_down_the_opposite(path: list[int]) -> None:
     y = np.array(path)
     assert squares(y[::-1]) == pytest.approx(squares(y), abs=1e-9)
-    assert squares(6 - y) == pytest.approx({OPPOSITE.get(shape, shape): value for shape, value in squares(y).items()}, abs=1e-9)
+    assert squares(6 - y) == pytest.approx(
+        {OPPOSITE.get(shape, shape): value for shape, value in squares(y).items()}, abs=1e-9
+    )
 
 
 @given(st.lists(PATHS.filter(lambda path: len(path) == 7), min_size=1, max_size=4))
@@ -57,7 +59,9 @@ def test_many_trajectories_are_fitted_as_each_alone(paths: list[list[int]]) -> N
 @given(PATHS)
 def test_the_rising_curve_is_scikit_learns(path: list[int]) -> None:
     y = np.array(path, dtype=float)
-    np.testing.assert_allclose(isotonic(y[None])[0], IsotonicRegression().fit_transform(np.arange(len(y)), y), atol=1e-9)
+    np.testing.assert_allclose(
+        isotonic(y[None])[0], IsotonicRegression().fit_transform(np.arange(len(y)), y), atol=1e-9
+    )
 
 
 @given(PATHS)
@@ -65,7 +69,9 @@ def test_a_v_has_two_sides_of_a_step(path: list[int]) -> None:
     for fit in fits(np.arange(len(path)), np.array([path])):
         if fit.shape == "V" and np.isfinite(fit.squares[0]):
             assert fit.turn is not None
-            assert min(fit.fitted[0, 0], fit.fitted[0, -1]) >= fit.fitted[0, int(fit.turn)] + 1 - 1e-6
+            assert (
+                min(fit.fitted[0, 0], fit.fitted[0, -1]) >= fit.fitted[0, int(fit.turn)] + 1 - 1e-6
+            )
 
 
 def test_the_criterion_is_that_of_known_spread() -> None:

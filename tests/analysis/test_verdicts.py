@@ -14,22 +14,49 @@ from vae_granularity.analysis.verdict import judge
 
 DRAWS = 200  # surfaces of one kind
 RESAMPLINGS = 100
-NOISE = 0.4  # standard deviation over seeds, in units of what one grid step beside the optimum costs
+NOISE = (
+    0.4  # standard deviation over seeds, in units of what one grid step beside the optimum costs
+)
 
 
-def surface(optimum: np.ndarray | list[float] | None, num_y: int, num_seeds: int, noise: float, rng: np.random.Generator) -> Surface:
-    """Parabolas in y with their optimum at `optimum` (n,) grid places, or no structure at all; a seed moves all points alike as well."""
+def surface(
+    optimum: np.ndarray | list[float] | None,
+    num_y: int,
+    num_seeds: int,
+    noise: float,
+    rng: np.random.Generator,
+) -> Surface:
+    """Parabolas in y with their optimum at `optimum` (n,) grid places, or no structure at all; a
+    seed moves all points alike as well.
+    """
     num_x = 6 if optimum is None else len(optimum)
-    mean = np.zeros((num_x, num_y)) if optimum is None else -((np.arange(num_y) - np.asarray(optimum)[:, None]) ** 2)
-    values = mean[..., None] + noise * rng.standard_normal((num_x, num_y, num_seeds)) + 5 * rng.standard_normal(num_seeds)
-    return Surface("x", "y", "value", tuple(range(num_x)), tuple(range(num_y)), tuple(range(num_seeds)), values)
+    mean = (
+        np.zeros((num_x, num_y))
+        if optimum is None
+        else -((np.arange(num_y) - np.asarray(optimum)[:, None]) ** 2)
+    )
+    values = (
+        mean[..., None]
+        + noise * rng.standard_normal((num_x, num_y, num_seeds))
+        + 5 * rng.standard_normal(num_seeds)
+    )
+    return Surface(
+        "x", "y", "value", tuple(range(num_x)), tuple(range(num_y)), tuple(range(num_seeds)), values
+    )
 
 
-def verdicts(optimum: list[float] | np.ndarray | None, num_y: int, num_seeds: int, noise: float = NOISE) -> dict[str, float]:
+def verdicts(
+    optimum: list[float] | np.ndarray | None, num_y: int, num_seeds: int, noise: float = NOISE
+) -> dict[str, float]:
     """Share of the draws with each verdict."""
     rng = np.random.default_rng(0)
     found = Counter(
-        judge(make_trajectory(surface(optimum, num_y, num_seeds, noise, rng), draws=RESAMPLINGS, seed=draw)).shape for draw in range(DRAWS)
+        judge(
+            make_trajectory(
+                surface(optimum, num_y, num_seeds, noise, rng), draws=RESAMPLINGS, seed=draw
+            )
+        ).shape
+        for draw in range(DRAWS)
     )
     return {shape: count / DRAWS for shape, count in found.items()}
 
@@ -51,7 +78,9 @@ def verdicts(optimum: list[float] | np.ndarray | None, num_y: int, num_seeds: in
         ("not enough runs", [2, 1, 1, 2], 5, 5),  # four places: no two sides of two steps
     ],
 )
-def test_the_right_verdict_in_95_percent_of_the_draws(right: str, optimum: list[float], num_y: int, num_seeds: int) -> None:
+def test_the_right_verdict_in_95_percent_of_the_draws(
+    right: str, optimum: list[float], num_y: int, num_seeds: int
+) -> None:
     assert verdicts(optimum, num_y, num_seeds).get(right, 0.0) >= 0.95
 
 
@@ -60,7 +89,9 @@ def test_the_right_verdict_in_95_percent_of_the_draws(right: str, optimum: list[
 def test_noise_is_no_v(num_y: int, num_seeds: int) -> None:
     found = verdicts(None, num_y, num_seeds, noise=1.0)
     assert found.get("V", 0.0) + found.get("inverted V", 0.0) <= 0.05
-    assert found.get("not enough runs", 0.0) + found.get("edge", 0.0) >= 0.9  # a fact of the means, no claim on a shape
+    assert (
+        found.get("not enough runs", 0.0) + found.get("edge", 0.0) >= 0.9
+    )  # a fact of the means, no claim on a shape
 
 
 @pytest.mark.parametrize("noise", [1.5, 3.0])
@@ -71,8 +102,18 @@ def test_a_slope_under_heavy_noise_is_no_v(noise: float) -> None:
 
 def test_a_seed_that_moves_all_points_alike_changes_no_resampling() -> None:
     one = surface([3, 2, 1, 1, 2, 3], 5, 5, NOISE, np.random.default_rng(1))
-    moved = Surface(one.x_name, one.y_name, one.value_name, one.x, one.y, one.seeds, one.values + np.array([0.0, 100.0, -7.0, 3.0, 50.0]))
-    np.testing.assert_array_equal(make_trajectory(one, draws=50).draws, make_trajectory(moved, draws=50).draws)
+    moved = Surface(
+        one.x_name,
+        one.y_name,
+        one.value_name,
+        one.x,
+        one.y,
+        one.seeds,
+        one.values + np.array([0.0, 100.0, -7.0, 3.0, 50.0]),
+    )
+    np.testing.assert_array_equal(
+        make_trajectory(one, draws=50).draws, make_trajectory(moved, draws=50).draws
+    )
 
 
 def test_minimising_is_maximising_the_negative() -> None:
@@ -96,13 +137,20 @@ def test_points_without_runs_are_left_out_and_the_rest_is_judged() -> None:
 
 def test_the_verdict_says_how_many_places_are_short_of_seeds() -> None:
     one = surface([3, 2, 1, 1, 2, 3], 5, 1, NOISE, np.random.default_rng(4))
-    assert "0 of 6 values of x have 3 or more values of y with 3 or more seeds" in judge(make_trajectory(one, draws=20)).sentence
+    assert (
+        "0 of 6 values of x have 3 or more values of y with 3 or more seeds"
+        in judge(make_trajectory(one, draws=20)).sentence
+    )
 
 
 def test_level_and_opposite_resamplings_do_not_support_a_rise():
-    """Half of the resampled seeds rise, a third is level, the rest falls: lines all or monotone, but of no one direction."""
+    """Half of the resampled seeds rise, a third is level, the rest falls: lines all or monotone,
+    but of no one direction.
+    """
     values = np.repeat(-((np.arange(5) - np.arange(5)[:, None]) ** 2.0)[..., None], 3, axis=2)
-    trajectory = make_trajectory(Surface("x", "y", "value", tuple(range(5)), tuple(range(5)), (0, 1, 2), values))
+    trajectory = make_trajectory(
+        Surface("x", "y", "value", tuple(range(5)), tuple(range(5)), (0, 1, 2), values)
+    )
     rising, level, falling = np.array([0, 1, 1, 3, 4]), np.full(5, 2), np.array([4, 3, 3, 1, 0])
     mixed = replace(trajectory, best=rising, draws=np.array([rising] * 3 + [level] * 2 + [falling]))
     assert judge(mixed).shape == "not enough runs"

@@ -33,13 +33,24 @@ def as_wandb(results: dict[str, Any], state: str = "finished") -> SimpleNamespac
         | {"_runtime": 12, "figures/x": {"_type": "image"}}
     )
     name = results["run"]["name"]
-    return SimpleNamespace(name=name, url=f"https://wandb.test/{name}", state=state, config=results["config"], summary=summary)
+    return SimpleNamespace(
+        name=name,
+        url=f"https://wandb.test/{name}",
+        state=state,
+        config=results["config"],
+        summary=summary,
+    )
 
 
 def test_finished_runs_become_rows_and_the_rest_is_said() -> None:
-    *done, running = [as_wandb(results) for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=2)]
+    *done, running = [
+        as_wandb(results)
+        for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=2)
+    ]
     running.state = "running"
-    foreign = SimpleNamespace(name="x", url="https://wandb.test/x", state="finished", config={"lr": 1}, summary={})
+    foreign = SimpleNamespace(
+        name="x", url="https://wandb.test/x", state="finished", config={"lr": 1}, summary={}
+    )
     found = collect_wandb("me/project", Project(*done, running, foreign))
     assert len(found.table) == 7
     assert found.unfinished == (running.url,)
@@ -51,5 +62,7 @@ def test_finished_runs_become_rows_and_the_rest_is_said() -> None:
 
 
 def test_a_project_that_does_not_exist_is_named() -> None:
-    with pytest.raises(DataError, match="wandb=me/other cannot be read: Could not find project me/other"):
+    with pytest.raises(
+        DataError, match="wandb=me/other cannot be read: Could not find project me/other"
+    ):
         collect_wandb("me/other", Project())

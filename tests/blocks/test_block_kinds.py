@@ -1,4 +1,6 @@
-"""Each kind of block: what its support is, that its coordinates depend on one another, that its cells are a fair code of the state."""
+"""Each kind of block: what its support is, that its coordinates depend on one another, that its
+cells are a fair code of the state.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,23 @@ from sklearn.feature_selection import mutual_info_regression
 from vae_granularity.data.block_kinds import KINDS, check_kind, draw_block
 from vae_granularity.errors import ArgumentError
 
-SIZES = [("ring", 2), ("moons", 2), ("spiral", 2), ("checkerboard", 2), ("sphere", 2), ("sphere", 3), ("torus", 3), ("torus", 4)]
+SIZES = [
+    ("ring", 2),
+    ("moons", 2),
+    ("spiral", 2),
+    ("checkerboard", 2),
+    ("sphere", 2),
+    ("sphere", 3),
+    ("torus", 3),
+    ("torus", 4),
+]
 DEPENDENT = [*SIZES, ("gaussian", 2), ("gaussian", 4)]
 every_kind = pytest.mark.parametrize("kind, dim", [*DEPENDENT, ("gaussian", 1), ("sphere", 6)])
 
 
-def draw(kind: str, dim: int, count: int = 4000, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    kind: str, dim: int, count: int = 4000, noise: float = 0.0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     return draw_block(kind, dim, count, noise, np.random.default_rng(seed))
 
 
@@ -31,7 +44,9 @@ def test_coordinates_are_standardised_and_cells_about_equally_likely(kind: str, 
 
 @pytest.mark.parametrize("kind, dim", DEPENDENT)
 def test_coordinates_of_a_block_depend_on_one_another(kind: str, dim: int) -> None:
-    """Every coordinate shares information with the others together (k-NN estimate against each, the largest counts), in nats."""
+    """Every coordinate shares information with the others together (k-NN estimate against each, the
+    largest counts), in nats.
+    """
     points, _ = draw(kind, dim, count=2000)
     for target in range(dim):
         others = np.delete(points, target, axis=1)
@@ -41,7 +56,9 @@ def test_coordinates_of_a_block_depend_on_one_another(kind: str, dim: int) -> No
 def test_ring_and_sphere_lie_on_their_surface() -> None:
     for kind, dim in (("ring", 2), ("sphere", 2), ("sphere", 3), ("sphere", 6)):
         points, _ = draw(kind, dim, count=20_000)
-        radius = np.linalg.norm(points, axis=1)  # standardising by the sample bends the sphere by its sampling error
+        radius = np.linalg.norm(
+            points, axis=1
+        )  # standardising by the sample bends the sphere by its sampling error
         assert radius == pytest.approx(np.full(len(points), np.sqrt(dim)), rel=0.05)
 
 
@@ -64,7 +81,9 @@ def test_checkerboard_shares_one_bit_of_which_little_is_correlation() -> None:
     points, _ = KINDS["checkerboard"][0](20_000, 2, np.random.default_rng(0))
     joint = np.histogram2d(*points.T, bins=np.arange(5))[0] / len(points)
     filled = joint > 0
-    information = np.sum(joint[filled] * np.log(joint[filled] / np.outer(joint.sum(1), joint.sum(0))[filled]))
+    information = np.sum(
+        joint[filled] * np.log(joint[filled] / np.outer(joint.sum(1), joint.sum(0))[filled])
+    )
     assert information == pytest.approx(np.log(2), abs=0.01)
     assert np.corrcoef(points.T)[0, 1] ** 2 < 0.1
 
@@ -85,7 +104,11 @@ def test_noise_thickens_the_block_and_leaves_its_cells(kind: str, dim: int) -> N
 @pytest.mark.parametrize(
     "kind, dim, message",
     [
-        ("rings", 2, "kind must be one of ring, moons, spiral, checkerboard, sphere, torus, gaussian, got 'rings'"),
+        (
+            "rings",
+            2,
+            "kind must be one of ring, moons, spiral, checkerboard, sphere, torus, gaussian, got 'rings'",
+        ),
         ("ring", 3, "block_dim must be 2 for kind=ring, got 3"),
         ("torus", 2, "block_dim must be >= 3 for kind=torus, got 2"),
         ("sphere", 1, "block_dim must be >= 2 for kind=sphere, got 1"),

@@ -1,4 +1,6 @@
-"""dataset=blocks: the true structure holds in the data, labels and coordinates belong to the observations, bad arguments are named."""
+"""dataset=blocks: the true structure holds in the data, labels and coordinates belong to the
+observations, bad arguments are named.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def test_blocks_are_independent_of_one_another_and_dependent_within() -> None:
         for other in block_of:
             if other != column:
                 within = block_of[other] == block_of[column]
-                assert (information[other] > 0.15) if within else (information[other] < 0.05), (column, other)
+                assert (information[other] > 0.15) if within else (information[other] < 0.05), (
+                    column,
+                    other,
+                )
 
 
 def test_labels_say_the_cell_of_their_own_block_and_nothing_of_others() -> None:
@@ -47,7 +52,11 @@ def test_labels_say_the_cell_of_their_own_block_and_nothing_of_others() -> None:
         assert between[others].max() < 0.01
 
 
-@pytest.mark.parametrize("arguments", [{}, {"observed_dim": 20}, {"num_blocks": 2, "block_dim": 4, "kinds": "torus"}], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"observed_dim": 20}, {"num_blocks": 2, "block_dim": 4, "kinds": "torus"}],
+    ids=str,
+)
 def test_vectors_are_the_mixed_coordinates_and_the_map_can_be_undone(arguments: dict) -> None:
     data = blocks(**arguments)
     images = data.images(everything(data)).numpy()
@@ -66,7 +75,9 @@ def test_pictures_are_sigmoids_of_the_mixed_coordinates_rounded_to_grey_levels()
     expected = 1 / (1 + np.exp(-mixed * LOGIT_SCALE / mixed.std()))
     np.testing.assert_allclose(images.flatten(1).numpy(), expected, atol=0.5 / 255 + 1e-6)
     logits = np.log(expected / (1 - expected))
-    assert data.mixing.inverse(logits * mixed.std() / LOGIT_SCALE) == pytest.approx(data.coordinates(everything(data)), abs=1e-5)
+    assert data.mixing.inverse(logits * mixed.std() / LOGIT_SCALE) == pytest.approx(
+        data.coordinates(everything(data)), abs=1e-5
+    )
 
 
 def test_pictures_of_different_states_differ() -> None:
@@ -97,8 +108,16 @@ def test_another_block_leaves_the_coordinates_of_the_first_ones() -> None:
 def test_says_that_it_is_synthetic() -> None:
     data = blocks(kinds="moons", noise=0.2)
     provenance = data.provenance
-    assert (provenance["name"], provenance["source"], provenance["verified"]) == ("blocks", "synthetic", None)
-    assert (provenance["kinds"], provenance["block_dims"], provenance["noise"]) == (["moons"] * 3, [2, 2, 2], 0.2)
+    assert (provenance["name"], provenance["source"], provenance["verified"]) == (
+        "blocks",
+        "synthetic",
+        None,
+    )
+    assert (provenance["kinds"], provenance["block_dims"], provenance["noise"]) == (
+        ["moons"] * 3,
+        [2, 2, 2],
+        0.2,
+    )
     assert data.factor_space is None
 
 
@@ -119,12 +138,21 @@ def test_batches_come_from_the_training_part() -> None:
         ({"noise": -0.1}, r"dataset.noise must be a finite number >= 0, got -0.1"),
         ({"noise": float("nan")}, r"dataset.noise must be a finite number >= 0, got nan"),
         ({"kinds": "rings"}, r"kind must be one of ring, .*, got 'rings'"),
-        ({"kinds": ["ring", "ring"]}, r"dataset.kinds must be one value or one for each of num_blocks=3"),
+        (
+            {"kinds": ["ring", "ring"]},
+            r"dataset.kinds must be one value or one for each of num_blocks=3",
+        ),
         ({"block_dim": 3}, r"block_dim must be 2 for kind=ring, got 3"),
-        ({"block_dim": [2, 2]}, r"dataset.block_dim must be one value or one for each of num_blocks=3"),
+        (
+            {"block_dim": [2, 2]},
+            r"dataset.block_dim must be one value or one for each of num_blocks=3",
+        ),
         ({"observed_dim": 5}, r"dataset.observed_dim must be an integer >= 6, got 5"),
         ({"image_size": 2}, r"dataset.image_size must be an integer >= 3, got 2"),
-        ({"image_size": 32, "observed_dim": 9}, r"dataset.observed_dim must be null where image_size=32"),
+        (
+            {"image_size": 32, "observed_dim": 9},
+            r"dataset.observed_dim must be null where image_size=32",
+        ),
         ({"mixing_layers": -1}, r"dataset.mixing_layers must be an integer >= 0, got -1"),
         ({"data_seed": -1}, r"dataset.data_seed must be an integer >= 0, got -1"),
         ({"source": "official"}, r"dataset.source must be auto or synthetic for blocks"),

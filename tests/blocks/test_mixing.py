@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_granularity.data.mixing import MixingMap, random_mixing, random_orthonormal, smooth_orthonormal
+from vae_granularity.data.mixing import (
+    MixingMap,
+    random_mixing,
+    random_orthonormal,
+    smooth_orthonormal,
+)
 
 
 def mixing(dim: int, layers: int, observed: int, seed: int) -> MixingMap:
@@ -16,7 +21,12 @@ def mixing(dim: int, layers: int, observed: int, seed: int) -> MixingMap:
 
 
 @settings(deadline=None, max_examples=60)
-@given(dim=st.integers(1, 12), layers=st.integers(0, 4), extra=st.integers(0, 20), seed=st.integers(0, 10**6))
+@given(
+    dim=st.integers(1, 12),
+    layers=st.integers(0, 4),
+    extra=st.integers(0, 20),
+    seed=st.integers(0, 10**6),
+)
 def test_inverse_undoes_forward(dim: int, layers: int, extra: int, seed: int) -> None:
     points = np.random.default_rng(seed).standard_normal((50, dim)) * 2.0
     map_ = mixing(dim, layers, dim + extra, seed)
@@ -26,13 +36,18 @@ def test_inverse_undoes_forward(dim: int, layers: int, extra: int, seed: int) ->
 @settings(deadline=None, max_examples=30)
 @given(dim=st.integers(1, 8), seed=st.integers(0, 10**6))
 def test_smooth_and_nowhere_singular(dim: int, seed: int) -> None:
-    """Numeric Jacobians agree between two step sizes (smooth), and their singular values stay away from 0 (invertible)."""
+    """Numeric Jacobians agree between two step sizes (smooth), and their singular values stay away
+    from 0 (invertible).
+    """
     map_ = mixing(dim, 2, dim + 1, seed)
     points = np.random.default_rng(seed).standard_normal((20, dim))
 
     def jacobian(step: float) -> np.ndarray:
         moves = step * np.eye(dim)
-        ahead, behind = (np.stack([map_.forward(points + sign * move) for move in moves], axis=-1) for sign in (1, -1))
+        ahead, behind = (
+            np.stack([map_.forward(points + sign * move) for move in moves], axis=-1)
+            for sign in (1, -1)
+        )
         return (ahead - behind) / (2 * step)
 
     assert jacobian(1e-4) == pytest.approx(jacobian(2e-4), rel=1e-4, abs=1e-4)
@@ -44,9 +59,14 @@ def test_smooth_and_nowhere_singular(dim: int, seed: int) -> None:
 def test_no_layers_is_an_isometry_and_layers_are_not_linear() -> None:
     points = np.random.default_rng(0).standard_normal((200, 4))
     linear, curved = mixing(4, 0, 6, seed=0), mixing(4, 2, 6, seed=0)
-    assert np.linalg.norm(linear.forward(points), axis=1) == pytest.approx(np.linalg.norm(points, axis=1))
+    assert np.linalg.norm(linear.forward(points), axis=1) == pytest.approx(
+        np.linalg.norm(points, axis=1)
+    )
     design = np.column_stack([points, np.ones(len(points))])
-    residual = curved.forward(points) - design @ np.linalg.lstsq(design, curved.forward(points), rcond=None)[0]
+    residual = (
+        curved.forward(points)
+        - design @ np.linalg.lstsq(design, curved.forward(points), rcond=None)[0]
+    )
     assert residual.var() > 0.05 * curved.forward(points).var()
 
 
@@ -58,7 +78,9 @@ def test_every_coordinate_reaches_every_observation() -> None:
 
 
 @pytest.mark.parametrize(
-    "make, rows", [(random_orthonormal, 40), (lambda r, c, g: smooth_orthonormal(8, c, g), 64)], ids=["random", "smooth"]
+    "make, rows",
+    [(random_orthonormal, 40), (lambda r, c, g: smooth_orthonormal(8, c, g), 64)],
+    ids=["random", "smooth"],
 )
 def test_embeddings_have_orthonormal_columns(make, rows: int) -> None:
     embedding = make(rows, 7, np.random.default_rng(0))

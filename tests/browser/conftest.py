@@ -22,7 +22,8 @@ def browser() -> Iterator[Browser]:
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
     with api.sync_playwright() as playwright:
-        # Without a sandbox: tests may run as root, where Chromium refuses one, and open only pages that they wrote.
+        # Without a sandbox: tests may run as root, where Chromium refuses one, and open only pages
+        # that they wrote.
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -36,7 +36,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         directory = write_run(folder, results)
         (directory / "figures").mkdir()
         shade = 60 * results["config"]["model"]["granularity"]
-        Image.new("RGB", (60, 40), (shade, shade, shade)).save(directory / "figures" / "traversals.png")
+        Image.new("RGB", (60, 40), (shade, shade, shade)).save(
+            directory / "figures" / "traversals.png"
+        )
     analyze.run(compose("analyze", [f"runs={folder}", "figures=0"]))
     return folder / "analysis" / "report.html"
 
@@ -47,7 +49,12 @@ def opened(request: pytest.FixtureRequest, browser: Browser, report: Path) -> It
     page = browser.new_page(viewport={"width": request.param, "height": 800})
     messages: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda message: messages.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: (
+            messages.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda asked: requests.append(asked.url))
     page.goto(report.as_uri())
@@ -62,7 +69,9 @@ def test_the_whole_page_loads_without_errors_or_requests(opened: Opened, report:
         chart.locator("svg.main-svg").first.wait_for(timeout=30_000)
     assert page.locator(".chart").count() == 4  # surface, both trajectories, numbers
     assert opened.messages == []
-    assert [url for url in opened.requests if not url.startswith(("data:", "blob:"))] == [report.as_uri()]
+    assert [url for url in opened.requests if not url.startswith(("data:", "blob:"))] == [
+        report.as_uri()
+    ]
 
 
 def test_nothing_sticks_out_to_the_side(opened: Opened) -> None:
@@ -89,7 +98,9 @@ def test_no_title_or_label_of_a_chart_is_cut(opened: Opened) -> None:
     titles = page.locator(".chart-title")
     assert titles.count() == 4
     assert all(titles.all_inner_texts())
-    assert page.evaluate("[...document.querySelectorAll('.chart-title')].every((title) => title.scrollWidth <= title.clientWidth)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.chart-title')].every((title) => title.scrollWidth <= title.clientWidth)"
+    )
 
 
 def test_the_slider_moves_the_traversals_by_keyboard(opened: Opened) -> None:
@@ -112,7 +123,10 @@ def test_the_table_sorts_and_filters(opened: Opened) -> None:
     page = opened.page
 
     def column(number: int) -> list[float]:
-        return [float(text) for text in page.locator(f"#table-body tbody td:nth-child({number})").all_inner_texts()]
+        return [
+            float(text)
+            for text in page.locator(f"#table-body tbody td:nth-child({number})").all_inner_texts()
+        ]
 
     assert len(column(1)) == 24
     head = page.locator("#table-body thead th").nth(3)

@@ -1,4 +1,6 @@
-"""What the commands say to a mistake: one message, quickly, without a traceback, and an exit code that tells."""
+"""What the commands say to a mistake: one message, quickly, without a traceback, and an exit code
+that tells.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def test_help_and_config_do_not_load_torch(arguments):
     probe = f"import sys, runpy; sys.argv = ['train', *{arguments!r}]\n"
     probe += "try: runpy.run_module('vae_granularity.train', run_name='__main__')\n"
     probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -57,13 +61,19 @@ def test_reading_finished_runs_does_not_load_torch(tmp_path):
     probe = f"import sys, runpy; sys.argv = ['analyze', 'runs={tmp_path / 'runs'}', 'figures=0']\n"
     probe += "runpy.run_module('vae_granularity.analyze', run_name='__main__')\n"
     probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "analysis" / "report.html").is_file()
 
 
 def test_official_data_that_are_not_there_end_in_one_message(tmp_path):
-    paths = [f"paths.data_dir={tmp_path}", f"paths.cache_dir={tmp_path}", f"paths.output_dir={tmp_path}/runs"]
+    paths = [
+        f"paths.data_dir={tmp_path}",
+        f"paths.cache_dir={tmp_path}",
+        f"paths.output_dir={tmp_path}/runs",
+    ]
     done = command("train", "dataset=shapes3d", "dataset.source=official", "trainer=debug", *paths)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -73,6 +83,9 @@ def test_official_data_that_are_not_there_end_in_one_message(tmp_path):
 
 
 def test_measuring_what_is_no_run_is_answered(tmp_path):
-    assert f"{tmp_path}/nothing: does not exist" in command("evaluate", f"run={tmp_path}/nothing").stderr
+    assert (
+        f"{tmp_path}/nothing: does not exist"
+        in command("evaluate", f"run={tmp_path}/nothing").stderr
+    )
     assert "holds no finished run" in command("evaluate", f"run={tmp_path}").stderr
     assert "Missing mandatory value: run" in command("evaluate").stderr

@@ -1,4 +1,6 @@
-"""Every command of the README runs, with a debug budget; those on MNIST read the real files beside the checkout."""
+"""Every command of the README runs, with a debug budget; those on MNIST read the real files beside
+the checkout.
+"""
 
 from __future__ import annotations
 
@@ -30,27 +32,49 @@ def workplace(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
-@pytest.mark.parametrize("module, arguments", COMMANDS, ids=[f"{m.split('.')[1]}-{i}" for i, (m, _) in enumerate(COMMANDS)])
+@pytest.mark.parametrize(
+    "module, arguments",
+    COMMANDS,
+    ids=[f"{m.split('.')[1]}-{i}" for i, (m, _) in enumerate(COMMANDS)],
+)
 @pytest.mark.xdist_group("readme")
 def test_command(workplace, request, module, arguments):
     words = shlex.split(arguments, comments=True)
     if module.endswith(".train"):
-        words = [word for word in words if not word.startswith("trainer=")] + ["trainer=debug", "logger=csv"]
+        words = [word for word in words if not word.startswith("trainer=")] + [
+            "trainer=debug",
+            "logger=csv",
+        ]
         if "dataset=mnist" in words:
             words.append(f"dataset.data_dir={request.getfixturevalue('shared_data') / 'mnist'}")
     if module.endswith(".evaluate"):  # the scores that draw from the whole grid encode most of it
-        words = ["metrics=[active_units,infomec]" if word == "metrics=full" else word for word in words]
+        words = [
+            "metrics=[active_units,infomec]" if word == "metrics=full" else word for word in words
+        ]
     if "-m" in words:  # one point of a sweep
         words = [re.sub(r"(=[^,\[{]*),.*", r"\1", word) for word in words]
-    if module.endswith(".dashboards") or any(word.startswith("sweep=") for word in words):  # needs a login, or hours
+    if module.endswith(".dashboards") or any(
+        word.startswith("sweep=") for word in words
+    ):  # needs a login, or hours
         done = subprocess.run(
-            [sys.executable, "-m", module, *words, "--cfg", "job"], cwd=workplace, capture_output=True, timeout=60, check=False
+            [sys.executable, "-m", module, *words, "--cfg", "job"],
+            cwd=workplace,
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return
     if module.endswith(".evaluate") and not (workplace / "runs").exists():
         pytest.skip("nothing was trained before it")
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=workplace, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert ENDS[module] in done.stdout
 
@@ -61,7 +85,11 @@ def test_the_make_targets_named_exist():
 
 
 def test_the_model_table_names_every_model():
-    models = {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml") if not path.stem.startswith("_")}
+    models = {
+        path.stem
+        for path in (ROOT / "conf" / "model").glob("*.yaml")
+        if not path.stem.startswith("_")
+    }
     table = README[README.index("## Models") : README.index("## Where things are")]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {"model"} == models
 
@@ -70,7 +98,10 @@ def test_the_model_table_names_every_model():
 def test_the_model_table_names_the_hyperparameters_of_the_config(model):
     row = next(line for line in README.splitlines() if line.startswith(f"| `{model}`"))
     shared = {"_target_", "latent_dim", "granularity", "partition", "estimator"}
-    assert set(re.findall(r"`(\w+)`", row)) - {model} == set(compose("train", [f"model={model}"]).model) - shared
+    assert (
+        set(re.findall(r"`(\w+)`", row)) - {model}
+        == set(compose("train", [f"model={model}"]).model) - shared
+    )
 
 
 def test_the_file_tree_names_files_that_exist():

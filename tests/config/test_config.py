@@ -1,4 +1,6 @@
-"""Config and code stay together: every option composes, every key is a parameter, nothing else sets Hydra's own values."""
+"""Config and code stay together: every option composes, every key is a parameter, nothing else sets
+Hydra's own values.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tiny import options, tiny_config
 
 from vae_granularity.config import compose, config_dir
 
-GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra")
+GROUPS = sorted(
+    path.name for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra"
+)
 OPTIONS = [(group, option) for group in GROUPS for option in options(group)]
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -24,7 +28,9 @@ def target_nodes(node: Any, path: str = "") -> list[tuple[str, DictConfig]]:
     if not isinstance(node, DictConfig):
         return []
     found = [(path, node)] if "_target_" in node else []
-    return found + [hit for key in node for hit in target_nodes(node[key], f"{path}.{key}".lstrip("."))]
+    return found + [
+        hit for key in node for hit in target_nodes(node[key], f"{path}.{key}".lstrip("."))
+    ]
 
 
 @pytest.mark.parametrize("group, option", OPTIONS, ids=lambda value: value)
@@ -33,7 +39,11 @@ def test_every_option_composes_and_its_keys_are_parameters(group, option):
     OmegaConf.to_container(cfg, resolve=True)
     for path, node in target_nodes(cfg):
         parameters = inspect.signature(get_object(node._target_)).parameters
-        named = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
+        named = {
+            name
+            for name, parameter in parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
         unknown = set(node) - HYDRA_KEYS - named
         assert not unknown, f"{path}: {node._target_} has no parameters {unknown}"
 
@@ -44,7 +54,9 @@ def test_only_the_places_that_may_set_hydra_values_do():
     for path in config_dir().rglob("*.yaml"):
         if path in allowed or {"sweep", "hydra"} & set(path.relative_to(config_dir()).parts):
             continue
-        assert not re.search(r"^\s*hydra:|hydra\.|override /?hydra", path.read_text(), re.MULTILINE), path
+        assert not re.search(
+            r"^\s*hydra:|hydra\.|override /?hydra", path.read_text(), re.MULTILINE
+        ), path
 
 
 def test_beta_and_granularity_stand_in_the_config_once():
@@ -55,13 +67,17 @@ def test_beta_and_granularity_stand_in_the_config_once():
 
 @pytest.mark.parametrize("data", ["dsprites", "shapes3d", "mnist"])
 @pytest.mark.parametrize(
-    "choice", [f"{group}={name}" for group in ("model", "net", "likelihood") for name in options(group)], ids=lambda choice: choice
+    "choice",
+    [f"{group}={name}" for group in ("model", "net", "likelihood") for name in options(group)],
+    ids=lambda choice: choice,
 )
 def test_every_model_network_and_likelihood_builds_for_every_shape_of_image(tmp_path, data, choice):
     """The three meet only in the base class, so that one of each kind at a time is enough."""
     from vae_granularity.build import build
 
-    built, module = build(compose("train", [choice, f"dataset={data}", f"paths.data_dir={tmp_path}"]))
+    built, module = build(
+        compose("train", [choice, f"dataset={data}", f"paths.data_dir={tmp_path}"])
+    )
     assert built.net.image_shape == module.image_shape
     assert built.net.num_parameters > 0
 
@@ -75,6 +91,9 @@ def test_the_data_set_names_its_likelihood_unless_told_otherwise(tmp_path):
 def test_every_file_of_the_package_that_is_a_choice_has_a_yaml():
     """A model, network or data set is one file and one yaml, of the same name."""
     package = Path(inspect.getfile(compose)).parent
-    for room, group, helpers in (("models", "model", {"base", "gaussian_vae", "regroup", "discriminator"}), ("nets", "net", {"base"})):
+    for room, group, helpers in (
+        ("models", "model", {"base", "gaussian_vae", "regroup", "discriminator"}),
+        ("nets", "net", {"base"}),
+    ):
         files = {path.stem for path in (package / room).glob("*.py")} - helpers - {"__init__"}
         assert files == set(options(group))

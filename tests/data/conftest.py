@@ -1,4 +1,6 @@
-"""Small file sets in the official formats. Every image of a factor grid shows its own factors, so no test trusts an index."""
+"""Small file sets in the official formats. Every image of a factor grid shows its own factors, so
+no test trusts an index.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,10 @@ def shown(factors: tuple[int, ...], size: int = 64) -> np.ndarray:
 
 def read_back(image: np.ndarray, num_factors: int) -> tuple[int, ...]:
     """The factors that an image (3, 64, 64) in [0, 1] shows."""
-    return tuple(round((255 * float(image[0, STRIPE * f + STRIPE // 2, 32]) - 10) / 20) for f in range(num_factors))
+    return tuple(
+        round((255 * float(image[0, STRIPE * f + STRIPE // 2, 32]) - 10) / 20)
+        for f in range(num_factors)
+    )
 
 
 def shown_binary(factors: tuple[int, ...]) -> np.ndarray:
@@ -83,7 +88,12 @@ def grid(name: str) -> list[tuple[int, ...]]:
 def write_dsprites(folder: Path) -> None:
     images = np.stack([shown_binary(row) for row in grid("dsprites")])
     metadata = np.array({"a pickle": "that must never be loaded"}, dtype=object)
-    np.savez_compressed(folder / DSprites.card.files[0].name, imgs=images, latents_classes=np.array(grid("dsprites")), metadata=metadata)
+    np.savez_compressed(
+        folder / DSprites.card.files[0].name,
+        imgs=images,
+        latents_classes=np.array(grid("dsprites")),
+        metadata=metadata,
+    )
 
 
 def write_shapes3d(folder: Path) -> None:
@@ -99,7 +109,13 @@ def write_mpi3d(folder: Path) -> None:
 def mesh(car: int) -> bytes:
     """One car_NNN_mesh.mat with `im` (128, 128, 3, azimuth, elevation)."""
     elevations, azimuths, _ = SIZES["cars3d"]
-    im = np.stack([np.stack([shown((e, a, car), 128) for a in range(azimuths)], -1) for e in range(elevations)], -1)
+    im = np.stack(
+        [
+            np.stack([shown((e, a, car), 128) for a in range(azimuths)], -1)
+            for e in range(elevations)
+        ],
+        -1,
+    )
     file = io.BytesIO()
     savemat(file, {"im": im, "mask": im[:, :, 0]}, do_compression=True)
     return file.getvalue()
@@ -116,9 +132,14 @@ def write_tar(path: Path, members: list[tuple[tarfile.TarInfo | str, bytes]]) ->
 def write_cars3d(folder: Path) -> None:
     """The archive holds the cars in another order than list.txt, and the list last."""
     names = [f"car_{number:03d}_mesh" for number in (7, 2, 9, 4)]
-    files: list[tuple[tarfile.TarInfo | str, bytes]] = [(f"data/cars/{name}.mat", mesh(car)) for car, name in enumerate(names)]
+    files: list[tuple[tarfile.TarInfo | str, bytes]] = [
+        (f"data/cars/{name}.mat", mesh(car)) for car, name in enumerate(names)
+    ]
     listing = ("\n".join(names) + "\n").encode()
-    write_tar(folder / Cars3D.card.files[0].name, [*sorted(files, key=str), ("data/sprites/x", b"-"), ("data/cars/list.txt", listing)])
+    write_tar(
+        folder / Cars3D.card.files[0].name,
+        [*sorted(files, key=str), ("data/sprites/x", b"-"), ("data/cars/list.txt", listing)],
+    )
 
 
 def digit(number: int) -> np.ndarray:
@@ -127,7 +148,10 @@ def digit(number: int) -> np.ndarray:
 
 
 def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def write_mnist(folder: Path) -> None:
@@ -159,10 +183,17 @@ def write_celeba(folder: Path, *, zipped: bool = False) -> None:
     """36 pictures, parts in a mixed order."""
     count = len(CELEBA_PARTS)
     names = [f"{number + 1:06d}.jpg" for number in range(count)]
-    lines = [f"{name} {' '.join(str(2 * bit - 1) for bit in attributes_of(number))}" for number, name in enumerate(names)]
-    (folder / "list_attr_celeba.txt").write_text("\n".join([str(count), " ".join(ATTRIBUTES), *lines]) + "\n")
+    lines = [
+        f"{name} {' '.join(str(2 * bit - 1) for bit in attributes_of(number))}"
+        for number, name in enumerate(names)
+    ]
+    (folder / "list_attr_celeba.txt").write_text(
+        "\n".join([str(count), " ".join(ATTRIBUTES), *lines]) + "\n"
+    )
     parts = celeba_parts()
-    (folder / "list_eval_partition.txt").write_text("".join(f"{name} {part}\n" for name, part in zip(names, parts, strict=True)))
+    (folder / "list_eval_partition.txt").write_text(
+        "".join(f"{name} {part}\n" for name, part in zip(names, parts, strict=True))
+    )
     if zipped:
         with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
             for number, name in enumerate(names):
@@ -198,12 +229,16 @@ def small() -> ModuleType:
 
 @pytest.fixture
 def open_dataset(tmp_path: Path) -> Open:
-    """Builds the data module of a name on the folders of this test, with the small grid and batches of 4."""
+    """Builds the data module of a name on the folders of this test, with the small grid and batches
+    of 4.
+    """
 
     def build(name: str, **options: Any) -> ImageDataModule:
         small = {"factor_sizes": SIZES[name]} if name in SIZES else {}
         folders = {"data_dir": tmp_path / "files", "cache_dir": tmp_path / "cache"}
-        return CLASSES[name](**({"source": "official", "batch_size": 4} | folders | small | options))
+        return CLASSES[name](
+            **({"source": "official", "batch_size": 4} | folders | small | options)
+        )
 
     (tmp_path / "files").mkdir()
     return build

@@ -1,4 +1,6 @@
-"""Batches are a pure function of (seed, step): epochs without repetition, the same after a restart, the same in a DataLoader."""
+"""Batches are a pure function of (seed, step): epochs without repetition, the same after a restart,
+the same in a DataLoader.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from vae_granularity.errors import ArgumentError
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory) -> Callable[..., Shapes3D]:
-    standard = {"source": "rendered", "factor_sizes": (2, 2, 2, 2, 2, 2), "batch_size": 8, "cache_dir": tmp_path_factory.mktemp("cache")}
+    standard = {
+        "source": "rendered",
+        "factor_sizes": (2, 2, 2, 2, 2, 2),
+        "batch_size": 8,
+        "cache_dir": tmp_path_factory.mktemp("cache"),
+    }
 
     def opened(**options) -> Shapes3D:
         data = Shapes3D(**(standard | options))
@@ -36,10 +43,14 @@ def test_the_split_is_a_partition(num_images: int, val_fraction: float, seed: in
 
 
 @given(st.integers(5, 60), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
-def test_an_epoch_serves_each_image_at_most_once_and_drops_the_rest(count: int, batch_size: int, seed: int, epoch: int) -> None:
+def test_an_epoch_serves_each_image_at_most_once_and_drops_the_rest(
+    count: int, batch_size: int, seed: int, epoch: int
+) -> None:
     indices = np.arange(100, 100 + count)
     order = BatchOrder(indices, batch_size, seed)
-    served = torch.cat([order(epoch * order.steps_per_epoch + step) for step in range(order.steps_per_epoch)]).numpy()
+    served = torch.cat(
+        [order(epoch * order.steps_per_epoch + step) for step in range(order.steps_per_epoch)]
+    ).numpy()
     assert len(served) == count // batch_size * batch_size == len(set(served))
     assert set(served) <= set(indices)
 
@@ -74,7 +85,9 @@ def test_a_continued_run_gets_the_batches_it_would_have_had(rendered) -> None:
 
 def test_while_a_step_runs_its_batch_counts_as_served(rendered) -> None:
     data = rendered()
-    assert [data.state_dict()["step"] for _, _ in zip(data.train_dataloader(), range(3), strict=False)] == [1, 2, 3]
+    assert [
+        data.state_dict()["step"] for _, _ in zip(data.train_dataloader(), range(3), strict=False)
+    ] == [1, 2, 3]
 
 
 def test_the_torch_dataloader_has_the_same_order(rendered) -> None:
@@ -94,7 +107,11 @@ def test_setup_twice_changes_nothing(rendered) -> None:
 
 def test_the_seed_decides_split_and_order_and_is_recorded(rendered) -> None:
     one, same, other = rendered(seed=1), rendered(seed=1), rendered(seed=2)
-    assert one.provenance["split_sha256"] == same.provenance["split_sha256"] != other.provenance["split_sha256"]
+    assert (
+        one.provenance["split_sha256"]
+        == same.provenance["split_sha256"]
+        != other.provenance["split_sha256"]
+    )
     assert one.provenance["seed"] == 1
     np.testing.assert_array_equal(one.val_indices, same.val_indices)
 
@@ -106,7 +123,10 @@ def test_the_seed_decides_split_and_order_and_is_recorded(rendered) -> None:
         ({"batch_size": 0}, "dataset.batch_size must be an integer >= 1, got 0"),
         ({"seed": -1}, "dataset.seed must be an integer >= 0, got -1"),
         ({"val_fraction": 1.0}, r"dataset.val_fraction must be in \[0, 1\), got 1.0"),
-        ({"source": "offical"}, "dataset.source must be one of auto, official, hub, rendered, got 'offical'"),
+        (
+            {"source": "offical"},
+            "dataset.source must be one of auto, official, hub, rendered, got 'offical'",
+        ),
         ({"device": "gpu"}, "dataset.device must be one of cpu, mmap, cuda, got 'gpu'"),
         ({"factor_sizes": (2, 2)}, "one size for each of the factors"),
     ],

@@ -1,4 +1,6 @@
-"""The conversion cache: made once, whole or not at all, whoever is killed and whoever else prepares at the same time."""
+"""The conversion cache: made once, whole or not at all, whoever is killed and whoever else prepares
+at the same time.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, *SHAPE), dtype=np.uin
 def stream(chunk: int = 17, order: np.ndarray | None = None) -> ImageStream:
     order = np.arange(COUNT) if order is None else order
     pieces = (order[start : start + chunk] for start in range(0, COUNT, chunk))
-    return ImageStream(SHAPE, {"train": COUNT}, ((piece, PIXELS[piece]) for piece in pieces), lambda: np.arange(COUNT)[:, None])
+    return ImageStream(
+        SHAPE,
+        {"train": COUNT},
+        ((piece, PIXELS[piece]) for piece in pieces),
+        lambda: np.arange(COUNT)[:, None],
+    )
 
 
 def unreachable() -> ImageStream:
@@ -37,7 +44,9 @@ def unreachable() -> ImageStream:
 
 
 @given(st.permutations(range(COUNT)), st.integers(1, 70))
-def test_chunks_in_any_order_and_size_give_the_same_file(tmp_path_factory, order: list[int], chunk: int) -> None:
+def test_chunks_in_any_order_and_size_give_the_same_file(
+    tmp_path_factory, order: list[int], chunk: int
+) -> None:
     folder = tmp_path_factory.mktemp("cache")
     cache.prepare(folder / "x", lambda: stream(chunk, np.array(order)))
     np.testing.assert_array_equal(np.load(folder / "x" / cache.IMAGES), PIXELS)
@@ -45,7 +54,9 @@ def test_chunks_in_any_order_and_size_give_the_same_file(tmp_path_factory, order
 
 def test_it_is_converted_once(tmp_path: Path) -> None:
     first = cache.prepare(tmp_path / "x", stream)
-    assert cache.prepare(tmp_path / "x", unreachable, thorough=True) == json.loads(json.dumps(first))
+    assert cache.prepare(tmp_path / "x", unreachable, thorough=True) == json.loads(
+        json.dumps(first)
+    )
     assert first["dtype"] == "uint8"
     assert first["version"] == cache.VERSION
 
@@ -59,7 +70,11 @@ def test_it_can_be_memory_mapped_and_is_written_in_place_of_pickles(tmp_path: Pa
 
 def test_binary_images_may_be_packed_eight_to_a_byte(tmp_path: Path) -> None:
     binary = PIXELS > 127
-    cache.prepare(tmp_path / "x", lambda: ImageStream(SHAPE, {"train": COUNT}, [(np.arange(COUNT), binary)]), packed=True)
+    cache.prepare(
+        tmp_path / "x",
+        lambda: ImageStream(SHAPE, {"train": COUNT}, [(np.arange(COUNT), binary)]),
+        packed=True,
+    )
     packed = np.load(tmp_path / "x" / cache.IMAGES)
     assert packed.shape == (COUNT, 3, 16, 2)
     np.testing.assert_array_equal(np.unpackbits(packed, axis=-1), binary)
@@ -116,18 +131,26 @@ def test_a_stream_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_images_that_never_come_are_counted(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="100 of 200 images are missing, the first at position 100"):
-        cache.prepare(tmp_path / "x", lambda: ImageStream(SHAPE, {"train": COUNT}, [(np.arange(100), PIXELS[:100])]))
+        cache.prepare(
+            tmp_path / "x",
+            lambda: ImageStream(SHAPE, {"train": COUNT}, [(np.arange(100), PIXELS[:100])]),
+        )
 
 
 def test_a_disk_too_small_is_said_before_anything_is_written(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(DataError, match=r"no space left for the cache .*x: it needs 153,600 bytes, 1,000 are free; set cache_dir"):
+    with pytest.raises(
+        DataError,
+        match=r"no space left for the cache .*x: it needs 153,600 bytes, 1,000 are free; set cache_dir",
+    ):
         cache.prepare(tmp_path / "x", stream)
     assert list((tmp_path / "x").iterdir()) == []
 
 
 def test_a_write_that_fails_half_way_leaves_no_half_file(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the full disk: the system refuses the write in the same way."""
+    """A limit on the size of files stands in for the full disk: the system refuses the write in the
+    same way.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -164,11 +187,15 @@ def start_preparing(folder: Path) -> subprocess.Popen[bytes]:
     pixels = folder.parent / "pixels.npy"
     if not pixels.exists():
         np.save(pixels, PIXELS)
-    return subprocess.Popen([sys.executable, "-c", PREPARE, str(folder), str(pixels)], stdout=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(folder), str(pixels)], stdout=subprocess.PIPE
+    )
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_kill_at_any_moment_leaves_no_cache_that_loads_but_differs(kills: int, tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_no_cache_that_loads_but_differs(
+    kills: int, tmp_path: Path
+) -> None:
     clean = tmp_path / "clean" / "x"
     clean.parent.mkdir()
     with start_preparing(clean) as process:
@@ -204,4 +231,6 @@ def test_two_that_prepare_at_the_same_time_end_in_one_good_cache(tmp_path: Path)
             assert process.wait(timeout=60) == 0
     np.testing.assert_array_equal(np.load(folder / cache.IMAGES), PIXELS)
     assert cache.load(folder, thorough=True) is not None
-    assert sorted(file.name for file in folder.iterdir()) == sorted([cache.IMAGES, cache.LABELS, cache.MANIFEST])
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        [cache.IMAGES, cache.LABELS, cache.MANIFEST]
+    )

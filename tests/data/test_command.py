@@ -22,12 +22,16 @@ def answer(verb: str, name: str, folder: Path, *overrides: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["dsprites", "shapes3d", "cars3d", "mpi3d"])
-def test_info_without_files_shows_rendered_images_and_says_that_they_are_not_real(name: str, tmp_path: Path) -> None:
+def test_info_without_files_shows_rendered_images_and_says_that_they_are_not_real(
+    name: str, tmp_path: Path
+) -> None:
     text = answer("info", name, tmp_path)
     title = "mpi3d toy" if name == "mpi3d" else name
     assert f"{title} (rendered)" in text
     assert "NOT REAL" in text
-    with Image.open(tmp_path / "cache" / name / f"contact_sheet_{title.replace(' ', '_')}_rendered.png") as sheet:
+    with Image.open(
+        tmp_path / "cache" / name / f"contact_sheet_{title.replace(' ', '_')}_rendered.png"
+    ) as sheet:
         assert sheet.width == MARGIN + COLUMNS * (64 + GAP)
 
 
@@ -43,7 +47,9 @@ def test_info_of_vectors_has_no_sheet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mnist", "celeba"])
-def test_prepare_converts_and_info_then_names_files_and_cache(name: str, small, tmp_path: Path) -> None:
+def test_prepare_converts_and_info_then_names_files_and_cache(
+    name: str, small, tmp_path: Path
+) -> None:
     (tmp_path / "files").mkdir()
     small.WRITERS[name](tmp_path / "files")
     text = answer("prepare", name, tmp_path)
@@ -64,7 +70,10 @@ def test_the_sheet_runs_through_one_factor_a_row(small, open_dataset, tmp_path: 
     sheet = np.asarray(contact_sheet(data))
     for number, size in enumerate(data.factor_space.sizes):
         top = 16 + number * (64 + GAP)
-        tiles = [sheet[top : top + 64, MARGIN + c * (64 + GAP) :][:, :64].transpose(2, 0, 1) / 255 for c in range(size)]
+        tiles = [
+            sheet[top : top + 64, MARGIN + c * (64 + GAP) :][:, :64].transpose(2, 0, 1) / 255
+            for c in range(size)
+        ]
         shown = np.array([small.read_back(tile, 6) for tile in tiles])
         np.testing.assert_array_equal(shown[:, number], np.arange(size))
         assert (np.delete(shown, number, 1) == np.delete(shown, number, 1)[0]).all()
@@ -73,13 +82,21 @@ def test_the_sheet_runs_through_one_factor_a_row(small, open_dataset, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["prepare", "dataset=cars3d", "dataset.source=hub"], "error: dataset.source=hub needs dataset.hub_id=FOLDER"),
-        (["info", "dataset=shapes3d", "dataset.device=gpu"], "error: dataset.device must be one of cpu, mmap, cuda, got 'gpu'"),
+        (
+            ["prepare", "dataset=cars3d", "dataset.source=hub"],
+            "error: dataset.source=hub needs dataset.hub_id=FOLDER",
+        ),
+        (
+            ["info", "dataset=shapes3d", "dataset.device=gpu"],
+            "error: dataset.device must be one of cpu, mmap, cuda, got 'gpu'",
+        ),
         (["fetch", "dataset=mnist"], "prepare|info dataset=NAME"),
         ([], "prepare|info dataset=NAME"),
     ],
 )
-def test_a_mistake_is_one_message_and_an_exit_code(arguments: list[str], message: str, monkeypatch) -> None:
+def test_a_mistake_is_one_message_and_an_exit_code(
+    arguments: list[str], message: str, monkeypatch
+) -> None:
     monkeypatch.setattr(sys, "argv", ["data", *arguments])
     with pytest.raises(SystemExit) as left:
         main()

@@ -1,4 +1,6 @@
-"""`trainer=debug` goes from an empty cache to results.json for every dataset in less than 25 seconds."""
+"""`trainer=debug` goes from an empty cache to results.json for every dataset in less than 25
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,30 @@ CASES = [
 
 
 def debug_run(folder: Path, *overrides: str) -> tuple[dict, float]:
-    """results.json of the command, and the processor time it took: on a quiet core, the time it takes."""
-    paths = (f"paths.output_dir={folder / 'runs'}", f"paths.cache_dir={folder / 'cache'}", f"paths.data_dir={folder / 'files'}")
-    command = [sys.executable, "-m", "vae_granularity.train", "model=stcvae", "trainer=debug", "logger=csv", *paths, *overrides]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
+    """results.json of the command, and the processor time it took: on a quiet core, the time it
+    takes.
+    """
+    paths = (
+        f"paths.output_dir={folder / 'runs'}",
+        f"paths.cache_dir={folder / 'cache'}",
+        f"paths.data_dir={folder / 'files'}",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "vae_granularity.train",
+        "model=stcvae",
+        "trainer=debug",
+        "logger=csv",
+        *paths,
+        *overrides,
+    ]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:
         assert process.stdout is not None
         said = process.stdout.read().decode()
         _, status, used = os.wait4(process.pid, 0)
@@ -36,13 +58,22 @@ def debug_run(folder: Path, *overrides: str) -> tuple[dict, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "source", "options"), CASES, ids=lambda value: "-".join(value) if isinstance(value, tuple) else value)
-def test_a_debug_run_is_whole_and_quick(name: str, source: str, options: tuple[str, ...], small, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "source", "options"),
+    CASES,
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_a_debug_run_is_whole_and_quick(
+    name: str, source: str, options: tuple[str, ...], small, tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "files").mkdir()
     if source == "official":
         monkeypatch.setitem(small.SIZES, "cars3d", (4, 6, 4))
         small.WRITERS[name](tmp_path / "files")
-        options = (*options, *((f"dataset.factor_sizes={list(small.SIZES[name])}",) if name in small.SIZES else ()))
+        options = (
+            *options,
+            *((f"dataset.factor_sizes={list(small.SIZES[name])}",) if name in small.SIZES else ()),
+        )
     results, seconds = debug_run(tmp_path, f"dataset={name}", f"dataset.source={source}", *options)
     assert results["data"]["source"] == source
     assert ("rendered" in results["run"]["title"]) == (source == "rendered")
@@ -52,6 +83,8 @@ def test_a_debug_run_is_whole_and_quick(name: str, source: str, options: tuple[s
 
 @pytest.mark.slow
 def test_a_debug_run_on_mnist_in_full(shared_data: Path, tmp_path: Path) -> None:
-    results, seconds = debug_run(tmp_path, "dataset=mnist", f"dataset.data_dir={shared_data / 'mnist'}")
+    results, seconds = debug_run(
+        tmp_path, "dataset=mnist", f"dataset.data_dir={shared_data / 'mnist'}"
+    )
     assert (results["data"]["source"], results["data"]["verified"]) == ("official", True)
     assert seconds < SECONDS

@@ -26,7 +26,9 @@ QUICK = Patience(connect=1, read=0.3, attempts=3, backoff=0.01)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """`/BEHAVIOUR/name` misbehaves as named the first `server.times` times, then serves the file, with ranges."""
+    """`/BEHAVIOUR/name` misbehaves as named the first `server.times` times, then serves the file,
+    with ranges.
+    """
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -46,7 +48,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if bad and behaviour == "silent":
             time.sleep(0.6)
             return
-        start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-")) if "Range" in self.headers else 0
+        start = (
+            int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            if "Range" in self.headers
+            else 0
+        )
         if behaviour == "norange":
             start = 0
         if start >= len(CONTENT):
@@ -99,8 +105,12 @@ def remote(*urls: str, **options: object) -> RemoteFile:
     return replace(RemoteFile("file.bin", urls=urls, sha256=SHA256), **options)
 
 
-@pytest.mark.parametrize("behaviour", ["ok", "drop", "stall", "silent", "norange", "429", "503", "500"])
-def test_a_failure_that_passes_ends_in_the_whole_file(behaviour: str, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "behaviour", ["ok", "drop", "stall", "silent", "norange", "429", "503", "500"]
+)
+def test_a_failure_that_passes_ends_in_the_whole_file(
+    behaviour: str, server: Server, tmp_path: Path
+) -> None:
     server.times = 0 if behaviour == "ok" else 1
     path = fetch(remote(server.url(behaviour)), tmp_path, QUICK)
     assert path.read_bytes() == CONTENT
@@ -124,7 +134,9 @@ def test_the_part_of_an_earlier_process_is_resumed(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize("part", [b"of another version", CONTENT, CONTENT + b"and more"])
-def test_a_part_that_does_not_fit_is_fetched_anew(part: bytes, server: Server, tmp_path: Path) -> None:
+def test_a_part_that_does_not_fit_is_fetched_anew(
+    part: bytes, server: Server, tmp_path: Path
+) -> None:
     (tmp_path / "file.bin.part").write_bytes(part)
     assert fetch(remote(server.url("ok")), tmp_path, QUICK).read_bytes() == CONTENT
 
@@ -152,10 +164,14 @@ def test_a_failure_that_stays_names_what_the_mirror_did_and_leaves_no_file(
 @pytest.mark.parametrize("first", ["404", "wrong", "503"])
 def test_the_next_mirror_is_tried(first: str, server: Server, tmp_path: Path) -> None:
     server.times = 3 if first == "503" else 1
-    assert fetch(remote(server.url(first), server.url("ok")), tmp_path, QUICK).read_bytes() == CONTENT
+    assert (
+        fetch(remote(server.url(first), server.url("ok")), tmp_path, QUICK).read_bytes() == CONTENT
+    )
 
 
-def test_a_drop_at_every_attempt_still_ends_because_each_makes_progress(server: Server, tmp_path: Path) -> None:
+def test_a_drop_at_every_attempt_still_ends_because_each_makes_progress(
+    server: Server, tmp_path: Path
+) -> None:
     server.times = 4
     assert fetch(remote(server.url("drop")), tmp_path, QUICK).read_bytes() == CONTENT
 
@@ -167,7 +183,9 @@ def test_nothing_is_retried_after_404(server: Server, tmp_path: Path) -> None:
     assert len(server.requests) == 1
 
 
-def test_the_hash_may_be_of_what_is_inside_the_gzip(server: Server, tmp_path: Path, monkeypatch) -> None:
+def test_the_hash_may_be_of_what_is_inside_the_gzip(
+    server: Server, tmp_path: Path, monkeypatch
+) -> None:
     inside = b"IDX" * 100
     monkeypatch.setattr(f"{__name__}.CONTENT", gzip.compress(inside))
     file = remote(server.url("ok"), sha256=hashlib.sha256(inside).hexdigest(), hash_of_content=True)
@@ -175,7 +193,10 @@ def test_the_hash_may_be_of_what_is_inside_the_gzip(server: Server, tmp_path: Pa
 
 
 def test_two_processes_fetch_a_file_once(server: Server, tmp_path: Path) -> None:
-    threads = [threading.Thread(target=fetch, args=(remote(server.url("ok")), tmp_path, QUICK)) for _ in range(3)]
+    threads = [
+        threading.Thread(target=fetch, args=(remote(server.url("ok")), tmp_path, QUICK))
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -186,12 +207,16 @@ def test_two_processes_fetch_a_file_once(server: Server, tmp_path: Path) -> None
 
 def test_a_full_disk_is_one_error(server: Server, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(DataError, match=r"no space left in .*file.bin needs 1,024,000 more bytes, 1,000 are free"):
+    with pytest.raises(
+        DataError, match=r"no space left in .*file.bin needs 1,024,000 more bytes, 1,000 are free"
+    ):
         fetch(remote(server.url("ok")), tmp_path, QUICK)
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_hosts_that_do_not_answer_are_given_up_together_in_the_time_allowed(server: Server, monkeypatch) -> None:
+def test_hosts_that_do_not_answer_are_given_up_together_in_the_time_allowed(
+    server: Server, monkeypatch
+) -> None:
     def no_name_server(*_: object, **__: object) -> None:
         time.sleep(2)
         raise socket.gaierror("Temporary failure in name resolution")
@@ -210,8 +235,12 @@ def test_hosts_that_do_not_answer_are_given_up_together_in_the_time_allowed(serv
         assert time.monotonic() - start < 1.0
 
 
-def test_a_read_only_data_dir_sends_downloads_to_the_cache(server: Server, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sources.os, "access", lambda path, _: tmp_path / "cache" in Path(path).parents)
+def test_a_read_only_data_dir_sends_downloads_to_the_cache(
+    server: Server, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        sources.os, "access", lambda path, _: tmp_path / "cache" in Path(path).parents
+    )
     roots = sources.search_roots("x", tmp_path / "data", tmp_path / "cache")
     found = sources.fetch_all([remote(server.url("ok"))], roots, brisk=True)
     assert found == {"file.bin": tmp_path / "cache" / "x" / "downloads" / "file.bin"}

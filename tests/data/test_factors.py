@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
 
-SHAPES3D = FactorSpace(("floor", "wall", "object", "scale", "shape", "orientation"), (10, 10, 10, 8, 4, 15))
+SHAPES3D = FactorSpace(
+    ("floor", "wall", "object", "scale", "shape", "orientation"), (10, 10, 10, 8, 4, 15)
+)
 sizes = st.lists(st.integers(1, 5), min_size=1, max_size=5).map(tuple)
 
 
@@ -35,7 +37,9 @@ def test_a_traversal_changes_one_factor_only(sizes: tuple[int, ...], seed: int) 
     for column, name in enumerate(space.names):
         rows = space.traverse(base, name)
         np.testing.assert_array_equal(rows[:, column], np.arange(sizes[column]))
-        np.testing.assert_array_equal(np.delete(rows, column, 1), np.delete(np.repeat(base[None], len(rows), 0), column, 1))
+        np.testing.assert_array_equal(
+            np.delete(rows, column, 1), np.delete(np.repeat(base[None], len(rows), 0), column, 1)
+        )
 
 
 def test_sampling_follows_the_published_random_numbers() -> None:
@@ -54,20 +58,31 @@ def test_fixing_a_factor_leaves_the_draw_of_the_others(fixed: dict) -> None:
 
 def test_factors_of_one_value_stay_and_are_named() -> None:
     space = FactorSpace(("color", "shape", "scale"), (1, 3, 6))
-    assert (space.size, space.num_factors, space.varying, space.constant) == (18, 3, ("shape", "scale"), ("color",))
+    assert (space.size, space.num_factors, space.varying, space.constant) == (
+        18,
+        3,
+        ("shape", "scale"),
+        ("color",),
+    )
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: FactorSpace(("a",), (2, 3)), r"one size for each of the factors \('a',\), got \(2, 3\)"),
+        (
+            lambda: FactorSpace(("a",), (2, 3)),
+            r"one size for each of the factors \('a',\), got \(2, 3\)",
+        ),
         (lambda: FactorSpace(("a", "a"), (2, 3)), "must differ"),
         (lambda: FactorSpace(("a", "b"), (2, 0)), "integers >= 1, got {'a': 2, 'b': 0}"),
         (lambda: SHAPES3D.index(np.zeros((2, 5))), r"shape \(n, 6\), got \(2, 5\)"),
         (lambda: SHAPES3D.index([[0, 0, 0, 8, 0, 0]]), r"scale must be in \[0, 7\], got 8"),
         (lambda: SHAPES3D.factors([480_000]), r"index must be in \[0, 479999\]"),
         (lambda: SHAPES3D.position("hue"), "got 'hue'"),
-        (lambda: SHAPES3D.sample(2, np.random.default_rng(0), fixed={"shape": 9}), r"shape must be in \[0, 3\], got 9"),
+        (
+            lambda: SHAPES3D.sample(2, np.random.default_rng(0), fixed={"shape": 9}),
+            r"shape must be in \[0, 3\], got 9",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, message: str) -> None:

@@ -1,4 +1,6 @@
-"""The fast path: faster than a DataLoader of floats in the same run, and no more memory than the images take."""
+"""The fast path: faster than a DataLoader of floats in the same run, and no more memory than the
+images take.
+"""
 
 from __future__ import annotations
 
@@ -32,24 +34,47 @@ class FloatItems(Dataset):
 def official(name: str, folder) -> Shapes3D | DSprites:
     rng = np.random.default_rng(0)
     if name == "dsprites":
-        np.savez(folder / DSprites.card.files[0].name, imgs=rng.integers(0, 2, (7680, 64, 64), dtype=np.uint8))
-        data = DSprites(source="official", data_dir=folder, cache_dir=folder / "cache", factor_sizes=(1, 3, 4, 10, 8, 8))
+        np.savez(
+            folder / DSprites.card.files[0].name,
+            imgs=rng.integers(0, 2, (7680, 64, 64), dtype=np.uint8),
+        )
+        data = DSprites(
+            source="official",
+            data_dir=folder,
+            cache_dir=folder / "cache",
+            factor_sizes=(1, 3, 4, 10, 8, 8),
+        )
     else:
         with h5py.File(folder / "3dshapes.h5", "w") as file:
             file["images"] = rng.integers(0, 256, (4800, 64, 64, 3), dtype=np.uint8)
-        data = Shapes3D(source="official", data_dir=folder, cache_dir=folder / "cache", factor_sizes=(10, 10, 4, 4, 1, 3))
+        data = Shapes3D(
+            source="official",
+            data_dir=folder,
+            cache_dir=folder / "cache",
+            factor_sizes=(10, 10, 4, 4, 1, 3),
+        )
     data.prepare_data()
     return data
 
 
 @pytest.mark.parametrize(("name", "faster"), [("dsprites", 3.5), ("shapes3d", 2.0)])
-def test_batches_come_faster_than_from_a_dataloader_of_floats(name: str, faster: float, tmp_path) -> None:
+def test_batches_come_faster_than_from_a_dataloader_of_floats(
+    name: str, faster: float, tmp_path
+) -> None:
     data = official(name, tmp_path)
     data.setup()
-    images = (255 * data.images(data.train_indices)).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    images = (
+        (255 * data.images(data.train_indices))
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .contiguous()
+        .numpy()
+    )
     loader = iter(DataLoader(FloatItems(images), 64, shuffle=True))
     ours, theirs = [], []
-    for step in range(BATCHES):  # interleaved; processor time, and the fastest of each counts: the machine may be busy
+    for step in range(
+        BATCHES
+    ):  # interleaved; processor time, and the fastest of each counts: the machine may be busy
         start = time.process_time()
         data.images(data.batch_indices(step))
         middle = time.process_time()
@@ -59,7 +84,9 @@ def test_batches_come_faster_than_from_a_dataloader_of_floats(name: str, faster:
     assert min(theirs) / min(ours) > faster
 
 
-@pytest.mark.parametrize(("name", "bytes_an_image"), [("dsprites", 64 * 8), ("shapes3d", 64 * 64 * 3)])
+@pytest.mark.parametrize(
+    ("name", "bytes_an_image"), [("dsprites", 64 * 8), ("shapes3d", 64 * 64 * 3)]
+)
 def test_images_in_memory_take_their_own_size(name: str, bytes_an_image: int, tmp_path) -> None:
     data = official(name, tmp_path)
     tracemalloc.start()
@@ -74,7 +101,13 @@ def test_images_in_memory_take_their_own_size(name: str, bytes_an_image: int, tm
 
 def test_memory_mapped_images_take_next_to_none(tmp_path) -> None:
     official("shapes3d", tmp_path)
-    data = Shapes3D(source="official", data_dir=tmp_path, cache_dir=tmp_path / "cache", factor_sizes=(10, 10, 4, 4, 1, 3), device="mmap")
+    data = Shapes3D(
+        source="official",
+        data_dir=tmp_path,
+        cache_dir=tmp_path / "cache",
+        factor_sizes=(10, 10, 4, 4, 1, 3),
+        device="mmap",
+    )
     tracemalloc.start()
     try:
         data.setup()
@@ -85,12 +118,18 @@ def test_memory_mapped_images_take_next_to_none(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("device", ["mmap", "cpu"])
-def test_more_than_the_machine_s_memory_is_mapped_and_read_image_by_image(device: str, tmp_path, caplog) -> None:
-    """A sparse file of twice the memory, with one image written: opening it as private memory would be refused."""
+def test_more_than_the_machine_s_memory_is_mapped_and_read_image_by_image(
+    device: str, tmp_path, caplog
+) -> None:
+    """A sparse file of twice the memory, with one image written: opening it as private memory would
+    be refused.
+    """
     row, path = 3 * 64 * 64, tmp_path / "images.npy"
     count = 2 * store.machine_memory() // row
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, 3, 64, 64)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (count, 3, 64, 64)}
+        )
         file.seek(file.tell() + (count - 1) * row)
         file.write(bytes([7]) * row)
     images = store.ArrayStore(store.open_array(path, device)).gather(torch.tensor([0, count - 1]))

@@ -20,25 +20,40 @@ def drawn_by(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
     """How many images each call of the renderer draws from now on."""
     module, drawn = import_module(f"vae_granularity.data.render.{name}"), []
     render = module.render
-    monkeypatch.setattr(module, "render", lambda factors, **look: (drawn.append(len(factors)), render(factors, **look))[1])
+    monkeypatch.setattr(
+        module,
+        "render",
+        lambda factors, **look: (drawn.append(len(factors)), render(factors, **look))[1],
+    )
     return drawn
 
 
 @pytest.mark.parametrize("name", ["dsprites", "shapes3d", "mpi3d"])
-def test_a_large_grid_draws_only_what_is_asked_for(name: str, open_dataset, monkeypatch, tmp_path: Path) -> None:
-    data, drawn = open_dataset(name, source="rendered", factor_sizes=None), drawn_by(monkeypatch, name)
+def test_a_large_grid_draws_only_what_is_asked_for(
+    name: str, open_dataset, monkeypatch, tmp_path: Path
+) -> None:
+    data, drawn = (
+        open_dataset(name, source="rendered", factor_sizes=None),
+        drawn_by(monkeypatch, name),
+    )
     data.setup()
     images = data.images(data.batch_indices(0))
     assert drawn == [1, 4]  # the first one, for what the renderer has to make beforehand
     assert images.shape == (4, *data.image_shape)
     assert 0 <= images.min() < images.max() <= 1
-    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (None, "rendered", {})
+    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (
+        None,
+        "rendered",
+        {},
+    )
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("device", ["cpu", "mmap"])
 @pytest.mark.parametrize("name", RENDERED)
-def test_a_small_grid_is_drawn_once_and_serves_what_its_renderer_draws(name: str, device: str, open_dataset, monkeypatch) -> None:
+def test_a_small_grid_is_drawn_once_and_serves_what_its_renderer_draws(
+    name: str, device: str, open_dataset, monkeypatch
+) -> None:
     drawn = drawn_by(monkeypatch, name)
     for again in (False, True):
         data = open_dataset(name, source="rendered", device=device)
@@ -46,8 +61,14 @@ def test_a_small_grid_is_drawn_once_and_serves_what_its_renderer_draws(name: str
         assert sum(drawn) == data.space.size, f"again: {again}"
     everything = np.arange(data.space.size)
     expected = data.renderer()(data.labels(everything)).transpose(0, 3, 1, 2)
-    np.testing.assert_array_equal((data.images(everything) * data.card.max_value).round().numpy(), expected)
-    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (None, "rendered", {})
+    np.testing.assert_array_equal(
+        (data.images(everything) * data.card.max_value).round().numpy(), expected
+    )
+    assert (data.verified, data.provenance["source"], data.provenance["files"]) == (
+        None,
+        "rendered",
+        {},
+    )
     assert json.loads((data.cache_directory / cache.MANIFEST).read_text())["source"] == "rendered"
 
 
@@ -55,9 +76,13 @@ def test_all_of_cars3d_is_small_enough() -> None:
     assert Cars3D(source="rendered").conversion() is not None
 
 
-def test_each_kind_of_image_has_a_cache_of_its_own(small, open_dataset, monkeypatch, tmp_path: Path) -> None:
+def test_each_kind_of_image_has_a_cache_of_its_own(
+    small, open_dataset, monkeypatch, tmp_path: Path
+) -> None:
     small.write_mpi3d(tmp_path / "files")
-    toy, real = (open_dataset("mpi3d", source="rendered", variant=variant) for variant in ("toy", "real"))
+    toy, real = (
+        open_dataset("mpi3d", source="rendered", variant=variant) for variant in ("toy", "real")
+    )
     other_sizes = open_dataset("mpi3d", source="rendered", factor_sizes=(2, 2, 1, 2, 1, 2, 2))
     modules = [open_dataset("mpi3d"), toy, real, other_sizes]
     for data in modules:
@@ -70,5 +95,7 @@ def test_each_kind_of_image_has_a_cache_of_its_own(small, open_dataset, monkeypa
 
 def test_a_cache_that_cannot_be_written_is_named(open_dataset, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder would be")
-    with pytest.raises(DataError, match=r"cannot write the cache .*cache/cars3d.*; set cache_dir elsewhere"):
+    with pytest.raises(
+        DataError, match=r"cannot write the cache .*cache/cars3d.*; set cache_dir elsewhere"
+    ):
         open_dataset("cars3d", source="rendered").setup()

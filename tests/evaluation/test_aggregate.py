@@ -1,4 +1,6 @@
-"""Averages over seeds: mean and interval of what compares, a refusal that names the difference of what does not."""
+"""Averages over seeds: mean and interval of what compares, a refusal that names the difference of
+what does not.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,48 @@ import copy
 import pytest
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.evaluation.aggregate import aggregate, number_protocol, over_runs, split_by_protocol
+from vae_granularity.evaluation.aggregate import (
+    aggregate,
+    number_protocol,
+    over_runs,
+    split_by_protocol,
+)
 
 
 def results(name, mig, *, seed=0, num_codes=1000, bins=20, components=500, elbo=-10.0):
-    asked = {"num_codes": num_codes, "seed": seed, "partition": [[0, 1]], "versions": {"scikit-learn": f"1.{seed}"}}
+    asked = {
+        "num_codes": num_codes,
+        "seed": seed,
+        "partition": [[0, 1]],
+        "versions": {"scikit-learn": f"1.{seed}"},
+    }
     return {
         "run": {"name": name},
         "terms": {"val/elbo": elbo},
-        "scores": {"mig": mig, "se/mig": 0.01, "infoc_group": 1.0, "infom_group": None, "infoc_harmonic_group": None},
+        "scores": {
+            "mig": mig,
+            "se/mig": 0.01,
+            "infoc_group": 1.0,
+            "infom_group": None,
+            "infoc_harmonic_group": None,
+        },
         "protocol": {
-            "terms": {"asked": {"num_components": components}, "saturation": {"val/mutual_information": {"value": elbo}}},
+            "terms": {
+                "asked": {"num_components": components},
+                "saturation": {"val/mutual_information": {"value": elbo}},
+            },
             "metrics": {
-                "mig": {"asked": asked, "num_bins": bins, "found": {"dead": [seed]}, "scores": ["mig", "se/mig"]},
-                "infomec": {"asked": asked, "num_neighbors": 10, "scores": ["infoc_group", "infom_group"]},
+                "mig": {
+                    "asked": asked,
+                    "num_bins": bins,
+                    "found": {"dead": [seed]},
+                    "scores": ["mig", "se/mig"],
+                },
+                "infomec": {
+                    "asked": asked,
+                    "num_neighbors": 10,
+                    "scores": ["infoc_group", "infom_group"],
+                },
             },
         },
     }
@@ -46,11 +76,17 @@ def test_mean_and_interval_over_seeds_leave_out_what_is_missing():
 )
 def test_two_protocols_are_never_averaged(change, number, message):
     runs = [results("a", 0.2), results("b", 0.4, **change)]
-    with pytest.raises(ArgumentError, match=f"{number} must be measured under one protocol to be averaged, got {message}"):
+    with pytest.raises(
+        ArgumentError,
+        match=f"{number} must be measured under one protocol to be averaged, got {message}",
+    ):
         over_runs(runs, number)
     with pytest.raises(ArgumentError, match="must be measured under one protocol"):
         aggregate(runs)
-    assert [[run["run"]["name"] for run in lot] for lot in split_by_protocol(runs, number)] == [["a"], ["b"]]
+    assert [[run["run"]["name"] for run in lot] for lot in split_by_protocol(runs, number)] == [
+        ["a"],
+        ["b"],
+    ]
 
 
 def test_a_run_without_the_score_does_not_stand_in_the_way():
@@ -60,4 +96,7 @@ def test_a_run_without_the_score_does_not_stand_in_the_way():
 
 def test_a_harmonic_mean_has_the_protocols_of_its_parts():
     found = number_protocol(results("a", 0.2), "infoc_harmonic_group")
-    assert {part: protocol["num_neighbors"] for part, protocol in found.items()} == {"infoc_group": 10, "infom_group": 10}
+    assert {part: protocol["num_neighbors"] for part, protocol in found.items()} == {
+        "infoc_group": 10,
+        "infom_group": 10,
+    }

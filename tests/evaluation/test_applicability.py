@@ -1,4 +1,6 @@
-"""What a data set or a model lacks is reported with the reason, and its numbers are missing; the rest is computed."""
+"""What a data set or a model lacks is reported with the reason, and its numbers are missing; the
+rest is computed.
+"""
 
 from __future__ import annotations
 
@@ -59,11 +61,24 @@ def test_which_run_where(inputs, absent, missing, reason):
 
 def test_a_model_without_posterior_has_no_elbo_and_discrete_latents(tmp_path):
     chosen = "metrics=[active_units,infomec,mig,mig_entropy,unsupervised]"
-    found = results(train(tiny_config(tmp_path, "model=qlae", "model.latent_dim=6", "model.granularity=2", chosen)))
+    found = results(
+        train(
+            tiny_config(tmp_path, "model=qlae", "model.latent_dim=6", "model.granularity=2", chosen)
+        )
+    )
     terms = found["terms"]
     assert np.isfinite(terms["val/reconstruction"])
-    absent = {"elbo", "kl", "mutual_information", "between_group_tc", "within_group_tc", "dimension_kl"}
-    assert {name for name, value in terms.items() if value is None} == {f"val/{name}" for name in absent}
+    absent = {
+        "elbo",
+        "kl",
+        "mutual_information",
+        "between_group_tc",
+        "within_group_tc",
+        "dimension_kl",
+    }
+    assert {name for name, value in terms.items() if value is None} == {
+        f"val/{name}" for name in absent
+    }
     reasons = found["protocol"]["not_applicable"]
     assert set(reasons) == {*absent, "active_kl", "mig_entropy"}
     assert all("the model has no posterior" in reason for reason in reasons.values())
@@ -74,36 +89,84 @@ def test_a_model_without_posterior_has_no_elbo_and_discrete_latents(tmp_path):
 
 
 def test_groups_need_not_be_neighbours(tmp_path):
-    """Scheduled and adaptive partitions end with any groups; a permuted partition scores a permuted code alike."""
+    """Scheduled and adaptive partitions end with any groups; a permuted partition scores a permuted
+    code alike.
+    """
     swapped, order = LatentPartition(((0, 3), (1, 2))), [0, 3, 1, 2]
-    chosen = {"infomec": metrics.infomec, "dci": partial(metrics.dci, regressor="lightgbm", n_jobs=1), "null": metrics.group_null}
+    chosen = {
+        "infomec": metrics.infomec,
+        "dci": partial(metrics.dci, regressor="lightgbm", n_jobs=1),
+        "null": metrics.group_null,
+    }
     given = {"factors": F, "test": (Z, F)}
     companions = Companions({"own": swapped}, null_draws=0, subsamples=0)
     ours = metrics.run_suite(chosen, {"latents": Z, **given}, swapped, companions=companions)
-    companions = Companions({"own": LatentPartition.from_granularity(4, 2)}, null_draws=0, subsamples=0)
+    companions = Companions(
+        {"own": LatentPartition.from_granularity(4, 2)}, null_draws=0, subsamples=0
+    )
     given["test"] = (Z[:, order], F)
-    contiguous = metrics.run_suite(chosen, {"latents": Z[:, order], **given}, companions.partitions["own"], companions=companions)
+    contiguous = metrics.run_suite(
+        chosen,
+        {"latents": Z[:, order], **given},
+        companions.partitions["own"],
+        companions=companions,
+    )
     for name in ("infom_group", "infoc_group"):
         assert ours.scores[name] == pytest.approx(contiguous.scores[name], abs=1e-6)
-    assert ours.scores["own/dci_fast_completeness_group"] == ours.scores["dci_fast_completeness_group"]
+    assert (
+        ours.scores["own/dci_fast_completeness_group"] == ours.scores["dci_fast_completeness_group"]
+    )
 
 
 def test_nulls_of_every_group_score_where_asked_for():
     partition = LatentPartition.from_granularity(4, 2)
-    given = {"latents": Z, "factors": F, "test": (Z, F), "mu": Z, "logvar": np.zeros_like(Z), "z": Z}
-    chosen = {name: getattr(metrics, name) for name in ("sap", "mig_entropy", "infomec", "unsupervised", "irs")}
+    given = {
+        "latents": Z,
+        "factors": F,
+        "test": (Z, F),
+        "mu": Z,
+        "logvar": np.zeros_like(Z),
+        "z": Z,
+    }
+    chosen = {
+        name: getattr(metrics, name)
+        for name in ("sap", "mig_entropy", "infomec", "unsupervised", "irs")
+    }
     few = {"null_draws": 3, "subsamples": 0, "draws": 0}
-    cheap = metrics.run_suite(chosen, given | {"space": object()}, partition, companions=Companions(**few))
-    every = metrics.run_suite(chosen, given | {"space": object()}, partition, companions=Companions(nulls="all", **few))
+    cheap = metrics.run_suite(
+        chosen, given | {"space": object()}, partition, companions=Companions(**few)
+    )
+    every = metrics.run_suite(
+        chosen, given | {"space": object()}, partition, companions=Companions(nulls="all", **few)
+    )
     nulls = {name for name in every.scores if name.endswith("_null_group")}
-    assert {f"{name}_null_group" for name in ("sap", "mig_entropy", "infom", "infoc", "infoc_harmonic", "irs", "gaussian_tc")} <= nulls
-    assert {name for name in cheap.scores if name.endswith("_null_group")} == {"gaussian_tc_null_group", "gaussian_wasserstein_null_group"}
-    assert every.scores["sap_lift_group"] == pytest.approx(every.scores["sap_group"] - every.scores["sap_null_group"])
+    assert {
+        f"{name}_null_group"
+        for name in ("sap", "mig_entropy", "infom", "infoc", "infoc_harmonic", "irs", "gaussian_tc")
+    } <= nulls
+    assert {name for name in cheap.scores if name.endswith("_null_group")} == {
+        "gaussian_tc_null_group",
+        "gaussian_wasserstein_null_group",
+    }
+    assert every.scores["sap_lift_group"] == pytest.approx(
+        every.scores["sap_group"] - every.scores["sap_null_group"]
+    )
 
 
 def test_standard_errors_are_declared_by_the_metrics_that_have_one():
-    declared = {name for name in dir(metrics) if name.islower() and _result_type(name) not in (None, "no")}
-    assert declared == {"mig", "modularity", "modularity_knn", "irs", "infomec", "unsupervised", "factor_vae_score", "beta_vae_score"}
+    declared = {
+        name for name in dir(metrics) if name.islower() and _result_type(name) not in (None, "no")
+    }
+    assert declared == {
+        "mig",
+        "modularity",
+        "modularity_knn",
+        "irs",
+        "infomec",
+        "unsupervised",
+        "factor_vae_score",
+        "beta_vae_score",
+    }
 
 
 def _result_type(name):

@@ -1,4 +1,6 @@
-"""Measuring finished runs again: what is there under the same protocol stays, nothing is lost, broken runs do not stop the others."""
+"""Measuring finished runs again: what is there under the same protocol stays, nothing is lost,
+broken runs do not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +46,19 @@ def test_only_what_is_missing_is_computed(run, capsys):
     assert {key: after[key] for key in ("run", "config", "data", "terms", "versions")} == {
         key: before[key] for key in ("run", "config", "data", "terms", "versions")
     }
-    assert after["protocol"]["not_applicable"]["irs"] == "needs space: the data set has no grid of factors"
+    assert (
+        after["protocol"]["not_applicable"]["irs"]
+        == "needs space: the data set has no grid of factors"
+    )
     written = (run / "results.json").stat().st_mtime_ns
     evaluate(f"run={run}", "metrics=[mig,irs,modularity]")
     assert "computed: nothing" in capsys.readouterr().out
     assert (run / "results.json").stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("change", ["+evaluation.num_codes=200", "metrics.mig.num_bins=10", "+evaluation.seed=3"])
+@pytest.mark.parametrize(
+    "change", ["+evaluation.num_codes=200", "metrics.mig.num_bins=10", "+evaluation.seed=3"]
+)
 def test_another_protocol_is_computed_again_and_replaces_the_score(run, capsys, change):
     before = results(run)
     evaluate(f"run={run}", "metrics=[mig]", change)
@@ -64,9 +71,16 @@ def test_another_protocol_is_computed_again_and_replaces_the_score(run, capsys, 
 
 
 def test_a_score_has_one_protocol(run):
-    """`modularity` gives the group form of `modularity_knn`; where both were asked, the later one's protocol holds."""
+    """`modularity` gives the group form of `modularity_knn`; where both were asked, the later one's
+    protocol holds.
+    """
     evaluate(f"run={run}", "metrics=[modularity]")
-    evaluate(f"run={run}", "metrics=[modularity_knn]", "metrics.modularity_knn.num_neighbors=3", "+evaluation.num_codes=200")
+    evaluate(
+        f"run={run}",
+        "metrics=[modularity_knn]",
+        "metrics.modularity_knn.num_neighbors=3",
+        "+evaluation.num_codes=200",
+    )
     entries = results(run)["protocol"]["metrics"]
     assert "modularity_knn_group" not in entries["modularity"]["scores"]
     assert "asked" not in entries["modularity"]
@@ -74,10 +88,21 @@ def test_a_score_has_one_protocol(run):
 
 
 def test_what_stands_beside_a_score_is_in_the_results(run):
-    evaluate(f"run={run}", "metrics=[infomec,modularity_knn,group_null,partition_comparison,unit_profile,dci_fast]")
+    evaluate(
+        f"run={run}",
+        "metrics=[infomec,modularity_knn,group_null,partition_comparison,unit_profile,dci_fast]",
+    )
     found = results(run)
     scores = found["scores"]
-    for name in ("infom", "infoc", "modularity_knn", "infom_group", "infoc_group", "gaussian_tc", "mig"):
+    for name in (
+        "infom",
+        "infoc",
+        "modularity_knn",
+        "infom_group",
+        "infoc_group",
+        "gaussian_tc",
+        "mig",
+    ):
         assert scores[f"se/{name}"] >= 0
     for name in (
         "infom",
@@ -92,9 +117,10 @@ def test_what_stands_beside_a_score_is_in_the_results(run):
         assert scores[f"{name}_null_sd_group"] >= 0
         assert math.isfinite(scores[f"{name}_lift_group"])
     for partition in ("own", "g1", "g2", "g3", "g5", "blocks"):
-        assert {f"{partition}/{name}_group" for name in ("infom", "infoc", "infoc_harmonic", "carriers", "dci_fast_completeness")} <= set(
-            scores
-        )
+        assert {
+            f"{partition}/{name}_group"
+            for name in ("infom", "infoc", "infoc_harmonic", "carriers", "dci_fast_completeness")
+        } <= set(scores)
     assert scores["own/infoc_group"] == scores["g2/infoc_group"]
     assert scores["carriers_group"] >= 1
     assert "separating_granularity/block0" in scores
@@ -102,7 +128,10 @@ def test_what_stands_beside_a_score_is_in_the_results(run):
     assert sorted(d for group in partitions["blocks"] for d in group) == list(range(6))
     assert sorted(map(len, partitions["blocks"])) == [2, 2, 2]
     listed = [name for entry in found["protocol"]["metrics"].values() for name in entry["scores"]]
-    assert set(scores) - set(listed) == {"infoc_harmonic_group", "dci_fast_completeness_harmonic_group"}  # of two entries each
+    assert set(scores) - set(listed) == {
+        "infoc_harmonic_group",
+        "dci_fast_completeness_harmonic_group",
+    }  # of two entries each
     assert len(listed) == len(set(listed))
     assert all(number_protocol(found, name) for name in scores)
 
@@ -118,7 +147,12 @@ def test_bounds_of_the_exact_terms_are_in_the_protocol(run):
 
 def test_runs_are_named_by_folder_pattern_and_list(run, capsys):
     other = shutil.copytree(run, run.with_name("other_run"))
-    for given in (f"run={run.parent}", f"run={run.parent}/*", f"run=[{run},{other}]", f"run=[{run.parent},{other}]"):
+    for given in (
+        f"run={run.parent}",
+        f"run={run.parent}/*",
+        f"run=[{run},{other}]",
+        f"run=[{run.parent},{other}]",
+    ):
         evaluate(given)
         out = capsys.readouterr().out
         assert out.count("computed: nothing") == 2
@@ -126,7 +160,12 @@ def test_runs_are_named_by_folder_pattern_and_list(run, capsys):
 
 
 def test_broken_runs_are_listed_at_the_end(run, capsys):
-    reasons = {"a": "no readable checkpoint", "b": "its results.json is damaged", "c": "is not finished", "d": "has no config.yaml"}
+    reasons = {
+        "a": "no readable checkpoint",
+        "b": "its results.json is damaged",
+        "c": "is not finished",
+        "d": "has no config.yaml",
+    }
     for name in reasons:
         shutil.copytree(run, run.with_name(name))
     shutil.rmtree(run.with_name("a") / "checkpoints")
@@ -137,7 +176,10 @@ def test_broken_runs_are_listed_at_the_end(run, capsys):
         evaluate(f"run={run.parent}", "metrics=[modularity]")
     listed = capsys.readouterr().err.splitlines()
     for name, reason in reasons.items():
-        assert any(f"{run.with_name(name)}: " in line and reason in line for line in listed), (name, listed)
+        assert any(f"{run.with_name(name)}: " in line and reason in line for line in listed), (
+            name,
+            listed,
+        )
     assert "modularity" in results(run)["scores"]
 
 

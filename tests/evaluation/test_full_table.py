@@ -1,4 +1,6 @@
-"""A run on rendered dSprites shows the whole table of scores in results.json, in W&B and as a figure."""
+"""A run on rendered dSprites shows the whole table of scores in results.json, in W&B and as a
+figure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from wandb_records import read_offline_run
 from vae_granularity.config import compose
 from vae_granularity.training import train
 
-# Everything but the published trees, which take minutes and give the names of the fast ones without `fast`.
+# Everything but the published trees, which take minutes and give the names of the fast ones without
+# `fast`.
 CHOSEN = (
     "active_units,beta_vae,dci_fast,explicitness,factor_complexity,factor_dimensions,factor_vae,group_null,infomec,irs,mig,mig_entropy,"
     "modularity,modularity_knn,partition_comparison,sap,unit_profile,unsupervised"
@@ -25,7 +28,11 @@ SMALL = [
     "evaluation.metric_figures=true",
     "logger=wandb",
     f"metrics=[{CHOSEN}]",
-    *(f"metrics.{score}.{part}=12" for score in ("factor_vae", "beta_vae") for part in ("num_train", "num_eval")),
+    *(
+        f"metrics.{score}.{part}=12"
+        for score in ("factor_vae", "beta_vae")
+        for part in ("num_train", "num_eval")
+    ),
     "metrics.factor_vae.batch_size=8",
     "metrics.beta_vae.batch_size=8",
     "+metrics.factor_vae.num_variance=200",
@@ -81,8 +88,13 @@ def test_the_whole_table_is_in_the_results_in_wandb_and_in_a_figure(tmp_path, mo
     run = train(compose("train", [*SMALL, *paths, "logger.mode=offline"]))
     found = results(run)
     expected = [*BY_DIMENSION, *(f"{name}_group" for name in BY_GROUP), "carriers_group"]
-    expected += [f"{name}_harmonic_group" for name in ("sap", "mig_entropy", "infoc", "dci_fast_completeness")]
-    expected += [f"factor_dimensions/{name}" for name in ("shape", "scale", "orientation", "pos_x", "pos_y")]
+    expected += [
+        f"{name}_harmonic_group"
+        for name in ("sap", "mig_entropy", "infoc", "dci_fast_completeness")
+    ]
+    expected += [
+        f"factor_dimensions/{name}" for name in ("shape", "scale", "orientation", "pos_x", "pos_y")
+    ]
     assert set(expected) <= set(found["scores"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*BY_DIMENSION, "harmonic mean", "null ± s.d."))
@@ -92,4 +104,6 @@ def test_the_whole_table_is_in_the_results_in_wandb_and_in_a_figure(tmp_path, mo
     assert {f"scores/{name}" for name in expected if found["scores"][name] is not None} <= logged
     drawn = {path.stem for path in (run / "figures").glob("*.png")}
     assert drawn >= FIGURES
-    assert {f"figures/{name}" for name in FIGURES} <= {key.removesuffix("/filenames") for key in logged}
+    assert {f"figures/{name}" for name in FIGURES} <= {
+        key.removesuffix("/filenames") for key in logged
+    }

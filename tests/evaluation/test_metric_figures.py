@@ -1,4 +1,6 @@
-"""Figures of the metrics: names of factors and groups on the axes, one scale, numbers that can be read."""
+"""Figures of the metrics: names of factors and groups on the axes, one scale, numbers that can be
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,37 @@ from vae_granularity.evaluation.metric_figures import metric_figures
 Z = np.random.default_rng(0).normal(size=(80, 4))
 F = np.column_stack((np.arange(80) % 4, np.zeros(80, dtype=int), np.arange(80) // 2 % 3))
 GROUPS = LatentPartition(((0, 3), (1, 2)))
-PARTITIONS = {"own": GROUPS, "g1": LatentPartition.from_granularity(4, 1), "g4": LatentPartition.from_granularity(4, 4)}
+PARTITIONS = {
+    "own": GROUPS,
+    "g1": LatentPartition.from_granularity(4, 1),
+    "g4": LatentPartition.from_granularity(4, 4),
+}
 
 
 @pytest.fixture(scope="module")
 def figures():
-    chosen = {name: getattr(metrics, name) for name in ("mig", "modularity", "partition_comparison")}
+    chosen = {
+        name: getattr(metrics, name) for name in ("mig", "modularity", "partition_comparison")
+    }
     chosen["dci_fast"] = lambda latents, factors, test, partition: metrics.dci(
         latents, factors, test=test, partition=partition, regressor="lightgbm", n_jobs=1
     )
-    given = {"latents": Z, "factors": F, "test": (Z, F), "partitions": PARTITIONS, "factor_names": ("hue", "still", "size")}
+    given = {
+        "latents": Z,
+        "factors": F,
+        "test": (Z, F),
+        "partitions": PARTITIONS,
+        "factor_names": ("hue", "still", "size"),
+    }
     suite = metrics.run_suite(chosen, given, GROUPS)
     protocol = {"label_names": ["hue", "still", "size"], "codes": "means"}
-    return dict(metric_figures(Evaluation({}, suite.scores, protocol, suite.results), GROUPS, "VAE on blocks (rendered)"))
+    return dict(
+        metric_figures(
+            Evaluation({}, suite.scores, protocol, suite.results),
+            GROUPS,
+            "VAE on blocks (rendered)",
+        )
+    )
 
 
 def words(figure):
@@ -38,7 +58,13 @@ def words(figure):
 
 
 def test_each_metric_draws_its_figure(figures):
-    assert set(figures) == {"mi_histogram", "mi_knn", "dci_fast_importances", "granularity_profile", "scores"}
+    assert set(figures) == {
+        "mi_histogram",
+        "mi_knn",
+        "dci_fast_importances",
+        "granularity_profile",
+        "scores",
+    }
 
 
 @pytest.mark.parametrize("name", ["mi_histogram", "mi_knn", "dci_fast_importances"])
@@ -59,7 +85,13 @@ def test_profile_marks_shared_units_and_single_units(figures):
 
 def test_table_holds_the_scores(figures):
     shown = words(figures["scores"])
-    assert {"mig", "modularity_knn", "dci_fast_completeness", "harmonic mean", "null ± s.d."} <= set(shown)
+    assert {
+        "mig",
+        "modularity_knn",
+        "dci_fast_completeness",
+        "harmonic mean",
+        "null ± s.d.",
+    } <= set(shown)
     assert "z0+z3 z1-z2" in shown[1]
 
 

@@ -1,8 +1,17 @@
-"""The table of scores: a row a score, a dash for what is undefined, nothing where there is no such score."""
+"""The table of scores: a row a score, a dash for what is undefined, nothing where there is no such
+score.
+"""
 
 from __future__ import annotations
 
-from vae_granularity.evaluation.score_table import as_markdown, as_text, saturation_notes, score_table, tables, term_lines
+from vae_granularity.evaluation.score_table import (
+    as_markdown,
+    as_text,
+    saturation_notes,
+    score_table,
+    tables,
+    term_lines,
+)
 
 SCORES = {
     "mig": 0.25,
@@ -36,16 +45,23 @@ def test_every_number_stands_in_one_table():
         ("infoc", "0.500", "", "–", "", "", "", "–"),
         ("infom", "", "", "", "", "0.300 ± 0.100", "0.200", ""),
     )
-    assert (partitions.columns, partitions.rows) == (("score", "g1", "g2"), (("infoc", "0.400", "0.600"),))
+    assert (partitions.columns, partitions.rows) == (
+        ("score", "g1", "g2"),
+        (("infoc", "0.400", "0.600"),),
+    )
     assert (factors.columns, factors.rows) == (("factor", "complexity"), (("hue", "2.000"),))
     assert missing.rows == (("irs", "needs space"),)
     assert tables({}, {}) == []
 
 
 def test_saturated_terms_are_marked_under_the_terms():
-    lines = term_lines({"val/elbo": -3.0, "val/kl": None, "val/within_group_tc/z0-z1": 1.0}, PROTOCOL)
+    lines = term_lines(
+        {"val/elbo": -3.0, "val/kl": None, "val/within_group_tc/z0-z1": 1.0}, PROTOCOL
+    )
     assert lines == ["val: elbo -3.00  (nats)", *saturation_notes(PROTOCOL)]
-    assert saturation_notes(PROTOCOL) == ["val/mutual_information 4.60 is saturated: 100 components show at most 4.61"]
+    assert saturation_notes(PROTOCOL) == [
+        "val/mutual_information 4.60 is saturated: 100 components show at most 4.61"
+    ]
 
 
 def test_as_text_and_as_markdown_hold_every_cell():

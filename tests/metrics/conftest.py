@@ -16,11 +16,17 @@ KINDS = ("perfect", "rotated", "noise", "pairs", "dead", "generic")
 @pytest.fixture(scope="session")
 def golden():
     """Key to array, over all files of the reference metrics."""
-    return {key: value for name in ("metrics", "dci", "infomec", "entropy") for key, value in np.load(FOLDER / f"{name}.npz").items()}
+    return {
+        key: value
+        for name in ("metrics", "dci", "infomec", "entropy")
+        for key, value in np.load(FOLDER / f"{name}.npz").items()
+    }
 
 
 class Case(NamedTuple):
-    """One representation of one grid: 2000 training and 1000 test rows, and the code of any point of the grid."""
+    """One representation of one grid: 2000 training and 1000 test rows, and the code of any point
+    of the grid.
+    """
 
     name: str
     golden: dict
@@ -53,13 +59,17 @@ class Case(NamedTuple):
         sizes = np.array(self.space.sizes)
         rows = self.space.index(factors)
         signal = (2 * factors / (sizes - 1) - 1) @ self["gen_M"]
-        noise = self["gen_sigma"] * self.golden["noise_table"][rows % 2053, : signal.shape[1]].astype(np.float64)
+        noise = self["gen_sigma"] * self.golden["noise_table"][
+            rows % 2053, : signal.shape[1]
+        ].astype(np.float64)
         return ((signal + noise) @ self["gen_Q"] + self["gen_offset"]).astype(np.float32)
 
 
 def make_case(golden, grid, kind):
     sizes = tuple(golden[f"{grid}/sizes"].tolist())
-    return Case(f"{grid}/{kind}", golden, FactorSpace(tuple(f"f{i}" for i in range(len(sizes))), sizes))
+    return Case(
+        f"{grid}/{kind}", golden, FactorSpace(tuple(f"f{i}" for i in range(len(sizes))), sizes)
+    )
 
 
 @pytest.fixture

@@ -25,7 +25,11 @@ TABLES = {
     metrics.MIGEntropy: ({"partition": PAIR}, (Z, Z, LOGVAR, F)),
     metrics.ActiveUnits: ({}, (Z, LOGVAR)),
 }
-SPLIT = {metrics.SAP: {"partition": PAIR}, metrics.Explicitness: {}, metrics.DCI: {"regressor": "lightgbm", "n_jobs": 1}}
+SPLIT = {
+    metrics.SAP: {"partition": PAIR},
+    metrics.Explicitness: {},
+    metrics.DCI: {"regressor": "lightgbm", "n_jobs": 1},
+}
 
 
 def check(metric, expected):
@@ -55,7 +59,9 @@ def test_the_test_part_is_kept_apart(kind):
     check(metric, kind.function(Z[:80], F[:80], test=(Z[80:], F[80:]), **SPLIT[kind]).scores)
 
 
-@pytest.mark.parametrize("kind", [metrics.FactorVAEScore, metrics.BetaVAEScore], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [metrics.FactorVAEScore, metrics.BetaVAEScore], ids=lambda kind: kind.__name__
+)
 def test_scores_on_a_grid_look_up_what_was_collected(kind):
     few = {"num_train": 100, "num_eval": 50, "batch_size": 8}
     order = np.random.default_rng(0).permutation(SPACE.size)
@@ -65,7 +71,9 @@ def test_scores_on_a_grid_look_up_what_was_collected(kind):
     check(metric, kind.function(lambda points: Z[SPACE.index(points)], SPACE, **few).scores)
     metric.reset()
     metric.update(Z[:7], F[:7])
-    with pytest.raises(ArgumentError, match="factors must cover the whole grid of 30 points, got 7"):
+    with pytest.raises(
+        ArgumentError, match="factors must cover the whole grid of 30 points, got 7"
+    ):
         metric.compute()
 
 
@@ -78,11 +86,15 @@ def test_udr_of_two_models():
 
 @pytest.mark.parametrize("kind", [metrics.MIG, metrics.SAP], ids=lambda kind: kind.__name__)
 def test_two_processes_gather_both_halves(kind):
-    """As under a distributed sync: states become tensors (torchmetrics#2005), halves are concatenated."""
+    """As under a distributed sync: states become tensors (torchmetrics#2005), halves are
+    concatenated.
+    """
     halves = {name: [table[:60], table[60:]] for name, table in (("latents", Z), ("factors", F))}
 
     def gather(state, group=None):
-        return next((pair for pair in halves.values() if pair[0].dtype == state.dtype), [state, state])
+        return next(
+            (pair for pair in halves.values() if pair[0].dtype == state.dtype), [state, state]
+        )
 
     metric = kind(dist_sync_fn=gather, distributed_available_fn=lambda: True)
     metric.update(Z[:60], F[:60])

@@ -5,7 +5,13 @@ import pytest
 
 from vae_granularity import metrics
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.confidence import error_by_draws, error_by_subsampling, interval, over_seeds, same_protocol
+from vae_granularity.metrics.confidence import (
+    error_by_draws,
+    error_by_subsampling,
+    interval,
+    over_seeds,
+    same_protocol,
+)
 from vae_granularity.metrics.result import MetricResult
 
 
@@ -14,19 +20,26 @@ def test_interval_of_four_values():
     # t(0.975, 3) = 3.18245
     reach = 3.18245 * np.std([1, 2, 3, 4], ddof=1) / 2
     assert (found.mean, found.count) == (2.5, 4)
-    assert (found.low, found.high) == (pytest.approx(2.5 - reach, abs=1e-4), pytest.approx(2.5 + reach, abs=1e-4))
+    assert (found.low, found.high) == (
+        pytest.approx(2.5 - reach, abs=1e-4),
+        pytest.approx(2.5 + reach, abs=1e-4),
+    )
     assert interval([0.3]).low is None
 
 
 def test_the_interval_covers_as_often_as_it_says():
     rng = np.random.default_rng(0)
     found = [interval(rng.normal(size=5)) for _ in range(1000)]
-    assert np.mean([i.low <= 0 <= i.high for i in found]) == pytest.approx(0.95, abs=0.025)  # 3.6 standard errors
+    assert np.mean([i.low <= 0 <= i.high for i in found]) == pytest.approx(
+        0.95, abs=0.025
+    )  # 3.6 standard errors
 
 
 def test_subsampling_finds_the_standard_error_of_a_mean():
     x = np.random.default_rng(0).normal(size=2000)
-    found = error_by_subsampling(lambda rows: {"mean": float(x[rows].mean())}, len(x), num_draws=200)
+    found = error_by_subsampling(
+        lambda rows: {"mean": float(x[rows].mean())}, len(x), num_draws=200
+    )
     assert found["mean"] == pytest.approx(x.std() / np.sqrt(2000), rel=0.2)
 
 
@@ -40,7 +53,9 @@ def test_subsampling_agrees_with_fresh_samples(score):
         return f + 0.5 * rng.normal(size=(n, 2)), f
 
     z, f = sample(0)
-    ours = error_by_subsampling(lambda rows: function(z[rows], f[rows]).scores, len(z), num_draws=30)[score]
+    ours = error_by_subsampling(
+        lambda rows: function(z[rows], f[rows]).scores, len(z), num_draws=30
+    )[score]
     fresh = error_by_draws(lambda seed: function(*sample(seed)).scores, num_draws=30)[score]
     assert 0.5 < ours / fresh < 2
 
@@ -59,7 +74,9 @@ def result(value, **protocol):
 
 
 def test_over_seeds():
-    found = over_seeds([result(0.2, bins=20, seed=0), result(0.4, bins=20, seed=1), result(None, bins=20, seed=2)])
+    found = over_seeds(
+        [result(0.2, bins=20, seed=0), result(0.4, bins=20, seed=1), result(None, bins=20, seed=2)]
+    )
     assert (found["mig"].mean, found["mig"].count, found["gone"]) == (pytest.approx(0.3), 2, None)
 
 
@@ -77,7 +94,10 @@ def test_two_protocols_are_never_averaged():
     ],
 )
 def test_same_protocol(other, same):
-    assert same_protocol({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 10, "seed": 0}}, other) is same
+    assert (
+        same_protocol({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 10, "seed": 0}}, other)
+        is same
+    )
 
 
 @pytest.mark.parametrize(

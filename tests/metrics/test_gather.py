@@ -41,9 +41,15 @@ def test_two_processes_compute_the_score_of_the_whole_table(tmp_path):
     z = np.column_stack((f, rng.normal(size=(160, 2)))) + 0.1 * rng.normal(size=(160, 4))
     torch.save({"z": torch.from_numpy(z), "f": torch.from_numpy(f)}, tmp_path / "table")
     call = [sys.executable, "-c", SCRIPT]
-    processes = [subprocess.Popen([*call, str(rank), str(tmp_path / "store"), str(tmp_path / "table")]) for rank in range(2)]
+    processes = [
+        subprocess.Popen([*call, str(rank), str(tmp_path / "store"), str(tmp_path / "table")])
+        for rank in range(2)
+    ]
     assert [process.wait(timeout=240) for process in processes] == [0, 0]
     pairs = LatentPartition.from_granularity(4, 2)
-    expected = metrics.infomec(z, f, partition=pairs).scores | metrics.sap(z, f, test=(z, f), partition=pairs).scores
+    expected = (
+        metrics.infomec(z, f, partition=pairs).scores
+        | metrics.sap(z, f, test=(z, f), partition=pairs).scores
+    )
     for rank in range(2):
         assert torch.load(tmp_path / f"store.{rank}") == pytest.approx(expected, abs=1e-6)

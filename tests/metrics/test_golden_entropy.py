@@ -1,4 +1,6 @@
-"""Entropies of the aggregate posterior: Chen's estimates, and where the β-STCVAE authors' variant destroys the score."""
+"""Entropies of the aggregate posterior: Chen's estimates, and where the β-STCVAE authors' variant
+destroys the score.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ from vae_granularity.metrics import histogram, relation
 @pytest.fixture(params=["g0", "g1"])
 def grid(request, golden):
     """One grid's arrays by short key: g0 has wide posteriors, g1 sharp ones."""
-    return {key.removeprefix(request.param + "/"): value for key, value in golden.items() if key.startswith(request.param + "/")}
+    return {
+        key.removeprefix(request.param + "/"): value
+        for key, value in golden.items()
+        if key.startswith(request.param + "/")
+    }
 
 
 def entropy_scores(grid, **options):
@@ -25,15 +31,24 @@ def test_entropies_and_mig(grid):
     found = entropy_scores(grid)
     near(found.marginal_entropies, grid["rtq/marginal_entropies"])
     near(found.cond_entropies.T, grid["rtq/cond_entropies"])
-    near(-np.sort(-found.mi_matrix.T / found.factor_entropy[:, None], axis=1), grid["rtq/mi_normed_sorted"])
+    near(
+        -np.sort(-found.mi_matrix.T / found.factor_entropy[:, None], axis=1),
+        grid["rtq/mi_normed_sorted"],
+    )
     near(found.scores["mig_entropy"], grid["rtq/mig"])
 
 
 def test_elbo_decomposition(grid):
     found = entropy_scores(grid)
-    expected = {key.split("/")[1]: value for key, value in grid.items() if key.startswith("elbo_decomposition/")}
+    expected = {
+        key.split("/")[1]: value
+        for key, value in grid.items()
+        if key.startswith("elbo_decomposition/")
+    }
     gaussian = 0.5 * np.sum(np.log(2 * np.pi * np.e) + grid["logvar"], axis=1).mean()
-    log_prior = -0.5 * np.sum(np.log(2 * np.pi) + grid["mu"] ** 2 + np.exp(grid["logvar"]), axis=1).mean()
+    log_prior = (
+        -0.5 * np.sum(np.log(2 * np.pi) + grid["mu"] ** 2 + np.exp(grid["logvar"]), axis=1).mean()
+    )
     near(found.joint_entropy, expected["joint_entropy"][0])
     near(found.marginal_entropies.sum() - found.joint_entropy, expected["dependence"])
     near(found.joint_entropy - gaussian, expected["information"])
@@ -43,48 +58,75 @@ def test_elbo_decomposition(grid):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_groups_against_the_clamped_reference(grid, n):
-    """The authors' group entropies are ours, cut to min(sum, joint), with what is not positive set to 0 and left-over latents dropped."""
+    """The authors' group entropies are ours, cut to min(sum, joint), with what is not positive set
+    to 0 and left-over latents dropped.
+    """
     if f"split{n}/marginal_entropies" not in grid:
         pytest.skip("the golden set has no such split")
     partition = LatentPartition.from_granularity(6, n)
     whole = 6 // n  # groups the reference keeps
 
     def clamped(rows):
-        found = metrics.mig_entropy(*(grid[name][rows] for name in ("z", "mu", "logvar", "factors")), partition=partition)
-        assert len(found.marginal_entropies_group) == partition.num_groups  # the ragged last group is kept
+        found = metrics.mig_entropy(
+            *(grid[name][rows] for name in ("z", "mu", "logvar", "factors")), partition=partition
+        )
+        assert (
+            len(found.marginal_entropies_group) == partition.num_groups
+        )  # the ragged last group is kept
         sums = np.array([found.marginal_entropies[list(group)].sum() for group in partition.groups])
         return np.maximum(np.minimum(sums, found.marginal_entropies_group), 0)[:whole]
 
     marginal = clamped(slice(None))
-    conditional = np.stack([np.mean([clamped(f == value) for value in np.unique(f)], axis=0) for f in grid["factors"].T])
+    conditional = np.stack(
+        [
+            np.mean([clamped(f == value) for value in np.unique(f)], axis=0)
+            for f in grid["factors"].T
+        ]
+    )
     near(marginal, grid[f"split{n}/marginal_entropies"])
     near(conditional, grid[f"split{n}/cond_entropies"])
     if f"split{n}/mig" in grid:
-        near(relation.mean_gap(np.maximum(marginal - conditional, 0).T, np.log(grid["grid"])), grid[f"split{n}/mig"])
+        near(
+            relation.mean_gap(np.maximum(marginal - conditional, 0).T, np.log(grid["grid"])),
+            grid[f"split{n}/mig"],
+        )
 
 
 def test_clamping_negative_entropies_destroys_the_score(golden):
-    grid = {key.removeprefix("g1/"): value for key, value in golden.items() if key.startswith("g1/")}
+    grid = {
+        key.removeprefix("g1/"): value for key, value in golden.items() if key.startswith("g1/")
+    }
     assert (grid["rtq/marginal_entropies"] < 0).any()
     assert float(grid["split1/mig"]) == pytest.approx(0.0027, abs=1e-4)  # the reference
-    assert entropy_scores(grid).scores["mig_entropy"] == pytest.approx(0.1664, abs=1e-4)  # ours, and Chen's
-    pairs = entropy_scores(grid, partition=LatentPartition.from_granularity(6, 2)).scores["mig_entropy_group"]
+    assert entropy_scores(grid).scores["mig_entropy"] == pytest.approx(
+        0.1664, abs=1e-4
+    )  # ours, and Chen's
+    pairs = entropy_scores(grid, partition=LatentPartition.from_granularity(6, 2)).scores[
+        "mig_entropy_group"
+    ]
     assert float(grid["split2/mig"]) == pytest.approx(0.0617, abs=1e-4)
     assert pairs == pytest.approx(0.5147, abs=1e-4)
 
 
 def test_a_ragged_group_counts(golden):
-    grid = {key.removeprefix("g0/"): value for key, value in golden.items() if key.startswith("g0/")}
+    grid = {
+        key.removeprefix("g0/"): value for key, value in golden.items() if key.startswith("g0/")
+    }
     ragged = LatentPartition.from_granularity(6, 4)
-    # The reference keeps one group of four, so it has no gap; the two latents it drops are the second group.
+    # The reference keeps one group of four, so it has no gap; the two latents it drops are the
+    # second group.
     assert "split4/mig" not in grid
     assert len(grid["split4/marginal_entropies"]) == 1
-    assert entropy_scores(grid, partition=ragged).scores["mig_entropy_group"] == pytest.approx(0.8773, abs=1e-4)
+    assert entropy_scores(grid, partition=ragged).scores["mig_entropy_group"] == pytest.approx(
+        0.8773, abs=1e-4
+    )
 
 
 def test_permuting_dimensions_permutes_the_entropies(grid):
     order = np.array([3, 1, 5, 0, 2, 4])
-    moved = metrics.mig_entropy(grid["z"][:, order], grid["mu"][:, order], grid["logvar"][:, order], grid["factors"])
+    moved = metrics.mig_entropy(
+        grid["z"][:, order], grid["mu"][:, order], grid["logvar"][:, order], grid["factors"]
+    )
     near(moved.mi_matrix, entropy_scores(grid).mi_matrix[order])
 
 

@@ -1,4 +1,6 @@
-"""Formulas hold to 1e-10 against the reference implementations, solvers to the spread between scikit-learn versions."""
+"""Formulas hold to 1e-10 against the reference implementations, solvers to the spread between
+scikit-learn versions.
+"""
 
 import numpy as np
 import pytest
@@ -42,7 +44,10 @@ def test_sap_of_discrete_factors(case):
 
 
 def test_modularity(live_case):
-    near(metrics.modularity(*live_case.train).scores["modularity"], live_case["modexp/modularity_score"])
+    near(
+        metrics.modularity(*live_case.train).scores["modularity"],
+        live_case["modexp/modularity_score"],
+    )
 
 
 def test_explicitness(live_case):
@@ -67,7 +72,9 @@ def test_unsupervised(live_case):
     found = metrics.unsupervised(live_case.train[0]).scores
     near(found["gaussian_tc"], live_case["unsup/gaussian_total_correlation"])
     near(found["gaussian_wasserstein"], live_case["unsup/gaussian_wasserstein_correlation"])
-    near(found["gaussian_wasserstein_norm"], live_case["unsup/gaussian_wasserstein_correlation_norm"])
+    near(
+        found["gaussian_wasserstein_norm"], live_case["unsup/gaussian_wasserstein_correlation_norm"]
+    )
     near(found["mutual_info_score"], live_case["unsup/mutual_info_score"])
 
 
@@ -90,7 +97,11 @@ def test_infomec(case):
 def test_infomec_of_discrete_latents(case_of, grid, kind):
     case = case_of(grid, kind)
     latents, factors = case.train
-    check_infomec(case, metrics.infomec(discretize(latents), factors, discrete_latents=True), "infomec_discrete")
+    check_infomec(
+        case,
+        metrics.infomec(discretize(latents), factors, discrete_latents=True),
+        "infomec_discrete",
+    )
 
 
 UDR_KINDS = ("perfect", "rotated", "pairs", "generic")
@@ -105,9 +116,15 @@ def test_udr(case_of, golden, grid, correlation):
     kl = np.ones((4, cases[0].latents.shape[1]))
     kl[:, -1] = 0.005
     found = metrics.udr([case.encode(images) for case in cases], kl=kl, correlation=correlation)
-    expected = {name: golden[f"{grid}/udr_{correlation}/{name}"] for name in ("raw_correlations", "pairwise", "model_scores")}
+    expected = {
+        name: golden[f"{grid}/udr_{correlation}/{name}"]
+        for name in ("raw_correlations", "pairwise", "model_scores")
+    }
     others = ~np.eye(4, dtype=bool)  # the reference leaves a model and itself out
-    near(found.raw_correlations[others][:, :-1, :-1], expected["raw_correlations"][others][:, :-1, :-1])
+    near(
+        found.raw_correlations[others][:, :-1, :-1],
+        expected["raw_correlations"][others][:, :-1, :-1],
+    )
     near(found.pairwise[others], expected["pairwise"][others])
     near(found.model_scores, expected["model_scores"])
 
@@ -115,13 +132,19 @@ def test_udr(case_of, golden, grid, correlation):
 SINGLE = {
     "sap continuous": lambda z, f, p: metrics.sap(z, f, continuous_factors=True, partition=p),
     "sap": lambda z, f, p: metrics.sap(z, f, test=(z[:200], f[:200]), partition=p),
-    "dci": lambda z, f, p: metrics.dci(z, f, test=(z[:200], f[:200]), regressor="lightgbm", partition=p, n_jobs=1),
+    "dci": lambda z, f, p: metrics.dci(
+        z, f, test=(z[:200], f[:200]), regressor="lightgbm", partition=p, n_jobs=1
+    ),
     "modularity": lambda z, f, p: metrics.modularity(z, f, partition=p),
     "irs": lambda z, f, p: metrics.irs(z, f, partition=p),
     "infomec": lambda z, f, p: metrics.infomec(z, f, partition=p),
-    "infomec discrete": lambda z, f, p: metrics.infomec(discretize(z), f, discrete_latents=True, partition=p),
+    "infomec discrete": lambda z, f, p: metrics.infomec(
+        discretize(z), f, discrete_latents=True, partition=p
+    ),
     "unsupervised": lambda z, f, p: metrics.unsupervised(z, partition=p),
-    "mig_entropy": lambda z, f, p: metrics.mig_entropy(z, 0.9 * z, np.full_like(z, -2.0), f, partition=p),
+    "mig_entropy": lambda z, f, p: metrics.mig_entropy(
+        z, 0.9 * z, np.full_like(z, -2.0), f, partition=p
+    ),
     "udr": lambda z, f, p: metrics.udr([z, z[:, ::-1]], partition=p),
     "active_units": lambda z, f, p: metrics.active_units(z, -np.abs(z), partition=p),
 }
@@ -131,7 +154,9 @@ SINGLE = {
 @pytest.mark.parametrize("kind", ["generic", "dead"])
 def test_groups_of_one_dimension_score_as_dimensions_exactly(case_of, metric, kind):
     latents, factors = (table[:600] for table in case_of("shapes3d", kind).train)
-    scores = SINGLE[metric](latents, factors, LatentPartition.from_granularity(latents.shape[1], 1)).scores
+    scores = SINGLE[metric](
+        latents, factors, LatentPartition.from_granularity(latents.shape[1], 1)
+    ).scores
     grouped = [name for name in scores if name.endswith("_group")]
     assert grouped
     for name in grouped:
@@ -142,6 +167,8 @@ def test_groups_of_one_dimension_score_as_dimensions_exactly(case_of, metric, ki
 def test_votes_of_groups_of_one_dimension_are_those_of_dimensions_exactly(case_of, kind):
     case = case_of("shapes3d", kind)
     partition = LatentPartition.from_granularity(case.latents.shape[1], 1)
-    found = metrics.factor_vae_score(case.encode, case.space, partition=partition, num_train=200, num_eval=100, num_variance=500)
+    found = metrics.factor_vae_score(
+        case.encode, case.space, partition=partition, num_train=200, num_eval=100, num_variance=500
+    )
     assert found.scores["factor_vae_group"] == found.scores["factor_vae"]
     assert np.array_equal(found.votes_group, found.votes)

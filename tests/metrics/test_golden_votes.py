@@ -1,4 +1,6 @@
-"""FactorVAE and BetaVAE: the reference's random stream replayed through our steps, then our stream against its scores."""
+"""FactorVAE and BetaVAE: the reference's random stream replayed through our steps, then our stream
+against its scores.
+"""
 
 import numpy as np
 import pytest
@@ -28,21 +30,31 @@ def test_every_vote_of_the_reference(case, threshold):
     votes = case[f"{key}/votes_seq"].astype(np.int64)
     assert (votes[:, 0] == held).all()
     if "dead" in case.name and threshold == "0.0":
-        # Without a threshold the reference divides 0 by 0, and its first constant latent wins every vote.
+        # Without a threshold the reference divides 0 by 0, and its first constant latent wins every
+        # vote.
         assert len(np.unique(votes[:, 1])) == 1
         assert case[f"{key}/eval_accuracy"] < 0.25
         assert majority_vote(choices, votes[:, 0], 800, len(kept), len(case.space.sizes))[2] > 0.9
         return
     assert (choices == votes[:, 1]).all()
-    _, train, evaluation = majority_vote(choices, votes[:, 0], 800, len(kept), len(case.space.sizes))
-    assert (train, evaluation) == (pytest.approx(float(case[f"{key}/train_accuracy"])), pytest.approx(float(case[f"{key}/eval_accuracy"])))
+    _, train, evaluation = majority_vote(
+        choices, votes[:, 0], 800, len(kept), len(case.space.sizes)
+    )
+    assert (train, evaluation) == (
+        pytest.approx(float(case[f"{key}/train_accuracy"])),
+        pytest.approx(float(case[f"{key}/eval_accuracy"])),
+    )
 
 
 def test_our_votes_agree_within_sampling_error(case):
-    found = metrics.factor_vae_score(case.encode, case.space, num_train=800, num_eval=400, num_variance=2000)
+    found = metrics.factor_vae_score(
+        case.encode, case.space, num_train=800, num_eval=400, num_variance=2000
+    )
     expected = float(case["factorvae_thr0.05/eval_accuracy"])
     # 400 votes each: four standard errors of a difference of two proportions, and one vote.
-    assert found.scores["factor_vae"] == pytest.approx(expected, abs=4 * np.sqrt(2 * max(expected * (1 - expected), 0.01) / 400) + 0.0025)
+    assert found.scores["factor_vae"] == pytest.approx(
+        expected, abs=4 * np.sqrt(2 * max(expected * (1 - expected), 0.01) / 400) + 0.0025
+    )
 
 
 def test_beta_vae_points_and_classifier(case):
@@ -53,10 +65,14 @@ def test_beta_vae_points_and_classifier(case):
         sides = [case.space.sample(64, rng) for _ in range(2)]
         sides[1][:, labels[-1]] = sides[0][:, labels[-1]]
         batches.append(np.concatenate(sides))
-    points = pair_differences(case.encode(np.concatenate(batches)).astype(np.float64).reshape(900, 128, -1))
+    points = pair_differences(
+        case.encode(np.concatenate(batches)).astype(np.float64).reshape(900, 128, -1)
+    )
     if "betavae/train_points" in case:
         for part, rows in (("train", slice(600)), ("eval", slice(600, None))):
-            np.testing.assert_allclose(points[rows], case[f"betavae/{part}_points"], rtol=0, atol=3e-7)
+            np.testing.assert_allclose(
+                points[rows], case[f"betavae/{part}_points"], rtol=0, atol=3e-7
+            )
             assert (np.array(labels)[rows] == case[f"betavae/{part}_labels"]).all()
     train, evaluation, _, _ = classify(points, np.array(labels), 600)
     assert train == pytest.approx(float(case["betavae/train_accuracy"]), abs=4e-3)

@@ -1,4 +1,6 @@
-"""Group scores and what must stand beside them: partners, nulls, carriers, common partitions, saturation."""
+"""Group scores and what must stand beside them: partners, nulls, carriers, common partitions,
+saturation.
+"""
 
 import math
 
@@ -15,7 +17,15 @@ from vae_granularity.metrics.partition_null import partition_null, random_partit
 from vae_granularity.metrics.saturation import tc_saturation
 from vae_granularity.metrics.unsupervised import gaussian_tc
 
-HARMONIC = [(1, 1, 1), (1, 0, 0), (0.5, 1, 2 / 3), (-0.1, 1, 0), (0, 0, 0), (None, 1, None), (1, None, None)]
+HARMONIC = [
+    (1, 1, 1),
+    (1, 0, 0),
+    (0.5, 1, 2 / 3),
+    (-0.1, 1, 0),
+    (0, 0, 0),
+    (None, 1, None),
+    (1, None, None),
+]
 
 
 @pytest.mark.parametrize("a, b, expected", HARMONIC)
@@ -24,10 +34,23 @@ def test_harmonic_mean(a, b, expected):
 
 
 def test_headlines_pair_completeness_with_modularity():
-    scores = {"sap_group": 0.5, "modularity_knn_group": 1.0, "infoc_group": 1.0, "infom_group": 0.0, "mig_entropy_group": None, "mig": 0.3}
-    expected = {"sap_harmonic_group": pytest.approx(2 / 3), "infoc_harmonic_group": 0.0, "mig_entropy_harmonic_group": None}
+    scores = {
+        "sap_group": 0.5,
+        "modularity_knn_group": 1.0,
+        "infoc_group": 1.0,
+        "infom_group": 0.0,
+        "mig_entropy_group": None,
+        "mig": 0.3,
+    }
+    expected = {
+        "sap_harmonic_group": pytest.approx(2 / 3),
+        "infoc_harmonic_group": 0.0,
+        "mig_entropy_harmonic_group": None,
+    }
     assert group_headlines(scores) == expected
-    assert group_headlines({"dci_completeness_group": 0.9}) == {"dci_completeness_harmonic_group": None}
+    assert group_headlines({"dci_completeness_group": 0.9}) == {
+        "dci_completeness_harmonic_group": None
+    }
 
 
 def test_random_partitions_keep_the_sizes_and_cover_the_dimensions():
@@ -38,7 +61,9 @@ def test_random_partitions_keep_the_sizes_and_cover_the_dimensions():
     assert draws == random_partitions(partition, 50, seed=0)
 
 
-IMPORTANCES = np.array([[0.5, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0.5, 0], [0, 0, 0.5], [0, 0, 0.5]])
+IMPORTANCES = np.array(
+    [[0.5, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0.5, 0], [0, 0, 0.5], [0, 0, 0.5]]
+)
 
 
 def test_null_of_a_code_whose_pairs_belong_together():
@@ -51,14 +76,23 @@ def test_null_of_a_code_whose_pairs_belong_together():
 
 
 def test_null_of_a_score_that_groups_do_not_change_has_no_lift():
-    null = partition_null(lambda p: {"constant_group": 0.4, "mig": 0.1, "gone_group": None}, LatentPartition.from_granularity(6, 2))
+    null = partition_null(
+        lambda p: {"constant_group": 0.4, "mig": 0.1, "gone_group": None},
+        LatentPartition.from_granularity(6, 2),
+    )
     assert null == {"constant_group": null["constant_group"], "gone_group": None}
-    assert (null["constant_group"].lift, null["constant_group"].std) == (pytest.approx(0), pytest.approx(0))
+    assert (null["constant_group"].lift, null["constant_group"].std) == (
+        pytest.approx(0),
+        pytest.approx(0),
+    )
 
 
 @pytest.mark.parametrize("granularity", [1, 6])
 def test_no_null_where_every_deal_is_the_same(granularity):
-    assert partition_null(lambda p: {"x_group": 1.0}, LatentPartition.from_granularity(6, granularity)) == {}
+    assert (
+        partition_null(lambda p: {"x_group": 1.0}, LatentPartition.from_granularity(6, granularity))
+        == {}
+    )
 
 
 def test_collapse_into_one_group_is_complete_and_has_no_headline():
@@ -67,7 +101,14 @@ def test_collapse_into_one_group_is_complete_and_has_no_headline():
     signal = (f - 1.5) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
     z = np.column_stack((signal, rng.normal(size=(1500, 3)))) + 0.05 * rng.normal(size=(1500, 6))
     halves = LatentPartition.from_sizes([3, 3])
-    scores = metrics.dci(z[:1000], f[:1000], test=(z[1000:], f[1000:]), regressor="lightgbm", partition=halves, n_jobs=1).scores
+    scores = metrics.dci(
+        z[:1000],
+        f[:1000],
+        test=(z[1000:], f[1000:]),
+        regressor="lightgbm",
+        partition=halves,
+        n_jobs=1,
+    ).scores
     assert scores["dci_fast_completeness_group"] > 0.8
     assert group_headlines(scores)["dci_fast_completeness_harmonic_group"] < 0.1
     found = metrics.unit_profile(z, f, partition=halves)
@@ -85,19 +126,29 @@ def test_best_partition_finds_a_shuffled_one():
 
 def test_best_partition_of_more_or_fewer_dimensions_than_seats():
     relation = np.array([[1.0, 0], [0.9, 0], [0, 1], [0.1, 0.1], [0, 0]])
-    assert best_partition(relation, [2, 1]).groups == ((0, 1), (2,), (3, 4))  # what is left over is a group of its own
+    assert best_partition(relation, [2, 1]).groups == (
+        (0, 1),
+        (2,),
+        (3, 4),
+    )  # what is left over is a group of its own
     assert best_partition(relation[:1], [2, 1]).groups == ((0,),)
-    with pytest.raises(ArgumentError, match="sizes must be a positive integer for each of 2 blocks"):
+    with pytest.raises(
+        ArgumentError, match="sizes must be a positive integer for each of 2 blocks"
+    ):
         best_partition(relation, [2, 0])
 
 
 def test_best_block_partition_by_mutual_information():
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, (1200, 2))
-    z = np.stack((np.cos(angle), np.sin(angle)), -1).reshape(1200, 4)[:, [0, 2, 1, 3]] + 0.05 * rng.normal(size=(1200, 4))
+    z = np.stack((np.cos(angle), np.sin(angle)), -1).reshape(1200, 4)[
+        :, [0, 2, 1, 3]
+    ] + 0.05 * rng.normal(size=(1200, 4))
     labels = (angle / (2 * np.pi) * 8).astype(int)
     assert best_block_partition(z, labels, [2, 2]).groups == ((0, 2), (1, 3))
-    with pytest.raises(ArgumentError, match=r"blocks must each have two or more labels, got one in columns \[1\]"):
+    with pytest.raises(
+        ArgumentError, match=r"blocks must each have two or more labels, got one in columns \[1\]"
+    ):
         best_block_partition(z, labels * [1, 0], [2, 2])
 
 
@@ -105,7 +156,9 @@ def test_exact_tc_of_narrow_posteriors_saturates():
     import torch
 
     mu = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    terms = decompose_exact(mu, mu, torch.full_like(mu, -30.0), partition=LatentPartition.from_granularity(3, 1))
+    terms = decompose_exact(
+        mu, mu, torch.full_like(mu, -30.0), partition=LatentPartition.from_granularity(3, 1)
+    )
     found = tc_saturation(terms.between_group_tc.mean().item(), num_units=3, num_components=40)
     assert found.bound == pytest.approx(2 * math.log(40))
     assert found.value == pytest.approx(found.bound)
@@ -118,7 +171,9 @@ def test_saturation_begins_within_five_per_cent(share, saturated):
     assert not tc_saturation(0.0, 1, 100).saturated  # one unit has no total correlation
 
 
-@pytest.mark.parametrize("groups", [((0,), (1,), (2,), (3,)), ((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 1, 2, 3),)])
+@pytest.mark.parametrize(
+    "groups", [((0,), (1,), (2,), (3,)), ((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 1, 2, 3),)]
+)
 def test_gaussian_tc_between_groups_is_the_closed_form(groups):
     a = np.random.default_rng(0).normal(size=(4, 4))
     sigma = a @ a.T + 0.1 * np.eye(4)
@@ -134,15 +189,21 @@ def test_udr_of_groups_does_not_reward_duplicates():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(400, 2))
     pairs, partition = z[:, [0, 0, 1, 1]], LatentPartition.from_granularity(4, 2)
-    assert metrics.udr([pairs, pairs[:, [2, 3, 0, 1]]], partition=partition).scores["udr_group"] == pytest.approx(1, abs=0.05)
-    assert metrics.udr([pairs, pairs], partition=partition).scores["udr"] == pytest.approx(0.5, abs=0.05)
+    assert metrics.udr([pairs, pairs[:, [2, 3, 0, 1]]], partition=partition).scores[
+        "udr_group"
+    ] == pytest.approx(1, abs=0.05)
+    assert metrics.udr([pairs, pairs], partition=partition).scores["udr"] == pytest.approx(
+        0.5, abs=0.05
+    )
     assert metrics.udr([z, rng.normal(size=(400, 2))]).scores["udr"] < 0.2
 
 
 def test_k_nn_information_of_a_group_is_at_least_that_of_its_dimensions():
     rng = np.random.default_rng(1)
     angle = rng.integers(0, 8, 1500)
-    z = np.column_stack((np.cos(angle * np.pi / 4), np.sin(angle * np.pi / 4), rng.normal(size=1500))) + 0.02 * rng.normal(size=(1500, 3))
+    z = np.column_stack(
+        (np.cos(angle * np.pi / 4), np.sin(angle * np.pi / 4), rng.normal(size=1500))
+    ) + 0.02 * rng.normal(size=(1500, 3))
     found = metrics.modularity_knn(z, angle, partition=LatentPartition.from_sizes([2, 1]))
     assert found.mi_matrix_group[0, 0] == pytest.approx(np.log(8), abs=0.05)
     assert found.mi_matrix[:2, 0].max() < 0.8 * np.log(8)
@@ -153,11 +214,17 @@ def test_group_null_lifts_pairs_that_belong_together():
     rng = np.random.default_rng(0)
     f = rng.integers(0, 8, (1200, 2))
     angle = f * np.pi / 4
-    z = np.stack((np.cos(angle), np.sin(angle)), -1).reshape(1200, 4) + 0.05 * rng.normal(size=(1200, 4))
-    pairs = metrics.group_null(z, f, partition=LatentPartition.from_granularity(4, 2), num_samples=600)
+    z = np.stack((np.cos(angle), np.sin(angle)), -1).reshape(1200, 4) + 0.05 * rng.normal(
+        size=(1200, 4)
+    )
+    pairs = metrics.group_null(
+        z, f, partition=LatentPartition.from_granularity(4, 2), num_samples=600
+    )
     assert pairs.scores["infom_lift_group"] > 0.3
     assert pairs.scores["infoc_harmonic_lift_group"] > 0.3
     assert pairs.nulls["infom_group"].score == pytest.approx(1, abs=0.02)
-    singles = metrics.group_null(z, f, partition=LatentPartition.from_granularity(4, 1), num_samples=600)
+    singles = metrics.group_null(
+        z, f, partition=LatentPartition.from_granularity(4, 1), num_samples=600
+    )
     assert set(singles.scores) == set(pairs.scores)
     assert set(singles.scores.values()) == {None}

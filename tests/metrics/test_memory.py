@@ -1,4 +1,6 @@
-"""Posterior entropies hold a few tables at a time, whatever the number of posteriors and samples."""
+"""Posterior entropies hold a few tables at a time, whatever the number of posteriors and
+samples.
+"""
 
 import subprocess
 import sys
@@ -28,5 +30,10 @@ print((peak() - before) / 1024)
 @pytest.mark.parametrize("rows, samples", [(50_000, 50), (50_000, 800), (400_000, 50)])
 def test_peak_memory_of_entropies(rows, samples):
     inputs = rows * (3 * 10 + 1) * 8 / 2**20
-    run = subprocess.run([sys.executable, "-c", SCRIPT, str(rows), str(samples)], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(rows), str(samples)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert float(run.stdout) < 100 + inputs  # MB: tables, and at most one more copy of the inputs

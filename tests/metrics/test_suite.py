@@ -14,11 +14,17 @@ from vae_granularity.data.factors import FactorSpace
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 SETS = ("fast", "full")
-SINGLE = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in SETS and not path.stem.startswith("_"))
+SINGLE = sorted(
+    path.stem
+    for path in CONF.glob("*.yaml")
+    if path.stem not in SETS and not path.stem.startswith("_")
+)
 
 SPACE = FactorSpace(("a", "b"), (5, 6))
 FACTORS = np.tile(SPACE.factors(np.arange(SPACE.size)), (4, 1))
-LATENTS = FACTORS @ np.array([[1.0, 0.2, 0.0, 0.0], [0.0, 0.1, 1.0, 0.0]]) + 0.1 * np.random.default_rng(0).normal(size=(120, 4))
+LATENTS = FACTORS @ np.array(
+    [[1.0, 0.2, 0.0, 0.0], [0.0, 0.1, 1.0, 0.0]]
+) + 0.1 * np.random.default_rng(0).normal(size=(120, 4))
 PARTITION = LatentPartition.from_granularity(4, 2)
 
 
@@ -76,17 +82,26 @@ def test_what_a_data_set_lacks_is_reported_and_not_an_error():
     inputs = {"latents": LATENTS, "mu": LATENTS, "logvar": LATENTS, "factors": None}
     found = metrics.run_suite({name: function(name) for name in names}, inputs)
     assert set(found.results) == {"unsupervised", "active_units"}
-    assert found.not_applicable["irs"] == "needs factors, which this data set or model does not have"
-    assert found.not_applicable["factor_vae"] == "needs encode, space, which this data set or model does not have"
+    assert (
+        found.not_applicable["irs"] == "needs factors, which this data set or model does not have"
+    )
+    assert (
+        found.not_applicable["factor_vae"]
+        == "needs encode, space, which this data set or model does not have"
+    )
 
 
 def test_metrics_without_a_group_form_are_scored_by_dimension():
-    found = metrics.run_suite({"mig": metrics.mig}, {"latents": LATENTS, "factors": FACTORS}, PARTITION)
+    found = metrics.run_suite(
+        {"mig": metrics.mig}, {"latents": LATENTS, "factors": FACTORS}, PARTITION
+    )
     assert found.scores == metrics.mig(LATENTS, FACTORS).scores
 
 
 def test_headlines_need_partners_from_other_metrics():
     inputs = {"latents": LATENTS, "factors": FACTORS, "test": (LATENTS, FACTORS)}
-    found = metrics.run_suite({"sap": metrics.sap, "modularity_knn": metrics.modularity_knn}, inputs, PARTITION)
+    found = metrics.run_suite(
+        {"sap": metrics.sap, "modularity_knn": metrics.modularity_knn}, inputs, PARTITION
+    )
     assert 0 < found.scores["sap_harmonic_group"] < 1
     assert set(found.protocol) == {"sap", "modularity_knn"}

@@ -1,4 +1,6 @@
-"""Regrouping by estimated dependence: it finds structure that is there, keeps still where there is none."""
+"""Regrouping by estimated dependence: it finds structure that is there, keeps still where there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,23 @@ BLOCKS = ((0, 4), (1, 5), (2, 3))  # dimensions of the three rings below
 
 
 def rings(n: int, seed: int = 0) -> np.ndarray:
-    """(n, 6): three independent noisy rings, whose two coordinates are uncorrelated and dependent."""
+    """(n, 6): three independent noisy rings, whose two coordinates are uncorrelated and
+    dependent.
+    """
     generator = np.random.default_rng(seed)
     z = np.empty((n, 6))
     for pair in BLOCKS:
         angle = generator.uniform(0, 2 * np.pi, n)
-        z[:, pair] = np.stack((np.cos(angle), np.sin(angle)), 1) + 0.15 * generator.normal(size=(n, 2))
+        z[:, pair] = np.stack((np.cos(angle), np.sin(angle)), 1) + 0.15 * generator.normal(
+            size=(n, 2)
+        )
     return z
 
 
 def test_mutual_information_of_pairs_against_the_closed_form():
-    """Correlation rho gives -½ log(1 - rho²); independence 0; a histogram of 12 bins loses up to a tenth."""
+    """Correlation rho gives -½ log(1 - rho²); independence 0; a histogram of 12 bins loses up to a
+    tenth.
+    """
     generator = np.random.default_rng(0)
     z = generator.normal(size=(20_000, 3))
     z[:, 1] = 0.8 * z[:, 0] + 0.6 * z[:, 1]
@@ -79,12 +87,16 @@ def test_when_regrouping_is_due():
 
 def test_a_run_records_the_sequence_of_its_partitions(tmp_path):
     rule = "model.partition={schedule: adaptive, every: 5, free: true, threshold: 0.0}"
-    run = train(tiny_config(tmp_path, rule, "trainer.max_steps=12", "callbacks.last.every_n_train_steps=6"))
+    run = train(
+        tiny_config(tmp_path, rule, "trainer.max_steps=12", "callbacks.last.every_n_train_steps=6")
+    )
     found = results(run)
     sequence = found["run"]["partitions"]
     assert sequence[0][0] == 0
     assert len(sequence) > 1
-    assert all(sorted(d for group in groups for d in group) == list(range(6)) for _, groups in sequence)
+    assert all(
+        sorted(d for group in groups for d in group) == list(range(6)) for _, groups in sequence
+    )
     assert found["protocol"]["partition"] == sequence[-1][1]
     assert load_run(run).model.partition.groups == tuple(map(tuple, sequence[-1][1]))
     assert "adaptive" in run.name

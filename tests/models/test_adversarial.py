@@ -1,4 +1,6 @@
-"""Hyperparameters nobody should choose: the run stays finite or stops with a clear message, and is never silently NaN."""
+"""Hyperparameters nobody should choose: the run stays finite or stops with a clear message, and is
+never silently NaN.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from variants import MODELS
 from vae_granularity.errors import UserError
 from vae_granularity.training import train
 
-HARSH = ("trainer.max_steps=30", "callbacks.terms.every=5", "evaluation.every=15", "callbacks.last.every_n_train_steps=10")
+HARSH = (
+    "trainer.max_steps=30",
+    "callbacks.terms.every=5",
+    "evaluation.every=15",
+    "callbacks.last.every_n_train_steps=10",
+)
 WEIGHTS = {
     "betavae": "beta",
     "betatcvae": "beta",
@@ -45,7 +52,10 @@ def finite_or_stopped(folder, *overrides: str) -> None:
         return
     found = results(run)
     assert found["terms"]["val/reconstruction"] is not None
-    assert all(value is None or math.isfinite(value) for value in (found["terms"] | found["scores"]).values())
+    assert all(
+        value is None or math.isfinite(value)
+        for value in (found["terms"] | found["scores"]).values()
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -59,7 +69,10 @@ def test_an_enormous_weight(tmp_path, model):
     finite_or_stopped(tmp_path, *MODELS[model], f"model.{WEIGHTS[model]}=1e4")
 
 
-@pytest.mark.parametrize("overrides", [("model.beta=4", "model.within_group_weight=-40"), ("model.beta=1e4", "model.granularity=6")])
+@pytest.mark.parametrize(
+    "overrides",
+    [("model.beta=4", "model.within_group_weight=-40"), ("model.beta=1e4", "model.granularity=6")],
+)
 def test_an_enormous_reward_inside_groups(tmp_path, overrides):
     finite_or_stopped(tmp_path, "model=stcvae", *overrides)
 

@@ -1,4 +1,6 @@
-"""What granularity above 1 means for the models whose published form knows only single dimensions."""
+"""What granularity above 1 means for the models whose published form knows only single
+dimensions.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ D = 6
 
 
 def correlated(n: int, rho: float, seed: int = 0) -> torch.Tensor:
-    """(n, 4) normal codes in which dimensions 0-1 and 2-3 have correlation rho, the pairs being independent."""
+    """(n, 4) normal codes in which dimensions 0-1 and 2-3 have correlation rho, the pairs being
+    independent.
+    """
     noise = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
     z = noise.clone()
     z[:, 1::2] = rho * noise[:, 0::2] + (1 - rho**2) ** 0.5 * noise[:, 1::2]
@@ -32,34 +36,48 @@ def test_shuffling_keeps_what_is_inside_a_group_and_breaks_the_rest(granularity,
         assert torch.equal(shuffled[:, d].sort().values, z[:, d].sort().values)
     correlation = torch.corrcoef(shuffled.t())
     assert correlation[0, 1] == pytest.approx(kept, abs=0.03)
-    assert correlation[0, 2] == pytest.approx(float(torch.corrcoef(z.t())[0, 2]) if granularity == 4 else 0.0, abs=0.03)
+    assert correlation[0, 2] == pytest.approx(
+        float(torch.corrcoef(z.t())[0, 2]) if granularity == 4 else 0.0, abs=0.03
+    )
 
 
 @pytest.mark.parametrize("granularity, expected", [(1, 1.02), (2, 0.0)])
 def test_the_discriminator_learns_the_total_correlation_between_groups(granularity, expected):
-    """TC of two pairs with rho = 0.8 is -log(1 - 0.64) = 1.02 nats between dimensions and 0 between the pairs."""
+    """TC of two pairs with rho = 0.8 is -log(1 - 0.64) = 1.02 nats between dimensions and 0 between
+    the pairs.
+    """
     torch.manual_seed(0)
     discriminator = Discriminator(4, units=64, layers=2)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
     membership = LatentPartition.from_granularity(4, granularity).membership()
     for step in range(600):
         z = correlated(512, 0.8, seed=step + 1)
-        loss = discriminator_loss(discriminator, z, shuffle_groups(z, membership, step_generator(0, step)))
+        loss = discriminator_loss(
+            discriminator, z, shuffle_groups(z, membership, step_generator(0, step))
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        assert discriminator(correlated(20_000, 0.8)).mean().item() == pytest.approx(expected, abs=0.12)
+        assert discriminator(correlated(20_000, 0.8)).mean().item() == pytest.approx(
+            expected, abs=0.12
+        )
 
 
 @pytest.mark.parametrize("name", ["dipvae_i", "dipvae_ii"])
 def test_dip_leaves_covariances_inside_groups_alone(tmp_path, name):
     def off_diagonal_cost(granularity: int, mu: torch.Tensor) -> float:
-        model, data = build(tiny_config(tmp_path, f"model={name}", f"model.granularity={granularity}", "model.lambda_d=0"))
+        model, data = build(
+            tiny_config(
+                tmp_path, f"model={name}", f"model.granularity={granularity}", "model.lambda_d=0"
+            )
+        )
         out = model.run(torch.zeros(len(mu), *data.image_shape), torch.zeros(len(mu), D))
         with_codes = out._replace(mu=mu, logvar=torch.zeros_like(mu))
         plain = (with_codes.kl - with_codes.log_px).mean()
-        return float((model.objective(with_codes, model.settings(0), model.membership)[0] - plain).detach())
+        return float(
+            (model.objective(with_codes, model.settings(0), model.membership)[0] - plain).detach()
+        )
 
     pairs = torch.zeros(1000, D)
     pairs[:, :4] = correlated(1000, 0.9)
@@ -71,7 +89,10 @@ def test_dip_leaves_covariances_inside_groups_alone(tmp_path, name):
 def test_pdisvae_keeps_the_kl_of_a_group_whole(tmp_path):
     """With beta 1 the weights are those of the VAE; with one group, beta does not act at all."""
     losses = []
-    for overrides in (["model.beta=1", "model.granularity=2"], ["model.beta=50", f"model.granularity={D}"]):
+    for overrides in (
+        ["model.beta=1", "model.granularity=2"],
+        ["model.beta=50", f"model.granularity={D}"],
+    ):
         model, data = build(tiny_config(tmp_path, "model=pdisvae", *overrides))
         model.dataset_size = 100
         x = torch.randn(16, *data.image_shape, generator=torch.Generator().manual_seed(1))
@@ -80,7 +101,9 @@ def test_pdisvae_keeps_the_kl_of_a_group_whole(tmp_path):
 
 
 def test_the_controller_holds_the_kl_at_its_capacity(tmp_path):
-    """A plant whose KL falls with beta: the controller ends where KL = C, and beta never leaves its bounds on the way."""
+    """A plant whose KL falls with beta: the controller ends where KL = C, and beta never leaves its
+    bounds on the way.
+    """
     bounds = ["model.beta_min=0.1", "model.beta_max=10"]
     model, _ = build(tiny_config(tmp_path, "model=controlvae", "model.capacity=8", *bounds))
     beta = torch.tensor(1.0)
@@ -102,7 +125,9 @@ def test_a_saturated_controller_does_not_wind_up(tmp_path, kl, end):
         beta, integral = model.control(torch.tensor(kl), model.settings(step))
         model.integral.copy_(integral)
     assert float(beta) == pytest.approx(getattr(model, end), rel=0.01)
-    back, _ = model.control(torch.tensor(8.0), model.settings(0))  # the error is gone: beta moves at once
+    back, _ = model.control(
+        torch.tensor(8.0), model.settings(0)
+    )  # the error is gone: beta moves at once
     assert model.beta_min <= float(back) <= model.beta_max
     assert abs(float(model.integral)) <= model.beta_max
 

@@ -29,16 +29,23 @@ def build(name: str) -> nn.Module:
 def density(likelihood: nn.Module, output: float):
     """x -> p(x) at one output of the decoder."""
     column = torch.tensor([[output]], dtype=torch.float64)
-    return lambda x: likelihood.log_prob(column, torch.tensor([[x]], dtype=torch.float64)).exp().item()
+    return lambda x: (
+        likelihood.log_prob(column, torch.tensor([[x]], dtype=torch.float64)).exp().item()
+    )
 
 
 def integrals(p, low: float, high: float, middle: float) -> tuple[float, float]:
     """Of p(x) and of x p(x)."""
-    return tuple(quad(f, low, high, points=[middle], epsabs=1e-11, limit=200)[0] for f in (p, lambda x: x * p(x)))
+    return tuple(
+        quad(f, low, high, points=[middle], epsabs=1e-11, limit=200)[0]
+        for f in (p, lambda x: x * p(x))
+    )
 
 
 def test_bernoulli_is_the_exact_cross_entropy(golden):
-    """The reference clips probabilities; the exact values it was compared with are ours, and it agrees where it does not clip."""
+    """The reference clips probabilities; the exact values it was compared with are ours, and it
+    agrees where it does not clip.
+    """
     gold = golden("recon")
     logits, target = torch.from_numpy(gold["logits"]), torch.from_numpy(gold["target"])
     ours = Bernoulli().log_prob(logits, target)
@@ -62,12 +69,16 @@ def test_gaussian_integrates_to_one(sigma, learned):
     assert sum(p.requires_grad for p in likelihood.parameters()) == learned
 
 
-@pytest.mark.parametrize("logit", [-40.0, -3.0, -0.301, -0.299, -1e-3, -1e-12, 0.0, 1e-12, 1e-3, 0.299, 0.301, 3.0, 40.0])
+@pytest.mark.parametrize(
+    "logit", [-40.0, -3.0, -0.301, -0.299, -1e-3, -1e-12, 0.0, 1e-12, 1e-3, 0.299, 0.301, 3.0, 40.0]
+)
 def test_continuous_bernoulli_integrates_to_one_and_its_mean_is_the_one_given(logit):
     likelihood = ContinuousBernoulli()
     total, mean = integrals(density(likelihood, logit), 0.0, 1.0, 0.5)
     assert total == pytest.approx(1, abs=1e-9)
-    assert mean == pytest.approx(likelihood.mean(torch.tensor(logit, dtype=torch.float64)).item(), abs=1e-9)
+    assert mean == pytest.approx(
+        likelihood.mean(torch.tensor(logit, dtype=torch.float64)).item(), abs=1e-9
+    )
 
 
 def test_continuous_bernoulli_is_the_papers_density():
@@ -78,15 +89,25 @@ def test_continuous_bernoulli_is_the_papers_density():
     expected = (constant * lam**x * (1 - lam) ** (1 - x)).log()[:, 0]
     logit = torch.logit(lam)
     torch.testing.assert_close(ContinuousBernoulli().log_prob(logit, x), expected)
-    torch.testing.assert_close(ContinuousBernoulli().mean(logit), lam / (2 * lam - 1) + 1 / (2 * torch.atanh(1 - 2 * lam)))
+    torch.testing.assert_close(
+        ContinuousBernoulli().mean(logit), lam / (2 * lam - 1) + 1 / (2 * torch.atanh(1 - 2 * lam))
+    )
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-11), (torch.float32, 1e-6)])
 def test_the_mean_is_the_slope_of_the_log_integral_everywhere(dtype, tolerance):
-    """d/d logit log integral = E[x], through both branches, at 0 itself too; float32 keeps its digits around lambda = 1/2."""
-    logit = torch.cat((torch.linspace(-30, 30, 601), torch.linspace(-0.4, 0.4, 801), torch.zeros(1))).to(dtype).requires_grad_()
+    """d/d logit log integral = E[x], through both branches, at 0 itself too; float32 keeps its
+    digits around lambda = 1/2.
+    """
+    logit = (
+        torch.cat((torch.linspace(-30, 30, 601), torch.linspace(-0.4, 0.4, 801), torch.zeros(1)))
+        .to(dtype)
+        .requires_grad_()
+    )
     (slope,) = torch.autograd.grad(log_integral(logit).sum(), logit)
-    torch.testing.assert_close(slope, ContinuousBernoulli().mean(logit.detach()), rtol=0, atol=tolerance)
+    torch.testing.assert_close(
+        slope, ContinuousBernoulli().mean(logit.detach()), rtol=0, atol=tolerance
+    )
     (curvature,) = torch.autograd.grad(ContinuousBernoulli().mean(logit).sum(), logit)
     assert bool((curvature > 0).all())
     assert curvature[-1].item() == pytest.approx(1 / 12, rel=1e-6)
@@ -94,14 +115,25 @@ def test_the_mean_is_the_slope_of_the_log_integral_everywhere(dtype, tolerance):
 
 def test_optimal_gaussian_scores_a_batch_at_its_maximum_likelihood_variance():
     torch.manual_seed(0)
-    x, output = torch.rand(8, 3, 4, 4, dtype=torch.float64), torch.rand(8, 3, 4, 4, dtype=torch.float64).requires_grad_()
+    x, output = (
+        torch.rand(8, 3, 4, 4, dtype=torch.float64),
+        torch.rand(8, 3, 4, 4, dtype=torch.float64).requires_grad_(),
+    )
     error = (x - output).square().mean()
     value = OptimalGaussian().double().log_prob(output, x)
-    torch.testing.assert_close(value.mean(), -24 * (error.log() + math.log(2 * math.pi) + 1))  # 48 pixels
+    torch.testing.assert_close(
+        value.mean(), -24 * (error.log() + math.log(2 * math.pi) + 1)
+    )  # 48 pixels
     for factor in (0.9, 1.1):
-        assert value.mean() > Gaussian(factor * error.sqrt().item()).double().log_prob(output, x).mean()
+        assert (
+            value.mean()
+            > Gaussian(factor * error.sqrt().item()).double().log_prob(output, x).mean()
+        )
     # The gradient is that of the logarithm of the error.
-    gradients = [torch.autograd.grad(f, output, retain_graph=True)[0] for f in (value.mean(), -24 * error.log())]
+    gradients = [
+        torch.autograd.grad(f, output, retain_graph=True)[0]
+        for f in (value.mean(), -24 * error.log())
+    ]
     torch.testing.assert_close(*gradients)
 
 
@@ -118,7 +150,9 @@ def test_optimal_gaussian_evaluates_with_the_variance_of_the_training_batches():
     assert likelihood.variance.item() == pytest.approx(np.mean(errors))
     total, mean = integrals(density(likelihood, 0.3), -8.0, 8.0, 0.3)
     assert (total, mean) == pytest.approx((1, 0.3), abs=1e-8)
-    assert likelihood.variance.item() == pytest.approx(np.mean(errors)), "evaluation must not move it"
+    assert likelihood.variance.item() == pytest.approx(np.mean(errors)), (
+        "evaluation must not move it"
+    )
     again = OptimalGaussian().double()
     again.load_state_dict(likelihood.state_dict())
     assert torch.equal(again.eval().log_prob(output, x), likelihood.log_prob(output, x))
@@ -134,7 +168,9 @@ def test_optimal_gaussian_follows_an_error_that_changes():
 def test_a_batch_reproduced_exactly_is_scored_at_the_smallest_sigma():
     x = torch.rand(4, 6).requires_grad_()
     value = OptimalGaussian(0.01).log_prob(x, x.detach())
-    torch.testing.assert_close(value, torch.full((4,), -6 * (math.log(0.01) + 0.5 * math.log(2 * math.pi))))
+    torch.testing.assert_close(
+        value, torch.full((4,), -6 * (math.log(0.01) + 0.5 * math.log(2 * math.pi)))
+    )
     value.sum().backward()
     assert torch.equal(x.grad, torch.zeros(4, 6))
 
@@ -143,7 +179,9 @@ def test_a_batch_reproduced_exactly_is_scored_at_the_smallest_sigma():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_and_gradients_are_finite_at_extreme_outputs(name, dtype):
     likelihood = build(name).to(dtype)
-    output = torch.tensor([-1e4, -300.0, -90.0, -1e-30, 0.0, 1e-30, 90.0, 300.0, 1e4], dtype=dtype).requires_grad_()
+    output = torch.tensor(
+        [-1e4, -300.0, -90.0, -1e-30, 0.0, 1e-30, 90.0, 300.0, 1e4], dtype=dtype
+    ).requires_grad_()
     for x in (0.0, 0.5, 1.0):
         value = likelihood.log_prob(output[:, None], torch.full_like(output, x)[:, None])
         (gradient,) = torch.autograd.grad(value.sum(), output)
@@ -154,12 +192,17 @@ def test_values_and_gradients_are_finite_at_extreme_outputs(name, dtype):
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_log_densities_are_summed_over_pixels_and_channels(name):
-    output, x = torch.zeros(2, 3, 4, 4, dtype=torch.float64), torch.full((2, 3, 4, 4), 0.5, dtype=torch.float64)
+    output, x = (
+        torch.zeros(2, 3, 4, 4, dtype=torch.float64),
+        torch.full((2, 3, 4, 4), 0.5, dtype=torch.float64),
+    )
     likelihood = build(name)
     single = likelihood.log_prob(output[:, :1, :1, :1], x[:, :1, :1, :1])
     torch.testing.assert_close(likelihood.log_prob(output, x), 48 * single)
 
 
 def test_a_limit_that_is_not_positive_is_named():
-    with pytest.raises(ArgumentError, match=r"likelihood\.min_sigma must be a finite number > 0, got 0"):
+    with pytest.raises(
+        ArgumentError, match=r"likelihood\.min_sigma must be a finite number > 0, got 0"
+    ):
         OptimalGaussian(0)

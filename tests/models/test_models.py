@@ -17,7 +17,9 @@ N = 540
 MODELS = options("model")
 
 
-def make(tmp_path, *overrides: str, dtype: torch.dtype = torch.float64) -> tuple[LatentModel, torch.Tensor]:
+def make(
+    tmp_path, *overrides: str, dtype: torch.dtype = torch.float64
+) -> tuple[LatentModel, torch.Tensor]:
     """A small model and a batch of 16 that fits it."""
     model, data = build(tiny_config(tmp_path, *overrides))
     model.dataset_size = N
@@ -27,7 +29,9 @@ def make(tmp_path, *overrides: str, dtype: torch.dtype = torch.float64) -> tuple
 
 def loss_and_gradients(model: LatentModel, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     loss = model.training_step(x, 0)["loss"]
-    return loss.detach(), torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    return loss.detach(), torch.cat(
+        [g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))]
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -36,7 +40,9 @@ def test_a_step_gives_finite_terms_in_nats_and_a_gradient_everywhere(tmp_path, m
     out = built.training_step(x, 0)
     out["loss"].backward()
     assert all(bool(value.isfinite()) for value in out["terms"].values())
-    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in built.trained_parameters())
+    assert all(
+        p.grad is not None and bool(p.grad.isfinite().all()) for p in built.trained_parameters()
+    )
     assert ("elbo" in out["terms"]) == built.stochastic
     if built.stochastic:
         elbo, reconstruction, kl = (out["terms"][name] for name in ("elbo", "reconstruction", "kl"))
@@ -44,7 +50,9 @@ def test_a_step_gives_finite_terms_in_nats_and_a_gradient_everywhere(tmp_path, m
 
 
 def test_stcvae_with_single_dimensions_is_betatcvae(tmp_path):
-    """Equal losses, gradients to 1e-11 relative, 50 steps to 1e-8; the two are implemented apart and round differently."""
+    """Equal losses, gradients to 1e-11 relative, 50 steps to 1e-8; the two are implemented apart
+    and round differently.
+    """
     st, x = make(tmp_path, "model=stcvae", "model.granularity=1")
     tc, _ = make(tmp_path, "model=betatcvae", "model.granularity=1")
     (loss_st, grad_st), (loss_tc, grad_tc) = loss_and_gradients(st, x), loss_and_gradients(tc, x)
@@ -63,7 +71,13 @@ def test_stcvae_with_single_dimensions_is_betatcvae(tmp_path):
 def test_stcvae_with_all_weights_one_is_a_sampled_vae_at_any_granularity(tmp_path):
     losses = []
     for granularity in (1, 2, 6):
-        model, x = make(tmp_path, "model=stcvae", "model.beta=1", "model.within_group_weight=1", f"model.granularity={granularity}")
+        model, x = make(
+            tmp_path,
+            "model=stcvae",
+            "model.beta=1",
+            "model.within_group_weight=1",
+            f"model.granularity={granularity}",
+        )
         losses.append(loss_and_gradients(model, x)[0])
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(losses[0], losses[2])
@@ -71,14 +85,26 @@ def test_stcvae_with_all_weights_one_is_a_sampled_vae_at_any_granularity(tmp_pat
 
 @pytest.mark.parametrize("weight, expected", [("null", -5.0), ("0", 0.0), ("1.5", 1.5)])
 def test_the_weight_inside_groups_defaults_to_minus_half_beta(tmp_path, weight, expected):
-    model, x = make(tmp_path, "model=stcvae", "model.beta=10", f"model.within_group_weight={weight}")
+    model, x = make(
+        tmp_path, "model=stcvae", "model.beta=10", f"model.within_group_weight={weight}"
+    )
     out = model.training_step(x, 0)
     forward = out["forward"]
-    terms = decompose(z=forward.z, mu=forward.mu, logvar=forward.logvar, partition=model.partition, dataset_size=N)
-    i, between, within, kl = (
-        t.mean() for t in (terms.mutual_information, terms.between_group_tc, terms.within_group_tc.sum(1), terms.dimension_kl)
+    terms = decompose(
+        z=forward.z, mu=forward.mu, logvar=forward.logvar, partition=model.partition, dataset_size=N
     )
-    torch.testing.assert_close(out["loss"], -out["terms"]["reconstruction"] + i + 10 * between + expected * within + kl)
+    i, between, within, kl = (
+        t.mean()
+        for t in (
+            terms.mutual_information,
+            terms.between_group_tc,
+            terms.within_group_tc.sum(1),
+            terms.dimension_kl,
+        )
+    )
+    torch.testing.assert_close(
+        out["loss"], -out["terms"]["reconstruction"] + i + 10 * between + expected * within + kl
+    )
 
 
 @pytest.mark.parametrize("beta", [1.0, 6.0])
@@ -93,7 +119,10 @@ def test_betavae_weighs_the_analytic_kl(tmp_path, beta):
 
 
 def test_betatcvae_loss_does_not_depend_on_its_partition(tmp_path):
-    losses = [loss_and_gradients(*make(tmp_path, "model=betatcvae", f"model.granularity={g}"))[0] for g in (1, 3)]
+    losses = [
+        loss_and_gradients(*make(tmp_path, "model=betatcvae", f"model.granularity={g}"))[0]
+        for g in (1, 3)
+    ]
     torch.testing.assert_close(*losses)
 
 
@@ -150,7 +179,10 @@ def test_a_bad_argument_is_named_before_anything_is_read(tmp_path, override, mes
         (("model.granularity=3",), True),
         (("model.granularity=6",), True),
         (("model.granularity=6", "model.within_group_weight=0"), False),
-        (("model.granularity=2", "model.within_group_weight=-4"), True),  # 1 + 4 * 2 - 4 * 3 = -3 for three groups
+        (
+            ("model.granularity=2", "model.within_group_weight=-4"),
+            True,
+        ),  # 1 + 4 * 2 - 4 * 3 = -3 for three groups
         (("model.granularity={schedule: piecewise, levels: [1, 6], at: [3]}",), True),
     ],
 )

@@ -1,4 +1,6 @@
-"""Each model at granularity 1 against its published loss, written here from the formula: value and gradient in float64."""
+"""Each model at granularity 1 against its published loss, written here from the formula: value and
+gradient in float64.
+"""
 
 from __future__ import annotations
 
@@ -60,19 +62,33 @@ def lambdabetavae(model: LatentModel, x: Tensor) -> Tensor:
     return -p.log_px + 4 * p.kl + 1.0 * ((x - p.decoded) ** 2).sum() / B
 
 
-def total_correlation_form(weight: Callable[[int, int], float]) -> Callable[[LatentModel, Tensor], Tensor]:
-    """I + 4 TC + sum KL with log q(z) = log sum_j weight(i, j) q(z_i|x_j), sample by sample and dimension by dimension."""
+def total_correlation_form(
+    weight: Callable[[int, int], float],
+) -> Callable[[LatentModel, Tensor], Tensor]:
+    """I + 4 TC + sum KL with log q(z) = log sum_j weight(i, j) q(z_i|x_j), sample by sample and
+    dimension by dimension.
+    """
 
     def loss(model: LatentModel, x: Tensor) -> Tensor:
         p = Plain(model, x)
         total = -p.log_px
         for i in range(B):
-            log_q = torch.stack([Normal(p.mu[j], (p.logvar[j] / 2).exp()).log_prob(p.z[i]) for j in range(B)])  # (B, D)
+            log_q = torch.stack(
+                [Normal(p.mu[j], (p.logvar[j] / 2).exp()).log_prob(p.z[i]) for j in range(B)]
+            )  # (B, D)
             log_w = torch.tensor([math.log(weight(i, j)) for j in range(B)], dtype=torch.float64)
             log_qz = torch.logsumexp(log_w + log_q.sum(1), 0)
             log_marginals = sum(torch.logsumexp(log_w + log_q[:, d], 0) for d in range(D))
             log_pz = Normal(0.0, 1.0).log_prob(p.z[i]).sum()
-            total = total + ((log_q[i].sum() - log_qz) + 4 * (log_qz - log_marginals) + (log_marginals - log_pz)) / B
+            total = (
+                total
+                + (
+                    (log_q[i].sum() - log_qz)
+                    + 4 * (log_qz - log_marginals)
+                    + (log_marginals - log_pz)
+                )
+                / B
+            )
         return total
 
     return loss
@@ -101,7 +117,9 @@ def factorvae(model: LatentModel, x: Tensor) -> Tensor:
 def dip(second: bool) -> Callable[[LatentModel, Tensor], Tensor]:
     def loss(model: LatentModel, x: Tensor) -> Tensor:
         p = Plain(model, x)
-        c = (p.mu[:, :, None] * p.mu[:, None, :]).mean(0) - p.mu.mean(0)[:, None] * p.mu.mean(0)[None, :]
+        c = (p.mu[:, :, None] * p.mu[:, None, :]).mean(0) - p.mu.mean(0)[:, None] * p.mu.mean(0)[
+            None, :
+        ]
         if second:
             c = c + torch.diag(p.logvar.exp().mean(0))
         off = sum(c[i, j] ** 2 for i in range(D) for j in range(D) if i != j)
@@ -112,7 +130,9 @@ def dip(second: bool) -> Callable[[LatentModel, Tensor], Tensor]:
 
 
 def infovae(model: LatentModel, x: Tensor) -> Tensor:
-    """Expectations under the prior by Gauss-Hermite quadrature in each dimension, of which the kernel is a product."""
+    """Expectations under the prior by Gauss-Hermite quadrature in each dimension, of which the
+    kernel is a product.
+    """
     p = Plain(model, x)
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(60))
     weights = weights / weights.sum()
@@ -121,8 +141,16 @@ def infovae(model: LatentModel, x: Tensor) -> Tensor:
         return torch.exp(-((a - b) ** 2) / (2 * D))
 
     codes = sum(kernel(p.z[i], p.z[j]).prod() for i in range(B) for j in range(B)) / B**2
-    across = sum((weights[:, None] * kernel(p.z[i][None, :], nodes[:, None])).sum(0).prod() for i in range(B)) / B
-    prior = (weights[:, None] * weights[None, :] * kernel(nodes[:, None], nodes[None, :])).sum() ** D
+    across = (
+        sum(
+            (weights[:, None] * kernel(p.z[i][None, :], nodes[:, None])).sum(0).prod()
+            for i in range(B)
+        )
+        / B
+    )
+    prior = (
+        weights[:, None] * weights[None, :] * kernel(nodes[:, None], nodes[None, :])
+    ).sum() ** D
     return -p.log_px + p.kl + (1000 - 1) * (codes - 2 * across + prior)
 
 
@@ -139,10 +167,19 @@ def controlvae(model: LatentModel, x: Tensor) -> Tensor:
 
 def qlae(model: LatentModel, x: Tensor) -> Tensor:
     z_c = model.net.encoder(x)[:, :D]
-    z_q = torch.stack([model.values[d][(z_c[:, d : d + 1] - model.values[d]).square().argmin(1)] for d in range(D)], 1)
+    z_q = torch.stack(
+        [
+            model.values[d][(z_c[:, d : d + 1] - model.values[d]).square().argmin(1)]
+            for d in range(D)
+        ],
+        1,
+    )
     z = z_c + (z_q - z_c).detach()
     log_px = Normal(model.net.decoder(z), sigma(model)).log_prob(x).sum(1).mean()
-    quantise, commit = ((z_c.detach() - z_q) ** 2).sum(1).mean(), ((z_c - z_q.detach()) ** 2).sum(1).mean()
+    quantise, commit = (
+        ((z_c.detach() - z_q) ** 2).sum(1).mean(),
+        ((z_c - z_q.detach()) ** 2).sum(1).mean(),
+    )
     return -log_px + 0.01 * (quantise + commit)
 
 
@@ -172,13 +209,22 @@ def test_loss_and_gradient_are_the_published_ones(tmp_path, name):
     model, data = build(tiny_config(tmp_path, f"model={name}", "model.granularity=1"))
     model = model.double()
     model.dataset_size = N
-    x = torch.randn(B, *data.image_shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = torch.randn(
+        B, *data.image_shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     parameters = list(model.trained_parameters())
     ours, theirs = model.training_step(x, STEP)["loss"], PUBLISHED[name](model, x)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=0)
     gradients = [
-        torch.cat([torch.zeros_like(p).flatten() if g is None else g.flatten() for p, g in zip(parameters, found, strict=True)])
-        for found in (torch.autograd.grad(loss, parameters, allow_unused=True) for loss in (ours, theirs))
+        torch.cat(
+            [
+                torch.zeros_like(p).flatten() if g is None else g.flatten()
+                for p, g in zip(parameters, found, strict=True)
+            ]
+        )
+        for found in (
+            torch.autograd.grad(loss, parameters, allow_unused=True) for loss in (ours, theirs)
+        )
     ]
     assert gradients[1].norm() > 0
     assert (gradients[0] - gradients[1]).norm() <= 1e-10 * gradients[1].norm()

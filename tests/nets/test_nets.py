@@ -18,14 +18,18 @@ NETS = options("net")
 IMAGES = [n for n in NETS if n != "mlp"]
 
 
-def build(net: str, image_shape: tuple[int, ...] = (3, 32, 32), latent_dim: int = 4, **dials: float) -> Network:
+def build(
+    net: str, image_shape: tuple[int, ...] = (3, 32, 32), latent_dim: int = 4, **dials: float
+) -> Network:
     torch.manual_seed(0)
     return create(config(net, latent_dim), image_shape=image_shape, **dials)
 
 
 @functools.cache
 def config(net: str, latent_dim: int) -> DictConfig:
-    return compose("train", [f"net={net}", f"model.latent_dim={latent_dim}", "model.granularity=1"]).net
+    return compose(
+        "train", [f"net={net}", f"model.latent_dim={latent_dim}", "model.granularity=1"]
+    ).net
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -70,9 +74,14 @@ def test_means_come_before_log_variances(net):
 
 
 @pytest.mark.parametrize("net", IMAGES)
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (1, 30, 30), (3, 32, 64), (10,), (0, 32, 32), (1, 0, 0)])
+@pytest.mark.parametrize(
+    "image_shape", [(1, 28, 28), (1, 30, 30), (3, 32, 64), (10,), (0, 32, 32), (1, 0, 0)]
+)
 def test_an_image_that_does_not_fit_is_named(net, image_shape):
-    with pytest.raises(ArgumentError, match=rf"net={net} needs square images .* n a multiple of \d+, got shape \({image_shape[0]}"):
+    with pytest.raises(
+        ArgumentError,
+        match=rf"net={net} needs square images .* n a multiple of \d+, got shape \({image_shape[0]}",
+    ):
         build(net, image_shape)
 
 
@@ -82,7 +91,9 @@ def test_the_fully_connected_network_takes_any_shape():
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("dials, message", [({"width": 0}, "net.width must be"), ({"depth": 0}, "net.depth must be")])
+@pytest.mark.parametrize(
+    "dials, message", [({"width": 0}, "net.width must be"), ({"depth": 0}, "net.depth must be")]
+)
 def test_a_dial_out_of_range_is_named(net, dials, message):
     with pytest.raises(ArgumentError, match=message):
         build(net, **dials)
@@ -91,9 +102,24 @@ def test_a_dial_out_of_range_is_named(net, dials, message):
 @pytest.mark.parametrize(
     "net, image_shape, parameters",
     [
-        # Counted by hand from the papers' tables, D = 10: convolutions, then fully connected layers, encoder and decoder.
-        ("burgess", (1, 64, 64), (544 + 3 * 16416) + (131328 + 65792 + 5140) + (2816 + 65792 + 131584) + (3 * 16416 + 513)),
-        ("conv64", (1, 64, 64), (544 + 16416 + 8256 + 16448) + (262400 + 5140) + (2816 + 263168) + (65600 + 32800 + 16416 + 513)),
+        # Counted by hand from the papers' tables, D = 10: convolutions, then fully connected
+        # layers, encoder and decoder.
+        (
+            "burgess",
+            (1, 64, 64),
+            (544 + 3 * 16416)
+            + (131328 + 65792 + 5140)
+            + (2816 + 65792 + 131584)
+            + (3 * 16416 + 513),
+        ),
+        (
+            "conv64",
+            (1, 64, 64),
+            (544 + 16416 + 8256 + 16448)
+            + (262400 + 5140)
+            + (2816 + 263168)
+            + (65600 + 32800 + 16416 + 513),
+        ),
     ],
 )
 def test_published_networks_have_the_published_size(net, image_shape, parameters):

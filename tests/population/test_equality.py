@@ -1,4 +1,6 @@
-"""A member of a population is the run that it would have been alone: same initialisation, noise, batches, weights after 50 steps."""
+"""A member of a population is the run that it would have been alone: same initialisation, noise,
+batches, weights after 50 steps.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def adopt(model: LatentModel, step: int) -> None:
     model.on_train_batch_start(torch.empty(0), step)
 
 
-def together(members: Sequence[Sequence[str]], clip: float | None = None, backend: str = "vectorised") -> tuple[Population, Feed]:
+def together(
+    members: Sequence[Sequence[str]], clip: float | None = None, backend: str = "vectorised"
+) -> tuple[Population, Feed]:
     models, data = zip(*(member(overrides) for overrides in members), strict=True)
     optimizers = [model.configure_optimizers() for model in models]
     return Population(models, optimizers, losses(backend, models[0]), clip), Feed(models, data)
@@ -98,9 +102,15 @@ def advance(population: Population, feed: Feed, steps: range) -> None:
         population.write_back(k)
 
 
-def assert_equal_weights(found: LatentModel, expected: LatentModel, tolerance: float = 1e-10) -> None:
-    for (name, a), (_, b) in zip(found.state_dict().items(), expected.state_dict().items(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}")
+def assert_equal_weights(
+    found: LatentModel, expected: LatentModel, tolerance: float = 1e-10
+) -> None:
+    for (name, a), (_, b) in zip(
+        found.state_dict().items(), expected.state_dict().items(), strict=True
+    ):
+        torch.testing.assert_close(
+            a, b, rtol=0, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @pytest.mark.parametrize("backend", ["vectorised", "grouped"])
@@ -114,7 +124,10 @@ def test_eight_mixed_members_equal_their_solo_runs(backend):
 
 @pytest.mark.parametrize("model", DIALS)
 def test_every_packable_model_equals_its_solo_run(model):
-    members = [(f"model={model}", f"seed={seed}", f"{DIALS[model]}={value}") for seed, value in ((0, 1), (1, 2))]
+    members = [
+        (f"model={model}", f"seed={seed}", f"{DIALS[model]}={value}")
+        for seed, value in ((0, 1), (1, 2))
+    ]
     population, feed = together(members)
     advance(population, feed, range(10))
     for found, overrides in zip(population.models, members, strict=True):
@@ -139,8 +152,17 @@ def test_every_model_is_either_packable_or_says_that_it_is_stateful():
     ],
 )
 def test_networks_of_images_equal_their_solo_run(net, backend, tolerance):
-    shape = ("dataset.image_size=16", "dataset.num_samples=200", "dataset.batch_size=8", f"net={net}", "likelihood=bernoulli")
-    members = [(*shape, "net.width=0.1", f"seed={seed}", f"model.beta={beta}") for seed, beta in ((0, 1), (1, 6))]
+    shape = (
+        "dataset.image_size=16",
+        "dataset.num_samples=200",
+        "dataset.batch_size=8",
+        f"net={net}",
+        "likelihood=bernoulli",
+    )
+    members = [
+        (*shape, "net.width=0.1", f"seed={seed}", f"model.beta={beta}")
+        for seed, beta in ((0, 1), (1, 6))
+    ]
     population, feed = together(members, backend=backend)
     advance(population, feed, range(4))
     for found, overrides in zip(population.models, members, strict=True):
@@ -149,17 +171,24 @@ def test_networks_of_images_equal_their_solo_run(net, backend, tolerance):
 
 @pytest.mark.parametrize("likelihood", options("likelihood"))
 def test_every_likelihood_equals_its_solo_run(likelihood):
-    members = [(f"likelihood={likelihood}", f"seed={seed}", f"model.beta={beta}") for seed, beta in ((0, 1), (1, 6))]
+    members = [
+        (f"likelihood={likelihood}", f"seed={seed}", f"model.beta={beta}")
+        for seed, beta in ((0, 1), (1, 6))
+    ]
     population, feed = together(members)
     advance(population, feed, range(10))
     for found, overrides in zip(population.models, members, strict=True):
         assert_equal_weights(found, alone(overrides, steps=10))
 
 
-@pytest.mark.parametrize("optimizer", ["optimizer=adam_fast", "optimizer=adamw", "+optimizer.weight_decay=0.1"])
+@pytest.mark.parametrize(
+    "optimizer", ["optimizer=adam_fast", "optimizer=adamw", "+optimizer.weight_decay=0.1"]
+)
 @pytest.mark.parametrize("clip", [None, 1.0])
 def test_optimisers_and_clipping_equal_torchs_for_each_member(optimizer, clip):
-    members = [(optimizer, f"seed={seed}", f"optimizer.lr={lr}") for seed, lr in ((0, 1e-3), (1, 1e-2))]
+    members = [
+        (optimizer, f"seed={seed}", f"optimizer.lr={lr}") for seed, lr in ((0, 1e-3), (1, 1e-2))
+    ]
     population, feed = together(members, clip)
     advance(population, feed, range(STEPS))
     for found, overrides in zip(population.models, members, strict=True):
@@ -167,7 +196,9 @@ def test_optimisers_and_clipping_equal_torchs_for_each_member(optimizer, clip):
 
 
 def test_a_poisoned_member_is_frozen_and_the_others_do_not_notice():
-    """The others stay bitwise what they are without the poison; the poisoned member keeps its last finite weights."""
+    """The others stay bitwise what they are without the poison; the poisoned member keeps its last
+    finite weights.
+    """
     clean, poisoned = ((together(MEMBERS)) for _ in range(2))
     for population, feed, poison in ((*clean, False), (*poisoned, True)):
         for step in range(STEPS):
@@ -184,7 +215,9 @@ def test_a_poisoned_member_is_frozen_and_the_others_do_not_notice():
     assert torch.equal(poisoned[0].weights[healthy], clean[0].weights[healthy])
     assert torch.equal(poisoned[0].weights[3], last)
     assert poisoned[0].alive.flatten().tolist() == [k in healthy for k in range(len(MEMBERS))]
-    assert poisoned[0].steps_alive.flatten().tolist() == [50 if k in healthy else 20 for k in range(len(MEMBERS))]
+    assert poisoned[0].steps_alive.flatten().tolist() == [
+        50 if k in healthy else 20 for k in range(len(MEMBERS))
+    ]
 
 
 def test_a_population_taken_apart_and_put_together_again_goes_on_the_same():
@@ -200,7 +233,12 @@ def test_a_population_taken_apart_and_put_together_again_goes_on_the_same():
 
 @pytest.mark.parametrize(
     "override, cause",
-    [("net=conv_bn", "BatchNorm2d"), ("net=residual", "Block"), ("likelihood=gaussian_learned", "Gaussian"), ("model=qlae", "QLAE")],
+    [
+        ("net=conv_bn", "BatchNorm2d"),
+        ("net=residual", "Block"),
+        ("likelihood=gaussian_learned", "Gaussian"),
+        ("model=qlae", "QLAE"),
+    ],
 )
 def test_the_grouped_backend_names_what_it_cannot_take(override, cause):
     images = ("dataset.image_size=16", "likelihood=bernoulli") if override.startswith("net") else ()

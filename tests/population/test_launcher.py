@@ -1,4 +1,6 @@
-"""`-m hydra/launcher=population`: what it packs, and that a packed multirun ends with the runs of an unpacked one."""
+"""`-m hydra/launcher=population`: what it packs, and that a packed multirun ends with the runs of
+an unpacked one.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,19 @@ from wandb_records import read_offline_run
 
 from vae_granularity.population_training import train_population
 
-SHORT = ("trainer.max_steps=12", "callbacks.last.every_n_train_steps=5", "callbacks.terms.every=4", "evaluation.every=6", "metrics=mig")
+SHORT = (
+    "trainer.max_steps=12",
+    "callbacks.last.every_n_train_steps=5",
+    "callbacks.terms.every=4",
+    "evaluation.every=6",
+    "metrics=mig",
+)
 GRID = ("-m", *SHORT, "model=stcvae,factorvae", "model.granularity=1,2", "seed=0,1")
-POPULATION = ("hydra/launcher=population", "hydra.launcher.backend=vectorised", "hydra.launcher.processes=1")
+POPULATION = (
+    "hydra/launcher=population",
+    "hydra.launcher.backend=vectorised",
+    "hydra.launcher.processes=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +52,33 @@ def test_a_packed_multirun_ends_with_the_runs_of_an_unpacked_one(tmp_path, unpac
     assert said.count("FactorVAE keeps a state of its own between steps") == 4
     found = commands.run_directories(tmp_path)
     assert_same_runs(found, unpacked)
-    assert [results(run)["run"].get("population") for run in found] == [4 if run.name.startswith("stcvae") else None for run in found]
+    assert [results(run)["run"].get("population") for run in found] == [
+        4 if run.name.startswith("stcvae") else None for run in found
+    ]
     code, said = commands.finish(tmp_path, *GRID, *POPULATION)
     assert code == 0, said
     assert "0 done, 8 skipped, 0 failed" in said
 
 
 def test_the_plan_is_chosen_by_printed_trials(tmp_path):
-    code, said = commands.finish(tmp_path, "-m", *SHORT, "seed=0,1,2", "hydra/launcher=population", "hydra.launcher.processes=1")
+    code, said = commands.finish(
+        tmp_path,
+        "-m",
+        *SHORT,
+        "seed=0,1,2",
+        "hydra/launcher=population",
+        "hydra.launcher.processes=1",
+    )
     assert code == 0, said
-    assert "3 compatible runs of 12 steps, projected, without evaluation, which cannot change the choice:" in said
-    for plan in ("one run at a time in 1 process", "packs of 3 (vectorised) in 1 process", "packs of 3 (grouped) in 1 process"):
+    assert (
+        "3 compatible runs of 12 steps, projected, without evaluation, which cannot change the choice:"
+        in said
+    )
+    for plan in (
+        "one run at a time in 1 process",
+        "packs of 3 (vectorised) in 1 process",
+        "packs of 3 (grouped) in 1 process",
+    ):
         assert plan in said
     assert re.search(r"chosen: .* \(trials took \d+\.\d s\)", said)
     assert "3 done" in said
@@ -62,11 +90,15 @@ def test_one_pack_is_one_job_of_another_launcher(tmp_path, jobs):
     code, said = commands.finish(tmp_path, "-m", *SHORT, "seed=0,1,2,3", *POPULATION, *into)
     assert code == 0, said
     assert "4 done, 0 skipped, 0 failed" in said
-    assert [results(run)["run"]["population"] for run in commands.run_directories(tmp_path)] == [2] * 4
+    assert [results(run)["run"]["population"] for run in commands.run_directories(tmp_path)] == [
+        2
+    ] * 4
 
 
 def test_a_point_that_diverges_fails_alone(tmp_path):
-    code, said = commands.finish(tmp_path, "-m", *SHORT, "optimizer.lr=1e-3,1e30,1e-4", "optimizer.fused=false", *POPULATION)
+    code, said = commands.finish(
+        tmp_path, "-m", *SHORT, "optimizer.lr=1e-3,1e30,1e-4", "optimizer.fused=false", *POPULATION
+    )
     assert code == 1, said
     assert "2 done, 0 skipped, 1 failed" in said
     assert "training stopped: not finite at step" in said
@@ -77,7 +109,10 @@ def test_each_member_has_its_own_wandb_run(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     configs = [tiny_config(tmp_path, *SHORT, "logger=wandb", f"seed={seed}") for seed in (0, 1)]
     assert train_population(configs) == [None, None]
-    found = [read_offline_run(next(run.glob("wandb/offline-run-*/*.wandb"))) for run in sorted((tmp_path / "runs").glob("stcvae*"))]
+    found = [
+        read_offline_run(next(run.glob("wandb/offline-run-*/*.wandb")))
+        for run in sorted((tmp_path / "runs").glob("stcvae*"))
+    ]
     assert [run.config["seed"] for run in found] == [0, 1]
     assert len({run.id for run in found}) == 2
     assert all(run.finished for run in found)

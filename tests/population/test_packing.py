@@ -12,7 +12,16 @@ from tiny import tiny_config
 
 from vae_granularity.build import build
 from vae_granularity.population.packing import evenly, pack
-from vae_granularity.population.probe import ALONE, Plan, Work, candidates, fastest, settled, table, try_plans
+from vae_granularity.population.probe import (
+    ALONE,
+    Plan,
+    Work,
+    candidates,
+    fastest,
+    settled,
+    table,
+    try_plans,
+)
 
 
 @cache
@@ -56,7 +65,11 @@ def test_points_that_differ_in_anything_else_do_not(override):
 
 
 def test_a_capacity_sweep_makes_one_group_per_width():
-    points = [point(f"net.width={width}", f"model.granularity={g}") for width in (0.1, 0.2) for g in (1, 2, 3)]
+    points = [
+        point(f"net.width={width}", f"model.granularity={g}")
+        for width in (0.1, 0.2)
+        for g in (1, 2, 3)
+    ]
     assert pack(points).groups == [[0, 1, 2], [3, 4, 5]]
 
 
@@ -70,7 +83,10 @@ def test_a_capacity_sweep_makes_one_group_per_width():
         (("+trainer.accumulate_grad_batches=2",), "trainer.accumulate_grad_batches is set"),
         (("+optimizer.amsgrad=true",), "not plain Adam or AdamW"),
         (("optimizer._target_=torch.optim.RMSprop",), "optimizer is torch.optim.RMSprop"),
-        (("+callbacks.mine._target_=lightning.pytorch.callbacks.EarlyStopping",), "callbacks.mine may act at every step"),
+        (
+            ("+callbacks.mine._target_=lightning.pytorch.callbacks.EarlyStopping",),
+            "callbacks.mine may act at every step",
+        ),
     ],
 )
 def test_what_no_population_can_take_is_named(overrides, reason):
@@ -83,10 +99,19 @@ def test_parts_are_even():
 
 
 def test_the_plan_that_is_projected_to_end_first_is_chosen():
-    """Packs of 16 take 100 · 0.1 s; two processes of one run each take 16 · 100 · 0.02 s / 2 and 3 s to begin."""
+    """Packs of 16 take 100 · 0.1 s; two processes of one run each take 16 · 100 · 0.02 s / 2 and 3
+    s to begin.
+    """
     work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
-    times = {Plan(ALONE, 1, 1): 0.02, Plan(ALONE, 1, 2): 0.02, Plan("vectorised", 16, 1): 0.1, Plan("vectorised", 8, 2): 0.08}
-    assert [work.seconds(plan, step) for plan, step in times.items()] == pytest.approx([32.0, 19.0, 10.0, 11.0])
+    times = {
+        Plan(ALONE, 1, 1): 0.02,
+        Plan(ALONE, 1, 2): 0.02,
+        Plan("vectorised", 16, 1): 0.1,
+        Plan("vectorised", 8, 2): 0.08,
+    }
+    assert [work.seconds(plan, step) for plan, step in times.items()] == pytest.approx(
+        [32.0, 19.0, 10.0, 11.0]
+    )
     assert fastest(work, times) == Plan("vectorised", 16, 1)
     long = Work(points=16, steps=1000, seconds_besides=0.0, startup=3.0)
     assert fastest(long, times) == Plan("vectorised", 8, 2)
@@ -99,7 +124,9 @@ def test_what_a_run_does_besides_training_counts():
 
 
 def test_the_plan_is_settled_where_no_length_of_evaluation_could_change_it():
-    """Two processes evaluate half as many runs each, so only a plan of one process can be overtaken."""
+    """Two processes evaluate half as many runs each, so only a plan of one process can be
+    overtaken.
+    """
     one, two = Plan("vectorised", 16, 1), Plan("vectorised", 8, 2)
     work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
     assert settled(work, {one: 0.2, two: 0.1, Plan("streams", 8, 2): "no GPU"}) == two

@@ -1,4 +1,6 @@
-"""Runs trained together are the runs that they would have been alone: same files, same numbers, same way to continue."""
+"""Runs trained together are the runs that they would have been alone: same files, same numbers,
+same way to continue.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,22 @@ from vae_granularity.population_training import train_population
 from vae_granularity.runs import checkpoints
 from vae_granularity.training import train
 
-LONGER = ("trainer.max_steps=60", "callbacks.last.every_n_train_steps=10", "callbacks.terms.every=7", "evaluation.every=25", "metrics=mig")
+LONGER = (
+    "trainer.max_steps=60",
+    "callbacks.last.every_n_train_steps=10",
+    "callbacks.terms.every=7",
+    "evaluation.every=25",
+    "metrics=mig",
+)
 LINEAR = "{schedule:linear,start:0,end:6,steps:30}"
 MEMBERS = (
     ("seed=0", "model.beta=1", "model.granularity=1"),
     ("seed=0", "model.beta=8", "model.granularity=2"),
-    ("seed=1", f"model.beta={LINEAR}", "model.granularity={schedule:piecewise,levels:[6,3],at:[20]}"),
+    (
+        "seed=1",
+        f"model.beta={LINEAR}",
+        "model.granularity={schedule:piecewise,levels:[6,3],at:[20]}",
+    ),
     ("seed=2", "model.partition={schedule:adaptive,every:20}", "optimizer.lr=3e-3"),
 )
 
@@ -34,17 +46,23 @@ def rows(run: Path) -> list[dict[str, str]]:
 def assert_same_run(found: Path, expected: Path) -> None:
     assert found.name == expected.name
     assert {path.name for path in found.iterdir()} == {path.name for path in expected.iterdir()}
-    assert {path.name for path in (found / "checkpoints").iterdir()} == {path.name for path in (expected / "checkpoints").iterdir()}
+    assert {path.name for path in (found / "checkpoints").iterdir()} == {
+        path.name for path in (expected / "checkpoints").iterdir()
+    }
     for a, b in zip(rows(found), rows(expected), strict=True):
         assert list(a) == list(b)
-        assert_same_numbers({k: float(v) for k, v in a.items() if v}, {k: float(v) for k, v in b.items() if v})
+        assert_same_numbers(
+            {k: float(v) for k, v in a.items() if v}, {k: float(v) for k, v in b.items() if v}
+        )
     a, b = results(found), results(expected)
     assert_same_numbers(a["terms"], b["terms"])
     assert_same_numbers(a["scores"], b["scores"], 0.05)
     for key in ("config", "data", "protocol", "versions"):
         if key == "config":
             a[key].pop("paths"), b[key].pop("paths")
-            a[key]["dataset"], b[key]["dataset"] = ({k: v for k, v in c[key]["dataset"].items() if "dir" not in k} for c in (a, b))
+            a[key]["dataset"], b[key]["dataset"] = (
+                {k: v for k, v in c[key]["dataset"].items() if "dir" not in k} for c in (a, b)
+            )
         assert_close(a[key], b[key])
     assert set(a["run"]) - set(b["run"]) == {"population"}
 
@@ -90,8 +108,13 @@ def test_runs_trained_together_are_the_runs_trained_alone(tmp_path, alone):
         assert_same_run(found, expected)
         assert results(found)["run"]["population"] == 4
         for path in (expected / "checkpoints").iterdir():
-            a, b = (torch.load(folder / "checkpoints" / path.name, weights_only=True) for folder in (found, expected))
-            a["callbacks"], b["callbacks"] = ({k.split("{")[0]: v for k, v in c["callbacks"].items()} for c in (a, b))
+            a, b = (
+                torch.load(folder / "checkpoints" / path.name, weights_only=True)
+                for folder in (found, expected)
+            )
+            a["callbacks"], b["callbacks"] = (
+                {k.split("{")[0]: v for k, v in c["callbacks"].items()} for c in (a, b)
+            )
             for name in ("LastCheckpoint", "ModelCheckpoint"):  # these hold paths
                 a["callbacks"].pop(name), b["callbacks"].pop(name)
             assert a["loops"] == b["loops"], path.name
@@ -115,9 +138,13 @@ def test_a_population_that_died_continues_to_the_same_numbers(tmp_path, alone, m
         train_population(configs(tmp_path / "b"))
     monkeypatch.setattr(Population, "step", original)
     newest = runs(tmp_path / "b", alone)[2] / "checkpoints" / "step=30.ckpt"
-    newest.write_bytes(newest.read_bytes()[:1000])  # one member was being saved: all go on from the checkpoint before
+    newest.write_bytes(
+        newest.read_bytes()[:1000]
+    )  # one member was being saved: all go on from the checkpoint before
     assert train_population(configs(tmp_path / "b")) == [None] * 4
-    for found, expected in zip(runs(tmp_path / "b", alone), runs(tmp_path / "a", alone), strict=True):
+    for found, expected in zip(
+        runs(tmp_path / "b", alone), runs(tmp_path / "a", alone), strict=True
+    ):
         assert rows(found) == rows(expected)
         assert results(found)["terms"] == results(expected)["terms"]
         assert results(found)["scores"] == results(expected)["scores"]
@@ -141,7 +168,9 @@ def test_a_member_goes_on_alone(tmp_path, alone, monkeypatch):
         assert [row["step"] for row in rows(run)] == [row["step"] for row in rows(expected)]
 
 
-def test_a_diverged_member_fails_as_a_solo_run_does_and_the_others_finish(tmp_path, alone, monkeypatch):
+def test_a_diverged_member_fails_as_a_solo_run_does_and_the_others_finish(
+    tmp_path, alone, monkeypatch
+):
     original = Population.step
     member = 1
 
@@ -155,7 +184,10 @@ def test_a_diverged_member_fails_as_a_solo_run_does_and_the_others_finish(tmp_pa
     outcomes = train_population(configs(tmp_path))
     assert [outcome is None for outcome in outcomes] == [True, False, True, True]
     assert "not finite at step 24: loss=nan" in str(outcomes[member])
-    failed, *_ = found = [runs(tmp_path, alone)[member], *(run for k, run in enumerate(runs(tmp_path, alone)) if k != member)]
+    failed, *_ = found = [
+        runs(tmp_path, alone)[member],
+        *(run for k, run in enumerate(runs(tmp_path, alone)) if k != member),
+    ]
     assert "not finite at step 24" in json.loads((failed / "failed.json").read_text())["cause"]
     assert not (failed / "results.json").exists()
     assert [path.name for path in checkpoints(failed)] == ["step=20.ckpt", "step=10.ckpt"]
@@ -167,7 +199,9 @@ def test_a_gradient_that_is_not_finite_names_its_step(tmp_path, alone, monkeypat
 
     def poison(self, inputs):
         if self.step_count == 23:
-            self.weights.register_hook(lambda grad: grad.index_fill(0, torch.tensor([2]), float("inf")))
+            self.weights.register_hook(
+                lambda grad: grad.index_fill(0, torch.tensor([2]), float("inf"))
+            )
         return original(self, inputs)
 
     monkeypatch.setattr(Population, "step", poison)

@@ -26,7 +26,9 @@ def test_rows_sum_to_one_and_the_own_image_weighs_one_in_n(batch, extra):
     for estimator in ("mss", "stratified"):
         weights = log_weights(estimator, batch, size, like=DOUBLE).exp()
         torch.testing.assert_close(weights.sum(1), torch.ones(batch, dtype=torch.float64))
-        torch.testing.assert_close(weights.diagonal(), torch.full((batch,), 1 / size, dtype=torch.float64))
+        torch.testing.assert_close(
+            weights.diagonal(), torch.full((batch,), 1 / size, dtype=torch.float64)
+        )
     assert log_weights("mws", batch, size, like=DOUBLE) == -math.log(batch * size)
 
 
@@ -46,12 +48,19 @@ def test_the_widely_copied_mss_matrix_is_not_ours(golden):
         batch, size = len(copied), int(gold[f"{case}/dataset_size"])
         ours = log_weights("mss", batch, size, like=DOUBLE)
         assert not torch.allclose(copied, ours)
-        torch.testing.assert_close(copied[:, 0].exp()[: batch - 2], torch.full((batch - 2,), 1 / size, dtype=torch.float64))
+        torch.testing.assert_close(
+            copied[:, 0].exp()[: batch - 2], torch.full((batch - 2,), 1 / size, dtype=torch.float64)
+        )
         assert (copied.exp().sum(1) - 1).abs().max() > 1e-3
         torch.testing.assert_close(ours.exp().sum(1), torch.ones(batch, dtype=torch.float64))
         z, mu, logvar = (torch.from_numpy(gold[f"{case}/{name}"]) for name in ("z", "mu", "logvar"))
         terms = decompose(
-            z=z, mu=mu, logvar=logvar, partition=LatentPartition.from_granularity(z.shape[1], 1), dataset_size=size, estimator="mss"
+            z=z,
+            mu=mu,
+            logvar=logvar,
+            partition=LatentPartition.from_granularity(z.shape[1], 1),
+            dataset_size=size,
+            estimator="mss",
         )
         assert abs(terms.log_qz - torch.from_numpy(gold[f"{case}/rtq_mss/logqz"])).max() > 1e-3
 
@@ -68,17 +77,25 @@ def test_stratified_over_the_whole_data_set_is_the_exact_mixture(granularity):
 
 @pytest.mark.parametrize("estimator", ["mss", "stratified"])
 def test_averaged_over_batches_the_density_is_unbiased(estimator):
-    """E over batches of exp(log q̂(z_0)) is q(z_0), not its logarithm; 20 000 batches of 4 from 12 images, error bound 4 standard errors."""
+    """E over batches of exp(log q̂(z_0)) is q(z_0), not its logarithm; 20 000 batches of 4 from 12
+    images, error bound 4 standard errors.
+    """
     images, batch = 12, 4
     all_of = random_batch(images, 3, seed=1)
     membership = LatentPartition.from_granularity(3, 3).membership(dtype=torch.float64)
-    truth = mixture_densities(all_of.z[:1], all_of.mu, all_of.logvar, membership, -math.log(images)).log_qz.exp()
+    truth = mixture_densities(
+        all_of.z[:1], all_of.mu, all_of.logvar, membership, -math.log(images)
+    ).log_qz.exp()
     weight = log_weights(estimator, batch, images, like=DOUBLE)[:1]
     rng = np.random.default_rng(0)
     estimates = []
     for _ in range(20_000):
         rows = np.concatenate(([0], rng.choice(np.arange(1, images), batch - 1, replace=False)))
-        estimates.append(mixture_densities(all_of.z[:1], all_of.mu[rows], all_of.logvar[rows], membership, weight).log_qz.exp())
+        estimates.append(
+            mixture_densities(
+                all_of.z[:1], all_of.mu[rows], all_of.logvar[rows], membership, weight
+            ).log_qz.exp()
+        )
     estimates = torch.cat(estimates)
     error = estimates.std() / len(estimates) ** 0.5
     assert abs(estimates.mean() - truth.item()) < 4 * error

@@ -1,4 +1,6 @@
-"""The objective against numbers computed with the beta-STCVAE authors' and the beta-TCVAE authors' public code in float64."""
+"""The objective against numbers computed with the beta-STCVAE authors' and the beta-TCVAE authors'
+public code in float64.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,21 @@ def close(name: str, ours: torch.Tensor, gold: np.ndarray) -> None:
 @pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])
 @pytest.mark.parametrize("case", CASES)
 def test_terms_objectives_and_gradients(golden, case, dtype):
-    gold = {key.removeprefix(case + "/"): value for key, value in golden("objective").items() if key.startswith(case + "/")}
+    gold = {
+        key.removeprefix(case + "/"): value
+        for key, value in golden("objective").items()
+        if key.startswith(case + "/")
+    }
     dim, size = gold["mu"].shape[1], int(gold["dataset_size"])
     log_px, eps = (torch.tensor(gold[name], dtype=dtype) for name in ("logpx", "eps"))
-    mu, logvar = (torch.tensor(gold[name], dtype=dtype, requires_grad=True) for name in ("mu", "logvar"))
+    mu, logvar = (
+        torch.tensor(gold[name], dtype=dtype, requires_grad=True) for name in ("mu", "logvar")
+    )
     z = mu + torch.exp(0.5 * logvar) * eps
     close("kl", kl_to_standard_normal(mu, logvar), gold["kl_analytic"])
-    groups = sorted({int(key[1 : key.index("/")]) for key in gold if key[0] == "n" and key[1].isdigit()})
+    groups = sorted(
+        {int(key[1 : key.index("/")]) for key in gold if key[0] == "n" and key[1].isdigit()}
+    )
     assert {1, dim, dim + 3} <= set(groups)
     for n in groups:
         pre = f"n{n}/"
@@ -58,7 +68,8 @@ def test_terms_objectives_and_gradients(golden, case, dtype):
         for key in (key for key in gold if key.startswith(pre + "modified_elbo_c")):
             objective, beta = key.removeprefix(pre + "modified_elbo_c").split("_b")
             weights = dict(zip(NAMES, OBJECTIVES[objective](float(beta)), strict=True))
-            # The authors broadcast the batch mean of the inside term, so only the mean is comparable for objective 2.
+            # The authors broadcast the batch mean of the inside term, so only the mean is
+            # comparable for objective 2.
             value = weighted_elbo(log_px, terms, **weights)
             close(key, value.mean(), gold[key].mean())
             if objective != "2":
@@ -66,7 +77,11 @@ def test_terms_objectives_and_gradients(golden, case, dtype):
             for name, parameter in (("mu", mu), ("logvar", logvar)):
                 grad_key = key.replace("modified_elbo", f"grad_{name}")
                 if grad_key in gold:
-                    close(grad_key, torch.autograd.grad(value.mean(), parameter, retain_graph=True)[0], gold[grad_key])
+                    close(
+                        grad_key,
+                        torch.autograd.grad(value.mean(), parameter, retain_graph=True)[0],
+                        gold[grad_key],
+                    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -74,7 +89,15 @@ def test_the_betatcvae_authors_densities(golden, case):
     gold = golden("objective")
     z, mu, logvar = (torch.from_numpy(gold[f"{case}/{name}"]) for name in ("z", "mu", "logvar"))
     partition = LatentPartition.from_granularity(z.shape[1], 1)
-    terms = decompose(z=z, mu=mu, logvar=logvar, partition=partition, dataset_size=int(gold[f"{case}/dataset_size"]))
+    terms = decompose(
+        z=z,
+        mu=mu,
+        logvar=logvar,
+        partition=partition,
+        dataset_size=int(gold[f"{case}/dataset_size"]),
+    )
     close("log q(z)", terms.log_qz, gold[f"{case}/rtq_mws/logqz"])
-    close("sum_d log q(z_d)", terms.log_qz_dims.sum(-1), gold[f"{case}/rtq_mws/logqz_prodmarginals"])
+    close(
+        "sum_d log q(z_d)", terms.log_qz_dims.sum(-1), gold[f"{case}/rtq_mws/logqz_prodmarginals"]
+    )
     close("TC", terms.between_group_tc, gold[f"{case}/rtq_mws/tc"])

@@ -35,7 +35,12 @@ def test_sizes_are_kept_and_membership_holds_each_dimension_once(sizes):
 
 
 def test_documented_example():
-    assert LatentPartition.from_granularity(latent_dim=10, granularity=3).groups == ((0, 1, 2), (3, 4, 5), (6, 7, 8), (9,))
+    assert LatentPartition.from_granularity(latent_dim=10, granularity=3).groups == (
+        (0, 1, 2),
+        (3, 4, 5),
+        (6, 7, 8),
+        (9,),
+    )
     assert LatentPartition.from_sizes([1, 1, 2]).labels == ("z0", "z1", "z2-z3")
     assert LatentPartition(((0, 2), (1,))).labels == ("z0+z2", "z1")
 
@@ -57,17 +62,26 @@ def test_equal_partitions_are_one_key_and_travel_between_processes():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: LatentPartition.from_granularity(10, 99), r"granularity must be in \[1, latent_dim=10\], got 99"),
+        (
+            lambda: LatentPartition.from_granularity(10, 99),
+            r"granularity must be in \[1, latent_dim=10\], got 99",
+        ),
         (lambda: LatentPartition.from_granularity(10, 0), "got 0"),
         (lambda: LatentPartition.from_granularity(10, 2.5), "got 2.5"),
         (lambda: LatentPartition.from_granularity(10, True), "got True"),
-        (lambda: LatentPartition.from_granularity(0, 1), "latent_dim must be an integer >= 1, got 0"),
+        (
+            lambda: LatentPartition.from_granularity(0, 1),
+            "latent_dim must be an integer >= 1, got 0",
+        ),
         (lambda: LatentPartition.from_sizes([]), "at least one group"),
         (lambda: LatentPartition.from_sizes([2, 0]), r"sizes\[1\].*got 0"),
         (lambda: LatentPartition.from_sizes([2, 2], latent_dim=5), "sum to latent_dim=5.*sum 4"),
         (lambda: LatentPartition(((0, 1), (1, 2))), "exactly once"),
         (lambda: LatentPartition(((0,), ())), "non-empty"),
-        (lambda: LatentPartition.from_granularity(4, 2).membership(num_groups=1), "num_groups must be an integer >= 2, got 1"),
+        (
+            lambda: LatentPartition.from_granularity(4, 2).membership(num_groups=1),
+            "num_groups must be an integer >= 2, got 1",
+        ),
     ],
 )
 def test_a_mistake_is_named(make, message):

@@ -38,7 +38,9 @@ def test_dsprites_with_official_labels_are_exact() -> None:
 
 
 def test_shapes3d_is_close_to_the_real_frames() -> None:
-    """Mean absolute error over the inner 62 x 62 pixels; a frame whose scale is not known takes the best of the 8."""
+    """Mean absolute error over the inner 62 x 62 pixels; a frame whose scale is not known takes the
+    best of the 8.
+    """
     sample = real("shapes3d/shapes3d_real_50.npz")
     errors = []
     for image, labels in zip(sample["images"], sample["label_indices_inferred"], strict=True):

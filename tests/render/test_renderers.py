@@ -1,4 +1,6 @@
-"""What holds for every renderer: the form of its images, its refusals, and that each factor shows."""
+"""What holds for every renderer: the form of its images, its refusals, and that each factor
+shows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ RENDERERS = {
     "dsprites": (dsprites.render, dsprites.NAMES, dsprites.SIZES, 1),
     "shapes3d": (shapes3d.render, shapes3d.NAMES, shapes3d.SIZES, 3),
     "cars3d": (cars3d.render, cars3d.NAMES, cars3d.SIZES, 3),
-    **{f"mpi3d_{look}": (partial(mpi3d.render, variant=look), mpi3d.NAMES, mpi3d.SIZES, 3) for look in ("toy", "realistic", "real")},
+    **{
+        f"mpi3d_{look}": (partial(mpi3d.render, variant=look), mpi3d.NAMES, mpi3d.SIZES, 3)
+        for look in ("toy", "realistic", "real")
+    },
 }
 SAME_PICTURE = {("dsprites", "orientation"): (0, 39)}  # 0 and 2 pi
 
@@ -57,7 +62,9 @@ def test_an_empty_batch_is_an_empty_array(name: str) -> None:
 
 @every_renderer
 def test_every_value_of_every_factor_makes_another_picture(name: str) -> None:
-    """Apart from values that the official set repeats itself, and values the eye finds behind other things in this one scene."""
+    """Apart from values that the official set repeats itself, and values the eye finds behind other
+    things in this one scene.
+    """
     render, names, sizes, _ = RENDERERS[name]
     for column, (factor, size) in enumerate(zip(names, sizes, strict=True)):
         rows = np.repeat(draw(sizes, 1, seed=3), size, axis=0)
@@ -87,20 +94,32 @@ def test_a_factor_out_of_range_is_named_with_its_range(name: str, beyond: int) -
     for column, size in enumerate(sizes):
         factors = np.zeros((3, len(sizes)), np.int64)
         factors[2, column] = beyond if beyond < 0 else size
-        with pytest.raises(ArgumentError, match=rf"factor {names[column]} must be in \[0, {size - 1}\], got {factors[2, column]}"):
+        with pytest.raises(
+            ArgumentError,
+            match=rf"factor {names[column]} must be in \[0, {size - 1}\], got {factors[2, column]}",
+        ):
             render(factors)
 
 
 @every_renderer
-@pytest.mark.parametrize("factors", [np.zeros((2, 2), np.int64), np.zeros(6, np.int64), np.zeros((2, 7))], ids=["columns", "1-d", "float"])
+@pytest.mark.parametrize(
+    "factors",
+    [np.zeros((2, 2), np.int64), np.zeros(6, np.int64), np.zeros((2, 7))],
+    ids=["columns", "1-d", "float"],
+)
 def test_anything_but_a_table_of_integers_is_refused(name: str, factors: np.ndarray) -> None:
     render, names, sizes, _ = RENDERERS[name]
-    with pytest.raises(ArgumentError, match=rf"factors must be an \(n, {len(sizes)}\) array of integers \({names[0]}"):
+    with pytest.raises(
+        ArgumentError,
+        match=rf"factors must be an \(n, {len(sizes)}\) array of integers \({names[0]}",
+    ):
         render(factors[:, : len(sizes)] if factors.dtype == float else factors)
 
 
 def test_an_unknown_look_of_mpi3d_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="variant must be one of toy, realistic, real, got 'photo'"):
+    with pytest.raises(
+        ArgumentError, match="variant must be one of toy, realistic, real, got 'photo'"
+    ):
         mpi3d.render(np.zeros((1, 7), np.int64), variant="photo")
 
 
@@ -109,12 +128,19 @@ def test_the_data_set_declares_the_factors_that_its_renderer_draws(name: str) ->
     renderer = import_module(f"vae_granularity.data.render.{name}")
     dataset = next(d for d in (DSprites, Shapes3D, MPI3D, Cars3D) if d.card.name == name)
     assert dataset.card.renderer == renderer.__name__
-    assert (dataset.card.factors.names, dataset.card.factors.sizes) == (renderer.NAMES, renderer.SIZES)
+    assert (dataset.card.factors.names, dataset.card.factors.sizes) == (
+        renderer.NAMES,
+        renderer.SIZES,
+    )
 
 
-@pytest.mark.parametrize("name, milliseconds", [("dsprites", 5), ("shapes3d", 5), ("mpi3d_toy", 30), ("cars3d", 60)])
+@pytest.mark.parametrize(
+    "name, milliseconds", [("dsprites", 5), ("shapes3d", 5), ("mpi3d_toy", 30), ("cars3d", 60)]
+)
 def test_a_batch_of_64_is_quick(name: str, milliseconds: float) -> None:
-    """Processor time, best of 10, so that a busy machine does not decide; experiments/render_check has the times measured."""
+    """Processor time, best of 10, so that a busy machine does not decide; experiments/render_check
+    has the times measured.
+    """
     render, _, sizes, _ = RENDERERS[name]
     factors = draw(sizes, 64)
     render(factors)

@@ -23,12 +23,20 @@ SHAPES = {
 
 
 def inside(shape: scene.Shape, points: np.ndarray) -> np.ndarray:
-    """Whether points (..., 3) in the shape's own frame are inside it, straight from the definition."""
+    """Whether points (..., 3) in the shape's own frame are inside it, straight from the
+    definition.
+    """
     faces = np.all(points @ shape.normals.T <= shape.offsets + 1e-6, axis=-1)
-    return faces if shape.quadric is None else faces & (points**2 @ np.array(shape.quadric) <= 1 + 1e-6)
+    return (
+        faces
+        if shape.quadric is None
+        else faces & (points**2 @ np.array(shape.quadric) <= 1 + 1e-6)
+    )
 
 
-def distances(shape: scene.Shape, rays: CameraRays | LightRays, *, size: object = 1.0, position: object = 0.0) -> np.ndarray:
+def distances(
+    shape: scene.Shape, rays: CameraRays | LightRays, *, size: object = 1.0, position: object = 0.0
+) -> np.ndarray:
     """Distances (n, P) at which rays meet a solid, inf where they do not."""
     solid = scene.Solid(shape, np.broadcast_to(size, (3,)), np.broadcast_to(position, (3,)))
     nearness, _ = scene.intersect(solid, rays)
@@ -36,7 +44,9 @@ def distances(shape: scene.Shape, rays: CameraRays | LightRays, *, size: object 
 
 
 def rays_at(seed: int, pixels: int = 14) -> tuple[CameraRays, np.ndarray, np.ndarray]:
-    """Rays from a camera at distance 4 that looks at a ball about the origin; their origin (3,) and directions (P, 3)."""
+    """Rays from a camera at distance 4 that looks at a ball about the origin; their origin (3,) and
+    directions (P, 3).
+    """
     position = np.random.default_rng(seed).standard_normal((1, 3))
     position *= 4.0 / np.linalg.norm(position)
     rays = look_at(position, np.zeros(3), np.ones(3), 0.42, pixels).rays()
@@ -61,7 +71,9 @@ def test_rays_meet_a_shape_where_points_along_them_begin_to_be_inside(name: str,
 
 @settings(deadline=None, max_examples=40)
 @given(name=st.sampled_from(sorted(SHAPES)), seed=st.integers(0, 10**6))
-def test_normals_are_unit_vectors_against_the_ray_and_out_of_the_solid(name: str, seed: int) -> None:
+def test_normals_are_unit_vectors_against_the_ray_and_out_of_the_solid(
+    name: str, seed: int
+) -> None:
     shape, size, position = SHAPES[name], np.array([0.9, 0.6, 1.1]), np.array([0.1, -0.2, 0.3])
     rays, _, directions = rays_at(seed)
     solid = scene.Solid(shape, size, position)
@@ -101,9 +113,14 @@ def test_solids_may_differ_from_picture_to_picture() -> None:
 def test_shapes_may_differ_from_picture_to_picture() -> None:
     leans = np.array([[0.5, 0.2, 0.3], [0.1, 0.9, 0.0]])
     view = look_at(np.array([[3.0, -4.0, 2.0], [-4.0, 1.0, 1.0]]), np.zeros(3), np.ones(3), 0.4, 16)
-    together, surfaces = scene.intersect(scene.Solid(scene.frustum(*leans.T), np.ones(3), np.zeros(3)), view.rays())
+    together, surfaces = scene.intersect(
+        scene.Solid(scene.frustum(*leans.T), np.ones(3), np.zeros(3)), view.rays()
+    )
     for row, lean in enumerate(leans):
-        alone, surface = scene.intersect(scene.Solid(scene.frustum(*lean), np.ones(3), np.zeros(3)), view.select(np.array([row])).rays())
+        alone, surface = scene.intersect(
+            scene.Solid(scene.frustum(*lean), np.ones(3), np.zeros(3)),
+            view.select(np.array([row])).rays(),
+        )
         np.testing.assert_array_equal(together[row], alone[0])
         np.testing.assert_array_equal(surfaces[row], surface[0])
 
@@ -122,7 +139,9 @@ def test_rays_towards_a_lamp_find_what_stands_between(name: str) -> None:
 
 def test_nearest_is_the_front_one_of_two_solids() -> None:
     view = look_at(np.array([[0.0, -5.0, 0.0]]), np.zeros(3), np.array([0.0, 0, 1]), 0.3, 16)
-    near, far = (scene.Solid(scene.SPHERE, np.ones(3), np.array([0.0, y, 0.0])) for y in (-1.0, 2.0))
+    near, far = (
+        scene.Solid(scene.SPHERE, np.ones(3), np.array([0.0, y, 0.0])) for y in (-1.0, 2.0)
+    )
     both, _ = scene.nearest([far, near], view.rays())
     alone, _ = scene.nearest([near], view.rays())
     hidden = alone > 0
@@ -135,11 +154,15 @@ def test_a_camera_sees_right_on_the_right_and_up_above() -> None:
     for centre, (column, row) in (([1.0, 0, 0], (22, 16)), ([0, 0, 1.0], (16, 9))):
         distance = distances(scene.SPHERE, view.rays(), size=0.3, position=centre)
         rows, columns = np.nonzero(np.isfinite(distance).reshape(32, 32))
-        assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((column + 0.4 * (column > 16), row + 0.6 * (row < 16)), abs=0.5)
+        assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(
+            (column + 0.4 * (column > 16), row + 0.6 * (row < 16)), abs=0.5
+        )
 
 
 def test_a_window_around_points_holds_them_and_its_rays_are_those_of_the_whole() -> None:
-    view = look_at(np.array([[0.0, -5.0, 1.0], [3.0, -4.0, 2.0]]), np.zeros(3), np.array([0.0, 0, 1]), 0.5, 32)
+    view = look_at(
+        np.array([[0.0, -5.0, 1.0], [3.0, -4.0, 2.0]]), np.zeros(3), np.array([0.0, 0, 1]), 0.5, 32
+    )
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 8, 3))
     corner, (width, height) = view.window_around(points)
     inside_window = view.window_rays(corner, (width, height))
@@ -150,8 +173,12 @@ def test_a_window_around_points_holds_them_and_its_rays_are_those_of_the_whole()
             assert part[picture].reshape(height, width) == pytest.approx(cut, abs=1e-6)
     balls = [scene.Solid(scene.SPHERE, np.full(3, 0.05), points[:, k]) for k in range(8)]
     for ball in balls:
-        seen_in_window, seen = ((scene.intersect(ball, rays)[0] > 0).sum(1) for rays in (inside_window, view.rays()))
-        assert np.all(seen_in_window >= seen - 2)  # a ball's edge may reach out of the window around its middle
+        seen_in_window, seen = (
+            (scene.intersect(ball, rays)[0] > 0).sum(1) for rays in (inside_window, view.rays())
+        )
+        assert np.all(
+            seen_in_window >= seen - 2
+        )  # a ball's edge may reach out of the window around its middle
 
 
 def test_every_shape_lies_within_the_cube_that_windows_are_made_for() -> None:

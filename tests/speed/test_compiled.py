@@ -17,7 +17,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated:DeprecationWarning"),
 ]
 
-MOVING = ("model.beta={schedule:linear,start:1,end:8,steps:6}", "model.granularity={schedule:piecewise,levels:[6,3,2,1],at:[1,2,3]}")
+MOVING = (
+    "model.beta={schedule:linear,start:1,end:8,steps:6}",
+    "model.granularity={schedule:piecewise,levels:[6,3,2,1],at:[1,2,3]}",
+)
 
 
 def losses(model, x: torch.Tensor, steps: int = 5) -> list[float]:
@@ -40,7 +43,9 @@ def make(tmp_path, *overrides: str):
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), MOVING, ("model=betavae",), ("model=dipvae_i",)], ids=["constant", "moving", "betavae", "dipvae_i"]
+    "overrides",
+    [(), MOVING, ("model=betavae",), ("model=dipvae_i",)],
+    ids=["constant", "moving", "betavae", "dipvae_i"],
 )
 def test_it_is_compiled_once_as_a_whole_and_changes_nothing(tmp_path, overrides):
     expected = losses(*make(tmp_path, *overrides))
@@ -62,7 +67,9 @@ def test_a_model_with_state_of_its_own_is_refused(tmp_path, model):
 
 
 def test_an_unknown_mode_is_named():
-    with pytest.raises(ArgumentError, match=r"compile\.mode must be one of default, reduce-overhead, got 'fast'"):
+    with pytest.raises(
+        ArgumentError, match=r"compile\.mode must be one of default, reduce-overhead, got 'fast'"
+    ):
         CompiledStep("fast")
 
 

@@ -1,4 +1,6 @@
-"""The training command in a process of its own that can be killed, without loading torch anew: a fork of the test's process."""
+"""The training command in a process of its own that can be killed, without loading torch anew: a
+fork of the test's process.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,26 @@ from typing import Any
 
 from tiny import SMALL, results
 
-MAX_FILE_BYTES: int | None = None  # set by tests: a file that grows beyond it fails as on a full disk
+MAX_FILE_BYTES: int | None = (
+    None  # set by tests: a file that grows beyond it fails as on a full disk
+)
 
 
 def start(folder: Path, *arguments: str) -> BaseProcess:
     """Start the command with the tiny run's options; its output is added to `folder/output.txt`."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [f"paths.output_dir={folder / 'runs'}", f"paths.cache_dir={folder / 'cache'}", f"paths.data_dir={folder / 'data'}"]
-    flags, overrides = [a for a in arguments if a.startswith("-")], [a for a in arguments if not a.startswith("-")]
-    process = multiprocessing.get_context("fork").Process(target=_main, args=(folder, [*flags, *SMALL, *paths, *overrides]))
+    paths = [
+        f"paths.output_dir={folder / 'runs'}",
+        f"paths.cache_dir={folder / 'cache'}",
+        f"paths.data_dir={folder / 'data'}",
+    ]
+    flags, overrides = (
+        [a for a in arguments if a.startswith("-")],
+        [a for a in arguments if not a.startswith("-")],
+    )
+    process = multiprocessing.get_context("fork").Process(
+        target=_main, args=(folder, [*flags, *SMALL, *paths, *overrides])
+    )
     process.start()
     return process
 
@@ -36,14 +49,18 @@ def _main(folder: Path, arguments: list[str]) -> None:
     os.dup2(output, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     if MAX_FILE_BYTES is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))  # Python ignores SIGXFSZ: writing raises OSError
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES)
+        )  # Python ignores SIGXFSZ: writing raises OSError
     os.environ.pop("WANDB_SERVICE", None)  # a process of its own has a W&B service of its own
     sys.argv = ["train", *arguments]
     GlobalHydra.instance().clear()
     try:
         train.main()
     finally:
-        if "joblib.externals.loky" in sys.modules:  # a fork skips the exit handler that ends idle workers, which stay for 300 s
+        if (
+            "joblib.externals.loky" in sys.modules
+        ):  # a fork skips the exit handler that ends idle workers, which stay for 300 s
             sys.modules["joblib.externals.loky"].get_reusable_executor().shutdown()
 
 
@@ -63,15 +80,23 @@ def output(folder: Path) -> str:
 
 def run_directories(folder: Path) -> list[Path]:
     """The run directories, sorted by name."""
-    return sorted(path for path in (folder / "runs").iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(
+        path
+        for path in (folder / "runs").iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
 
 
 def numbers(run: Path) -> dict[str, Any]:
-    """What two runs that were trained alike have in common, however often one of them was stopped."""
+    """What two runs that were trained alike have in common, however often one of them was
+    stopped.
+    """
     found = results(run)
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == sorted({int(row["step"]) for row in rows}), "a row is there twice, or out of order"
+    assert [int(row["step"]) for row in rows] == sorted({int(row["step"]) for row in rows}), (
+        "a row is there twice, or out of order"
+    )
     return {"name": run.name, "terms": found["terms"], "scores": found["scores"], "rows": rows}
 
 

@@ -1,4 +1,6 @@
-"""Run directories that look like finished runs: results.json as the program writes it, with numbers from a formula instead of training."""
+"""Run directories that look like finished runs: results.json as the program writes it, with numbers
+from a formula instead of training.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,17 @@ def fake_results(
     name = f"stcvae_{dataset}_b{beta:g}_g{granularity}_s{seed}_w{width:g}_{within_group_weight}"
     rng = np.random.default_rng([seed, granularity, int(1000 * width), int(1000 * beta)])
     kl = 6.0 + rng.random()
-    groups = [list(range(start, min(start + granularity, 12))) for start in range(0, 12, granularity)]
-    protocol = {"num_images": 2000, "num_components": 2000, "num_samples": 500, "num_codes": 4000, "num_test_codes": 2000, "seed": 0}
+    groups = [
+        list(range(start, min(start + granularity, 12))) for start in range(0, 12, granularity)
+    ]
+    protocol = {
+        "num_images": 2000,
+        "num_components": 2000,
+        "num_samples": 500,
+        "num_codes": 4000,
+        "num_test_codes": 2000,
+        "seed": 0,
+    }
     return {
         "run": {
             "name": name,
@@ -46,8 +57,18 @@ def fake_results(
         "config": {
             "seed": seed,
             "paths": {"output_dir": "runs", "data_dir": "data", "cache_dir": "data_cache"},
-            "likelihood": {"_target_": "vae_granularity.likelihoods.Gaussian", "sigma": 0.3, "learned": False},
-            "net": {"_target_": "vae_granularity.nets.mlp.MLP", "latent_dim": 12, "width": width, "depth": 1, "hidden": 256},
+            "likelihood": {
+                "_target_": "vae_granularity.likelihoods.Gaussian",
+                "sigma": 0.3,
+                "learned": False,
+            },
+            "net": {
+                "_target_": "vae_granularity.nets.mlp.MLP",
+                "latent_dim": 12,
+                "width": width,
+                "depth": 1,
+                "hidden": 256,
+            },
             "dataset": {
                 "_target_": f"vae_granularity.data.{dataset}.Data",
                 "source": source,
@@ -68,9 +89,22 @@ def fake_results(
                 "partition": None,
                 "estimator": "mws",
             },
-            "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001, "fused": True},
-            "evaluation": {"_target_": "vae_granularity.evaluation.protocol.EvaluationProtocol", **protocol},
-            "trainer": {"_target_": "lightning.Trainer", "max_steps": 2000, "accelerator": "auto", "devices": 1},
+            "optimizer": {
+                "_target_": "torch.optim.Adam",
+                "_partial_": True,
+                "lr": 0.001,
+                "fused": True,
+            },
+            "evaluation": {
+                "_target_": "vae_granularity.evaluation.protocol.EvaluationProtocol",
+                **protocol,
+            },
+            "trainer": {
+                "_target_": "lightning.Trainer",
+                "max_steps": 2000,
+                "accelerator": "auto",
+                "devices": 1,
+            },
             "callbacks": {"terms": {"every": 50}, "evaluation": {"protocol": protocol}},
             "logger": {"_target_": "vae_granularity.loggers.csv.csv_loggers"},
         },
@@ -92,15 +126,31 @@ def fake_results(
             "val/within_group_tc": rng.random(),
             "val/dimension_kl": rng.random(),
         },
-        "scores": {"mig": float(rng.random()), "active_kl": 12.0, "modularity": None if rng.random() < 0.1 else float(rng.random())},
+        "scores": {
+            "mig": float(rng.random()),
+            "active_kl": 12.0,
+            "modularity": None if rng.random() < 0.1 else float(rng.random()),
+        },
         "protocol": {
             "terms": {
-                "asked": {"num_images": 2000, "num_components": 2000, "num_samples": 500, "seed": 0, "partition": groups},
+                "asked": {
+                    "num_images": 2000,
+                    "num_components": 2000,
+                    "num_samples": 500,
+                    "seed": 0,
+                    "partition": groups,
+                },
                 "likelihood": "Gaussian",
                 "val": "held-out training images",
                 "val_images": 2000,
                 "exact_components": 2000,
-                "saturation": {"val/mutual_information": {"value": float(rng.random()), "bound": 7.6, "saturated": False}},
+                "saturation": {
+                    "val/mutual_information": {
+                        "value": float(rng.random()),
+                        "bound": 7.6,
+                        "saturated": False,
+                    }
+                },
             },
             "weights": "last",
             "codes": "means",
@@ -108,7 +158,13 @@ def fake_results(
             "partition_labels": ["-".join(f"z{d}" for d in group) for group in groups],
             "metrics": {
                 "mig": {
-                    "asked": {"options": {}, "partition": groups, "num_codes": 4000, "seed": 0, "versions": {"scikit-learn": "1.9.1"}},
+                    "asked": {
+                        "options": {},
+                        "partition": groups,
+                        "num_codes": 4000,
+                        "seed": 0,
+                        "versions": {"scikit-learn": "1.9.1"},
+                    },
                     "num_samples": 4000,
                     "num_bins": 20,
                     "binning": "range",
@@ -143,13 +199,23 @@ def grid(
     """Results of a sweep."""
     for seed, beta, width, granularity in product(range(seeds), betas, widths, granularities):
         value = elbo(width, granularity, beta, seed)
-        yield fake_results(width=width, granularity=granularity, beta=beta, seed=seed, elbo=value, **fixed)
+        yield fake_results(
+            width=width, granularity=granularity, beta=beta, seed=seed, elbo=value, **fixed
+        )
 
 
 def v_elbo(width: float, granularity: int, beta: float, seed: int, noise: float = 0.3) -> float:
-    """The best granularity falls from 4 to 2 and rises to 4 again as the width grows from 1/8 to 4; ELBO in nats."""
+    """The best granularity falls from 4 to 2 and rises to 4 again as the width grows from 1/8 to 4;
+    ELBO in nats.
+    """
     place = np.log2(width) + 3.0
     best = 1.0 + abs(place - 2.5) * 0.8
     step = (1, 2, 3, 4, 6).index(granularity) if granularity in (1, 2, 3, 4, 6) else granularity - 1
     rng = np.random.default_rng([seed, granularity, int(1000 * width), int(1000 * beta), 7])
-    return float(-20.0 - (step - best) ** 2 - 0.1 * (place - 3) ** 2 + noise * rng.standard_normal() + 0.5 * seed)
+    return float(
+        -20.0
+        - (step - best) ** 2
+        - 0.1 * (place - 3) ** 2
+        + noise * rng.standard_normal()
+        + 0.5 * seed
+    )

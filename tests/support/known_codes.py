@@ -1,4 +1,6 @@
-"""Codes whose scores are known by reasoning, and every score of them, each metric computed once a code."""
+"""Codes whose scores are known by reasoning, and every score of them, each metric computed once a
+code.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ FEW = {"num_train": 1000, "num_eval": 500}
 
 
 class Code(NamedTuple):
-    """Posterior means and deviations (n, D) of the grid, the table (n, D) that metrics of latents see, groups, number of factors."""
+    """Posterior means and deviations (n, D) of the grid, the table (n, D) that metrics of latents
+    see, groups, number of factors.
+    """
 
     mean: np.ndarray
     sigma: np.ndarray
@@ -36,7 +40,13 @@ class Code(NamedTuple):
 def sampled(mean: np.ndarray, sizes: list[int], seed: int, num_factors: int = 4) -> Code:
     """The table is a sample of a sharp posterior."""
     noise = np.random.default_rng(seed).normal(size=mean.shape)
-    return Code(mean, np.full_like(mean, SHARP), mean + SHARP * noise, LatentPartition.from_sizes(sizes), num_factors)
+    return Code(
+        mean,
+        np.full_like(mean, SHARP),
+        mean + SHARP * noise,
+        LatentPartition.from_sizes(sizes),
+        num_factors,
+    )
 
 
 def collapsed(dim: int, sizes: list[int]) -> Code:
@@ -74,7 +84,9 @@ def duplicated(seed: int) -> Code:
 
 
 def rotated(seed: int) -> Code:
-    """Every latent is the sum of all factors, each with the same weight but for its sign; siblings are rotated otherwise."""
+    """Every latent is the sum of all factors, each with the same weight but for its sign; siblings
+    are rotated otherwise.
+    """
     signs = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
     return sampled(LINES @ (any_rotation(4, seed) if seed else signs / 2), [1, 1, 1, 1], seed)
 
@@ -90,7 +102,9 @@ def permuted(seed: int) -> Code:
 def circle(seed: int) -> Code:
     """Factor a as an angle in a group of two, each sibling from another point on."""
     angle = 2 * np.pi * GRID[:, 0] / 6 + np.pi / 6 * seed
-    return sampled(np.column_stack((np.cos(angle), np.sin(angle), LINES[:, 1:])), [2, 1, 1, 1], seed)
+    return sampled(
+        np.column_stack((np.cos(angle), np.sin(angle), LINES[:, 1:])), [2, 1, 1, 1], seed
+    )
 
 
 def mixed_pairs(seed: int) -> Code:
@@ -101,7 +115,9 @@ def mixed_pairs(seed: int) -> Code:
 
 
 def one_group(seed: int) -> Code:
-    """Three factors in a group of three, each mostly in two of its latents; the other group is collapsed, its means are 0."""
+    """Three factors in a group of three, each mostly in two of its latents; the other group is
+    collapsed, its means are 0.
+    """
     mirror = np.eye(3) - 2 / 3
     held = sampled(EQUAL[:, :3] @ (any_rotation(3, seed) if seed else mirror), [3], seed, 3)
     rest = collapsed(3, [3])
@@ -131,7 +147,9 @@ def split(code: Code) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, 
 
 @lru_cache
 def scores(name: str) -> dict[str, float | None]:
-    """Every score of one code; `continuous_sap…` is SAP for continuous factors, `…_tc` the exact terms."""
+    """Every score of one code; `continuous_sap…` is SAP for continuous factors, `…_tc` the exact
+    terms.
+    """
     codes = [CODES[name](seed) for seed in range(SIBLINGS)]
     mean, sigma, latents, partition, num_factors = codes[0]
     factors, logvar = GRID[:, :num_factors], 2 * np.log(sigma)
@@ -155,10 +173,14 @@ def scores(name: str) -> dict[str, float | None]:
         metrics.irs(*train, **grouped),
         metrics.infomec(*train, **grouped),
         metrics.unsupervised(latents, **grouped),
-        metrics.udr([code.latents for code in codes], kl=[kl_of(code) for code in codes], **grouped),
+        metrics.udr(
+            [code.latents for code in codes], kl=[kl_of(code) for code in codes], **grouped
+        ),
         metrics.active_units(mean, logvar, **grouped),
     )
-    found = {f"continuous_{score}": value for score, value in continuous.items()} | exact_tc(z, mean, logvar, partition)
+    found = {f"continuous_{score}": value for score, value in continuous.items()} | exact_tc(
+        z, mean, logvar, partition
+    )
     for result in results:
         found |= result.scores
     return found | group_headlines(found)
@@ -178,9 +200,18 @@ def kl_of(code: Code) -> np.ndarray:
     return 0.5 * np.mean(code.mean**2 + code.sigma**2 - 2 * np.log(code.sigma) - 1, axis=0)
 
 
-def exact_tc(z: np.ndarray, mean: np.ndarray, logvar: np.ndarray, partition: LatentPartition) -> dict[str, float | None]:
-    """`between_group_tc` and `within_group_tc` in nats, from every third sample under all posteriors."""
+def exact_tc(
+    z: np.ndarray, mean: np.ndarray, logvar: np.ndarray, partition: LatentPartition
+) -> dict[str, float | None]:
+    """`between_group_tc` and `within_group_tc` in nats, from every third sample under all
+    posteriors.
+    """
     rows = torch.arange(0, len(z), 3)
     posteriors = [torch.from_numpy(np.ascontiguousarray(table)) for table in (z, mean, logvar)]
-    terms = decompose_exact(posteriors[0][rows], *posteriors[1:], partition=partition, component=rows)
-    return {"between_group_tc": terms.between_group_tc.mean().item(), "within_group_tc": terms.within_group_tc.sum(1).mean().item()}
+    terms = decompose_exact(
+        posteriors[0][rows], *posteriors[1:], partition=partition, component=rows
+    )
+    return {
+        "between_group_tc": terms.between_group_tc.mean().item(),
+        "within_group_tc": terms.within_group_tc.sum(1).mean().item(),
+    }

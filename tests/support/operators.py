@@ -7,7 +7,21 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # Operators that only rename memory and launch nothing.
-VIEWS = {"alias", "as_strided", "chunk", "detach", "diagonal", "expand", "permute", "select", "slice", "split", "squeeze", "t", "transpose"}
+VIEWS = {
+    "alias",
+    "as_strided",
+    "chunk",
+    "detach",
+    "diagonal",
+    "expand",
+    "permute",
+    "select",
+    "slice",
+    "split",
+    "squeeze",
+    "t",
+    "transpose",
+}
 VIEWS |= {"unbind", "unsqueeze", "view", "_unsafe_view"}
 SYNCHRONISING = {"_local_scalar_dense", "item", "nonzero"}
 

@@ -25,12 +25,18 @@ SMALL = (
 
 def options(group: str) -> list[str]:
     """Names of a config group's choices; files that start with `_` are helpers."""
-    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml") if not path.stem.startswith("_"))
+    return sorted(
+        path.stem for path in (config_dir() / group).glob("*.yaml") if not path.stem.startswith("_")
+    )
 
 
 def tiny_config(folder: Path, *overrides: str) -> DictConfig:
     """A run of seconds below `folder`."""
-    paths = [f"paths.output_dir={folder / 'runs'}", f"paths.cache_dir={folder / 'cache'}", f"paths.data_dir={folder / 'data'}"]
+    paths = [
+        f"paths.output_dir={folder / 'runs'}",
+        f"paths.cache_dir={folder / 'cache'}",
+        f"paths.data_dir={folder / 'data'}",
+    ]
     return compose("train", [*SMALL, *paths, *overrides])
 
 

@@ -1,4 +1,6 @@
-"""Every model, and what can change while it trains: the cases that a resumed run has to get right."""
+"""Every model, and what can change while it trains: the cases that a resumed run has to get
+right.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ MOVING = {
         "model.within_group_weight={schedule: cosine, start: 0, end: -1, steps: 40}",
         "model.granularity={schedule: piecewise, levels: [6, 3, 1], at: [20, 35]}",
     ),
-    "adaptive": ("model=stcvae", "model.partition={schedule: adaptive, every: 9, threshold: 0.0, free: true}"),
-    "factorvae warm-up": ("model=factorvae", *SMALLER["factorvae"], "model.discriminator_warmup=32", "model.granularity=2"),
+    "adaptive": (
+        "model=stcvae",
+        "model.partition={schedule: adaptive, every: 9, threshold: 0.0, free: true}",
+    ),
+    "factorvae warm-up": (
+        "model=factorvae",
+        *SMALLER["factorvae"],
+        "model.discriminator_warmup=32",
+        "model.granularity=2",
+    ),
 }
 VARIANTS = MODELS | MOVING

@@ -1,4 +1,6 @@
-"""Reads an offline W&B run back: LevelDB's log format with the installed wandb's own protocol buffers inside."""
+"""Reads an offline W&B run back: LevelDB's log format with the installed wandb's own protocol
+buffers inside.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def records(path: Path) -> list[Record]:
 
 
 def read_offline_run(path: Path, patience: float = 20.0) -> OfflineRun:
-    """The finished run in a .wandb file; W&B's service may write the last records a moment after `finish` has returned."""
+    """The finished run in a .wandb file; W&B's service may write the last records a moment after
+    `finish` has returned.
+    """
     deadline = time.monotonic() + patience
     while (found := _read(path)) is None or not found.finished:
         assert time.monotonic() < deadline, f"{path} holds no finished run"
@@ -62,9 +66,16 @@ def _read(path: Path) -> OfflineRun | None:
         if kind == "run":
             run = record.run
         elif kind == "history":
-            history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
+            history.append(
+                {
+                    item.key or "/".join(item.nested_key): json.loads(item.value_json)
+                    for item in record.history.item
+                }
+            )
         finished |= kind == "exit"
     if run is None:
         return None
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
-    return OfflineRun(run.run_id, run.display_name, set(run.tags), run.run_group, config, history, finished)
+    return OfflineRun(
+        run.run_id, run.display_name, set(run.tags), run.run_group, config, history, finished
+    )

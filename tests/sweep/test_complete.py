@@ -16,7 +16,10 @@ from vae_granularity.sweep import Point, complete
 
 @pytest.fixture
 def points(tmp_path) -> list[Point]:
-    return [Point((f"seed={i}",), f"seed={i}", OmegaConf.create(), tmp_path / f"run{i}") for i in range(4)]
+    return [
+        Point((f"seed={i}",), f"seed={i}", OmegaConf.create(), tmp_path / f"run{i}")
+        for i in range(4)
+    ]
 
 
 def do(point: Point) -> None:
@@ -87,7 +90,15 @@ def test_a_failure_stops_no_other_point_and_is_retried_only_when_asked(points, c
 
 
 def test_a_cause_that_only_the_launcher_knows_is_reported(points, capsys):
-    assert exit_code(points, lambda given: [do(p) if p.label != "seed=2" else ValueError("no such GPU") for p in given]) == 1
+    assert (
+        exit_code(
+            points,
+            lambda given: [
+                do(p) if p.label != "seed=2" else ValueError("no such GPU") for p in given
+            ],
+        )
+        == 1
+    )
     assert "ValueError: no such GPU" in capsys.readouterr().out
 
 

@@ -1,4 +1,6 @@
-"""What a point that is already done costs: less than Hydra alone takes to compose and launch it, and no torch."""
+"""What a point that is already done costs: less than Hydra alone takes to compose and launch it,
+and no torch.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,28 @@ print("seconds of processor time:", time.process_time() - started)
 
 def test_a_point_that_is_done_costs_little_and_loads_no_torch(tmp_path):
     for seed in range(POINTS):
-        config: Any = OmegaConf.to_container(tiny_config(tmp_path, f"seed={seed}", "dataset.source=synthetic"), resolve=True)
+        config: Any = OmegaConf.to_container(
+            tiny_config(tmp_path, f"seed={seed}", "dataset.source=synthetic"), resolve=True
+        )
         directory = RunInfo(config, tmp_path / "runs").directory
         directory.mkdir(parents=True)
         (directory / "results.json").write_text("{}")
-    paths = [f"paths.output_dir={tmp_path / 'runs'}", f"paths.cache_dir={tmp_path / 'cache'}", f"paths.data_dir={tmp_path / 'data'}"]
+    paths = [
+        f"paths.output_dir={tmp_path / 'runs'}",
+        f"paths.cache_dir={tmp_path / 'cache'}",
+        f"paths.data_dir={tmp_path / 'data'}",
+    ]
     arguments = ["-m", *SMALL, *paths, "dataset.source=synthetic", f"seed=range(0,{POINTS})"]
     said, seconds = probe("vae_granularity.train", *arguments)
     assert f"0 done, {POINTS} skipped, 0 failed" in said
-    # a limit in seconds would judge the machine; 0.12 s against 0.22 s a point where experiments/benchmarks/sweep_overhead.py was measured
-    _, bare = probe("experiments/benchmarks/bare_hydra.py", *arguments, "hydra/sweeper=basic", f"hydra.sweep.dir={tmp_path / 'bare'}")
+    # a limit in seconds would judge the machine; 0.12 s against 0.22 s a point where
+    # experiments/benchmarks/sweep_overhead.py was measured
+    _, bare = probe(
+        "experiments/benchmarks/bare_hydra.py",
+        *arguments,
+        "hydra/sweeper=basic",
+        f"hydra.sweep.dir={tmp_path / 'bare'}",
+    )
     assert seconds < bare, "with the start of the command"
 
 
@@ -45,7 +59,12 @@ def probe(program: str, *arguments: str) -> tuple[str, float]:
     """What the program said, and its processor time in seconds."""
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, program, *arguments], cwd=root, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", PROBE, program, *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, float(done.stdout.rsplit(":", 1)[1])

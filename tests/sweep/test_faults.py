@@ -1,4 +1,6 @@
-"""Sweeps that are killed at random moments end, by the same command again, with the numbers of a sweep that nobody disturbed."""
+"""Sweeps that are killed at random moments end, by the same command again, with the numbers of a
+sweep that nobody disturbed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ import pytest
 from vae_granularity.runs import checkpoints
 from vae_granularity.state import is_busy
 
-SWEEP = ("-m", "seed=0,1,2", "metrics=mig", "trainer.max_steps=40", "callbacks.last.every_n_train_steps=8", "callbacks.terms.every=5")
+SWEEP = (
+    "-m",
+    "seed=0,1,2",
+    "metrics=mig",
+    "trainer.max_steps=40",
+    "callbacks.last.every_n_train_steps=8",
+    "callbacks.terms.every=5",
+)
 SWEEP += ("evaluation.every=17",)
 FEW, MANY = 3, 20
 
@@ -28,7 +37,9 @@ def undisturbed(tmp_path_factory) -> tuple[list[dict[str, Any]], float]:
     started = time.monotonic()
     code, said = commands.finish(folder, *SWEEP)
     assert code == 0, said
-    return [commands.numbers(run) for run in commands.run_directories(folder)], time.monotonic() - started
+    return [
+        commands.numbers(run) for run in commands.run_directories(folder)
+    ], time.monotonic() - started
 
 
 def complete_and_equal(folder: Path, expected: list[dict[str, Any]]) -> None:
@@ -55,19 +66,27 @@ def test_a_sweep_killed_at_random_moments(tmp_path, undisturbed, how, kills):
         process.join()
         if how == signal.SIGTERM:
             assert process.exitcode in (0, 143, -signal.SIGTERM), commands.output(folder)
-        if process.exitcode == 0:  # it was complete before the next kill: that one hits a sweep that begins anew
+        if (
+            process.exitcode == 0
+        ):  # it was complete before the next kill: that one hits a sweep that begins anew
             complete_and_equal(folder, expected)
             sweeps += 1
     complete_and_equal(tmp_path / str(sweeps), expected)
 
 
 @pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(tmp_path, undisturbed, kills):
-    """Two workers at a time by joblib, which gives up when one dies. The sweep launches the rest until a launch finishes no run."""
+def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
+    tmp_path, undisturbed, kills
+):
+    """Two workers at a time by joblib, which gives up when one dies. The sweep launches the rest
+    until a launch finishes no run.
+    """
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     expected, seconds = undisturbed
     moments, landed, sweeps = random.Random(kills), 0, 0
-    while landed < kills:  # a sweep that is complete before the last kill is followed by one that begins anew
+    while (
+        landed < kills
+    ):  # a sweep that is complete before the last kill is followed by one that begins anew
         assert sweeps <= landed, "a whole sweep went by without a worker to kill"
         folder = tmp_path / str(sweeps)
         process = commands.start(folder, *SWEEP, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
@@ -104,8 +123,12 @@ def test_two_sweeps_at_once_share_the_runs_of_a_folder(tmp_path, undisturbed):
     complete_and_equal(tmp_path, expected)
 
 
-def test_a_full_disk_stops_points_that_the_same_command_continues(tmp_path, undisturbed, monkeypatch):
-    """No file may grow beyond a limit that checkpoints exceed: every write of one fails as on a full disk."""
+def test_a_full_disk_stops_points_that_the_same_command_continues(
+    tmp_path, undisturbed, monkeypatch
+):
+    """No file may grow beyond a limit that checkpoints exceed: every write of one fails as on a
+    full disk.
+    """
     expected, _ = undisturbed
     monkeypatch.setattr(commands, "MAX_FILE_BYTES", 30_000)
     code, said = commands.finish(tmp_path, *SWEEP)
@@ -120,7 +143,10 @@ def test_a_corrupt_last_checkpoint_falls_back_to_the_one_before(tmp_path, undist
     expected, _ = undisturbed
     process = commands.start(tmp_path, *SWEEP)
     deadline = time.monotonic() + 120
-    while not (found := sorted((tmp_path / "runs").glob("*/checkpoints/step=24.ckpt"))) and time.monotonic() < deadline:
+    while (
+        not (found := sorted((tmp_path / "runs").glob("*/checkpoints/step=24.ckpt")))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()

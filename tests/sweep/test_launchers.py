@@ -1,4 +1,6 @@
-"""Each ready launcher runs a 2x2 sweep here. Those whose package is absent are skipped; Ray has an environment of its own."""
+"""Each ready launcher runs a 2x2 sweep here. Those whose package is absent are skipped; Ray has an
+environment of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ import os
 import commands
 import pytest
 
-pytestmark = [pytest.mark.launcher, pytest.mark.filterwarnings("default")]  # the launchers' packages warn of their own code
+pytestmark = [
+    pytest.mark.launcher,
+    pytest.mark.filterwarnings("default"),
+]  # the launchers' packages warn of their own code
 
 PLUGINS = {
     "cores": "hydra_plugins.hydra_joblib_launcher",
@@ -20,7 +25,11 @@ OPTIONS = {
     "cores": ["hydra.launcher.n_jobs=2"],
     "processes": [],
     "ray_cores": ["hydra.launcher.ray.init.num_cpus=2"],
-    "ray_gpus": ["hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.init.num_gpus=1", "hydra.launcher.ray.remote.num_gpus=0.5"],
+    "ray_gpus": [
+        "hydra.launcher.ray.init.num_cpus=2",
+        "hydra.launcher.ray.init.num_gpus=1",
+        "hydra.launcher.ray.remote.num_gpus=0.5",
+    ],
 }
 
 
@@ -32,7 +41,14 @@ def needs(plugin: str) -> None:
 @pytest.mark.parametrize("launcher", PLUGINS)
 def test_a_sweep_by_this_launcher_is_complete_and_then_has_nothing_to_do(tmp_path, launcher):
     needs(PLUGINS[launcher])
-    sweep = ("-m", "model.beta=1,4", "seed=0,1", "metrics=mig", f"hydra/launcher={launcher}", *OPTIONS[launcher])
+    sweep = (
+        "-m",
+        "model.beta=1,4",
+        "seed=0,1",
+        "metrics=mig",
+        f"hydra/launcher={launcher}",
+        *OPTIONS[launcher],
+    )
     code, said = commands.finish(tmp_path, *sweep)
     assert code == 0, said
     assert "4 done, 0 skipped, 0 failed" in said
@@ -45,7 +61,13 @@ def test_a_sweep_by_this_launcher_is_complete_and_then_has_nothing_to_do(tmp_pat
 @pytest.mark.parametrize("launcher", ["cores", "ray_cores"])
 def test_failures_in_workers_are_in_the_table(tmp_path, launcher):
     needs(PLUGINS[launcher])
-    sweep = ("-m", "optimizer.lr=1e-3,1e30", "optimizer.fused=false", f"hydra/launcher={launcher}", *OPTIONS[launcher])
+    sweep = (
+        "-m",
+        "optimizer.lr=1e-3,1e30",
+        "optimizer.fused=false",
+        f"hydra/launcher={launcher}",
+        *OPTIONS[launcher],
+    )
     code, said = commands.finish(tmp_path, *sweep)
     assert code == 1, said
     assert "1 done, 0 skipped, 1 failed" in said
@@ -53,7 +75,9 @@ def test_failures_in_workers_are_in_the_table(tmp_path, launcher):
 
 
 def test_ray_gives_each_run_its_own_logical_gpu():
-    """Two logical GPUs, no real one: whole and fractional runs see one device each through CUDA_VISIBLE_DEVICES."""
+    """Two logical GPUs, no real one: whole and fractional runs see one device each through
+    CUDA_VISIBLE_DEVICES.
+    """
     needs("hydra_plugins.hydra_ray_launcher")
     import ray
 

@@ -1,4 +1,6 @@
-"""The command with -m: what it refuses, what it leaves out, what it goes on after, and that its runs are those of single commands."""
+"""The command with -m: what it refuses, what it leaves out, what it goes on after, and that its
+runs are those of single commands.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,32 @@ def test_a_sweep_trains_each_point_as_a_single_command_would_and_then_has_nothin
     assert code == 0, said
     assert "4 done, 0 skipped, 0 failed" in said
     found = [commands.numbers(run) for run in commands.run_directories(tmp_path)]
-    points = [(f"model.beta={beta}", f"model.granularity={granularity}") for beta in (1, 4) for granularity in (1, 2)]
-    alone = [train(tiny_config(tmp_path / "single", *point, "dataset.source=synthetic")) for point in points]
+    points = [
+        (f"model.beta={beta}", f"model.granularity={granularity}")
+        for beta in (1, 4)
+        for granularity in (1, 2)
+    ]
+    alone = [
+        train(tiny_config(tmp_path / "single", *point, "dataset.source=synthetic"))
+        for point in points
+    ]
     assert found == sorted((commands.numbers(run) for run in alone), key=lambda run: run["name"])
-    times = [(run / "results.json").stat().st_mtime_ns for run in commands.run_directories(tmp_path)]
+    times = [
+        (run / "results.json").stat().st_mtime_ns for run in commands.run_directories(tmp_path)
+    ]
     code, said = commands.finish(tmp_path, *GRID)
     assert code == 0, said
     assert "0 done, 4 skipped, 0 failed" in said
     assert "Launching" not in said
-    assert times == [(run / "results.json").stat().st_mtime_ns for run in commands.run_directories(tmp_path)]
+    assert times == [
+        (run / "results.json").stat().st_mtime_ns for run in commands.run_directories(tmp_path)
+    ]
 
 
 def test_all_invalid_points_are_listed_together_before_anything_trains(tmp_path):
-    code, said = commands.finish(tmp_path, "-m", "model.beta=1,-2", "model.granularity=2,99", "net.depth=1,0")
+    code, said = commands.finish(
+        tmp_path, "-m", "model.beta=1,-2", "model.granularity=2,99", "net.depth=1,0"
+    )
     assert code == 2
     assert "granularity must be in [1, latent_dim=6], got 99" in said
     assert "beta must be" in said
@@ -57,7 +72,9 @@ def test_a_point_that_fails_stops_no_other_and_is_retried_only_when_asked(tmp_pa
     assert "2 done, 0 skipped, 1 failed" in said
     assert "training stopped: not finite at step" in said
     (failure,) = (tmp_path / "runs").glob("*/failed.json")
-    assert json.loads(failure.read_text())["cause"].startswith("training stopped: not finite at step")
+    assert json.loads(failure.read_text())["cause"].startswith(
+        "training stopped: not finite at step"
+    )
     code, said = commands.finish(tmp_path, *sweep)
     assert code == 1
     assert "0 to train, 2 done before, 1 failed before" in said
@@ -99,7 +116,9 @@ def test_named_sweeps_name_what_can_be_swept(sweep):
     assert "seed" in params
     for key, values in params.items():
         for value in [] if "(" in str(values) else str(values).split(","):
-            check_training_config(compose("train", [f"sweep={sweep}", "model.granularity=1", f"{key}={value}"]))
+            check_training_config(
+                compose("train", [f"sweep={sweep}", "model.granularity=1", f"{key}={value}"])
+            )
 
 
 def test_the_sweep_file_for_wandb_agents_names_arguments_of_the_command():

@@ -1,4 +1,6 @@
-"""Offline W&B of a sweep: one run a point with its id, config, tags and the sweep's group, also after a kill; dashboards on its keys."""
+"""Offline W&B of a sweep: one run a point with its id, config, tags and the sweep's group, also
+after a kill; dashboards on its keys.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ import pytest
 from omegaconf import OmegaConf
 from wandb_records import OfflineRun, read_offline_run, records
 
-SWEEP = ("-m", "model.beta=1,4", "model.granularity=1,2", "logger=wandb", "logger.mode=offline", "callbacks.terms.every=2")
+SWEEP = (
+    "-m",
+    "model.beta=1,4",
+    "model.granularity=1,2",
+    "logger=wandb",
+    "logger.mode=offline",
+    "callbacks.terms.every=2",
+)
 
 
 def offline_files(run: Path) -> list[Path]:
@@ -23,11 +32,16 @@ def offline_files(run: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
-    """A sweep that was killed while its second point trained, and then completed by the same command."""
+    """A sweep that was killed while its second point trained, and then completed by the same
+    command.
+    """
     folder = tmp_path_factory.mktemp("wandb")
     process = commands.start(folder, *SWEEP, "evaluation.figures=true")
     deadline = time.monotonic() + 180
-    while not (len(found := list((folder / "runs").glob("*/metrics.csv"))) >= 2 and time.monotonic() < deadline):
+    while not (
+        len(found := list((folder / "runs").glob("*/metrics.csv"))) >= 2
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     assert len(found) >= 2, commands.output(folder)
     os.kill(process.pid, signal.SIGKILL)
@@ -41,14 +55,19 @@ def sweep(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def last(sweep) -> dict[str, OfflineRun]:
     """The finished W&B run of each run directory."""
-    return {run.name: read_offline_run(offline_files(run)[-1]) for run in commands.run_directories(sweep)}
+    return {
+        run.name: read_offline_run(offline_files(run)[-1])
+        for run in commands.run_directories(sweep)
+    }
 
 
 def test_four_points_are_four_runs_also_after_a_kill(sweep, last):
     assert len(last) == len({run.id for run in last.values()}) == 4
     files = [file for run in commands.run_directories(sweep) for file in offline_files(run)]
     assert len(files) > 4, "the run that was killed has a second file"
-    ids = {record.run.run_id for file in files for record in records(file) if record.HasField("run")}
+    ids = {
+        record.run.run_id for file in files for record in records(file) if record.HasField("run")
+    }
     assert ids == {run.id for run in last.values()}
 
 
@@ -58,12 +77,20 @@ def test_each_has_its_own_config_and_tags_and_the_group_of_the_sweep(last):
         assert run.id == name.replace("_", "-")
         beta, granularity = run.config["model"]["beta"], run.config["model"]["granularity"]
         assert f"_b{beta:g}_g{granularity}_" in name
-        assert run.tags == {"stcvae", "blocks", "synthetic", f"beta={beta:g}", f"granularity={granularity}"}
+        assert run.tags == {
+            "stcvae",
+            "blocks",
+            "synthetic",
+            f"beta={beta:g}",
+            f"granularity={granularity}",
+        }
         assert {row["trainer/global_step"] for row in run.history} == {2, 4, 6}
 
 
 def references(node: Any) -> set[str]:
-    """What a panel's specification refers to: `config:…`, `summary:…`, and bare names of logged keys."""
+    """What a panel's specification refers to: `config:…`, `summary:…`, and bare names of logged
+    keys.
+    """
     if isinstance(node, list):
         return set().union(*map(references, node))
     if not isinstance(node, dict):
@@ -83,10 +110,17 @@ def references(node: Any) -> set[str]:
 
 def panel_references(panels: list[Any]) -> set[str]:
     """What panels refer to in their specifications."""
-    return references([json.loads(panel._to_model().model_dump_json(by_alias=True, exclude_none=True)) for panel in panels])
+    return references(
+        [
+            json.loads(panel._to_model().model_dump_json(by_alias=True, exclude_none=True))
+            for panel in panels
+        ]
+    )
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning")  # wandb-workspaces' own code
+@pytest.mark.filterwarnings(
+    "ignore:Pydantic V1 style:DeprecationWarning"
+)  # wandb-workspaces' own code
 def test_dashboards_refer_only_to_what_runs_log(last):
     pytest.importorskip("wandb_workspaces")
     from vae_granularity.dashboards import report, sections, workspace
@@ -95,16 +129,30 @@ def test_dashboards_refer_only_to_what_runs_log(last):
     rows = [row for each in last.values() for row in each.history]
     logged = {key.removesuffix("/filenames") for row in rows for key in row}
     named = set().union(*(panel_references(panels) for _, panels in sections()))
-    assert {"summary:val/elbo", "figures/traversals", "config:model.value.granularity", "val/between_group_tc"} <= named
+    assert {
+        "summary:val/elbo",
+        "figures/traversals",
+        "config:model.value.granularity",
+        "val/between_group_tc",
+    } <= named
     for name in named:
         kind, _, key = name.rpartition(":")
         if kind == "config":
-            assert OmegaConf.select(OmegaConf.create(run.config), key.replace(".value", "")) is not None, name
+            assert (
+                OmegaConf.select(OmegaConf.create(run.config), key.replace(".value", ""))
+                is not None
+            ), name
         else:
             assert key in logged, f"{name} is not among {sorted(logged)}"
-    assert set().union(*(panel_references(part.panels) for part in workspace("someone", "project").sections)) == named
+    assert (
+        set().union(
+            *(panel_references(part.panels) for part in workspace("someone", "project").sections)
+        )
+        == named
+    )
     specification = workspace("someone", "project")._to_model().model_dump_json(by_alias=True)
     assert all(name.split(":")[-1] in specification for name in named)
-    # A report's specification names the project by an id that the server gives; its panels are the same.
+    # A report's specification names the project by an id that the server gives; its panels are the
+    # same.
     grids = [block for block in report("someone", "project").blocks if hasattr(block, "panels")]
     assert set().union(*(panel_references(grid.panels) for grid in grids)) == named

@@ -1,4 +1,6 @@
-"""A run from config to results.json: complete, repeatable, continued bit for bit, honest about its data, clear when it fails."""
+"""A run from config to results.json: complete, repeatable, continued bit for bit, honest about its
+data, clear when it fails.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,21 @@ from vae_granularity.errors import ArgumentError, DataError, TrainingError, User
 from vae_granularity.runs import RunInfo, checkpoints
 from vae_granularity.training import train
 
-TERMS = ("elbo", "reconstruction", "kl", "mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-LONGER = ("trainer.max_steps=60", "callbacks.last.every_n_train_steps=10", "callbacks.terms.every=7", "evaluation.every=25")
+TERMS = (
+    "elbo",
+    "reconstruction",
+    "kl",
+    "mutual_information",
+    "between_group_tc",
+    "within_group_tc",
+    "dimension_kl",
+)
+LONGER = (
+    "trainer.max_steps=60",
+    "callbacks.last.every_n_train_steps=10",
+    "callbacks.terms.every=7",
+    "evaluation.every=25",
+)
 
 
 def rows(run) -> list[dict[str, str]]:
@@ -53,7 +68,9 @@ def test_results_hold_what_readers_rely_on(tmp_path):
     assert set(found) == {"run", "config", "data", "terms", "scores", "protocol", "versions"}
     assert all(f"val/{name}" in found["terms"] for name in TERMS)
     assert "val/within_group_tc/z0-z3" in found["terms"]
-    assert all(value is None or np.isfinite(value) for value in (found["terms"] | found["scores"]).values())
+    assert all(
+        value is None or np.isfinite(value) for value in (found["terms"] | found["scores"]).values()
+    )
     assert found["scores"]["mig"] is not None
     assert found["data"]["source"] == "synthetic"
     assert found["config"]["model"]["granularity"] == 4
@@ -61,13 +78,23 @@ def test_results_hold_what_readers_rely_on(tmp_path):
     assert found["protocol"]["terms"]["likelihood"] == "Gaussian"
     assert found["run"]["num_parameters"] > 0
     assert found["versions"]["torch"] == torch.__version__
-    assert {path.name for path in (run / "figures").iterdir()} >= {"reconstructions.png", "traversals.png", "group_traversals.png"}
+    assert {path.name for path in (run / "figures").iterdir()} >= {
+        "reconstructions.png",
+        "traversals.png",
+        "group_traversals.png",
+    }
     assert rows(run)[-1]["step"] == "6"
 
 
 def test_the_exact_terms_sum_to_the_kl_of_their_own_sample(tmp_path):
-    """Everything as component and held-out image: I + TC + dimension KL of 4 000 samples is the analytic KL within 0.15 nats."""
-    sizes = ("evaluation.num_components=1000", "evaluation.num_samples=4000", "evaluation.num_images=1000")
+    """Everything as component and held-out image: I + TC + dimension KL of 4 000 samples is the
+    analytic KL within 0.15 nats.
+    """
+    sizes = (
+        "evaluation.num_components=1000",
+        "evaluation.num_samples=4000",
+        "evaluation.num_images=1000",
+    )
     run = train(tiny_config(tmp_path, "dataset.val_fraction=0", *sizes))
     terms = results(run)["terms"]
     total = sum(terms[f"val/{name}"] for name in TERMS[3:])
@@ -75,7 +102,10 @@ def test_the_exact_terms_sum_to_the_kl_of_their_own_sample(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tmp_path):
-    first, again, other = (train(tiny_config(tmp_path / name, f"seed={seed}")) for name, seed in (("a", 3), ("b", 3), ("c", 4)))
+    first, again, other = (
+        train(tiny_config(tmp_path / name, f"seed={seed}"))
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    )
     assert results(first)["terms"] == results(again)["terms"]
     assert results(first)["scores"] == results(again)["scores"]
     assert rows(first) == rows(again)
@@ -83,7 +113,9 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tmp_path):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("step", [33, *(pytest.param(step, marks=pytest.mark.slow) for step in (11, 20, 40, 59))])
+@pytest.mark.parametrize(
+    "step", [33, *(pytest.param(step, marks=pytest.mark.slow) for step in (11, 20, 40, 59))]
+)
 def test_a_run_that_died_continues_to_the_same_numbers(tmp_path, power_cut, variant, step):
     overrides = (*VARIANTS[variant], *LONGER)
     undisturbed = train(tiny_config(tmp_path / "a", *overrides))
@@ -95,8 +127,12 @@ def test_a_run_that_died_continues_to_the_same_numbers(tmp_path, power_cut, vari
     assert rows(run) == rows(undisturbed)
     assert results(run)["terms"] == results(undisturbed)["terms"]
     assert results(run)["scores"] == results(undisturbed)["scores"]
-    saved = [torch.load(r / "checkpoints" / "final.ckpt", weights_only=True) for r in (run, undisturbed)]
-    assert all(torch.equal(a, b) for a, b in zip(*(s["state_dict"].values() for s in saved), strict=True))
+    saved = [
+        torch.load(r / "checkpoints" / "final.ckpt", weights_only=True) for r in (run, undisturbed)
+    ]
+    assert all(
+        torch.equal(a, b) for a, b in zip(*(s["state_dict"].values() for s in saved), strict=True)
+    )
     assert saved[0]["partitions"] == saved[1]["partitions"]
     assert (len(saved[0]["partitions"]) > 1) == (variant in ("schedules", "adaptive"))
 
@@ -165,7 +201,9 @@ def test_two_processes_do_not_write_one_run(tmp_path):
 
 
 def test_terms_are_logged_under_the_name_of_their_estimator(tmp_path):
-    run = train(tiny_config(tmp_path, "model=vae", "model.estimator=stratified", "callbacks.terms.every=2"))
+    run = train(
+        tiny_config(tmp_path, "model=vae", "model.estimator=stratified", "callbacks.terms.every=2")
+    )
     logged = rows(run)
     assert [row["step"] for row in logged] == ["2", "4", "6"]
     for name in TERMS[3:]:
@@ -176,14 +214,20 @@ def test_terms_are_logged_under_the_name_of_their_estimator(tmp_path):
 def test_best_checkpoint_is_the_one_of_the_best_validation_elbo(tmp_path):
     run = train(tiny_config(tmp_path, *LONGER))
     best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
-    evaluations = {int(row["step"]): float(row["val/elbo"]) for row in rows(run) if row["val/elbo"] and int(row["step"]) < 60}
+    evaluations = {
+        int(row["step"]): float(row["val/elbo"])
+        for row in rows(run)
+        if row["val/elbo"] and int(row["step"]) < 60
+    }
     assert best["global_step"] == max(evaluations, key=evaluations.__getitem__)
 
 
 def test_load_run_gives_model_data_and_results(tmp_path):
     run = load_run(train(tiny_config(tmp_path)))
     assert run.config.model.latent_dim == 6
-    assert run.results["terms"]["val/elbo"] == pytest.approx(run.results["terms"]["val/reconstruction"] - run.results["terms"]["val/kl"])
+    assert run.results["terms"]["val/elbo"] == pytest.approx(
+        run.results["terms"]["val/reconstruction"] - run.results["terms"]["val/kl"]
+    )
     run.datamodule.setup()
     x = run.datamodule.images(run.datamodule.val_indices[:5])
     mu, logvar = run.model.encode(x)
@@ -195,7 +239,11 @@ def test_load_run_gives_model_data_and_results(tmp_path):
 
 
 def test_a_run_is_named_by_its_config_but_not_by_its_paths_or_logger(tmp_path):
-    base = {"model": {"_target_": "a.stcvae.B", "beta": 4.0, "granularity": 2, "partition": None}, "seed": 1, "logger": {}}
+    base = {
+        "model": {"_target_": "a.stcvae.B", "beta": 4.0, "granularity": 2, "partition": None},
+        "seed": 1,
+        "logger": {},
+    }
     base |= {
         "dataset": {"_target_": "a.shapes3d.S", "source": "rendered", "data_dir": "x"},
         "seed": 1,
@@ -205,9 +253,15 @@ def test_a_run_is_named_by_its_config_but_not_by_its_paths_or_logger(tmp_path):
     info = RunInfo(base, tmp_path)
     assert info.name.startswith("stcvae_shapes3d-rendered_b4_g2_s1_")
     assert "rendered" in info.tags
-    moved = base | {"paths": {"output_dir": "b"}, "logger": {"project": "p"}, "dataset": base["dataset"] | {"data_dir": "y"}}
+    moved = base | {
+        "paths": {"output_dir": "b"},
+        "logger": {"project": "p"},
+        "dataset": base["dataset"] | {"data_dir": "y"},
+    }
     assert RunInfo(moved, tmp_path).name == info.name
-    assert RunInfo(base | {"dataset": base["dataset"] | {"source": "official"}}, tmp_path).name.startswith("stcvae_shapes3d_b4")
+    assert RunInfo(
+        base | {"dataset": base["dataset"] | {"source": "official"}}, tmp_path
+    ).name.startswith("stcvae_shapes3d_b4")
     assert RunInfo(base | {"model": base["model"] | {"beta": 4.5}}, tmp_path).hash != info.hash
 
 

@@ -1,4 +1,6 @@
-"""The offline W&B run, read back from its own file: config, terms, figures and tags; a continued run keeps its id."""
+"""The offline W&B run, read back from its own file: config, terms, figures and tags; a continued
+run keeps its id.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ def signed_out(monkeypatch, tmp_path):
 
 
 def test_the_offline_run_holds_config_terms_figures_and_tags(tmp_path, capsys):
-    cfg = tiny_config(tmp_path, "logger=wandb", "logger.group=first", "evaluation.figures=true", "callbacks.terms.every=2")
+    cfg = tiny_config(
+        tmp_path,
+        "logger=wandb",
+        "logger.group=first",
+        "evaluation.figures=true",
+        "callbacks.terms.every=2",
+    )
     run = train(cfg)
     assert f"wandb sync {run}" in capsys.readouterr().out
     (folder,) = (run / "wandb").glob("offline-run-*")
@@ -32,9 +40,20 @@ def test_the_offline_run_holds_config_terms_figures_and_tags(tmp_path, capsys):
     assert found.config["model"]["granularity"] == 2
     assert found.config["dataset"]["source"] == "synthetic"
     logged = {key: row for row in found.history for key in row}
-    assert {"train/elbo", "train/mws/between_group_tc", "val/elbo", "val/within_group_tc", "val/within_group_tc/z0-z1"} <= set(logged)
+    assert {
+        "train/elbo",
+        "train/mws/between_group_tc",
+        "val/elbo",
+        "val/within_group_tc",
+        "val/within_group_tc/z0-z1",
+    } <= set(logged)
     assert "scores/mig" in logged
-    pictures = {key for row in found.history for key in row if key.startswith("figures/") and key.endswith("filenames")}
+    pictures = {
+        key
+        for row in found.history
+        for key in row
+        if key.startswith("figures/") and key.endswith("filenames")
+    }
     assert len(pictures) == 3
     assert len(list(folder.rglob("*.png"))) == 3
     (run / "results.json").unlink()  # as if the process had died before it wrote them

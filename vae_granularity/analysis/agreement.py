@@ -1,4 +1,6 @@
-"""Model selection without labels: unsupervised disentanglement ranking over the seeds of each point."""
+"""Model selection without labels: unsupervised disentanglement ranking over the seeds of each
+point.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 
 
-def udr_scores(table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]) -> pd.DataFrame:
-    """`scores/udr` and `scores/udr_group` of each run (its agreement with the other seeds of its point), indexed as the table.
+def udr_scores(
+    table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]
+) -> pd.DataFrame:
+    """`scores/udr` and `scores/udr_group` of each run (its agreement with the other seeds of its
+    point), indexed as the table.
 
-    Spearman form. Groups are those of the point's own granularity. Missing for a point with one model, and by groups where an explicit
-    partition takes the place of the granularity.
+    Spearman form. Groups are those of the point's own granularity. Missing for a point with one
+    model, and by groups where an explicit partition takes the place of the granularity.
     """
     by_run = {code.run: code for code in codes}
     found = pd.DataFrame(np.nan, index=table.index, columns=["scores/udr", "scores/udr_group"])
@@ -26,7 +31,11 @@ def udr_scores(table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[C
         if len(members) < 2:
             continue
         kl = np.stack([member.kl for member in members])
-        result = udr([member.mu for member in members], kl=kl if np.isfinite(kl).all() else None, partition=_partition(runs, members[0]))
+        result = udr(
+            [member.mu for member in members],
+            kl=kl if np.isfinite(kl).all() else None,
+            partition=_partition(runs, members[0]),
+        )
         places = [member.run for member in members]
         found.loc[places, "scores/udr"] = result.model_scores
         if result.model_scores_group is not None:

@@ -1,4 +1,6 @@
-"""Which parameters a folder of runs sweeps, which pairs of them to draw, and what splits the runs into slices."""
+"""Which parameters a folder of runs sweeps, which pairs of them to draw, and what splits the runs
+into slices.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ from vae_granularity.analysis.row import PARAMETERS
 from vae_granularity.errors import ArgumentError
 
 # The seed's pair first: model capacity, then granularity; then what moves the objective.
-PRIORITY = ("net.width", "net.depth", "model.granularity", "model.beta", "model.within_group_weight", "model.latent_dim")
+PRIORITY = (
+    "net.width",
+    "net.depth",
+    "model.granularity",
+    "model.beta",
+    "model.within_group_weight",
+    "model.latent_dim",
+)
 MIN_VALUES = 3  # of a parameter that is worth a surface of its own
 IDENTITY = ("data.name", "data.source", "model", "net", "likelihood")
 
@@ -31,19 +40,29 @@ class Slice:
     @property
     def title(self) -> str:
         """What is held, in words."""
-        return ", ".join(f"{name_of(name)} = {value_label(name, value)}" for name, value in self.fixed.items())
+        return ", ".join(
+            f"{name_of(name)} = {value_label(name, value)}" for name, value in self.fixed.items()
+        )
 
 
 def swept(table: pd.DataFrame) -> list[str]:
-    """Columns of parameters that take two or more values, the most telling first; of two that always move together, the first."""
+    """Columns of parameters that take two or more values, the most telling first; of two that
+    always move together, the first.
+    """
     return list(companions(table))
 
 
 def companions(table: pd.DataFrame) -> dict[str, list[str]]:
     """Each parameter of `swept` with the further ones that always move together with it."""
-    names = [name for name in table.columns if name in IDENTITY or (name.split(".")[0] in PARAMETERS and "." in name)]
+    names = [
+        name
+        for name in table.columns
+        if name in IDENTITY or (name.split(".")[0] in PARAMETERS and "." in name)
+    ]
     varying = [name for name in names if table[name].nunique(dropna=False) > 1]
-    varying.sort(key=lambda name: (PRIORITY.index(name) if name in PRIORITY else len(PRIORITY), name))
+    varying.sort(
+        key=lambda name: (PRIORITY.index(name) if name in PRIORITY else len(PRIORITY), name)
+    )
     kept: dict[str, list[str]] = {}
     for name in varying:
         leader = next((other for other in kept if _one_to_one(table, name, other)), None)
@@ -59,9 +78,12 @@ def _one_to_one(table: pd.DataFrame, a: str, b: str) -> bool:
     return pairs == table[a].nunique(dropna=False) == table[b].nunique(dropna=False)
 
 
-def pairs(table: pd.DataFrame, parameters: Sequence[str], x: str | None = None, y: str | None = None) -> list[tuple[str, str]]:
-    """The pairs to draw: the one that is named, else each of capacity, beta, weight and latent dimensions with the granularity (without
-    one, with each other), of those with `MIN_VALUES` values or more; all of them if only two are swept.
+def pairs(
+    table: pd.DataFrame, parameters: Sequence[str], x: str | None = None, y: str | None = None
+) -> list[tuple[str, str]]:
+    """The pairs to draw: the one that is named, else each of capacity, beta, weight and latent
+    dimensions with the granularity (without one, with each other), of those with `MIN_VALUES`
+    values or more; all of them if only two are swept.
 
     Raises:
         ArgumentError: only one of the two is named.
@@ -79,10 +101,16 @@ def pairs(table: pd.DataFrame, parameters: Sequence[str], x: str | None = None, 
 
 
 def slices(table: pd.DataFrame, parameters: Sequence[str], x: str, y: str) -> list[Slice]:
-    """The runs split by the swept parameters other than x and y, the largest first. `run.num_parameters` as an axis stands for the
-    parameters that decide it, which therefore split nothing."""
+    """The runs split by the swept parameters other than x and y, the largest first.
+    `run.num_parameters` as an axis stands for the parameters that decide it, which therefore split
+    nothing."""
     capacity = ("net.width", "net.depth") if "run.num_parameters" in (x, y) else ()
-    others = [name for name in parameters if name not in (x, y, *capacity) and not any(_one_to_one(table, name, axis) for axis in (x, y))]
+    others = [
+        name
+        for name in parameters
+        if name not in (x, y, *capacity)
+        and not any(_one_to_one(table, name, axis) for axis in (x, y))
+    ]
     if not others:
         return [Slice(x, y, {}, table)]
     found = []

@@ -1,4 +1,6 @@
-"""Plotly figures as plain dictionaries (`data`, `layout`), ready to be embedded as JSON: surfaces and trajectories."""
+"""Plotly figures as plain dictionaries (`data`, `layout`), ready to be embedded as JSON: surfaces
+and trajectories.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,17 @@ from vae_granularity.analysis.verdict import Verdict
 
 Chart = dict[str, Any]
 
-# Okabe and Ito's palette: told apart with any kind of colour vision; and a scale of even lightness steps.
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED, BLACK = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#1b1f24"
+# Okabe and Ito's palette: told apart with any kind of colour vision; and a scale of even lightness
+# steps.
+BLUE, ORANGE, GREEN, PURPLE, SKY, RED, BLACK = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#1b1f24",
+)
 PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 SCALE = "Cividis"
 
@@ -37,7 +48,9 @@ def layout(title: str, x: str, y: str, **more: Any) -> Chart:
 
 
 def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title: str) -> Chart:
-    """Means over seeds as a heat map, with the optimum for each value of either parameter marked."""
+    """Means over seeds as a heat map, with the optimum for each value of either parameter
+    marked.
+    """
     x_labels, y_labels = _ticks(surface.x_name, surface.x), _ticks(surface.y_name, surface.y)
     hover = [
         [
@@ -47,9 +60,19 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
         for j, y in enumerate(y_labels)
     ]
     marks = [
-        _marks([x_labels[i] for i in rows.rows], [y_labels[j] for j in rows.best], "circle", "#ffffff", f"best {name_of(surface.y_name)}"),
         _marks(
-            [x_labels[i] for i in columns.best], [y_labels[j] for j in columns.rows], "diamond", BLACK, f"best {name_of(surface.x_name)}"
+            [x_labels[i] for i in rows.rows],
+            [y_labels[j] for j in rows.best],
+            "circle",
+            "#ffffff",
+            f"best {name_of(surface.y_name)}",
+        ),
+        _marks(
+            [x_labels[i] for i in columns.best],
+            [y_labels[j] for j in columns.rows],
+            "diamond",
+            BLACK,
+            f"best {name_of(surface.x_name)}",
         ),
     ]
     heat = {
@@ -60,7 +83,11 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
         "text": hover,
         "hoverinfo": "text",
         "colorscale": SCALE,
-        "colorbar": {"title": {"text": with_unit(surface.value_name), "side": "right"}, "thickness": 12, "outlinewidth": 0},
+        "colorbar": {
+            "title": {"text": with_unit(surface.value_name), "side": "right"},
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
         "xgap": 1,
         "ygap": 1,
     }
@@ -71,7 +98,9 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
 
 
 def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Chart:
-    """The optimum of each row with the fit; the area of a grey disc is the share of resampled seeds whose optimum lies there."""
+    """The optimum of each row with the fit; the area of a grey disc is the share of resampled seeds
+    whose optimum lies there.
+    """
     surface = trajectory.surface
     x_labels, y_labels = _ticks(surface.x_name, surface.x), _ticks(surface.y_name, surface.y)
     data: list[Chart] = []
@@ -88,9 +117,16 @@ def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Ch
                 "name": "share of resampled seeds",
                 "x": [row for row, _, _ in spread],
                 "y": [place for _, place, _ in spread],
-                "text": [f"{x_labels[row]}: {y_labels[place]} in {share:.0%} of the resamplings" for row, place, share in spread],
+                "text": [
+                    f"{x_labels[row]}: {y_labels[place]} in {share:.0%} of the resamplings"
+                    for row, place, share in spread
+                ],
                 "hoverinfo": "text",
-                "marker": {"size": [round(34 * share**0.5, 1) for *_, share in spread], "color": "#b9c0c9", "line": {"width": 0}},
+                "marker": {
+                    "size": [round(34 * share**0.5, 1) for *_, share in spread],
+                    "color": "#b9c0c9",
+                    "line": {"width": 0},
+                },
             }
         )
     data.append(
@@ -100,7 +136,10 @@ def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Ch
             "name": f"best {name_of(surface.y_name)}",
             "x": trajectory.rows.tolist(),
             "y": trajectory.best.tolist(),
-            "text": [f"{number(value)} at {y_labels[j]}" for value, j in zip(trajectory.best_value, trajectory.best, strict=True)],
+            "text": [
+                f"{number(value)} at {y_labels[j]}"
+                for value, j in zip(trajectory.best_value, trajectory.best, strict=True)
+            ],
             "hoverinfo": "text",
             "line": {"color": BLUE, "width": 2},
             "marker": {"size": 8},
@@ -119,15 +158,31 @@ def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Ch
             }
         )
     chart = layout(title, with_unit(surface.x_name), f"best {name_of(surface.y_name)}")
-    chart["xaxis"] |= {"tickvals": list(range(len(x_labels))), "ticktext": x_labels, "range": [-0.6, len(x_labels) - 0.4]}
-    chart["yaxis"] |= {"tickvals": list(range(len(y_labels))), "ticktext": y_labels, "range": [-0.6, len(y_labels) - 0.4]}
+    chart["xaxis"] |= {
+        "tickvals": list(range(len(x_labels))),
+        "ticktext": x_labels,
+        "range": [-0.6, len(x_labels) - 0.4],
+    }
+    chart["yaxis"] |= {
+        "tickvals": list(range(len(y_labels))),
+        "ticktext": y_labels,
+        "range": [-0.6, len(y_labels) - 0.4],
+    }
     return {"data": data, "layout": chart}
 
 
 def _marks(x: list[str], y: list[str], symbol: str, color: str, name: str) -> Chart:
     size, border = (16, BLACK) if symbol == "circle" else (9, "#ffffff")
     marker = {"symbol": symbol, "size": size, "color": color, "line": {"color": border, "width": 2}}
-    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "hoverinfo": "skip", "marker": marker}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x,
+        "y": y,
+        "name": name,
+        "hoverinfo": "skip",
+        "marker": marker,
+    }
 
 
 def _ticks(name: str, values: tuple[Any, ...]) -> list[str]:

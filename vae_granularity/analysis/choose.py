@@ -21,10 +21,16 @@ def keep_where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     for name, value in where.items():
         check_column(table, f"where.{name}", name)
         column = table[name]
-        same = column.isna() if value is None else column.notna() & (column.astype(object).map(word) == word(value))
+        same = (
+            column.isna()
+            if value is None
+            else column.notna() & (column.astype(object).map(word) == word(value))
+        )
         if not same.any():
             there = ", ".join(sorted(map(word, column.dropna().unique()))[:10])
-            raise ArgumentError(f"where.{name} must be a value that a run has ({there}), got {value!r}")
+            raise ArgumentError(
+                f"where.{name} must be a value that a run has ({there}), got {value!r}"
+            )
         table = table[same]
     return table.reset_index(drop=True)
 
@@ -36,8 +42,11 @@ def check_column(table: pd.DataFrame, argument: str, name: str) -> None:
     if name in table and table[name].notna().any():
         return
     if name in table:
-        raise ArgumentError(f"{argument} must be a column with a value, got {name!r}, which is missing in all {len(table)} runs")
+        raise ArgumentError(
+            f"{argument} must be a column with a value, got {name!r}, which is missing in all {len(table)} runs"
+        )
     close = difflib.get_close_matches(name, list(table.columns), n=3, cutoff=0.4)
     raise ArgumentError(
-        f"{argument} must be a column of the runs, got {name!r}" + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
+        f"{argument} must be a column of the runs, got {name!r}"
+        + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
     )

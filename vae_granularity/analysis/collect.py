@@ -1,4 +1,6 @@
-"""From folders of run directories to one table, reading only what has changed since the last time."""
+"""From folders of run directories to one table, reading only what has changed since the last
+time.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from vae_granularity.analysis.row import READER, row_of
 from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.runs import CONFIG, RESULTS
 
-WHERE = ("path", "mtime_ns", "size", "reader")  # of results.json, and of the code: what tells whether a row is still right
+WHERE = (
+    "path",
+    "mtime_ns",
+    "size",
+    "reader",
+)  # of results.json, and of the code: what tells whether a row is still right
 
 
 @dataclass(frozen=True)
@@ -32,14 +39,20 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
     """Read results.json of every run directory in the folders (or of a folder that is one itself).
 
     Args:
-        last: the table of an earlier pass; its rows are kept where path, time and size of results.json and the reading code are the same.
+        last: the table of an earlier pass; its rows are kept where path, time and size of
+            results.json and the reading code are the same.
 
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
     """
     known: dict[tuple[object, ...], int] = {}
-    if last is not None and "reader" in last:  # a table of before there was a reader is read again whole
-        known = {key: i for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))}
+    if (
+        last is not None and "reader" in last
+    ):  # a table of before there was a reader is read again whole
+        known = {
+            key: i
+            for i, key in enumerate(zip(*(last[name].tolist() for name in WHERE), strict=True))
+        }
     kept: list[int] = []
     fresh = Columns()
     broken: dict[str, str] = {}
@@ -60,7 +73,15 @@ def collect(folders: Sequence[Path], last: pd.DataFrame | None = None) -> Collec
         except DataError as error:
             broken[file] = str(error)
             continue
-        fresh.add({"path": directory, "mtime_ns": str(state.st_mtime_ns), "size": state.st_size, "reader": READER, **row})
+        fresh.add(
+            {
+                "path": directory,
+                "mtime_ns": str(state.st_mtime_ns),
+                "size": state.st_size,
+                "reader": READER,
+                **row,
+            }
+        )
     table = fresh.frame() if last is None else joined(last.iloc[kept], fresh.frame())
     return Collected(table, broken, tuple(unfinished), len(kept))
 
@@ -83,7 +104,9 @@ def read_results(file: str) -> dict[str, object]:
 def _run_directories(folders: Sequence[Path]) -> Iterator[str]:
     for folder in folders:
         if not folder.is_dir():
-            raise ArgumentError(f"runs must name a folder of run directories, got {str(folder)!r}, which is no folder")
+            raise ArgumentError(
+                f"runs must name a folder of run directories, got {str(folder)!r}, which is no folder"
+            )
         if (folder / CONFIG).is_file() or (folder / RESULTS).is_file():
             yield str(folder)
             continue
@@ -91,7 +114,9 @@ def _run_directories(folders: Sequence[Path]) -> Iterator[str]:
             names = sorted(entry.name for entry in entries if entry.is_dir())
         found = [path for name in names if _is_run(path := os.path.join(folder, name))]
         if not found:
-            raise ArgumentError(f"runs must name a folder of run directories, got {str(folder)!r}, which holds none")
+            raise ArgumentError(
+                f"runs must name a folder of run directories, got {str(folder)!r}, which holds none"
+            )
         yield from found
 
 

@@ -1,4 +1,6 @@
-"""A table that grows by rows with differing keys, at eight bytes a cell and one object a distinct word."""
+"""A table that grows by rows with differing keys, at eight bytes a cell and one object a distinct
+word.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +34,24 @@ class Columns:
         self._rows += 1
 
     def frame(self) -> pd.DataFrame:
-        """The table: float64 where all values are numbers, else words as a category, whose missing values are null."""
-        return pd.DataFrame({key: _series(column + [None] * (self._rows - len(column))) for key, column in self._columns.items()})
+        """The table: float64 where all values are numbers, else words as a category, whose missing
+        values are null.
+        """
+        return pd.DataFrame(
+            {
+                key: _series(column + [None] * (self._rows - len(column)))
+                for key, column in self._columns.items()
+            }
+        )
 
 
 def _series(column: list[Any]) -> pd.Series:
     kinds = {type(value) for value in column}
     kinds.discard(type(None))
     if kinds <= {int, float}:
-        return pd.Series(np.array([np.nan if value is None else value for value in column], dtype=np.float64))
+        return pd.Series(
+            np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+        )
     return pd.Series([None if value is None else word(value) for value in column], dtype="category")
 
 
@@ -62,8 +73,16 @@ def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined_column(first: pd.DataFrame, second: pd.DataFrame, name: str) -> pd.Series:
-    parts = [part[name] if name in part else pd.Series(np.nan, index=part.index) for part in (first, second)]
+    parts = [
+        part[name] if name in part else pd.Series(np.nan, index=part.index)
+        for part in (first, second)
+    ]
     if all(pd.api.types.is_numeric_dtype(part.dtype) for part in parts):
         return pd.concat(parts, ignore_index=True)
-    words = [part.map(lambda value: None if value != value else word(value), na_action="ignore").astype(object) for part in parts]
+    words = [
+        part.map(lambda value: None if value != value else word(value), na_action="ignore").astype(
+            object
+        )
+        for part in parts
+    ]
     return pd.concat(words, ignore_index=True).astype("category")

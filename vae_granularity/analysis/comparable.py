@@ -1,4 +1,6 @@
-"""Which runs may stand in one figure: those of one data source, likelihood, split and protocol, unless told otherwise."""
+"""Which runs may stand in one figure: those of one data source, likelihood, split and protocol,
+unless told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ SHOWN = 3  # values named in a message
 
 
 def check_comparable(table: pd.DataFrame, mix: Collection[str] = ()) -> dict[str, str]:
-    """What the runs of each data set differ in although they should not, as kind to a sentence, for those that `mix` allows.
+    """What the runs of each data set differ in although they should not, as kind to a sentence, for
+    those that `mix` allows.
 
     Raises:
-        ArgumentError: they differ in a kind that `mix` does not name, or `mix` names what there is not.
+        ArgumentError: they differ in a kind that `mix` does not name, or `mix` names what there is
+            not.
     """
     unknown = [kind for kind in mix if kind not in KINDS]
     if unknown:
@@ -38,15 +42,25 @@ def check_comparable(table: pd.DataFrame, mix: Collection[str] = ()) -> dict[str
 
 def _differences(runs: pd.DataFrame) -> dict[str, str]:
     found = {}
-    for kind, column in (("source", "data.source"), ("likelihood", "likelihood"), ("split", "split")):
+    for kind, column in (
+        ("source", "data.source"),
+        ("likelihood", "likelihood"),
+        ("split", "split"),
+    ):
         counts = runs[column].value_counts()
         counts = counts[counts > 0]
         if len(counts) > 1:
             found[kind] = f"{column}: {_counted(counts)}"
     if "split" not in found:
-        per_seed = runs.dropna(subset=["split_of_seed"]).groupby("seed", observed=True)["split_of_seed"].nunique()
+        per_seed = (
+            runs.dropna(subset=["split_of_seed"])
+            .groupby("seed", observed=True)["split_of_seed"]
+            .nunique()
+        )
         if (per_seed > 1).any():
-            found["split"] = f"split: seed {per_seed.idxmax():g} holds out different images in different runs"
+            found["split"] = (
+                f"split: seed {per_seed.idxmax():g} holds out different images in different runs"
+            )
     protocols = [orjson.loads(text) for text in runs["protocol"].dropna().unique()]
     difference = protocol_difference(protocols)
     if difference:
@@ -55,13 +69,17 @@ def _differences(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
-    """The first entry in which protocols differ, with its values; what a metric or the terms of a model lack is no difference."""
+    """The first entry in which protocols differ, with its values; what a metric or the terms of a
+    model lack is no difference.
+    """
     entries = [dict(_entries(protocol)) for protocol in protocols]
     values: dict[str, dict[str, int]] = {}
     for key in dict.fromkeys(key for found in entries for key in found):
         for found in entries:
             if key in found:
-                values.setdefault(key, {})[orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS).decode()] = 1
+                values.setdefault(key, {})[
+                    orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS).decode()
+                ] = 1
             elif key.startswith("terms.asked.") or not key.startswith(("metrics.", "terms.")):
                 values.setdefault(key, {})["missing"] = 1
     differing = {key: found for key, found in values.items() if len(found) > 1}
@@ -73,7 +91,9 @@ def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
 
 
 def _entries(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """The single values of a protocol, as `terms.asked.num_images`; not what was not applicable, for which there is no number."""
+    """The single values of a protocol, as `terms.asked.num_images`; not what was not applicable,
+    for which there is no number.
+    """
     for key, value in node.items():
         if f"{at}{key}" == "not_applicable":
             continue

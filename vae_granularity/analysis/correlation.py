@@ -1,4 +1,6 @@
-"""The claim on features: does the granularity at which a factor separates grow with the factor's complexity?"""
+"""The claim on features: does the granularity at which a factor separates grow with the factor's
+complexity?
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ ENOUGH = 0.5  # share of the factors that must separate somewhere: else the rank
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation over factors between complexity and the smallest γ at which a model separates the factor."""
+    """Spearman's rank correlation over factors between complexity and the smallest γ at which a
+    model separates the factor.
+    """
 
     partition: str
     interval: Interval | None  # over seeds; None where no seed has ranks
@@ -44,12 +48,17 @@ class Correlation:
     def _verdict(self, low: float) -> str:
         if self.separated < ENOUGH * self.of:
             return "the claim cannot be judged: most factors separate at no γ tried, and all of those rank as needing more"
-        return "the claim is borne out" if low > 0 else "the claim is not borne out: the interval holds 0 or less"
+        return (
+            "the claim is borne out"
+            if low > 0
+            else "the claim is not borne out: the interval holds 0 or less"
+        )
 
 
 def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
-    """For each partition, setting of the other parameters, seed and factor the smallest γ whose model separates the factor (`first`,
-    missing where none does), and the largest γ tried (`tried`).
+    """For each partition, setting of the other parameters, seed and factor the smallest γ whose
+    model separates the factor (`first`, missing where none does), and the largest γ tried
+    (`tried`).
 
     Args:
         table: the runs; profile: rows of `profile_rows`; others: swept parameters but γ.
@@ -61,9 +70,12 @@ def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]
     return groups.agg(first=("first", "min"), tried=("model.granularity", "max")).reset_index()
 
 
-def correlations(first: pd.DataFrame, complexity: Mapping[str, float], others: Sequence[str]) -> list[Correlation]:
-    """One correlation a partition. A seed's value is the mean over the settings of the other parameters in which its factors have ranks;
-    a factor that never separates ranks above all that do."""
+def correlations(
+    first: pd.DataFrame, complexity: Mapping[str, float], others: Sequence[str]
+) -> list[Correlation]:
+    """One correlation a partition. A seed's value is the mean over the settings of the other
+    parameters in which its factors have ranks; a factor that never separates ranks above all that
+    do."""
     found = []
     for partition, rows in first.groupby("partition", observed=True):
         per_seed: dict[float, list[float]] = {}

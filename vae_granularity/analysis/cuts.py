@@ -1,4 +1,6 @@
-"""Cuts through the best point: a measured number over one parameter, a line for each value of another, the rest held where it is best."""
+"""Cuts through the best point: a measured number over one parameter, a line for each value of
+another, the rest held where it is best.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ MAX_LINES, MAX_PARAMETERS = 7, 4
 Cut = dict[str, Any]
 
 
-def cuts(points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str], best: int | None) -> list[Cut]:
-    """One cut for each ordered pair of the first parameters (or for the only one): labels of the axis, lines with means and half
-    intervals of every number.
+def cuts(
+    points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str], best: int | None
+) -> list[Cut]:
+    """One cut for each ordered pair of the first parameters (or for the only one): labels of the
+    axis, lines with means and half intervals of every number.
 
     Args:
         points: of `aggregate`; best: the row whose values of the other parameters are held.
@@ -30,7 +34,14 @@ def cuts(points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
     return [_cut(points, parameters, numbers, best, x, by) for x, by in chosen]
 
 
-def _cut(points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str], best: int, x: str, by: str | None) -> Cut:
+def _cut(
+    points: pd.DataFrame,
+    parameters: Sequence[str],
+    numbers: Sequence[str],
+    best: int,
+    x: str,
+    by: str | None,
+) -> Cut:
     held = [name for name in parameters if name not in (x, by)]
     runs = points
     for name in held:
@@ -41,11 +52,15 @@ def _cut(points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
     return {
         "x": with_unit(x),
         "by": None if by is None else name_of(by),
-        "held": ", ".join(f"{name_of(name)} = {value_label(name, points.at[best, name])}" for name in held),
+        "held": ", ".join(
+            f"{name_of(name)} = {value_label(name, points.at[best, name])}" for name in held
+        ),
         "axis": [value_label(x, value) for value in axis],
         "lines": ["all"] if by is None else [value_label(by, value) for value in lines],
         "mean": {number: [_along(part, x, axis, number) for part in parts] for number in numbers},
-        "half": {number: [_along(part, x, axis, f"±{number}") for part in parts] for number in numbers},
+        "half": {
+            number: [_along(part, x, axis, f"±{number}") for part in parts] for number in numbers
+        },
     }
 
 
@@ -64,5 +79,7 @@ def _key(value: Any) -> Any:
 
 
 def _spread_out(values: Sequence[Any]) -> list[Any]:
-    places = np.unique(np.linspace(0, len(values) - 1, min(len(values), MAX_LINES)).round().astype(int))
+    places = np.unique(
+        np.linspace(0, len(values) - 1, min(len(values), MAX_LINES)).round().astype(int)
+    )
     return [values[place] for place in places]

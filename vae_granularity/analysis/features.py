@@ -1,4 +1,6 @@
-"""What the factors of a data set are to its models: complexity, and where each factor is found under common partitions."""
+"""What the factors of a data set are to its models: complexity, and where each factor is found
+under common partitions.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,20 @@ DIMENSIONS, PAIRS, BLOCKS = "single dimensions", "best pairs", "true blocks"
 
 
 def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
-    """A row for each common partition and factor: `share` of the factor's entropy in its best unit, `gap` to the second, `separated`.
+    """A row for each common partition and factor: `share` of the factor's entropy in its best unit,
+    `gap` to the second, `separated`.
 
-    Every model is seen under the same partitions, whatever groups it was trained with: each dimension alone; the assignment of the
-    dimensions to the factors, two to each, of largest total mutual information; and for blocks the one with their true sizes. k-NN mutual
-    information on the common images.
+    Every model is seen under the same partitions, whatever groups it was trained with: each
+    dimension alone; the assignment of the dimensions to the factors, two to each, of largest total
+    mutual information; and for blocks the one with their true sizes. k-NN mutual information on the
+    common images.
     """
     labels = codes.data.labels(codes.indices)
     if labels is None:
         return []
-    information = GroupInformation.of(codes.mu, labels, num_samples=len(codes.mu), num_neighbors=NEIGHBORS, seed=seed)
+    information = GroupInformation.of(
+        codes.mu, labels, num_samples=len(codes.mu), num_neighbors=NEIGHBORS, seed=seed
+    )
     names = [codes.data.label_names[f] for f in information.sample.kept_factors]
     dim = codes.mu.shape[1]
     singles = LatentPartition.from_granularity(dim, 1)
@@ -35,7 +41,9 @@ def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
     partitions = {PAIRS: best_partition(alone, [2] * len(names))}
     if isinstance(codes.data, Blocks) and len(names) == len(codes.data.partition.sizes):
         partitions[BLOCKS] = best_partition(alone, codes.data.partition.sizes)
-    shares = {DIMENSIONS: (singles, alone)} | {name: (p, information.shares(p)) for name, p in partitions.items()}
+    shares = {DIMENSIONS: (singles, alone)} | {
+        name: (p, information.shares(p)) for name, p in partitions.items()
+    }
     rows: list[dict[str, object]] = []
     for partition, (units, table) in shares.items():
         profile = profile_of(table, units.groups, information.protocol())
@@ -56,11 +64,17 @@ def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
 
 
 def complexity_of(data: ImageDataModule, seed: int = 0) -> dict[str, float]:
-    """Complexity of each factor of a data set that is set up: `factor_complexity` on a grid; for blocks, which have none, the same
-    participation ratio along orbits that exchange one block's coordinates for drawn ones. Empty where there are neither."""
+    """Complexity of each factor of a data set that is set up: `factor_complexity` on a grid; for
+    blocks, which have none, the same participation ratio along orbits that exchange one block's
+    coordinates for drawn ones. Empty where there are neither."""
     space = data.factor_space
     if space is not None:
-        result = factor_complexity(lambda factors: data.images(space.index(factors)), space, num_settings=SETTINGS, seed=seed)
+        result = factor_complexity(
+            lambda factors: data.images(space.index(factors)),
+            space,
+            num_settings=SETTINGS,
+            seed=seed,
+        )
         return dict(zip(result.names, map(float, result.complexity), strict=True))
     if not isinstance(data, Blocks):
         return {}

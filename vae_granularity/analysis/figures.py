@@ -17,7 +17,9 @@ DPI = 150
 
 
 def save(results: Sequence[SliceResult], folder: Path, source: str) -> list[Path]:
-    """`surface_<n>`, `trajectory_<n>_forward` and `…_backward` as PDF and PNG; what was there is replaced."""
+    """`surface_<n>`, `trajectory_<n>_forward` and `…_backward` as PDF and PNG; what was there is
+    replaced.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, result in enumerate(results):
@@ -28,7 +30,11 @@ def save(results: Sequence[SliceResult], folder: Path, source: str) -> list[Path
             for suffix in ("pdf", "png"):
                 written.append(folder / f"{name}.{suffix}")
                 # No date in the file: the same runs give the same bytes.
-                figure.savefig(written[-1], dpi=DPI, metadata={"CreationDate": None} if suffix == "pdf" else None)
+                figure.savefig(
+                    written[-1],
+                    dpi=DPI,
+                    metadata={"CreationDate": None} if suffix == "pdf" else None,
+                )
     return written
 
 
@@ -47,12 +53,20 @@ def _surface(result: SliceResult, source: str) -> Figure:
 def _trajectory(reading: Reading, held: str, source: str) -> Figure:
     trajectory, verdict = reading.trajectory, reading.verdict
     surface = trajectory.surface
-    fit = None if verdict.curve is None else (verdict.places, verdict.curve.fitted, verdict.curve.shape)
+    fit = (
+        None
+        if verdict.curve is None
+        else (verdict.places, verdict.curve.fitted, verdict.curve.shape)
+    )
     title = f"{source}{', ' + held if held else ''}. {verdict.sentence}"
     names = (with_unit(surface.x_name), f"best {name_of(surface.y_name)}")
-    return trajectory_figure(trajectory.rows, trajectory.best, trajectory.draws, fit, _ticks(reading), names, title)
+    return trajectory_figure(
+        trajectory.rows, trajectory.best, trajectory.draws, fit, _ticks(reading), names, title
+    )
 
 
 def _ticks(reading: Reading) -> tuple[list[str], list[str]]:
     surface = reading.trajectory.surface
-    return [value_label(surface.x_name, v) for v in surface.x], [value_label(surface.y_name, v) for v in surface.y]
+    return [value_label(surface.x_name, v) for v in surface.x], [
+        value_label(surface.y_name, v) for v in surface.y
+    ]

@@ -1,4 +1,6 @@
-"""What only the models themselves can tell: agreement over seeds, and the profile of factors under common partitions."""
+"""What only the models themselves can tell: agreement over seeds, and the profile of factors under
+common partitions.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,18 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
     """Encode the common images by every model, and measure what the settings ask for.
 
     Raises:
-        ArgumentError: the runs come from W&B, where there are no models, or are on several data sets, which have no images in common.
+        ArgumentError: the runs come from W&B, where there are no models, or are on several data
+            sets, which have no images in common.
     """
     if settings.wandb is not None:
-        raise ArgumentError("udr and profile must be false with wandb, where there are no models to load, got true")
+        raise ArgumentError(
+            "udr and profile must be false with wandb, where there are no models to load, got true"
+        )
     names = sorted(table["run.dataset"].astype(str).unique())
     if settings.profile and len(names) > 1:
-        raise ArgumentError(f"profile must be false where runs are on several data sets, got true for {', '.join(names)}")
+        raise ArgumentError(
+            f"profile must be false where runs are on several data sets, got true for {', '.join(names)}"
+        )
     failed: dict[str, str] = {}
     codes = list(all_codes(table, settings.folder / "codes", settings.num_codes, failed))
     agreement = udr_scores(table, parameters, codes) if settings.udr else None
@@ -38,16 +45,22 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
     complexity = complexity_of(codes[0].data)
     others = [name for name in parameters if name != "model.granularity"]
     first = separating(table, profile, others)
-    return ModelFindings(agreement, profile, complexity, correlations(first, complexity, others), failed)
+    return ModelFindings(
+        agreement, profile, complexity, correlations(first, complexity, others), failed
+    )
 
 
 def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) -> pd.DataFrame:
-    """The profile rows of every run; those of an earlier pass are kept while results.json and the number of codes are the same."""
+    """The profile rows of every run; those of an earlier pass are kept while results.json and the
+    number of codes are the same.
+    """
     file = settings.folder / PROFILE
     kept: dict[str, list[dict[str, Any]]] = {}
     if file.is_file():
         for row in pd.read_csv(file).to_dict("records"):
-            kept.setdefault(str(row["key"]), []).append({str(name): value for name, value in row.items()})
+            kept.setdefault(str(row["key"]), []).append(
+                {str(name): value for name, value in row.items()}
+            )
     rows: list[dict[str, Any]] = []
     for code in codes:
         run = table.loc[code.run]

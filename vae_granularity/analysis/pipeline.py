@@ -26,7 +26,8 @@ TABLE = "runs.parquet"
 
 
 def analyse(settings: Settings) -> Path:
-    """Write report.html, runs.parquet, points.csv, verdicts.csv, broken.csv and figures/ into the settings' folder; returns the page.
+    """Write report.html, runs.parquet, points.csv, verdicts.csv, broken.csv and figures/ into the
+    settings' folder; returns the page.
 
     Raises:
         ArgumentError: a column or value that no run has, or runs that do not compare.
@@ -41,13 +42,18 @@ def analyse(settings: Settings) -> Path:
     asked = _asked(settings, table, parameters)
     if asked.udr is not None:
         table = table.join(asked.udr)
-    numbers = [settings.value, *(name for name in points.numbers_of(table) if name != settings.value)]
+    numbers = [
+        settings.value,
+        *(name for name in points.numbers_of(table) if name != settings.value),
+    ]
     found = points.aggregate(table, parameters, numbers)
     results = _slices(settings, table, parameters)
     folder = settings.folder
     found.to_csv(folder / "points.csv", index=False)
     _verdicts(results).to_csv(folder / "verdicts.csv", index=False)
-    pd.DataFrame(list(collected.broken.items()), columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
+    pd.DataFrame(list(collected.broken.items()), columns=["file", "reason"]).to_csv(
+        folder / "broken.csv", index=False
+    )
     if settings.figures:
         figures.save(results[: settings.figures], folder / "figures", about_runs.source(table))
     features = _features(asked, table, folder)
@@ -64,8 +70,22 @@ def analyse(settings: Settings) -> Path:
         numbers=numbers,
         traversals=shown,
         tables={
-            "points": tables.point_table(found, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
-            "runs": tables.run_table(table, parameters, numbers, settings.value, maximise=settings.maximise, rows=settings.rows),
+            "points": tables.point_table(
+                found,
+                parameters,
+                numbers,
+                settings.value,
+                maximise=settings.maximise,
+                rows=settings.rows,
+            ),
+            "runs": tables.run_table(
+                table,
+                parameters,
+                numbers,
+                settings.value,
+                maximise=settings.maximise,
+                rows=settings.rows,
+            ),
         },
         provenance=about_runs.provenance(table, collected, settings),
         protocols=about_runs.protocols(table),
@@ -89,7 +109,9 @@ def _collected(settings: Settings) -> Collected:
     if found.table.empty:
         first = next((f"; {file}: {reason}" for file, reason in found.broken.items()), "")
         where = settings.wandb or ", ".join(map(str, settings.runs))
-        raise DataError(f"{where} has no finished run: {len(found.unfinished)} unfinished, {len(found.broken)} broken{first}")
+        raise DataError(
+            f"{where} has no finished run: {len(found.unfinished)} unfinished, {len(found.broken)} broken{first}"
+        )
     settings.folder.mkdir(parents=True, exist_ok=True)
     if last is None or found.reused < len(found.table) or len(last) != len(found.table):
         found.table.to_parquet(file)
@@ -148,19 +170,31 @@ def _best_point(found: pd.DataFrame, settings: Settings) -> Any:
     return None if known.empty else (known.idxmax() if settings.maximise else known.idxmin())
 
 
-def _traversals(settings: Settings, table: pd.DataFrame, parameters: list[str], notes: list[str]) -> list[dict[str, Any]]:
+def _traversals(
+    settings: Settings, table: pd.DataFrame, parameters: list[str], notes: list[str]
+) -> list[dict[str, Any]]:
     shown = []
     for run in traversals.best_runs(table, parameters, settings.value, maximise=settings.maximise):
         if traversals.missing_figures(run):
             try:
                 traversals.draw_figures(run)
-            except Exception as error:  # a damaged run, or one of another version, must not end the analysis
-                notes.append(f"no traversals of {run.name}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+            except (
+                Exception
+            ) as error:  # a damaged run, or one of another version, must not end the analysis
+                notes.append(
+                    f"no traversals of {run.name}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+                )
                 continue
         images = traversals.embedded(run)
         if images:
             shown.append(
-                {"granularity": run.granularity, "name": run.name, "value": run.value, "parameters": run.parameters, "images": images}
+                {
+                    "granularity": run.granularity,
+                    "name": run.name,
+                    "value": run.value,
+                    "parameters": run.parameters,
+                    "images": images,
+                }
             )
         else:
             notes.append(f"no traversals of {run.name}: it has neither figures nor a checkpoint")
@@ -170,14 +204,28 @@ def _traversals(settings: Settings, table: pd.DataFrame, parameters: list[str], 
 def _features(asked: ModelFindings, table: pd.DataFrame, folder: Path) -> dict[str, Any] | None:
     if asked.profile.empty:
         return None
-    write_atomically(folder / "complexity.json", orjson.dumps(asked.complexity, option=orjson.OPT_INDENT_2).decode())
-    write_atomically(folder / "correlation.json", orjson.dumps(asked.correlations, option=orjson.OPT_INDENT_2).decode())
+    write_atomically(
+        folder / "complexity.json",
+        orjson.dumps(asked.complexity, option=orjson.OPT_INDENT_2).decode(),
+    )
+    write_atomically(
+        folder / "correlation.json",
+        orjson.dumps(asked.correlations, option=orjson.OPT_INDENT_2).decode(),
+    )
     maps = profile_maps(table, asked.profile, asked.complexity)
     return {"findings": [found.sentence for found in asked.correlations], "maps": maps}
 
 
-def _say(collected: Collected, asked: ModelFindings, results: list[SliceResult], folder: Path, seconds: float) -> None:
-    print(f"{len(collected.table)} runs ({collected.reused} known from the last pass), {len(collected.broken)} broken, {seconds:.1f} s")
+def _say(
+    collected: Collected,
+    asked: ModelFindings,
+    results: list[SliceResult],
+    folder: Path,
+    seconds: float,
+) -> None:
+    print(
+        f"{len(collected.table)} runs ({collected.reused} known from the last pass), {len(collected.broken)} broken, {seconds:.1f} s"
+    )
     for result in results:
         for reading in result.readings:
             held = f" [{result.part.title}]" if result.part.title else ""

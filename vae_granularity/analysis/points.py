@@ -14,11 +14,16 @@ def numbers_of(table: pd.DataFrame) -> list[str]:
     """Columns that hold measured numbers: terms, scores, time."""
     measured = [name for name in table.columns if name.startswith(("val/", "test/", "scores/"))]
     # TC within single groups exists for one partition alone and says nothing across points.
-    return [name for name in measured if name.count("/") == 1 and table[name].notna().any()] + ["run.seconds"]
+    return [name for name in measured if name.count("/") == 1 and table[name].notna().any()] + [
+        "run.seconds"
+    ]
 
 
-def aggregate(table: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
-    """A row a point: its parameters, `runs`, and for each number its mean and, under `±<number>`, half of Student's t interval.
+def aggregate(
+    table: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
+) -> pd.DataFrame:
+    """A row a point: its parameters, `runs`, and for each number its mean and, under `±<number>`,
+    half of Student's t interval.
 
     Missing numbers are left out; a number that only one run has gets no interval.
     """

@@ -76,9 +76,15 @@ def render(page: Page) -> str:
             "curve and a V are fitted to it in grid steps, the simplest that fits wins (BIC), and a shape is named only if it also wins in "
             f"{MIN_SUPPORT:.0%} of the bootstrap resamplings of the seeds."
         ),
-        verdicts=[_verdict(reading, result.part.title) for result in page.slices for reading in result.readings],
+        verdicts=[
+            _verdict(reading, result.part.title)
+            for result in page.slices
+            for reading in result.readings
+        ],
         surfaces=surfaces,
-        more_surfaces=f"{more} more slices are in the table of verdicts and in verdicts.csv, without figures." if more > 0 else None,
+        more_surfaces=f"{more} more slices are in the table of verdicts and in verdicts.csv, without figures."
+        if more > 0
+        else None,
         features=features,
         has_cuts=bool(page.cuts),
         traversals=page.traversals,
@@ -100,18 +106,32 @@ def _slice(page: Page, number: int, result: SliceResult) -> dict[str, Any]:
     value = with_unit(surface.value_name)
     title = f"{name_of(surface.value_name)} over {x} and {y}"
     page.charts[f"surface{number}"] = charts.surface_chart(
-        surface, result.forward.trajectory, result.backward.trajectory, f"{with_unit(surface.value_name)}, {page.source}"
+        surface,
+        result.forward.trajectory,
+        result.backward.trajectory,
+        f"{with_unit(surface.value_name)}, {page.source}",
     )
     trajectories = []
     for way, reading in enumerate(result.readings):
         key = f"trajectory{number}-{way}"
-        page.charts[key] = charts.trajectory_chart(reading.trajectory, reading.verdict, reading.title)
-        caption = f"{_sentence(reading.verdict.sentence)} {page.source[0].upper()}{page.source[1:]}."
+        page.charts[key] = charts.trajectory_chart(
+            reading.trajectory, reading.verdict, reading.title
+        )
+        caption = (
+            f"{_sentence(reading.verdict.sentence)} {page.source[0].upper()}{page.source[1:]}."
+        )
         trajectories.append(
-            {"id": key, "title": _title(page, key), "alt": f"{reading.title}: {reading.verdict.sentence}", "caption": caption}
+            {
+                "id": key,
+                "title": _title(page, key),
+                "alt": f"{reading.title}: {reading.verdict.sentence}",
+                "caption": caption,
+            }
         )
     least, most = (int(f(surface.count[surface.count > 0])) for f in (np.min, np.max))
-    seeds = f"{least} seed{'s' if least > 1 else ''}" if least == most else f"{least} to {most} seeds"
+    seeds = (
+        f"{least} seed{'s' if least > 1 else ''}" if least == most else f"{least} to {most} seeds"
+    )
     return {
         "id": f"slice{number}",
         "title": title[0].upper() + title[1:],
@@ -128,12 +148,30 @@ def _slice(page: Page, number: int, result: SliceResult) -> dict[str, Any]:
 
 def _verdict(reading: Reading, held: str) -> dict[str, str]:
     verdict = reading.verdict
-    kind = {EDGE: "edge", NOT_ENOUGH: "unsure"}.get(verdict.shape, "v" if verdict.shape.endswith("V") else "shape")
+    kind = {EDGE: "edge", NOT_ENOUGH: "unsure"}.get(
+        verdict.shape, "v" if verdict.shape.endswith("V") else "shape"
+    )
     rest = verdict.sentence
-    for start in (f"{NOT_ENOUGH} to tell", f"the optimum sits on the {EDGE} of the grid", verdict.shape):
+    for start in (
+        f"{NOT_ENOUGH} to tell",
+        f"the optimum sits on the {EDGE} of the grid",
+        verdict.shape,
+    ):
         if rest.startswith(start):
-            return {"trajectory": reading.title, "held": held, "shape": start, "rest": rest[len(start) :], "class": kind}
-    return {"trajectory": reading.title, "held": held, "shape": verdict.shape, "rest": f": {rest}", "class": kind}
+            return {
+                "trajectory": reading.title,
+                "held": held,
+                "shape": start,
+                "rest": rest[len(start) :],
+                "class": kind,
+            }
+    return {
+        "trajectory": reading.title,
+        "held": held,
+        "shape": verdict.shape,
+        "rest": f": {rest}",
+        "class": kind,
+    }
 
 
 def _features(page: Page) -> dict[str, Any] | None:
@@ -144,7 +182,14 @@ def _features(page: Page) -> dict[str, Any] | None:
         page.charts[f"profile{number}"] = profile_chart(profile, page.source)
         caption = "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. Means over seeds and settings."
         alt = f"Heat map of factors by granularity under {profile.partition}. {caption}"
-        listed.append({"id": f"profile{number}", "title": _title(page, f"profile{number}"), "alt": alt, "caption": caption})
+        listed.append(
+            {
+                "id": f"profile{number}",
+                "title": _title(page, f"profile{number}"),
+                "alt": alt,
+                "caption": caption,
+            }
+        )
     intro = (
         "Models of every γ are seen under the same partitions of their latents. A factor is separated where its best unit holds a tenth of "
         "its entropy or more, twice what the second holds, and no other factor. Complexity: participation ratio of the images along the "
@@ -180,5 +225,7 @@ def _json(data: Any) -> str:
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(_asset("report.html"))

@@ -1,4 +1,6 @@
-"""One finished run as one flat row: what results.json says of its parameters, its numbers and how they were measured."""
+"""One finished run as one flat row: what results.json says of its parameters, its numbers and how
+they were measured.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +15,36 @@ from vae_granularity.analysis.columns import word
 from vae_granularity.errors import DataError
 from vae_granularity.measured_alike import BY_CHANCE, without
 
-# Parts of a config that are parameters of a run; the rest says where it lies, what it logs and how it is measured.
+# Parts of a config that are parameters of a run; the rest says where it lies, what it logs and how
+# it is measured.
 PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer")
 # Keys below them that repeat another key or change no number.
 NOT_PARAMETERS = frozenset(
-    {"net.latent_dim", "dataset.seed", "dataset.source", "dataset.data_dir", "dataset.cache_dir", "dataset.device", "trainer.accelerator"}
+    {
+        "net.latent_dim",
+        "dataset.seed",
+        "dataset.source",
+        "dataset.data_dir",
+        "dataset.cache_dir",
+        "dataset.device",
+        "trainer.accelerator",
+    }
 )
-READER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]  # rows that other code made are read again
+READER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[
+    :12
+]  # rows that other code made are read again
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 RUN = ("name", "model", "dataset", "title", "num_parameters", "steps", "seconds", "device")
 
 
 def row_of(results: Any) -> dict[str, Any]:
-    """The row of a run: `run.*`, parameters by their config keys (`model.beta`), `seed`, terms (`val/elbo`), scores (`scores/mig`),
-    `data.source`, and as canonical texts `likelihood`, `split`, `protocol`, `version`.
+    """The row of a run: `run.*`, parameters by their config keys (`model.beta`), `seed`, terms
+    (`val/elbo`), scores (`scores/mig`), `data.source`, and as canonical texts `likelihood`,
+    `split`, `protocol`, `version`.
 
     Raises:
-        DataError: a part that every results.json has is missing or of the wrong kind; the message does not name the file.
+        DataError: a part that every results.json has is missing or of the wrong kind; the message
+            does not name the file.
     """
     if not isinstance(results, dict):
         raise DataError(f"holds {type(results).__name__}, not the results of a run")
@@ -43,12 +58,16 @@ def row_of(results: Any) -> dict[str, Any]:
         row["data.name"], row["data.source"] = str(data["name"]), str(data["source"])
         row["likelihood"] = _call(config["likelihood"])
         held_out = protocol.get("terms", {}).get("val")
-        row["split"] = f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {held_out}"
+        row["split"] = (
+            f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {held_out}"
+        )
         row["split_of_seed"] = data.get("split_sha256")
         for part in PARAMETERS:
             row.update(_parameters(part, config.get(part) or {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"is not as this version writes it: {type(error).__name__}: {error}") from error
+        raise DataError(
+            f"is not as this version writes it: {type(error).__name__}: {error}"
+        ) from error
     row["protocol"] = canonical(without(protocol, BY_CHANCE))
     row["version"] = str(results["versions"].get("vae-granularity"))
     row.update(_numbers("", results["terms"]))
@@ -71,12 +90,16 @@ def _parameters(part: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
 
 def _call(node: Mapping[str, Any]) -> str:
     """`Gaussian(sigma=0.3, learned=false)`."""
-    options = ", ".join(f"{key}={word(value)}" for key, value in node.items() if not key.startswith("_"))
+    options = ", ".join(
+        f"{key}={word(value)}" for key, value in node.items() if not key.startswith("_")
+    )
     return f"{_short('likelihood', node['_target_'])}({options})"
 
 
 def _short(part: str, target: str) -> str:
-    """`stcvae` for the target vae_granularity.models.stcvae.BetaSTCVAE, `Gaussian` for a class of another part."""
+    """`stcvae` for the target vae_granularity.models.stcvae.BetaSTCVAE, `Gaussian` for a class of
+    another part.
+    """
     return target.split(".")[-2] if part in ("model", "net", "dataset") else target.split(".")[-1]
 
 

@@ -39,17 +39,30 @@ class Settings:
 
     def __post_init__(self) -> None:
         if bool(self.runs) == (self.wandb is not None):
-            raise ArgumentError(f"give either runs=FOLDER or wandb=ENTITY/PROJECT, got runs={[*map(str, self.runs)]}, wandb={self.wandb}")
+            raise ArgumentError(
+                f"give either runs=FOLDER or wandb=ENTITY/PROJECT, got runs={[*map(str, self.runs)]}, wandb={self.wandb}"
+            )
         if self.wandb is not None and self.wandb.count("/") != 1:
             raise ArgumentError(f"wandb must be ENTITY/PROJECT, got {self.wandb!r}")
         if self.wandb is not None and self.out is None:
-            raise ArgumentError("out must name a folder for the results where runs come from W&B, got null")
+            raise ArgumentError(
+                "out must name a folder for the results where runs come from W&B, got null"
+            )
         for kind in self.mix:
             choice("mix", kind, KINDS)
         choice("optimum", self.optimum, ("max", "min"))
         if (self.x is None) != (self.y is None) or (self.x is not None and self.x == self.y):
-            raise ArgumentError(f"x and y must be two different columns or both null, got x={self.x}, y={self.y}")
-        for name, low in (("min_seeds", 2), ("draws", 20), ("seed", 0), ("num_codes", 10), ("rows", 1), ("figures", 0)):
+            raise ArgumentError(
+                f"x and y must be two different columns or both null, got x={self.x}, y={self.y}"
+            )
+        for name, low in (
+            ("min_seeds", 2),
+            ("draws", 20),
+            ("seed", 0),
+            ("num_codes", 10),
+            ("rows", 1),
+            ("figures", 0),
+        ):
             integer(name, getattr(self, name), low)
 
     @property

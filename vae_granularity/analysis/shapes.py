@@ -1,7 +1,8 @@
 """Which shape a trajectory has: level, straight, monotone, or two straight pieces that form a V.
 
-A trajectory is a place on a grid for each of n equally spaced places, so distances are grid steps on both axes: only the order of a
-parameter's values counts, not their scale. All functions take R trajectories at once.
+A trajectory is a place on a grid for each of n equally spaced places, so distances are grid steps
+on both axes: only the order of a parameter's values counts, not their scale. All functions take R
+trajectories at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ LINE, MONOTONE, V, INVERTED_V = "line", "monotone", "V", "inverted V"
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A least-squares fit of one shape to R trajectories; where it does not apply, `squares` is infinite."""
+    """A least-squares fit of one shape to R trajectories; where it does not apply, `squares` is
+    infinite.
+    """
 
     shape: str
     fitted: Array  # (R, n)
@@ -30,12 +33,16 @@ class Fit:
 
     @property
     def criterion(self) -> Array:
-        """(R,) Bayesian information criterion for residuals of known spread `SIGMA`; the smaller the better."""
+        """(R,) Bayesian information criterion for residuals of known spread `SIGMA`; the smaller
+        the better.
+        """
         return self.squares / SIGMA**2 + self.parameters * np.log(self.fitted.shape[1])
 
 
 def fits(places: Array, paths: Array) -> list[Fit]:
-    """Every shape fitted to the trajectories `paths` (R, n) at `places` (n,), both in grid steps, n >= 3; the simpler ones first."""
+    """Every shape fitted to the trajectories `paths` (R, n) at `places` (n,), both in grid steps, n
+    >= 3; the simpler ones first.
+    """
     t, y = np.asarray(places, dtype=np.float64), np.asarray(paths, dtype=np.float64)
     level, slope = np.ones((len(t), 1)), np.stack([np.ones_like(t), t], axis=1)
     straight = [_fit(LINE, y, _project(design, y), design.shape[1]) for design in (level, slope)]
@@ -56,31 +63,54 @@ def _monotone(y: Array) -> Fit:
 
 
 def isotonic(y: Array) -> Array:
-    """The rising curve (R, n) of least squares, by its max-min formula (Robertson, Wright and Dykstra 1988, section 1.4)."""
+    """The rising curve (R, n) of least squares, by its max-min formula (Robertson, Wright and
+    Dykstra 1988, section 1.4).
+    """
     n = y.shape[-1]
     sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, -1)], axis=-1)
-    length = np.arange(n)[None, :] - np.arange(n)[:, None] + 1  # of the stretch from j (down) to k (right)
+    length = (
+        np.arange(n)[None, :] - np.arange(n)[:, None] + 1
+    )  # of the stretch from j (down) to k (right)
     means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(length, 1)
     lowest = np.minimum.accumulate(np.where(length > 0, means, np.inf)[..., ::-1], -1)[..., ::-1]
     return np.where(length > 0, lowest, -np.inf).max(-2)
 
 
 def _vees(t: Array, y: Array, turn: float) -> list[Fit]:
-    """Two straight pieces that meet at `turn`, one falling and one rising, each by `MIN_ARM` or more: the V and the inverted V."""
-    design = np.stack([np.ones_like(t), np.minimum(t - turn, 0.0), np.maximum(t - turn, 0.0)], axis=1)
+    """Two straight pieces that meet at `turn`, one falling and one rising, each by `MIN_ARM` or
+    more: the V and the inverted V.
+    """
+    design = np.stack(
+        [np.ones_like(t), np.minimum(t - turn, 0.0), np.maximum(t - turn, 0.0)], axis=1
+    )
     fitted = _project(design, y)
     tip = fitted[:, np.searchsorted(t, turn)]
     left, right = fitted[:, 0] - tip, fitted[:, -1] - tip
     applies = {V: np.minimum(left, right), INVERTED_V: -np.maximum(left, right)}
-    return [_fit(shape, y, fitted, 4, turn, arm >= MIN_ARM - 1e-9) for shape, arm in applies.items()]
+    return [
+        _fit(shape, y, fitted, 4, turn, arm >= MIN_ARM - 1e-9) for shape, arm in applies.items()
+    ]
 
 
 def _project(design: Array, y: Array) -> Array:
     return y @ (design @ np.linalg.pinv(design)).T
 
 
-def _fit(shape: str, y: Array, fitted: Array, parameters: int | Array, turn: float | None = None, applies: Array | None = None) -> Fit:
+def _fit(
+    shape: str,
+    y: Array,
+    fitted: Array,
+    parameters: int | Array,
+    turn: float | None = None,
+    applies: Array | None = None,
+) -> Fit:
     squares = np.sum((y - fitted) ** 2, -1)
     if applies is not None:
         squares = np.where(applies, squares, np.inf)
-    return Fit(shape, fitted, squares, np.broadcast_to(np.asarray(parameters, dtype=np.float64), squares.shape), turn)
+    return Fit(
+        shape,
+        fitted,
+        squares,
+        np.broadcast_to(np.asarray(parameters, dtype=np.float64), squares.shape),
+        turn,
+    )

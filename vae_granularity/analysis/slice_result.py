@@ -1,4 +1,6 @@
-"""Everything about one pair of parameters in one slice: the surface, both trajectories, both verdicts."""
+"""Everything about one pair of parameters in one slice: the surface, both trajectories, both
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,15 @@ class SliceResult:
         return self.forward, self.backward
 
 
-def analyse_slice(part: Slice, value: str, *, maximise: bool, min_seeds: int, draws: int, seed: int) -> SliceResult:
+def analyse_slice(
+    part: Slice, value: str, *, maximise: bool, min_seeds: int, draws: int, seed: int
+) -> SliceResult:
     """Surface, trajectories and verdicts of one slice."""
     surface = make_surface(part.runs, part.x, part.y, value)
     readings = []
     for way in (surface, surface.transposed):
-        trajectory = make_trajectory(way, maximise=maximise, min_seeds=min_seeds, draws=draws, seed=seed)
+        trajectory = make_trajectory(
+            way, maximise=maximise, min_seeds=min_seeds, draws=draws, seed=seed
+        )
         readings.append(Reading(trajectory, judge(trajectory, min_seeds=min_seeds)))
     return SliceResult(part, surface, *readings)

@@ -30,7 +30,9 @@ class Surface:
     def __post_init__(self) -> None:
         expected = (len(self.x), len(self.y), len(self.seeds))
         if self.values.shape != expected:
-            raise ArgumentError(f"values must have shape (x, y, seeds) = {expected}, got {self.values.shape}")
+            raise ArgumentError(
+                f"values must have shape (x, y, seeds) = {expected}, got {self.values.shape}"
+            )
 
     @cached_property
     def count(self) -> NDArray[np.int64]:
@@ -47,23 +49,38 @@ class Surface:
     def std(self) -> Array:
         """(n, m) standard deviation over seeds (n - 1); nan below two."""
         square = np.nansum((self.values - self.mean[..., None]) ** 2, -1)
-        return np.sqrt(np.divide(square, self.count - 1, out=np.full(square.shape, np.nan), where=self.count > 1))
+        return np.sqrt(
+            np.divide(
+                square, self.count - 1, out=np.full(square.shape, np.nan), where=self.count > 1
+            )
+        )
 
     @property
     def transposed(self) -> Surface:
         """The same numbers with the two parameters exchanged."""
-        return Surface(self.y_name, self.x_name, self.value_name, self.y, self.x, self.seeds, self.values.transpose(1, 0, 2))
+        return Surface(
+            self.y_name,
+            self.x_name,
+            self.value_name,
+            self.y,
+            self.x,
+            self.seeds,
+            self.values.transpose(1, 0, 2),
+        )
 
 
 def make_surface(runs: pd.DataFrame, x: str, y: str, value: str, seed: str = "seed") -> Surface:
-    """The surface of `value` over the columns `x` and `y` of a table with a row a run; runs of one point and seed are averaged.
+    """The surface of `value` over the columns `x` and `y` of a table with a row a run; runs of one
+    point and seed are averaged.
 
     Raises:
         ArgumentError: a column that the table does not have.
     """
     for argument, name in (("x", x), ("y", y), ("value", value)):
         if name not in runs:
-            raise ArgumentError(f"{argument} must be a column of the runs, got {name!r}; there are {', '.join(map(str, runs.columns))}")
+            raise ArgumentError(
+                f"{argument} must be a column of the runs, got {name!r}; there are {', '.join(map(str, runs.columns))}"
+            )
     known = runs[runs[value].notna()]
     xs, ys, seeds = (ordered(known[name]) for name in (x, y, seed))
     values = np.full((len(xs), len(ys), len(seeds)), np.nan)
@@ -76,7 +93,9 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str, seed: str = "se
 
 
 def ordered(column: pd.Series) -> tuple[Any, ...]:
-    """The distinct values of a column: numbers ascending, words alphabetically, a missing value (None) first."""
+    """The distinct values of a column: numbers ascending, words alphabetically, a missing value
+    (None) first.
+    """
     distinct = column.drop_duplicates()
     missing = (None,) if distinct.isna().any() else ()
     values = distinct.dropna().tolist()

@@ -1,4 +1,6 @@
-"""What the best run of each granularity does to an image: its traversal pictures, small enough to embed."""
+"""What the best run of each granularity does to an image: its traversal pictures, small enough to
+embed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class BestRun:
     parameters: str
 
 
-def best_runs(table: pd.DataFrame, parameters: list[str], value: str, *, maximise: bool = True) -> list[BestRun]:
+def best_runs(
+    table: pd.DataFrame, parameters: list[str], value: str, *, maximise: bool = True
+) -> list[BestRun]:
     """The best run of each value of `model.granularity`, ascending; none where nothing is swept."""
     known = table[table[value].notna()]
     if "model.granularity" not in known or known.empty:
@@ -37,7 +41,9 @@ def best_runs(table: pd.DataFrame, parameters: list[str], value: str, *, maximis
     found = []
     for granularity, place in places.items():
         row = known.loc[place]
-        words = ", ".join(f"{name_of(name)} = {value_label(name, row[name])}" for name in [*shown, "seed"])
+        words = ", ".join(
+            f"{name_of(name)} = {value_label(name, row[name])}" for name in [*shown, "seed"]
+        )
         found.append(
             BestRun(
                 value_label("model.granularity", granularity),
@@ -52,7 +58,9 @@ def best_runs(table: pd.DataFrame, parameters: list[str], value: str, *, maximis
 
 def missing_figures(run: BestRun) -> bool:
     """Whether the run has no traversals yet but the checkpoint to draw them from."""
-    return not (run.directory / "figures" / "traversals.png").is_file() and any((run.directory / "checkpoints").glob("*.ckpt"))
+    return not (run.directory / "figures" / "traversals.png").is_file() and any(
+        (run.directory / "checkpoints").glob("*.ckpt")
+    )
 
 
 def draw_figures(run: BestRun) -> None:
@@ -65,12 +73,18 @@ def draw_figures(run: BestRun) -> None:
     loaded.datamodule.setup()
     protocol = create(loaded.config.evaluation)
     title = run_title(loaded.model, loaded.datamodule, int(loaded.results["run"]["steps"]))
-    save_figures(model_figures(loaded.model, loaded.datamodule, protocol, title), run.directory / "figures")
+    save_figures(
+        model_figures(loaded.model, loaded.datamodule, protocol, title), run.directory / "figures"
+    )
 
 
 def embedded(run: BestRun) -> dict[str, str]:
     """Figure to data URI (WebP), for those that exist."""
-    return {name: data_uri(file) for name in FIGURES if (file := run.directory / "figures" / f"{name}.png").is_file()}
+    return {
+        name: data_uri(file)
+        for name in FIGURES
+        if (file := run.directory / "figures" / f"{name}.png").is_file()
+    }
 
 
 def data_uri(file: Path) -> str:
@@ -80,7 +94,9 @@ def data_uri(file: Path) -> str:
     with Image.open(file) as opened:
         picture = opened.convert("RGB")
     if picture.width > MAX_WIDTH:
-        picture = picture.resize((MAX_WIDTH, round(picture.height * MAX_WIDTH / picture.width)), Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (MAX_WIDTH, round(picture.height * MAX_WIDTH / picture.width)), Image.Resampling.LANCZOS
+        )
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

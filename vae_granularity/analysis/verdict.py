@@ -1,4 +1,6 @@
-"""Which shape of a trajectory the data support, how surely, and in words. Nothing is asserted that resampled seeds do not bear out."""
+"""Which shape of a trajectory the data support, how surely, and in words. Nothing is asserted that
+resampled seeds do not bear out.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,13 @@ class Verdict:
 def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
     """The verdict on a trajectory.
 
-    - `not enough runs`: fewer than five values of the first parameter have three points of three seeds, or no shape holds in 80 % of
-      the resamplings;
-    - `edge`: at more than half of the places the optimum is the first or last value tried, so the true one may lie outside;
-    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion, for the means and for 80 % of the
-      resamplings. A sloped line is monotone too, so where lines and steps of one direction share the support, the verdict is monotone.
+    - `not enough runs`: fewer than five values of the first parameter have three points of three
+      seeds, or no shape holds in 80 % of the resamplings;
+    - `edge`: at more than half of the places the optimum is the first or last value tried, so the
+      true one may lie outside;
+    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion, for
+      the means and for 80 % of the resamplings. A sloped line is monotone too, so where lines and
+      steps of one direction share the support, the verdict is monotone.
     """
     surface, places = trajectory.surface, trajectory.rows.astype(np.float64)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
@@ -56,24 +60,33 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
     shapes, ways = _resampled(places, trajectory.draws)
-    support = {str(name): float(count) / len(shapes) for name, count in zip(*np.unique(shapes, return_counts=True), strict=True)}
+    support = {
+        str(name): float(count) / len(shapes)
+        for name, count in zip(*np.unique(shapes, return_counts=True), strict=True)
+    }
     curve = next(iter(curves.values()), None)
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
-        return Verdict(EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places)
+        return Verdict(
+            EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places
+        )
     if curve is not None:
         named, share = _borne_out(curves, shapes, ways)
         if share >= MIN_SUPPORT:
             agree = f"{_words(named, trajectory)} ({share:.0%} of the resampled seeds agree)"
             return Verdict(named.shape, agree, support, named, places)
-    found = ", ".join(f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1]))
+    found = ", ".join(
+        f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1])
+    )
     why = f"not enough runs to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds ({found})"
     return Verdict(NOT_ENOUGH, why, support, curve, places)
 
 
 def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
-    """The shapes that fit one trajectory, the best one first, with the monotone curve always among them; none if none fits."""
+    """The shapes that fit one trajectory, the best one first, with the monotone curve always among
+    them; none if none fits.
+    """
     found = fits(places, path[None])
     chosen = found[int(best(found)[0])]
     if chosen.squares[0] / len(path) > MAX_SQUARES:
@@ -83,16 +96,25 @@ def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
 
 
 def _resampled(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and the way it goes."""
+    """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and
+    the way it goes.
+    """
     found = fits(places, draws)
     chosen = best(found), np.arange(len(draws))
     shapes = np.array([fit.shape for fit in found])[chosen[0]]
-    squares, ways = np.stack([fit.squares for fit in found])[chosen], np.stack([_way(fit.fitted) for fit in found])[chosen]
+    squares, ways = (
+        np.stack([fit.squares for fit in found])[chosen],
+        np.stack([_way(fit.fitted) for fit in found])[chosen],
+    )
     return np.where(squares / len(places) <= MAX_SQUARES, shapes, NO_SHAPE), ways
 
 
-def _borne_out(curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray) -> tuple[Curve, float]:
-    """The curve to be named, and the share of the resamplings of its shape; of those without a turn only such as go its way count."""
+def _borne_out(
+    curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray
+) -> tuple[Curve, float]:
+    """The curve to be named, and the share of the resamplings of its shape; of those without a turn
+    only such as go its way count.
+    """
     curve = next(iter(curves.values()))
     if curve.turn is not None:
         return curve, float((shapes == curve.shape).mean())
@@ -100,11 +122,15 @@ def _borne_out(curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray) -
     if curve.shape == LINE and lines >= MIN_SUPPORT:
         return curve, lines
     monotone = curves[MONOTONE]
-    return monotone, float((np.isin(shapes, (LINE, MONOTONE)) & (ways == _way(monotone.fitted)) & (ways != 0)).mean())
+    return monotone, float(
+        (np.isin(shapes, (LINE, MONOTONE)) & (ways == _way(monotone.fitted)) & (ways != 0)).mean()
+    )
 
 
 def _way(fitted: np.ndarray) -> np.ndarray:
-    """1, -1 or 0 for curves (..., k) that rise, fall or end where they began, within `SIGMA` steps."""
+    """1, -1 or 0 for curves (..., k) that rise, fall or end where they began, within `SIGMA`
+    steps.
+    """
     rise = fitted[..., -1] - fitted[..., 0]
     return np.sign(np.where(np.abs(rise) < SIGMA, 0.0, rise))
 

@@ -10,7 +10,13 @@ from vae_granularity.analysis.columns import Columns
 from vae_granularity.analysis.row import row_of
 from vae_granularity.errors import DataError
 
-PROTOCOL = ("num_images", "num_components", "num_samples", "num_codes", "num_test_codes")  # what changes numbers, in config.evaluation
+PROTOCOL = (
+    "num_images",
+    "num_components",
+    "num_samples",
+    "num_codes",
+    "num_test_codes",
+)  # what changes numbers, in config.evaluation
 
 
 class Api(Protocol):
@@ -20,9 +26,11 @@ class Api(Protocol):
 
 
 def collect_wandb(project: str, api: Api | None = None) -> Collected:
-    """The finished runs of `entity/project`; others count as unfinished, those that are not ours as broken.
+    """The finished runs of `entity/project`; others count as unfinished, those that are not ours as
+    broken.
 
-    W&B holds no protocol: the sizes in the run's config stand for it. The size of the split is not known there, its fraction is.
+    W&B holds no protocol: the sizes in the run's config stand for it. The size of the split is not
+    known there, its fraction is.
 
     Raises:
         DataError: W&B cannot be reached, or has no such project.
@@ -54,7 +62,11 @@ def _runs(project: str, api: Api | None) -> list[Any]:
 def _results(run: Any) -> dict[str, Any]:
     """What results.json of the run would hold."""
     config: Mapping[str, Any] = run.config
-    summary = {key: value for key, value in dict(run.summary).items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    summary = {
+        key: value
+        for key, value in dict(run.summary).items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
     try:
         dataset, evaluation = config["dataset"], config["evaluation"]
         name = str(dataset["_target_"]).split(".")[-2]
@@ -68,9 +80,19 @@ def _results(run: Any) -> dict[str, Any]:
                 "seconds": summary.get("_runtime"),
             },
             "config": dict(config),
-            "data": {"name": name, "source": dataset["source"], "val_fraction": dataset["val_fraction"]},
-            "terms": {key: value for key, value in summary.items() if key.startswith(("val/", "test/"))},
-            "scores": {key.removeprefix("scores/"): value for key, value in summary.items() if key.startswith("scores/")},
+            "data": {
+                "name": name,
+                "source": dataset["source"],
+                "val_fraction": dataset["val_fraction"],
+            },
+            "terms": {
+                key: value for key, value in summary.items() if key.startswith(("val/", "test/"))
+            },
+            "scores": {
+                key.removeprefix("scores/"): value
+                for key, value in summary.items()
+                if key.startswith("scores/")
+            },
             "protocol": {key: evaluation[key] for key in PROTOCOL},
             "versions": {},
         }

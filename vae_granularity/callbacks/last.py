@@ -10,12 +10,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps the newest checkpoints by step, and saves on SIGTERM: Lightning then stops between two steps, where the state is whole.
+    """Keeps the newest checkpoints by step, and saves on SIGTERM: Lightning then stops between two
+    steps, where the state is whole.
 
     Args:
         dirpath: folder of the checkpoints.
         every_n_train_steps: steps between checkpoints.
-        save_top_k: how many stay; the one before the newest is there should the newest turn out unreadable.
+        save_top_k: how many stay; the one before the newest is there should the newest turn out
+            unreadable.
     """
 
     def __init__(self, dirpath: Path, every_n_train_steps: int = 1000, save_top_k: int = 2) -> None:
@@ -29,6 +31,8 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_exception=True,
         )
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
         if isinstance(exception, SIGTERMException):
             super().on_exception(trainer, pl_module, exception)

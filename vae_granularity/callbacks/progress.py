@@ -7,7 +7,14 @@ import time
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from vae_granularity.callbacks.terms import term_logger
 
@@ -36,17 +43,24 @@ class ProgressBar(Callback):
                 TimeRemainingColumn(),
             )
             self._bar = Progress(*columns, TextColumn("{task.description}"), refresh_per_second=4)
-            self._task = self._bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
+            self._task = self._bar.add_task(
+                "", total=trainer.max_steps, completed=trainer.global_step
+            )
             self._bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         step = batch_idx + 1
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=_latest_elbo(trainer))
         elif trainer.is_global_zero and step % max(1, trainer.max_steps // self.lines) == 0:
             first, begun = self._start
             left = (time.monotonic() - begun) / max(1, step - first) * (trainer.max_steps - step)
-            print(f"step {step}/{trainer.max_steps}, {_clock(left)} left  {_latest_elbo(trainer)}", flush=True)
+            print(
+                f"step {step}/{trainer.max_steps}, {_clock(left)} left  {_latest_elbo(trainer)}",
+                flush=True,
+            )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self._bar is not None:

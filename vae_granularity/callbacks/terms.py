@@ -1,4 +1,6 @@
-"""Training terms to the loggers, and the guard against non-finite numbers, without a host synchronisation per step."""
+"""Training terms to the loggers, and the guard against non-finite numbers, without a host
+synchronisation per step.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,16 @@ log = logging.getLogger(__name__)
 
 
 class TermLogger(Callback):
-    """Keeps each step's terms on the device and logs their means every `every` steps, under `train/` and `train/<estimator>/`.
+    """Keeps each step's terms on the device and logs their means every `every` steps, under
+    `train/` and `train/<estimator>/`.
 
-    Where the loss does not need the decomposition, it is estimated from the last batch of the interval.
+    Where the loss does not need the decomposition, it is estimated from the last batch of the
+    interval.
 
     Raises:
         ArgumentError: every < 1.
-        TrainingError: a term, or a parameter about to be saved, is not finite; names the first step and the terms.
+        TrainingError: a term, or a parameter about to be saved, is not finite; names the first step
+            and the terms.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -38,7 +43,9 @@ class TermLogger(Callback):
         self._names: list[str] = []
         self._warned = False
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self._names = list(outputs["terms"])
         self._rows.append(torch.stack(tuple(outputs["terms"].values())))
         step = batch_idx + 1
@@ -54,13 +61,18 @@ class TermLogger(Callback):
             if trainer.world_size > 1:
                 values = torch.tensor(list(means.values()), device=pl_module.device)
                 means = dict(zip(means, mean_over_processes(values).tolist(), strict=True))
-            self.latest = {f"train/{estimator if name in DECOMPOSITION else ''}{name}": value for name, value in means.items()}
+            self.latest = {
+                f"train/{estimator if name in DECOMPOSITION else ''}{name}": value
+                for name, value in means.items()
+            }
             self._warn_of_points(means.get("smallest_sigma"), step)
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
 
     def keep(self, names: Sequence[str], rows: Tensor) -> None:
-        """Take in the terms (steps, terms) of steps for which the hook was not called: a population calls it where there is work."""
+        """Take in the terms (steps, terms) of steps for which the hook was not called: a population
+        calls it where there is work.
+        """
         self._names = list(names)
         self._rows += rows.unbind()
 
@@ -80,28 +92,41 @@ class TermLogger(Callback):
         return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
 
     def check(self, step: int) -> Tensor:
-        """The rows (steps, terms) since the last entry, on the CPU, after a look at each: step is the last one's.
+        """The rows (steps, terms) since the last entry, on the CPU, after a look at each: step is
+        the last one's.
 
         Raises:
             TrainingError: one is not finite.
         """
-        rows = torch.stack(self._rows).double().cpu() if self._rows else torch.zeros(0, len(self._names))
+        rows = (
+            torch.stack(self._rows).double().cpu()
+            if self._rows
+            else torch.zeros(0, len(self._names))
+        )
         bad = ~rows.isfinite()
         if bad.any():
             first = int(bad.any(1).nonzero()[0])
-            terms = ", ".join(f"{name}={rows[first, i].item()}" for i, name in enumerate(self._names) if bad[first, i])
+            terms = ", ".join(
+                f"{name}={rows[first, i].item()}"
+                for i, name in enumerate(self._names)
+                if bad[first, i]
+            )
             raise TrainingError(
                 f"training stopped: not finite at step {step - len(rows) + first + 1}: {terms}. The last good checkpoint is kept. "
                 "A lower learning rate, a smaller beta or a weaker within_group_weight may help"
             )
         return rows
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         step = trainer.global_step
         self.check(step)
         broken = [name for name, p in pl_module.named_parameters() if not bool(p.isfinite().all())]
         if broken:
-            raise TrainingError(f"training stopped: parameters not finite at step {step}: {broken[0]} and {len(broken) - 1} more")
+            raise TrainingError(
+                f"training stopped: parameters not finite at step {step}: {broken[0]} and {len(broken) - 1} more"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [row.cpu() for row in self._rows], "names": self._names}
@@ -112,4 +137,6 @@ class TermLogger(Callback):
 
 def term_logger(trainer: Trainer) -> TermLogger | None:
     """The trainer's TermLogger, if it has one."""
-    return next((callback for callback in trainer.callbacks if isinstance(callback, TermLogger)), None)
+    return next(
+        (callback for callback in trainer.callbacks if isinstance(callback, TermLogger)), None
+    )

@@ -1,4 +1,6 @@
-"""Reads members of a folder, a zip or a tar archive one after another. Nothing is ever extracted to disk."""
+"""Reads members of a folder, a zip or a tar archive one after another. Nothing is ever extracted to
+disk.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +17,39 @@ from vae_granularity.errors import DataError
 MEMBER_BYTES = 64 << 20  # no picture or mesh comes near this
 
 
-def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the wanted members, in the order of the archive; a folder counts as an archive of its files.
+def members(
+    path: Path, wanted: Callable[[str], bool], max_bytes: int
+) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the wanted members, in the order of the archive; a folder counts as an
+    archive of its files.
 
     Raises:
-        DataError: the archive is unreadable, a name leads out of it, a wanted member is a link or a device, or
-            the members are larger than `max_bytes` in all (a bomb).
+        DataError: the archive is unreadable, a name leads out of it, a wanted member is a link or a
+            device, or the members are larger than `max_bytes` in all (a bomb).
     """
     total = 0
     with _reading(path):
-        for name, size, read in _folder(path) if path.is_dir() else _zip(path) if zipfile.is_zipfile(path) else _tar(path):
+        for name, size, read in (
+            _folder(path)
+            if path.is_dir()
+            else _zip(path)
+            if zipfile.is_zipfile(path)
+            else _tar(path)
+        ):
             parts = PurePosixPath(name.replace("\\", "/"))
             if parts.is_absolute() or ".." in parts.parts:
                 raise DataError(f"{path}: member {name!r} leads out of the archive; it is refused")
             if not wanted(name):
                 continue
             if read is None:
-                raise DataError(f"{path}: member {name!r} is a link or a device, not a file; it is refused")
+                raise DataError(
+                    f"{path}: member {name!r} is a link or a device, not a file; it is refused"
+                )
             total += size
             if size > MEMBER_BYTES or total > max_bytes:
-                raise DataError(f"{path}: member {name!r} makes {total:,} bytes unpacked, more than the accepted {max_bytes:,}")
+                raise DataError(
+                    f"{path}: member {name!r} makes {total:,} bytes unpacked, more than the accepted {max_bytes:,}"
+                )
             yield name, read()
 
 
@@ -52,14 +67,22 @@ def _zip(path: Path) -> Iterator[Member]:
         for info in archive.infolist():
             if not info.is_dir():
                 link = (info.external_attr >> 16) & 0o170000 == 0o120000
-                yield info.filename, info.file_size, None if link else lambda info=info: archive.read(info)
+                yield (
+                    info.filename,
+                    info.file_size,
+                    None if link else lambda info=info: archive.read(info),
+                )
 
 
 def _tar(path: Path) -> Iterator[Member]:
     with tarfile.open(path, "r|*") as archive:
         for info in archive:
             if not info.isdir():
-                yield info.name, info.size, (lambda info=info: _content(archive, info)) if info.isreg() else None
+                yield (
+                    info.name,
+                    info.size,
+                    (lambda info=info: _content(archive, info)) if info.isreg() else None,
+                )
 
 
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

@@ -32,12 +32,14 @@ DEVICES = ("cpu", "mmap", "cuda")
 class ImageDataModule(LightningDataModule):
     """Images by index, seeded splits, and batches that are a pure function of (seed, step).
 
-    A dataset is a subclass with a `card` and `read_official`. Indices are positions in one store; for a factor
-    grid they are `FactorSpace` indices.
+    A dataset is a subclass with a `card` and `read_official`. Indices are positions in one store;
+    for a factor grid they are `FactorSpace` indices.
 
     Args:
-        source: auto | official | hub | rendered; `resolve` settles it and `source` then names the outcome.
-        data_dir: holds the official files, directly or in a folder named after the dataset; takes downloads.
+        source: auto | official | hub | rendered; `resolve` settles it and `source` then names the
+            outcome.
+        data_dir: holds the official files, directly or in a folder named after the dataset; takes
+            downloads.
         cache_dir: holds the converted images.
         batch_size: B, of the training batches.
         seed: of the split and of the order of batches.
@@ -68,7 +70,9 @@ class ImageDataModule(LightningDataModule):
         checks.choice("dataset.source", source, sources.SOURCES)
         checks.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
-            raise ArgumentError("dataset.device=cuda needs a GPU and none is available; use cpu or mmap")
+            raise ArgumentError(
+                "dataset.device=cuda needs a GPU and none is available; use cpu or mmap"
+            )
         checks.integer("dataset.batch_size", batch_size, 1)
         checks.integer("dataset.seed", seed, 0)
         if not 0 <= val_fraction < 1:
@@ -86,11 +90,15 @@ class ImageDataModule(LightningDataModule):
     # What a dataset declares
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """The images of the official files, by declared name; each subclass reads its own format."""
+        """The images of the official files, by declared name; each subclass reads its own
+        format.
+        """
         raise TypeError(f"{type(self).__name__} must define read_official()")
 
     def pixels(self, picture: Image) -> np.ndarray:
-        """A picture of the hub, already gray or RGB, as (C, H, W) uint8; subclasses crop and resize here."""
+        """A picture of the hub, already gray or RGB, as (C, H, W) uint8; subclasses crop and resize
+        here.
+        """
         return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
     @property
@@ -121,17 +129,22 @@ class ImageDataModule(LightningDataModule):
     # Source, files, cache
 
     def resolve(self) -> str:
-        """Settle the source: `official`, `hub` or `rendered`. Fetches official files that are not there.
+        """Settle the source: `official`, `hub` or `rendered`. Fetches official files that are not
+        there.
 
         Raises:
-            DataError: the source asked for does not exist or cannot be had; the message names the other ways.
+            DataError: the source asked for does not exist or cannot be had; the message names the
+                other ways.
         """
         if not self.files:
-            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, self.data_dir, self.cache_dir)
+            self.source, self.files = sources.settle(
+                self.card, self.source, self.hub_id, self.data_dir, self.cache_dir
+            )
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
-        """Settle the source and convert its images into the cache, once; large rendered grids are drawn on demand instead.
+        """Settle the source and convert its images into the cache, once; large rendered grids are
+        drawn on demand instead.
 
         Args:
             thorough: hash the cache that is already there, too.
@@ -143,20 +156,36 @@ class ImageDataModule(LightningDataModule):
         conversion = None if self._manifest else self.conversion()
         if conversion is None:
             return
-        self.cache_directory = cache.directory_for(self.cache_dir / self.name, conversion.key, conversion.files)
-        self._manifest = cache.prepare(self.cache_directory, conversion.read, packed=self.packed, thorough=thorough)
+        self.cache_directory = cache.directory_for(
+            self.cache_dir / self.name, conversion.key, conversion.files
+        )
+        self._manifest = cache.prepare(
+            self.cache_directory, conversion.read, packed=self.packed, thorough=thorough
+        )
         self.verified = self._manifest.get("verified")
         if self.verified is False:
-            log.warning("%s: the files in %s have no published hash that matches: used unverified", self.name, self.data_dir)
+            log.warning(
+                "%s: the files in %s have no published hash that matches: used unverified",
+                self.name,
+                self.data_dir,
+            )
 
     def conversion(self) -> Conversion | None:
-        """How the images of the settled source come into the cache; None where they are not converted."""
-        key = [self.source, self.image_shape, self.card.factors.sizes if self.card.factors else None]
+        """How the images of the settled source come into the cache; None where they are not
+        converted.
+        """
+        key = [
+            self.source,
+            self.image_shape,
+            self.card.factors.sizes if self.card.factors else None,
+        ]
         if self.source == "official":
             return Conversion(key, self.files, self._open_official)
         if self.source == "hub":
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
-            return Conversion(key, hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels))
+            return Conversion(
+                key, hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels)
+            )
         return None
 
     def _open_official(self) -> ImageStream:
@@ -172,10 +201,14 @@ class ImageDataModule(LightningDataModule):
             return
         self.prepare_data()
         self._draw_split()
-        self._store = self.open_store()  # last: it may take a while, and all arguments are checked by now
+        self._store = (
+            self.open_store()
+        )  # last: it may take a while, and all arguments are checked by now
 
     def reseeded(self, seed: int) -> Self:
-        """The images of this module, which is set up, with the split and the order of batches of another seed."""
+        """The images of this module, which is set up, with the split and the order of batches of
+        another seed.
+        """
         twin = copy.copy(self)
         twin.seed, twin.step, twin.trainer = seed, 0, None
         twin._draw_split()
@@ -185,7 +218,10 @@ class ImageDataModule(LightningDataModule):
         parts = self.parts
         self.train_indices, self.val_indices = split(parts["train"], self.val_fraction, self.seed)
         if "valid" in parts:  # an official validation part takes the place of the random split
-            self.train_indices, self.val_indices = np.arange(parts["train"]), parts["train"] + np.arange(parts["valid"])
+            self.train_indices, self.val_indices = (
+                np.arange(parts["train"]),
+                parts["train"] + np.arange(parts["valid"]),
+            )
         first_test = parts["train"] + parts.get("valid", 0)
         self.test_indices = first_test + np.arange(parts["test"]) if "test" in parts else None
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
@@ -200,7 +236,9 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def parts(self) -> dict[str, int]:
-        """Images in each official part in the order of the store (train, valid, test as there are); known after `prepare_data`."""
+        """Images in each official part in the order of the store (train, valid, test as there are);
+        known after `prepare_data`.
+        """
         return self._manifest.get("parts", {})
 
     @property
@@ -225,13 +263,17 @@ class ImageDataModule(LightningDataModule):
         }
 
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
-        """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then normalised on the device."""
+        """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then normalised on
+        the device.
+        """
         assert self._store is not None, "setup() comes first"
         images = self._store.gather(torch.as_tensor(indices)).to(torch.float32)
         return images if self.card.max_value == 1 else images.div_(self.card.max_value)
 
     def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
-        """Labels (n, L) int64 of the indices (n,), columns as in `label_names`; None where there are none."""
+        """Labels (n, L) int64 of the indices (n,), columns as in `label_names`; None where there
+        are none.
+        """
         index = torch.as_tensor(indices).cpu().numpy()
         if self.factor_space is not None:
             return self.factor_space.factors(index)
@@ -249,23 +291,33 @@ class ImageDataModule(LightningDataModule):
         return self._order(step)
 
     def train_dataloader(self) -> TrainBatches:
-        """The batches of the whole run as one iterable: one Lightning epoch is the run, on purpose."""
+        """The batches of the whole run as one iterable: one Lightning epoch is the run, on
+        purpose.
+        """
         self.setup()
         return TrainBatches(self)
 
-    def torch_dataloader(self, first_step: int = 0, steps: int | None = None, **options: Any) -> DataLoader:
-        """The same batches in the same order as a torch DataLoader; `options` are its own (num_workers, pin_memory, ...).
+    def torch_dataloader(
+        self, first_step: int = 0, steps: int | None = None, **options: Any
+    ) -> DataLoader:
+        """The same batches in the same order as a torch DataLoader; `options` are its own
+        (num_workers, pin_memory, ...).
 
         Args:
             first_step: of the first batch.
             steps: number of batches; one epoch by default.
         """
         self.setup()
-        batches = [self.batch_indices(first_step + step) for step in range(self.steps_per_epoch if steps is None else steps)]
+        batches = [
+            self.batch_indices(first_step + step)
+            for step in range(self.steps_per_epoch if steps is None else steps)
+        ]
         return DataLoader(BatchesByNumber(self.images, batches), batch_size=None, **options)
 
     def state_dict(self) -> dict[str, int]:
-        """Batches served so far: a run that continues gets exactly the batches it would have had."""
+        """Batches served so far: a run that continues gets exactly the batches it would have
+        had.
+        """
         return {"step": self.step}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:

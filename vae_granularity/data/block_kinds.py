@@ -1,6 +1,8 @@
-"""Distributions whose coordinates depend on one another: the blocks of the synthetic data set, one function a kind.
+"""Distributions whose coordinates depend on one another: the blocks of the synthetic data set, one
+function a kind.
 
-Each draws (count, dim) coordinates and a cell (count,), the part of its support that the state lies in, as an integer code.
+Each draws (count, dim) coordinates and a cell (count,), the part of its support that the state lies
+in, as an integer code.
 """
 
 from __future__ import annotations
@@ -46,13 +48,16 @@ def checkerboard(count: int, dim: int, rng: np.random.Generator) -> Draw:
 
 
 def sphere(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """The surface of the unit sphere in `dim` dimensions; the cell is the octant of the first three coordinates."""
+    """The surface of the unit sphere in `dim` dimensions; the cell is the octant of the first three
+    coordinates.
+    """
     points = _on_sphere(count, dim, rng)
     return points, _octant(points)
 
 
 def torus(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """A tube of radius 1 around a circle of radius 2: for dim 3 the torus, beyond it the tube's section is a sphere of dim - 2.
+    """A tube of radius 1 around a circle of radius 2: for dim 3 the torus, beyond it the tube's
+    section is a sphere of dim - 2.
 
     The cell is one of 4 arcs of the circle, on the outer or the inner side of the tube.
     """
@@ -62,7 +67,9 @@ def torus(count: int, dim: int, rng: np.random.Generator) -> Draw:
 
 
 def gaussian(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """Equally correlated Gaussians, the easy case; the cell is the octant of the first three whitened coordinates."""
+    """Equally correlated Gaussians, the easy case; the cell is the octant of the first three
+    whitened coordinates.
+    """
     white = rng.standard_normal((count, dim))
     covariance = np.full((dim, dim), CORRELATION) + (1.0 - CORRELATION) * np.eye(dim)
     return white @ np.linalg.cholesky(covariance).T, _octant(white)
@@ -99,11 +106,13 @@ def draw_block(kind: str, dim: int, count: int, noise: float, rng: np.random.Gen
         kind: a key of `KINDS`.
         dim: number of coordinates n.
         count: number of samples.
-        noise: standard deviation of the Gaussian noise added to each coordinate, in units of the noiseless one's.
+        noise: standard deviation of the Gaussian noise added to each coordinate, in units of the
+            noiseless one's.
         rng: generator; the state is drawn first, so that the noise does not change it.
 
     Returns:
-        (count, dim) float64 of mean 0 and variance 1, and (count,) int64 cell of the noiseless state.
+        (count, dim) float64 of mean 0 and variance 1, and (count,) int64 cell of the noiseless
+        state.
     """
     check_kind(kind, dim)
     points, cell = KINDS[kind][0](count, dim, rng)

@@ -1,8 +1,9 @@
-"""The conversion cache: every source is converted once to a memory-mappable uint8 .npy with its own checksum.
+"""The conversion cache: every source is converted once to a memory-mappable uint8 .npy with its own
+checksum.
 
-Data are written to a temporary name in the same directory, synced and renamed; the manifest comes last. A
-directory without a manifest that fits its files is not a cache: it is made again. A lock file lets one
-process convert while others wait.
+Data are written to a temporary name in the same directory, synced and renamed; the manifest comes
+last. A directory without a manifest that fits its files is not a cache: it is made again. A lock
+file lets one process convert while others wait.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
 class ImageStream:
     """What a reader gives: N images of one shape in chunks, in any order, each with its positions.
 
-    `shape` is (C, H, W); a chunk is (positions (n,) int64, images (n, C, H, W) uint8); `labels` (N, L) int64 are
-    read when the chunks are exhausted; `parts` gives the images of each official part, in order.
+    `shape` is (C, H, W); a chunk is (positions (n,) int64, images (n, C, H, W) uint8); `labels` (N,
+    L) int64 are read when the chunks are exhausted; `parts` gives the images of each official part,
+    in order.
     """
 
     shape: tuple[int, ...]
@@ -53,7 +55,9 @@ class ImageStream:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a cache is made from: `key` says what it becomes, `files` are its origin, `read` opens its images."""
+    """What a cache is made from: `key` says what it becomes, `files` are its origin, `read` opens
+    its images.
+    """
 
     key: Sequence[Any]
     files: Mapping[str, Path]
@@ -61,7 +65,8 @@ class Conversion:
 
 
 def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> Path:
-    """One directory in `root` for each content: `key` says what it becomes; path, size and time of `files`, what it is made of.
+    """One directory in `root` for each content: `key` says what it becomes; path, size and time of
+    `files`, what it is made of.
 
     A folder counts with the size and time of each file in it.
 
@@ -72,7 +77,10 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
     for name, path in sorted(files.items()):
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
-            stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in inside]
+            stats = [
+                (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
+                for file in inside
+            ]
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
         parts.append((name, stats))
@@ -82,7 +90,8 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
 def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     """The manifest, if the directory holds a whole cache of this version; else None.
 
-    Files of unchanged size and time are taken as they were written; otherwise, or if `thorough`, they are hashed.
+    Files of unchanged size and time are taken as they were written; otherwise, or if `thorough`,
+    they are hashed.
     """
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
@@ -92,16 +101,33 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
             stat = (directory / name).stat()
             if stat.st_size != written["bytes"]:
                 return None
-            if (thorough or stat.st_mtime_ns != written["mtime_ns"]) and sha256(directory / name) != written["sha256"]:
-                log.warning("%s does not match its checksum and is converted again", directory / name)
+            if (thorough or stat.st_mtime_ns != written["mtime_ns"]) and sha256(
+                directory / name
+            ) != written["sha256"]:
+                log.warning(
+                    "%s does not match its checksum and is converted again", directory / name
+                )
                 return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever is wrong with it, it is not a whole cache
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # whatever is wrong with it, it is not a whole cache
         return None
     return manifest
 
 
-def prepare(directory: Path, open_stream: Callable[[], ImageStream], *, packed: bool = False, thorough: bool = False) -> dict[str, Any]:
-    """The manifest of the cache in `directory`, converting if there is none. Safe for concurrent processes.
+def prepare(
+    directory: Path,
+    open_stream: Callable[[], ImageStream],
+    *,
+    packed: bool = False,
+    thorough: bool = False,
+) -> dict[str, Any]:
+    """The manifest of the cache in `directory`, converting if there is none. Safe for concurrent
+    processes.
 
     Raises:
         DataError: the source is not what it should be, or the disk is full; no half cache is left.
@@ -132,11 +158,15 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
     shape = (stream.num_images, *(packed_shape(stream.shape) if packed else stream.shape))
     needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
     if needed > free:
-        raise DataError(f"no space left for the cache {directory}: it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere")
+        raise DataError(
+            f"no space left for the cache {directory}: it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
+        )
     images = directory / f"{IMAGES}.tmp"
     seen = np.zeros(stream.num_images, dtype=bool)
     with images.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
         start, row = file.tell(), int(np.prod(shape[1:]))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             bar = progress.add_task(f"converting to {directory}", total=len(seen))
@@ -148,7 +178,9 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
                 seen[positions] = True
                 progress.advance(bar, len(positions))
         if not seen.all():
-            raise DataError(f"{int((~seen).sum())} of {len(seen)} images are missing, the first at position {int(np.argmin(seen))}")
+            raise DataError(
+                f"{int((~seen).sum())} of {len(seen)} images are missing, the first at position {int(np.argmin(seen))}"
+            )
         file.flush()
         os.fsync(file.fileno())
     arrays = {IMAGES: images}
@@ -195,7 +227,9 @@ def _named(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"cannot write the cache {directory}: {error.strerror or error}; set cache_dir elsewhere") from error
+        raise DataError(
+            f"cannot write the cache {directory}: {error.strerror or error}; set cache_dir elsewhere"
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -21,7 +21,9 @@ LIST = "list.txt"
 
 
 class Cars3D(FactorGridDataModule):
-    """Cars3D (Reed, Zhang, Zhang and Lee, NeurIPS 2015). A folder `cars` with the unpacked files serves as well."""
+    """Cars3D (Reed, Zhang, Zhang and Lee, NeurIPS 2015). A folder `cars` with the unpacked files
+    serves as well.
+    """
 
     card = DatasetCard(
         name="cars3d",
@@ -39,12 +41,18 @@ class Cars3D(FactorGridDataModule):
         licence="none stated",
         citation="S. Reed, Y. Zhang, Y. Zhang, H. Lee: Deep Visual Analogy-Making, NeurIPS 2015",
         homepage="http://www.scottreed.info",
-        hub=HubTable(None, splits={"train": "train"}, labels=("label_elevation", "label_azimuth", "label_object_type")),
+        hub=HubTable(
+            None,
+            splits={"train": "train"},
+            labels=("label_elevation", "label_azimuth", "label_object_type"),
+        ),
         renderer="vae_granularity.data.render.cars3d",
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`data/cars/list.txt` orders the types; each `car_NNN_mesh.mat` holds `im` (128, 128, 3, azimuth, elevation)."""
+        """`data/cars/list.txt` orders the types; each `car_NNN_mesh.mat` holds `im` (128, 128, 3,
+        azimuth, elevation).
+        """
         path = files[FILE]
         types = self._types(path)
         return ImageStream(self.image_shape, {"train": self.space.size}, self._chunks(path, types))
@@ -64,7 +72,11 @@ class Cars3D(FactorGridDataModule):
         wanted = {f"{name}.mat": number for number, name in enumerate(types)}
         left = set(wanted)
         views = np.arange(elevations * azimuths)
-        for name, content in members(path, lambda name: any(_is_car(path, name, mesh) for mesh in wanted), self.card.files[0].max_bytes):
+        for name, content in members(
+            path,
+            lambda name: any(_is_car(path, name, mesh) for mesh in wanted),
+            self.card.files[0].max_bytes,
+        ):
             images = _mesh(path, name, content, (128, 128, 3, azimuths, elevations))
             mesh = PurePosixPath(name).name
             left.discard(mesh)
@@ -89,7 +101,12 @@ def _mesh(path: Path, name: str, content: bytes, shape: tuple[int, ...]) -> np.n
     if im is None:
         raise DataError(f"{path}: {name} has no array `im`")
     if im.dtype != np.uint8 or im.shape != shape:
-        raise DataError(f"{path}: {name}: `im` must be uint8 of shape {shape}, got {im.dtype} of shape {im.shape}")
+        raise DataError(
+            f"{path}: {name}: `im` must be uint8 of shape {shape}, got {im.dtype} of shape {im.shape}"
+        )
     views = im.transpose(4, 3, 0, 1, 2).reshape(-1, 128, 128, 3)
-    small = [np.asarray(Image.fromarray(view).resize((64, 64), Image.Resampling.LANCZOS)) for view in views]
+    small = [
+        np.asarray(Image.fromarray(view).resize((64, 64), Image.Resampling.LANCZOS))
+        for view in views
+    ]
     return np.stack(small).transpose(0, 3, 1, 2)

@@ -1,4 +1,6 @@
-"""CelebA: 202 599 aligned faces, 178×218, with 40 attributes and an official partition; used at 64×64."""
+"""CelebA: 202 599 aligned faces, 178×218, with 40 attributes and an official partition; used at
+64×64.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,15 @@ CHUNK = 512  # pictures decoded at a time
 
 
 def _drive(file_id: str) -> tuple[str, ...]:
-    return (f"https://drive.usercontent.google.com/download?id={file_id}&export=download&confirm=t",)
+    return (
+        f"https://drive.usercontent.google.com/download?id={file_id}&export=download&confirm=t",
+    )
 
 
 class CelebA(ImageDataModule):
-    """CelebA (Liu, Luo, Wang and Tang, ICCV 2015), aligned and cropped; a folder `img_align_celeba` of jpgs or the zip."""
+    """CelebA (Liu, Luo, Wang and Tang, ICCV 2015), aligned and cropped; a folder `img_align_celeba`
+    of jpgs or the zip.
+    """
 
     card = DatasetCard(
         name="celeba",
@@ -58,13 +64,21 @@ class CelebA(ImageDataModule):
         citation="Z. Liu, P. Luo, X. Wang, X. Tang: Deep Learning Face Attributes in the Wild, ICCV 2015",
         homepage="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
         label_names=ATTRIBUTES,
-        hub=HubTable("flwrlabs/celeba", splits={"train": "train", "valid": "valid", "test": "test"}, labels=ATTRIBUTES),
+        hub=HubTable(
+            "flwrlabs/celeba",
+            splits={"train": "train", "valid": "valid", "test": "test"},
+            labels=ATTRIBUTES,
+        ),
     )
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
-        """The central 148×148 of a 178×218 picture at 64×64, bilinear with antialiasing: (3, 64, 64) uint8."""
+        """The central 148×148 of a 178×218 picture at 64×64, bilinear with antialiasing: (3, 64,
+        64) uint8.
+        """
         if picture.size != (WIDTH, HEIGHT):
-            raise DataError(f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {picture.size[0]}×{picture.size[1]}")
+            raise DataError(
+                f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {picture.size[0]}×{picture.size[1]}"
+            )
         left, top = (WIDTH - CROP) // 2, (HEIGHT - CROP) // 2
         # Not resize(box=...): its filter looks at pixels outside the box.
         face = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
@@ -75,26 +89,45 @@ class CelebA(ImageDataModule):
         names, attributes = read_attributes(files[ATTRS])
         partition = read_partition(files[PARTITION])
         if strangers := set(names) ^ set(partition):
-            raise DataError(f"{files[PARTITION]} and {files[ATTRS].name} must list the same files; only in one: {sorted(strangers)[:3]}")
+            raise DataError(
+                f"{files[PARTITION]} and {files[ATTRS].name} must list the same files; only in one: {sorted(strangers)[:3]}"
+            )
         part = [list(PARTS.values()).index(partition[name]) for name in names]
         order = np.argsort(part, kind="stable")
         positions = {names[row]: position for position, row in enumerate(order)}
-        counts = {name: part.count(number) for number, name in enumerate(PARTS.values()) if part.count(number)}
+        counts = {
+            name: part.count(number)
+            for number, name in enumerate(PARTS.values())
+            if part.count(number)
+        }
         if "train" not in counts:
             raise DataError(f"{files[PARTITION]} puts no picture into the training part (0)")
-        return ImageStream(self.image_shape, counts, self._chunks(files[IMAGES], positions), lambda: attributes[order])
+        return ImageStream(
+            self.image_shape,
+            counts,
+            self._chunks(files[IMAGES], positions),
+            lambda: attributes[order],
+        )
 
-    def _chunks(self, path: Path, positions: dict[str, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _chunks(
+        self, path: Path, positions: dict[str, int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         left = set(positions)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures = members(path, lambda name: PurePosixPath(name).name in positions, self.card.files[0].max_bytes)
+            pictures = members(
+                path,
+                lambda name: PurePosixPath(name).name in positions,
+                self.card.files[0].max_bytes,
+            )
             while chunk := [picture for picture, _ in zip(pictures, range(CHUNK), strict=False)]:
                 images = list(pool.map(lambda picture: self._decode(path, *picture), chunk))
                 names = [PurePosixPath(name).name for name, _ in chunk]
                 left.difference_update(names)
                 yield np.array([positions[name] for name in names]), np.stack(images)
         if left:
-            raise DataError(f"{path} lacks {len(left)} of the {len(positions)} pictures that the lists name, e.g. {min(left)}")
+            raise DataError(
+                f"{path} lacks {len(left)} of the {len(positions)} pictures that the lists name, e.g. {min(left)}"
+            )
 
     def _decode(self, path: Path, name: str, content: bytes) -> np.ndarray:
         try:
@@ -103,4 +136,6 @@ class CelebA(ImageDataModule):
         except DataError as error:
             raise DataError(f"{path}: {name}: {error}") from error
         except (OSError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: {name} is not a whole JPEG picture ({len(content):,} bytes): {error}") from error
+            raise DataError(
+                f"{path}: {name} is not a whole JPEG picture ({len(content):,} bytes): {error}"
+            ) from error

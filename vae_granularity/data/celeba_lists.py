@@ -56,7 +56,9 @@ PARTS = {"0": "train", "1": "valid", "2": "test"}
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file: {error.reason}") from error
     except OSError as error:
@@ -69,11 +71,14 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
     Line 1 is N, line 2 names the 40 attributes, then one line a picture.
 
     Raises:
-        DataError: no such lines, other attribute names, a value that is not -1 or 1, or N that is not the number of lines.
+        DataError: no such lines, other attribute names, a value that is not -1 or 1, or N that is
+            not the number of lines.
     """
     rows = _rows(path)
     if len(rows) < 3 or len(rows[0]) != 1 or not rows[0][0].isdigit():
-        raise DataError(f"{path} must begin with the number of pictures and a line of {NUM_ATTRIBUTES} attribute names")
+        raise DataError(
+            f"{path} must begin with the number of pictures and a line of {NUM_ATTRIBUTES} attribute names"
+        )
     count, header, body = int(rows[0][0]), rows[1], rows[2:]
     if tuple(header) != ATTRIBUTES:
         strange = [name for name in header if name not in ATTRIBUTES]
@@ -84,7 +89,9 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
         raise DataError(f"{path} says {count} pictures and lists {len(body)}")
     for number, row in enumerate(body, start=3):
         if len(row) != 1 + NUM_ATTRIBUTES or not set(row[1:]) <= {"-1", "1"}:
-            raise DataError(f"{path}, line {number}: must be a file name and {NUM_ATTRIBUTES} values -1 or 1, got {' '.join(row)[:80]!r}")
+            raise DataError(
+                f"{path}, line {number}: must be a file name and {NUM_ATTRIBUTES} values -1 or 1, got {' '.join(row)[:80]!r}"
+            )
     names = [row[0] for row in body]
     if len(set(names)) < len(names):
         raise DataError(f"{path} lists a file name twice")
@@ -100,5 +107,7 @@ def read_partition(path: Path) -> dict[str, str]:
     rows = _rows(path)
     for number, row in enumerate(rows, start=1):
         if len(row) != 2 or row[1] not in PARTS:
-            raise DataError(f"{path}, line {number}: must be a file name and 0, 1 or 2, got {' '.join(row)[:80]!r}")
+            raise DataError(
+                f"{path}, line {number}: must be a file name and 0, 1 or 2, got {' '.join(row)[:80]!r}"
+            )
     return {name: PARTS[part] for name, part in rows}

@@ -1,4 +1,6 @@
-"""What a dataset declares about itself: factors, files with their origins and hashes, licence, citation."""
+"""What a dataset declares about itself: factors, files with their origins and hashes, licence,
+citation.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,12 @@ from vae_granularity.data.factors import FactorSpace
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, other names it is found under, where it comes from and what it hashes to.
+    """One official file: its name, other names it is found under, where it comes from and what it
+    hashes to.
 
-    `hash_of_content` means that the hash is of the bytes inside the gzip (they are what matters, and
-    compressing again changes the outside). `impostors` are hashes of other files that would pass for this one, with
-    their names. `max_bytes` caps what an archive may unpack to.
+    `hash_of_content` means that the hash is of the bytes inside the gzip (they are what matters,
+    and compressing again changes the outside). `impostors` are hashes of other files that would
+    pass for this one, with their names. `max_bytes` caps what an archive may unpack to.
     """
 
     name: str
@@ -35,10 +38,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class HubTable:
-    """A parquet data set on the Hugging Face hub: id, image column, splits by our part names, one column for each label.
+    """A parquet data set on the Hugging Face hub: id, image column, splits by our part names, one
+    column for each label.
 
-    Without an id no copy is known; a local folder with these columns is read all the same. A label column of None
-    is a factor of one value that the table leaves out.
+    Without an id no copy is known; a local folder with these columns is read all the same. A label
+    column of None is a factor of one value that the table leaves out.
     """
 
     id: str | None
@@ -53,7 +57,9 @@ NO_HUB = HubTable(None, splits={}, labels=())
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """The declaration of one dataset. `image_shape` is (C, H, W); pixel values run from 0 to `max_value`."""
+    """The declaration of one dataset. `image_shape` is (C, H, W); pixel values run from 0 to
+    `max_value`.
+    """
 
     name: str
     image_shape: tuple[int, ...]

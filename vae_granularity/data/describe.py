@@ -1,4 +1,6 @@
-"""The card of a dataset as text: what it holds, under which licence, where it is, what of it is real."""
+"""The card of a dataset as text: what it holds, under which licence, where it is, what of it is
+real.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,17 @@ def describe(data: ImageDataModule) -> str:
         ("licence", card.licence),
         ("cite", card.citation),
         ("home", card.homepage),
-        ("source", f"{data.source}: {REAL[data.source] if data.files or data.source != 'official' else REAL['auto']}"),
+        (
+            "source",
+            f"{data.source}: {REAL[data.source] if data.files or data.source != 'official' else REAL['auto']}",
+        ),
         (
             "verified",
-            {True: "yes: the published hashes", False: "no: a file's hash is not the published one", None: "no hash to compare"}[
-                data.verified
-            ],
+            {
+                True: "yes: the published hashes",
+                False: "no: a file's hash is not the published one",
+                None: "no hash to compare",
+            }[data.verified],
         ),
         *((f"file {name}", str(path)) for name, path in data.files.items()),
         ("cache", str(data.cache_directory or "none needed")),
@@ -49,5 +56,7 @@ def _labels(data: ImageDataModule) -> list[tuple[str, str]]:
     space = data.factor_space
     if space is None:
         return [("labels", ", ".join(data.label_names))]
-    factors = ", ".join(f"{name} {size}" for name, size in zip(space.names, space.sizes, strict=True))
+    factors = ", ".join(
+        f"{name} {size}" for name, size in zip(space.names, space.sizes, strict=True)
+    )
     return [("factors", factors), ("constant factors", ", ".join(space.constant))]

@@ -1,4 +1,6 @@
-"""Downloads one file: mirrors in order, resumed when cut off, retried with back-off, hashed before it gets its name."""
+"""Downloads one file: mirrors in order, resumed when cut off, retried with back-off, hashed before
+it gets its name.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from urllib3.exceptions import ProtocolError
 
 from vae_granularity.data.declaration import RemoteFile
@@ -28,7 +37,9 @@ LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to wait for a connection and for the next bytes; attempts without progress; seconds before the second attempt, doubling."""
+    """Seconds to wait for a connection and for the next bytes; attempts without progress; seconds
+    before the second attempt, doubling.
+    """
 
     connect: float
     read: float
@@ -37,7 +48,9 @@ class Patience:
 
 
 PATIENT = Patience(connect=10, read=30, attempts=4, backoff=1.0)
-BRISK = Patience(connect=3, read=3, attempts=2, backoff=0.5)  # source=auto: rendered images are an answer too
+BRISK = Patience(
+    connect=3, read=3, attempts=2, backoff=0.5
+)  # source=auto: rendered images are an answer too
 
 
 class DownloadError(DataError):
@@ -45,7 +58,9 @@ class DownloadError(DataError):
 
 
 class _Again(Exception):
-    """This attempt failed in a way that may pass; `wait` is the server's own Retry-After in seconds."""
+    """This attempt failed in a way that may pass; `wait` is the server's own Retry-After in
+    seconds.
+    """
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -53,7 +68,9 @@ class _Again(Exception):
 
 
 def reachable(urls: Iterable[str], seconds: float) -> set[str]:
-    """The URLs whose host answers, anything at all, within `seconds` in all: name look-up, proxy and connection included."""
+    """The URLs whose host answers, anything at all, within `seconds` in all: name look-up, proxy
+    and connection included.
+    """
     alive: set[str] = set()
 
     def knock(url: str) -> None:
@@ -63,7 +80,8 @@ def reachable(urls: Iterable[str], seconds: float) -> set[str]:
             return
         alive.add(url)
 
-    # Daemons: a name look-up cannot be interrupted, and must not hold up the caller or the end of the process.
+    # Daemons: a name look-up cannot be interrupted, and must not hold up the caller or the end of
+    # the process.
     knocks = [threading.Thread(target=knock, args=(url,), daemon=True) for url in urls]
     deadline = time.monotonic() + seconds
     for thread in knocks:
@@ -73,8 +91,11 @@ def reachable(urls: Iterable[str], seconds: float) -> set[str]:
     return set(alive)
 
 
-def fetch(file: RemoteFile, directory: Path, patience: Patience, urls: Iterable[str] | None = None) -> Path:
-    """The file in `directory`, downloaded if it is not there. Two processes may ask for it at the same time.
+def fetch(
+    file: RemoteFile, directory: Path, patience: Patience, urls: Iterable[str] | None = None
+) -> Path:
+    """The file in `directory`, downloaded if it is not there. Two processes may ask for it at the
+    same time.
 
     Args:
         file: what to download and the hash that it must have.
@@ -120,14 +141,23 @@ def _from_mirror(url: str, file: RemoteFile, part: Path, patience: Patience) -> 
             if left <= 0:
                 raise DownloadError(f"{error} ({patience.attempts} attempts)") from error
             waits = patience.attempts - left
-            time.sleep(min(LONGEST_WAIT, error.wait if error.wait is not None else patience.backoff * 2 ** max(0, waits - 1)))
+            time.sleep(
+                min(
+                    LONGEST_WAIT,
+                    error.wait
+                    if error.wait is not None
+                    else patience.backoff * 2 ** max(0, waits - 1),
+                )
+            )
     if file.digest is None:
         return None
     algorithm, expected = file.digest
     found = digest(part, algorithm, of_content=file.hash_of_content)
     if found != expected:
         part.unlink()
-        if not fresh:  # the part of an earlier process may be of another version: once more from the start
+        if (
+            not fresh
+        ):  # the part of an earlier process may be of another version: once more from the start
             return _from_mirror(url, file, part, patience)
         raise DownloadError(f"wrong content: {algorithm} {found}, expected {expected}")
     return None
@@ -139,9 +169,13 @@ def _transfer(url: str, part: Path, patience: Patience) -> None:
     headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
     answered = False
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=(patience.connect, patience.read)) as response:
+        with requests.get(
+            url, headers=headers, stream=True, timeout=(patience.connect, patience.read)
+        ) as response:
             answered = True
-            if response.status_code == 416:  # nothing after `have`: the part is whole, or not of this file
+            if (
+                response.status_code == 416
+            ):  # nothing after `have`: the part is whole, or not of this file
                 if response.headers.get("Content-Range", "").endswith(f"/{have}"):
                     return
                 part.unlink()
@@ -150,11 +184,15 @@ def _transfer(url: str, part: Path, patience: Patience) -> None:
                 raise _Again(f"HTTP {response.status_code}", _retry_after(response))
             if not response.ok:
                 raise DownloadError(f"HTTP {response.status_code}")
-            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            resumed = response.status_code == 206 and response.headers.get(
+                "Content-Range", ""
+            ).startswith(f"bytes {have}-")
             length = int(response.headers.get("Content-Length", 0))
             free = shutil.disk_usage(part.parent).free
             if length > free:
-                raise DataError(f"no space left in {part.parent}: {part.stem} needs {length:,} more bytes, {free:,} are free")
+                raise DataError(
+                    f"no space left in {part.parent}: {part.stem} needs {length:,} more bytes, {free:,} are free"
+                )
             _write(response, part, have if resumed else 0, length)
     except requests.ConnectTimeout as error:
         raise DownloadError(f"no connection within {patience.connect:g} s") from error
@@ -169,8 +207,17 @@ def _transfer(url: str, part: Path, patience: Patience) -> None:
 
 
 def _write(response: requests.Response, part: Path, start: int, length: int) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with part.open("ab" if start else "wb") as out, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with (
+        part.open("ab" if start else "wb") as out,
+        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+    ):
         bar = progress.add_task(part.stem, total=start + length or None, completed=start)
         for block in response.iter_content(BLOCK):
             out.write(block)

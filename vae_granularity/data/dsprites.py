@@ -19,14 +19,18 @@ FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 
 
 class DSprites(FactorGridDataModule):
-    """dSprites (Matthey, Higgins, Hassabis and Lerchner 2017). Kept bit-packed: 377 MB for 3.0 GB of pixels."""
+    """dSprites (Matthey, Higgins, Hassabis and Lerchner 2017). Kept bit-packed: 377 MB for 3.0 GB
+    of pixels.
+    """
 
     packed = True
     card = DatasetCard(
         name="dsprites",
         image_shape=(1, 64, 64),
         max_value=1,
-        factors=FactorSpace(("color", "shape", "scale", "orientation", "pos_x", "pos_y"), (1, 3, 6, 40, 32, 32)),
+        factors=FactorSpace(
+            ("color", "shape", "scale", "orientation", "pos_x", "pos_y"), (1, 3, 6, 40, 32, 32)
+        ),
         files=(
             RemoteFile(
                 FILE,
@@ -45,12 +49,21 @@ class DSprites(FactorGridDataModule):
         hub=HubTable(
             "eurecom-ds/dsprites",
             splits={"train": "train"},
-            labels=(None, "label_shape", "label_scale", "label_orientation", "label_x_position", "label_y_position"),
+            labels=(
+                None,
+                "label_shape",
+                "label_scale",
+                "label_orientation",
+                "label_x_position",
+                "label_y_position",
+            ),
         ),
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`imgs` (N, 64, 64) uint8 of 0 and 1, in index order; the pickled member `metadata` is never touched."""
+        """`imgs` (N, 64, 64) uint8 of 0 and 1, in index order; the pickled member `metadata` is
+        never touched.
+        """
         return ImageStream(self.image_shape, {"train": self.space.size}, self._chunks(files[FILE]))
 
     def pixels(self, picture: Image) -> np.ndarray:
@@ -58,7 +71,9 @@ class DSprites(FactorGridDataModule):
         pixels = super().pixels(picture)
         if np.isin(pixels, (0, 1)).all() or np.isin(pixels, (0, 255)).all():
             return (pixels > 0).astype(np.uint8)
-        raise DataError(f"hub images of dsprites must be binary, got values {np.unique(pixels)[:8]}")
+        raise DataError(
+            f"hub images of dsprites must be binary, got values {np.unique(pixels)[:8]}"
+        )
 
     def _chunks(self, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for positions, images in images_in(path, "imgs", (self.space.size, *self.image_shape[1:])):

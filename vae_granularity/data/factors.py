@@ -19,7 +19,8 @@ class FactorSpace:
     Factors of one value stay in the index and are listed in `constant`.
 
     Raises:
-        ArgumentError: no factors, names and sizes of different length, a repeated name, a size below 1.
+        ArgumentError: no factors, names and sizes of different length, a repeated name, a size
+            below 1.
     """
 
     names: tuple[str, ...]
@@ -29,11 +30,15 @@ class FactorSpace:
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
         if not self.names or len(self.names) != len(self.sizes):
-            raise ArgumentError(f"factor sizes must give one size for each of the factors {self.names}, got {self.sizes}")
+            raise ArgumentError(
+                f"factor sizes must give one size for each of the factors {self.names}, got {self.sizes}"
+            )
         if len(set(self.names)) < len(self.names):
             raise ArgumentError(f"factor names must differ, got {self.names}")
         if min(self.sizes) < 1:
-            raise ArgumentError(f"factor sizes must be integers >= 1, got {dict(zip(self.names, self.sizes, strict=True))}")
+            raise ArgumentError(
+                f"factor sizes must be integers >= 1, got {dict(zip(self.names, self.sizes, strict=True))}"
+            )
 
     @property
     def num_factors(self) -> int:
@@ -65,7 +70,9 @@ class FactorSpace:
             return self.names.index(factor)
         if not isinstance(factor, str) and 0 <= factor < self.num_factors:
             return int(factor)
-        raise ArgumentError(f"factor must be one of {self.names} or in [0, {self.num_factors - 1}], got {factor!r}")
+        raise ArgumentError(
+            f"factor must be one of {self.names} or in [0, {self.num_factors - 1}], got {factor!r}"
+        )
 
     def index(self, factors: ArrayLike) -> np.ndarray:
         """Index (n,) int64 of the factor rows (n, F).
@@ -75,11 +82,15 @@ class FactorSpace:
         """
         rows = np.asarray(factors)
         if rows.ndim != 2 or rows.shape[1] != self.num_factors:
-            raise ArgumentError(f"factors must have shape (n, {self.num_factors}), got {rows.shape}")
+            raise ArgumentError(
+                f"factors must have shape (n, {self.num_factors}), got {rows.shape}"
+            )
         outside = (rows < 0) | (rows >= np.asarray(self.sizes))
         if outside.any():
             row, column = np.argwhere(outside)[0]
-            raise ArgumentError(f"factor {self.names[column]} must be in [0, {self.sizes[column] - 1}], got {rows[row, column]}")
+            raise ArgumentError(
+                f"factor {self.names[column]} must be in [0, {self.sizes[column] - 1}], got {rows[row, column]}"
+            )
         return np.ravel_multi_index(tuple(rows.T.astype(np.int64)), self.sizes).astype(np.int64)
 
     def factors(self, index: ArrayLike) -> np.ndarray:
@@ -90,7 +101,9 @@ class FactorSpace:
         """
         flat = np.asarray(index, dtype=np.int64)
         if flat.size and (flat.min() < 0 or flat.max() >= self.size):
-            raise ArgumentError(f"index must be in [0, {self.size - 1}], got values from {flat.min()} to {flat.max()}")
+            raise ArgumentError(
+                f"index must be in [0, {self.size - 1}], got values from {flat.min()} to {flat.max()}"
+            )
         return np.stack(np.unravel_index(flat, self.sizes), axis=-1).astype(np.int64)
 
     def sample(
@@ -99,9 +112,11 @@ class FactorSpace:
         rng: np.random.Generator | np.random.RandomState,
         fixed: Mapping[str | int, int] | None = None,
     ) -> np.ndarray:
-        """Rows (n, F) int64 drawn uniformly, factor by factor in order; then the `fixed` columns are overwritten.
+        """Rows (n, F) int64 drawn uniformly, factor by factor in order; then the `fixed` columns
+        are overwritten.
 
-        Every factor uses the generator, fixed or not: what the others get does not depend on `fixed`.
+        Every factor uses the generator, fixed or not: what the others get does not depend on
+            `fixed`.
         """
         draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
         rows = np.stack([draw(size, size=n) for size in self.sizes], axis=1).astype(np.int64)

@@ -25,7 +25,8 @@ class FactorGridDataModule(ImageDataModule):
     """An `ImageDataModule` whose images are all combinations of its factors.
 
     Args:
-        factor_sizes: sizes of a smaller (or older) grid in the official layout; None for the official sizes.
+        factor_sizes: sizes of a smaller (or older) grid in the official layout; None for the
+            official sizes.
 
     Raises:
         ArgumentError: not one size >= 1 for each factor.
@@ -55,7 +56,9 @@ class FactorGridDataModule(ImageDataModule):
             hub_id=hub_id,
         )
         if factor_sizes is not None:
-            self.card = replace(self.card, factors=FactorSpace(self.space.names, tuple(factor_sizes)))
+            self.card = replace(
+                self.card, factors=FactorSpace(self.space.names, tuple(factor_sizes))
+            )
 
     @property
     def space(self) -> FactorSpace:
@@ -70,19 +73,29 @@ class FactorGridDataModule(ImageDataModule):
         return {"train": self.space.size}
 
     def conversion(self) -> Conversion | None:
-        """As for every dataset; rendered grids of at most `CONVERTED_BYTES` are drawn once, with the renderer's own source in the key."""
+        """As for every dataset; rendered grids of at most `CONVERTED_BYTES` are drawn once, with
+        the renderer's own source in the key.
+        """
         if self.source != "rendered":
             return super().conversion()
         if self.space.size * prod(self.image_shape) > CONVERTED_BYTES:
             return None
         key = [self.title, self.image_shape, self.space.sizes, _source_of(self._renderer_name)]
-        return Conversion(key, {}, lambda: ImageStream(self.image_shape, self.parts, self._drawn(), facts={"source": self.source}))
+        return Conversion(
+            key,
+            {},
+            lambda: ImageStream(
+                self.image_shape, self.parts, self._drawn(), facts={"source": self.source}
+            ),
+        )
 
     def open_store(self) -> ImageStore:
         """The converted images, or the renderer."""
         if self.cache_directory is not None:
             return super().open_store()
-        return RenderedStore(self.space, self.renderer(), "cuda" if self.device == "cuda" else "cpu")
+        return RenderedStore(
+            self.space, self.renderer(), "cuda" if self.device == "cuda" else "cpu"
+        )
 
     def _drawn(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         render = self.renderer()
@@ -96,11 +109,17 @@ class FactorGridDataModule(ImageDataModule):
         return self.card.renderer
 
     def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Factors (n, F) to rendered images (n, H, W, C) uint8; data sets with variants bind theirs."""
+        """Factors (n, F) to rendered images (n, H, W, C) uint8; data sets with variants bind
+        theirs.
+        """
         return import_module(self._renderer_name).render
 
 
 def _source_of(renderer: str) -> str:
-    """Hex digest of the module's source and of the files beside it: another renderer draws other images."""
+    """Hex digest of the module's source and of the files beside it: another renderer draws other
+    images.
+    """
     path = Path(str(import_module(renderer).__file__))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.py")))).hexdigest()
+    return hashlib.sha256(
+        b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.py")))
+    ).hexdigest()

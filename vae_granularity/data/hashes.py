@@ -1,4 +1,6 @@
-"""Published hashes: a download must have them; of a file that the user placed they say whether it is verified."""
+"""Published hashes: a download must have them; of a file that the user placed they say whether it
+is verified.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from vae_granularity.errors import DataError
 
 
 def digest(path: Path, algorithm: str, *, of_content: bool = False) -> str:
-    """Hex digest of a file or, if `of_content`, of the bytes inside a gzip (a file that is no gzip counts as it is)."""
+    """Hex digest of a file or, if `of_content`, of the bytes inside a gzip (a file that is no gzip
+    counts as it is).
+    """
     with path.open("rb") as raw:
         zipped = of_content and raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -22,7 +26,8 @@ def digest(path: Path, algorithm: str, *, of_content: bool = False) -> str:
 
 
 def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
-    """Whether every file has its published hash. A folder, or a file for which none is published, has no known hash.
+    """Whether every file has its published hash. A folder, or a file for which none is published,
+    has no known hash.
 
     Raises:
         DataError: a file is known to be another one.
@@ -35,6 +40,8 @@ def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
             continue
         found = digest(path, expected[0], of_content=file.hash_of_content)
         if found in dict(file.impostors):
-            raise DataError(f"{path} is {dict(file.impostors)[found]} under the name of {file.name}")
+            raise DataError(
+                f"{path} is {dict(file.impostors)[found]} under the name of {file.name}"
+            )
         verified &= found == expected[1]
     return verified

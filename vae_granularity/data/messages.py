@@ -27,10 +27,16 @@ def no_hub(card: DatasetCard) -> str:
     return f"no parquet copy of {card.name} is known; the columns are {', '.join(columns)}"
 
 
-def missing_message(card: DatasetCard, missing: list[RemoteFile], data_dir: Path, reason: str) -> str:
-    """One message: which files, where to get them, where they were looked for, and the other ways."""
+def missing_message(
+    card: DatasetCard, missing: list[RemoteFile], data_dir: Path, reason: str
+) -> str:
+    """One message: which files, where to get them, where they were looked for, and the other
+    ways.
+    """
     state = "" if data_dir.is_dir() else " (which does not exist)"
-    wanted = "\n".join(f"  {file.name}  from  {file.urls[0] if file.urls else card.homepage}" for file in missing)
+    wanted = "\n".join(
+        f"  {file.name}  from  {file.urls[0] if file.urls else card.homepage}" for file in missing
+    )
     return (
         f"{card.name}: official files are missing in dataset.data_dir={data_dir}{state} and could not be downloaded ({reason}):\n{wanted}\n"
         f"Put them there or into {data_dir / card.name}. {other_ways(card, 'official')}"

@@ -21,7 +21,10 @@ IMAGE_SIZES = (28, 32, 64)
 
 
 def _file(name: str, sha256: str) -> RemoteFile:
-    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist")
+    mirrors = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+    )
     plain = name.removesuffix(".gz")
     return RemoteFile(
         name,
@@ -43,17 +46,28 @@ class MNIST(ImageDataModule):
     """MNIST (LeCun, Cortes and Burges); the digit is a label, not a generative factor.
 
     Args:
-        image_size: 28 as published, 32 (2 black pixels around), or 64 (the 32 pixels doubled, bilinear).
+        image_size: 28 as published, 32 (2 black pixels around), or 64 (the 32 pixels doubled,
+            bilinear).
     """
 
     card = DatasetCard(
         name="mnist",
         image_shape=(1, 28, 28),
         files=(
-            _file(PARTS["train"][0], "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-            _file(PARTS["train"][1], "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-            _file(PARTS["test"][0], "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-            _file(PARTS["test"][1], "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+            _file(
+                PARTS["train"][0],
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            _file(
+                PARTS["train"][1],
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            _file(
+                PARTS["test"][0], "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            _file(
+                PARTS["test"][1], "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
         ),
         licence="CC BY-SA 3.0",
         citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition, Proc. IEEE 1998",
@@ -86,7 +100,9 @@ class MNIST(ImageDataModule):
             hub_id=hub_id,
         )
         if image_size not in IMAGE_SIZES:
-            raise ArgumentError(f"dataset.image_size must be one of {IMAGE_SIZES} for mnist, got {image_size}")
+            raise ArgumentError(
+                f"dataset.image_size must be one of {IMAGE_SIZES} for mnist, got {image_size}"
+            )
         self.card = replace(self.card, image_shape=(1, image_size, image_size))
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
@@ -95,16 +111,25 @@ class MNIST(ImageDataModule):
         for images_name, labels_name in PARTS.values():
             digits, classes = read_idx(files[images_name], 3), read_idx(files[labels_name], 1)
             if digits.shape[1:] != (28, 28):
-                raise DataError(f"{files[images_name]} must hold images of 28×28, got {digits.shape[1:]}")
+                raise DataError(
+                    f"{files[images_name]} must hold images of 28×28, got {digits.shape[1:]}"
+                )
             if len(digits) != len(classes):
-                raise DataError(f"{files[labels_name]} has {len(classes)} labels for the {len(digits)} images of {files[images_name].name}")
+                raise DataError(
+                    f"{files[labels_name]} has {len(classes)} labels for the {len(digits)} images of {files[images_name].name}"
+                )
             if len(classes) and classes.max() > 9:
-                raise DataError(f"{files[labels_name]} must hold digits 0 to 9, got {classes.max()}")
+                raise DataError(
+                    f"{files[labels_name]} must hold digits 0 to 9, got {classes.max()}"
+                )
             images.append(digits)
             labels.append(classes)
         counts = {part: len(digits) for part, digits in zip(PARTS, images, strict=True)}
         return ImageStream(
-            self.image_shape, counts, self._chunks(np.concatenate(images)), lambda: np.concatenate(labels)[:, None].astype(np.int64)
+            self.image_shape,
+            counts,
+            self._chunks(np.concatenate(images)),
+            lambda: np.concatenate(labels)[:, None].astype(np.int64),
         )
 
     def pixels(self, picture: Image) -> np.ndarray:
@@ -124,5 +149,7 @@ def enlarge(digits: np.ndarray, size: int) -> np.ndarray:
     padded = np.pad(digits, ((0, 0), (0, 0), (2, 2), (2, 2)))
     if size == 32:
         return padded
-    doubled = torch.nn.functional.interpolate(torch.from_numpy(padded).float(), scale_factor=2, mode="bilinear")
+    doubled = torch.nn.functional.interpolate(
+        torch.from_numpy(padded).float(), scale_factor=2, mode="bilinear"
+    )
     return doubled.round().to(torch.uint8).numpy()

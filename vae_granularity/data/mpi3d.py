@@ -1,4 +1,6 @@
-"""MPI3D: 1 036 800 RGB 64×64 images of a robot arm that holds a solid; simple rendering, realistic rendering, or photographs."""
+"""MPI3D: 1 036 800 RGB 64×64 images of a robot arm that holds a solid; simple rendering, realistic
+rendering, or photographs.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,22 @@ def _file(variant: str) -> RemoteFile:
         name,
         urls=(f"https://huggingface.co/datasets/waleedgondal/mpi3d/resolve/main/{name}",),
         md5=MD5[variant],
-        impostors=tuple((md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant),
+        impostors=tuple(
+            (md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant
+        ),
     )
 
 
 FACTORS = FactorSpace(
-    ("object_color", "object_shape", "object_size", "camera_height", "background_color", "horizontal_axis", "vertical_axis"),
+    (
+        "object_color",
+        "object_shape",
+        "object_size",
+        "camera_height",
+        "background_color",
+        "horizontal_axis",
+        "vertical_axis",
+    ),
     (6, 6, 2, 3, 3, 40, 40),
 )
 
@@ -52,7 +64,9 @@ class MPI3D(FactorGridDataModule):
         name="mpi3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
-        hub=HubTable(None, splits={"train": "train"}, labels=tuple(f"label_{name}" for name in FACTORS.names)),
+        hub=HubTable(
+            None, splits={"train": "train"}, labels=tuple(f"label_{name}" for name in FACTORS.names)
+        ),
         files=(_file("toy"),),
         licence="CC BY 4.0",
         citation="M. W. Gondal et al.: On the Transfer of Inductive Bias from Simulation to the Real World, NeurIPS 2019",
@@ -86,7 +100,9 @@ class MPI3D(FactorGridDataModule):
             factor_sizes=factor_sizes,
         )
         if variant not in MD5:
-            raise ArgumentError(f"dataset.variant must be one of {', '.join(MD5)} for mpi3d, got {variant!r}")
+            raise ArgumentError(
+                f"dataset.variant must be one of {', '.join(MD5)} for mpi3d, got {variant!r}"
+            )
         self.variant = variant
         self.card = replace(self.card, files=(_file(variant),))
 
@@ -105,10 +121,16 @@ class MPI3D(FactorGridDataModule):
         return super().provenance | {"variant": self.variant}
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels, they follow from the index."""
-        return ImageStream(self.image_shape, {"train": self.space.size}, self._chunks(next(iter(files.values()))))
+        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels, they follow from the
+        index.
+        """
+        return ImageStream(
+            self.image_shape, {"train": self.space.size}, self._chunks(next(iter(files.values())))
+        )
 
     def _chunks(self, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         channels, height, width = self.image_shape
-        for positions, images in images_in(path, "images", (self.space.size, height, width, channels)):
+        for positions, images in images_in(
+            path, "images", (self.space.size, height, width, channels)
+        ):
             yield positions, images.transpose(0, 3, 1, 2)

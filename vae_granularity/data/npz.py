@@ -1,4 +1,6 @@
-"""Streams one array out of an .npz archive without unpacking it into memory and without unpickling anything."""
+"""Streams one array out of an .npz archive without unpacking it into memory and without unpickling
+anything.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,11 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def images_in(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks (positions (n,), images (n, …) uint8) of the member `key`, which must be uint8 of exactly `shape`.
+def images_in(
+    path: Path, key: str, shape: tuple[int, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Chunks (positions (n,), images (n, …) uint8) of the member `key`, which must be uint8 of
+    exactly `shape`.
 
     Raises:
         DataError: the member is missing, pickled, of another type or shape, or truncated.
@@ -45,22 +50,35 @@ def images_in(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[tuple[np
         with archive.open(f"{key}.npy") as member:
             try:
                 version = np.lib.format.read_magic(member)
-                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
                 found, fortran, dtype = header(member)
             except ValueError as error:
                 raise DataError(f"{path}: array `{key}` has no readable header: {error}") from error
             if dtype.hasobject:
-                raise DataError(f"{path}: array `{key}` is pickled ({dtype}); pickles are never loaded, images must be uint8")
+                raise DataError(
+                    f"{path}: array `{key}` is pickled ({dtype}); pickles are never loaded, images must be uint8"
+                )
             if dtype != np.uint8 or found != shape or fortran:
                 order = ", Fortran order" if fortran else ""
-                raise DataError(f"{path}: array `{key}` must be uint8 of shape {shape}, got {dtype} of shape {found}{order}")
+                raise DataError(
+                    f"{path}: array `{key}` must be uint8 of shape {shape}, got {dtype} of shape {found}{order}"
+                )
             row = prod(shape[1:])
             for start in range(0, shape[0], CHUNK):
                 rows = min(CHUNK, shape[0] - start)
                 raw = member.read(rows * row)
                 if len(raw) != rows * row:
-                    raise DataError(f"{path}: array `{key}` is truncated at image {start + len(raw) // row} of {shape[0]}")
-                yield np.arange(start, start + rows), np.frombuffer(raw, np.uint8).reshape(rows, *shape[1:])
+                    raise DataError(
+                        f"{path}: array `{key}` is truncated at image {start + len(raw) // row} of {shape[0]}"
+                    )
+                yield (
+                    np.arange(start, start + rows),
+                    np.frombuffer(raw, np.uint8).reshape(rows, *shape[1:]),
+                )
 
 
 def describe(path: Path) -> str:

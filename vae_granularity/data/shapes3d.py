@@ -23,7 +23,10 @@ class Shapes3D(FactorGridDataModule):
     card = DatasetCard(
         name="shapes3d",
         image_shape=(3, 64, 64),
-        factors=FactorSpace(("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"), (10, 10, 10, 8, 4, 15)),
+        factors=FactorSpace(
+            ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),
+            (10, 10, 10, 8, 4, 15),
+        ),
         files=(
             RemoteFile(
                 FILE,
@@ -39,12 +42,21 @@ class Shapes3D(FactorGridDataModule):
         hub=HubTable(
             "eurecom-ds/shapes3d",
             splits={"train": "train"},
-            labels=("label_floor_hue", "label_wall_hue", "label_object_hue", "label_scale", "label_shape", "label_orientation"),
+            labels=(
+                "label_floor_hue",
+                "label_wall_hue",
+                "label_object_hue",
+                "label_scale",
+                "label_shape",
+                "label_orientation",
+            ),
         ),
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; `labels` follow from the index and are not read."""
+        """`images` (N, 64, 64, 3) uint8 in index order; `labels` follow from the index and are not
+        read.
+        """
         return ImageStream(self.image_shape, {"train": self.space.size}, self._chunks(files[FILE]))
 
     def _chunks(self, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -58,9 +70,13 @@ class Shapes3D(FactorGridDataModule):
                     raise DataError(f"{path} has no array `images`; it holds {sorted(file)}")
                 images = file["images"]
                 if images.shape != expected or images.dtype != np.uint8:
-                    raise DataError(f"{path}: array `images` must be uint8 of shape {expected}, got {images.dtype} of shape {images.shape}")
+                    raise DataError(
+                        f"{path}: array `images` must be uint8 of shape {expected}, got {images.dtype} of shape {images.shape}"
+                    )
                 for start in range(0, len(images), CHUNK):
                     chunk = images[start : start + CHUNK]
                     yield np.arange(start, start + len(chunk)), chunk.transpose(0, 3, 1, 2)
         except OSError as error:
-            raise DataError(f"{path} is not a whole HDF5 file ({describe(path)}): {error}") from error
+            raise DataError(
+                f"{path} is not a whole HDF5 file ({describe(path)}): {error}"
+            ) from error

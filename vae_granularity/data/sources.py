@@ -16,27 +16,38 @@ log = logging.getLogger(__name__)
 SOURCES = ("auto", "official", "hub", "rendered")
 
 
-def settle(card: DatasetCard, source: str, hub_id: str | None, data_dir: Path, cache_dir: Path) -> tuple[str, dict[str, Path]]:
-    """The source that `source` comes to (official, hub or rendered) and the paths of the official files.
+def settle(
+    card: DatasetCard, source: str, hub_id: str | None, data_dir: Path, cache_dir: Path
+) -> tuple[str, dict[str, Path]]:
+    """The source that `source` comes to (official, hub or rendered) and the paths of the official
+    files.
 
-    `auto` is the official files if they are there or can be fetched; else rendered images, with a warning; else an error.
+    `auto` is the official files if they are there or can be fetched; else rendered images, with a
+    warning; else an error.
 
     Raises:
-        DataError: the source does not exist for this dataset or cannot be had; the message names the other ways.
+        DataError: the source does not exist for this dataset or cannot be had; the message names
+            the other ways.
     """
     if source == "rendered":
         if not card.renderer:
-            raise DataError(f"dataset.source=rendered does not exist for {card.name}: nothing draws its images. {other_ways(card, source)}")
+            raise DataError(
+                f"dataset.source=rendered does not exist for {card.name}: nothing draws its images. {other_ways(card, source)}"
+            )
         return source, {}
     if source == "hub":
         if not (hub_id or card.hub.id):
-            raise DataError(f"dataset.source=hub needs dataset.hub_id=FOLDER: {no_hub(card)}. {other_ways(card, source)}")
+            raise DataError(
+                f"dataset.source=hub needs dataset.hub_id=FOLDER: {no_hub(card)}. {other_ways(card, source)}"
+            )
         return source, {}
     roots = search_roots(card.name, data_dir, cache_dir)
     found = find(card.files, roots)
     missing = [file for file in card.files if file.name not in found]
     try:
-        return "official", found | (fetch_all(missing, roots, brisk=source == "auto") if missing else {})
+        return "official", found | (
+            fetch_all(missing, roots, brisk=source == "auto") if missing else {}
+        )
     except DownloadError as error:
         if source == "auto" and card.renderer:
             log.warning(rendered_warning(card, str(error)))
@@ -45,7 +56,9 @@ def settle(card: DatasetCard, source: str, hub_id: str | None, data_dir: Path, c
 
 
 def search_roots(name: str, data_dir: Path, cache_dir: Path) -> list[Path]:
-    """Directories looked in for official files, in order; the last takes downloads when `data_dir` is read-only."""
+    """Directories looked in for official files, in order; the last takes downloads when `data_dir`
+    is read-only.
+    """
     return [data_dir, data_dir / name, cache_dir / name / "downloads"]
 
 
@@ -90,9 +103,14 @@ def fetch_all(missing: list[RemoteFile], roots: list[Path], *, brisk: bool) -> d
     alive = reachable({url for file in missing for url in file.urls}, patience.connect)
     for file in missing:
         if not alive.intersection(file.urls):
-            raise DownloadError(f"no host of {file.name} answered within {patience.connect:g} s; is there a network?")
+            raise DownloadError(
+                f"no host of {file.name} answered within {patience.connect:g} s; is there a network?"
+            )
     into = roots[1] if _writable(roots[1]) else roots[2]
-    return {file.name: fetch(file, into, patience, [url for url in file.urls if url in alive]) for file in missing}
+    return {
+        file.name: fetch(file, into, patience, [url for url in file.urls if url in alive])
+        for file in missing
+    }
 
 
 def _writable(directory: Path) -> bool:

@@ -1,4 +1,6 @@
-"""Numbers of several runs as one: mean, deviation and interval over seeds, never over two protocols. Reads results.json only."""
+"""Numbers of several runs as one: mean, deviation and interval over seeds, never over two
+protocols. Reads results.json only.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +16,36 @@ Results = Mapping[str, Any]  # what a results.json holds
 
 
 def number_protocol(results: Results, name: str) -> dict[str, Any]:
-    """What a number of `terms` or `scores` was measured under; a harmonic mean under both of its parts.
+    """What a number of `terms` or `scores` was measured under; a harmonic mean under both of its
+    parts.
 
     Empty if there is no record.
     """
     protocol = results.get("protocol", {})
     if name in results.get("terms", {}):
         return without(protocol.get("terms", {}), BESIDES)
-    parts = {f"{part.removesuffix('_group')}_harmonic_group": (part, partner) for part, partner in PARTNERS.items()}
-    entries = [entry for entry in protocol.get("metrics", {}).values() if name in entry.get("scores", ())]
+    parts = {
+        f"{part.removesuffix('_group')}_harmonic_group": (part, partner)
+        for part, partner in PARTNERS.items()
+    }
+    entries = [
+        entry for entry in protocol.get("metrics", {}).values() if name in entry.get("scores", ())
+    ]
     if entries:
         return without(entries[-1], BESIDES)
     return {part: number_protocol(results, part) for part in parts.get(name, ())}
 
 
 def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]:
-    """The runs in lots whose number `name` was measured under one protocol, in the order in which the protocols appear."""
+    """The runs in lots whose number `name` was measured under one protocol, in the order in which
+    the protocols appear.
+    """
     lots: list[list[Results]] = []
     for run in runs:
         protocol = number_protocol(run, name)
-        home = next((lot for lot in lots if same_protocol(number_protocol(lot[0], name), protocol)), None)
+        home = next(
+            (lot for lot in lots if same_protocol(number_protocol(lot[0], name), protocol)), None
+        )
         if home is None:
             lots.append([run])
         else:
@@ -42,14 +54,16 @@ def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]
 
 
 def over_runs(runs: Sequence[Results], name: str, level: float = 0.95) -> Interval | None:
-    """Mean, standard deviation and Student's interval of a number over runs; missing values are left out, None where all are missing.
+    """Mean, standard deviation and Student's interval of a number over runs; missing values are
+    left out, None where all are missing.
 
     Args:
         runs: contents of their results.json; choose ones that differ in their seed alone.
         name: a key of `terms` or of `scores`.
 
     Raises:
-        ArgumentError: the runs that have it were measured under different protocols; names two of them and the first difference.
+        ArgumentError: the runs that have it were measured under different protocols; names two of
+            them and the first difference.
     """
     having = [run for run in runs if _value(run, name) is not None]
     lots = split_by_protocol(having, name)
@@ -69,7 +83,9 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
     Raises:
         ArgumentError: as `over_runs`; split the runs with `split_by_protocol` first.
     """
-    names = dict.fromkeys(name for run in runs for part in ("terms", "scores") for name in run.get(part, {}))
+    names = dict.fromkeys(
+        name for run in runs for part in ("terms", "scores") for name in run.get(part, {})
+    )
     return {name: over_runs(runs, name, level) for name in names}
 
 

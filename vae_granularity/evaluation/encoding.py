@@ -24,7 +24,9 @@ class LatentTable(NamedTuple):
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """No gradients, batch normalisation and the like as at test time; the training mode comes back afterwards."""
+    """No gradients, batch normalisation and the like as at test time; the training mode comes back
+    afterwards.
+    """
     training = model.training
     model.eval()
     try:
@@ -34,13 +36,17 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def image_batches(data: ImageDataModule, indices: np.ndarray, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+def image_batches(
+    data: ImageDataModule, indices: np.ndarray, batch_size: int, device: torch.device
+) -> Iterator[Tensor]:
     """The images of `indices` (n,) in order, (b, C, H, W) float32 on `device`."""
     for start in range(0, len(indices), batch_size):
         yield data.images(indices[start : start + batch_size]).to(device)
 
 
-def encode_table(model: LatentModel, data: ImageDataModule, indices: np.ndarray, batch_size: int) -> LatentTable:
+def encode_table(
+    model: LatentModel, data: ImageDataModule, indices: np.ndarray, batch_size: int
+) -> LatentTable:
     """Posterior parameters of the images with the given indices (n,)."""
     with evaluation_mode(model):
         parts = [model.encode(x) for x in image_batches(data, indices, batch_size, model.device)]
@@ -49,7 +55,9 @@ def encode_table(model: LatentModel, data: ImageDataModule, indices: np.ndarray,
 
 
 def subset(indices: np.ndarray | int, size: int, seed: int) -> np.ndarray:
-    """At most `size` of the indices, drawn without replacement by the seed and sorted; all of them if there are no more."""
+    """At most `size` of the indices, drawn without replacement by the seed and sorted; all of them
+    if there are no more.
+    """
     count = indices if isinstance(indices, int) else len(indices)
     if count <= size:
         return np.arange(count) if isinstance(indices, int) else np.asarray(indices)

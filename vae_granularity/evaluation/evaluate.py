@@ -25,8 +25,12 @@ class Evaluation:
     terms: dict[str, float | None]
     scores: dict[str, float | None] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, MetricResult] = field(default_factory=dict)  # of the metrics computed now, with their matrices
-    kept: tuple[str, ...] = ()  # what was there before under the same protocol: metrics, and `terms`
+    results: dict[str, MetricResult] = field(
+        default_factory=dict
+    )  # of the metrics computed now, with their matrices
+    kept: tuple[
+        str, ...
+    ] = ()  # what was there before under the same protocol: metrics, and `terms`
 
     @property
     def logged(self) -> dict[str, float]:
@@ -48,8 +52,8 @@ def evaluate(
 
     Args:
         test: adds the ELBO on the official test images, where the data set has them.
-        before: an earlier results.json of the same weights. What it holds under the same protocol is kept and not computed again; what
-            it holds besides is kept too.
+        before: an earlier results.json of the same weights. What it holds under the same protocol
+            is kept and not computed again; what it holds besides is kept too.
     """
     before = before or {}
     how: dict[str, Any] = dict(before.get("protocol", {}))
@@ -64,12 +68,21 @@ def evaluate(
         missing |= measured.not_applicable
     asked = requests(metrics, protocol, model.partition)
     kept += already_there(asked, how)
-    suite = score(model, data, protocol, {name: metric for name, metric in metrics.items() if name not in kept})
+    suite = score(
+        model,
+        data,
+        protocol,
+        {name: metric for name, metric in metrics.items() if name not in kept},
+    )
     for name, entry in suite.protocol.items():
         for old in entries.get(name, {}).get("scores", []):
             scores.pop(old, None)
         scores |= suite.scores_of(name)
-        entries = {other: _without(entries[other], suite.scores_of(name), asked[name]) for other in entries if other != name}
+        entries = {
+            other: _without(entries[other], suite.scores_of(name), asked[name])
+            for other in entries
+            if other != name
+        }
         entries[name] = {"asked": asked[name], **entry}
         missing.pop(name, None)
     how |= {
@@ -84,14 +97,19 @@ def evaluate(
     return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
 
 
-def _without(entry: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry of one metric after another gave scores of the same names: a score has one protocol.
+def _without(
+    entry: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The entry of one metric after another gave scores of the same names: a score has one
+    protocol.
 
     If that was under another protocol, the entry no longer counts as there.
     """
     rest = [name for name in entry.get("scores", []) if name not in names]
     kept = {**entry, "scores": rest}
     own = entry.get("asked", {})
-    if len(rest) < len(entry.get("scores", [])) and any(own.get(key) != value for key, value in asked.items() if key not in CALL):
+    if len(rest) < len(entry.get("scores", [])) and any(
+        own.get(key) != value for key, value in asked.items() if key not in CALL
+    ):
         kept.pop("asked", None)
     return kept

@@ -23,29 +23,55 @@ STEPS, GRID_STEPS = 11, 7
 MAX_PANELS = 32  # rows or groups in one picture
 
 
-def model_figures(model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, title: str) -> Iterator[tuple[str, Figure]]:
+def model_figures(
+    model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, title: str
+) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture; `title` names the run and stands above all of them."""
     held_out = data.val_indices if len(data.val_indices) else data.train_indices
     table = encode_table(model, data, subset(held_out, 256, protocol.seed), protocol.batch_size)
     shown = table.indices[np.linspace(0, len(table.indices) - 1, RECONSTRUCTIONS).astype(int)]
     mu = table.mu[np.searchsorted(table.indices, shown)]
-    yield "reconstructions", reconstruction_figure(data.images(shown).cpu().numpy(), _decode(model, mu), f"{title}: reconstructions")
+    yield (
+        "reconstructions",
+        reconstruction_figure(
+            data.images(shown).cpu().numpy(), _decode(model, mu), f"{title}: reconstructions"
+        ),
+    )
 
     origin = mu[0]
-    reach = REACH if model.stochastic else float(table.mu.abs().max())  # a code without a prior goes as far as codes go
+    reach = (
+        REACH if model.stochastic else float(table.mu.abs().max())
+    )  # a code without a prior goes as far as codes go
     values = np.linspace(-reach, reach, STEPS)
-    rows = [traverse(origin, torch.eye(model.latent_dim)[d : d + 1], values) for d in range(min(model.latent_dim, MAX_PANELS))]
+    rows = [
+        traverse(origin, torch.eye(model.latent_dim)[d : d + 1], values)
+        for d in range(min(model.latent_dim, MAX_PANELS))
+    ]
     labels = [f"z{d}" for d in range(len(rows))]
-    yield "traversals", dimension_figure(_decode(model, torch.stack(rows)), values, labels, f"{title}: one dimension at a time")
+    yield (
+        "traversals",
+        dimension_figure(
+            _decode(model, torch.stack(rows)), values, labels, f"{title}: one dimension at a time"
+        ),
+    )
 
-    groups = [(g, label) for g, label in zip(model.partition.groups, model.partition.labels, strict=True) if len(g) > 1][:MAX_PANELS]
+    groups = [
+        (g, label)
+        for g, label in zip(model.partition.groups, model.partition.labels, strict=True)
+        if len(g) > 1
+    ][:MAX_PANELS]
     if groups:
         planes = [group_plane(group, table.mu) for group, _ in groups]
         grid = np.linspace(-reach, reach, GRID_STEPS)
         codes = torch.stack([traverse(origin, plane, grid) for plane in planes])
         names = [plane_names(group) for group, _ in groups]
         pictures = _decode(model, codes)
-        yield "group_traversals", group_figure(pictures, [label for _, label in groups], names, f"{title}: one group at a time")
+        yield (
+            "group_traversals",
+            group_figure(
+                pictures, [label for _, label in groups], names, f"{title}: one group at a time"
+            ),
+        )
 
 
 def traverse(origin: Tensor, directions: Tensor, values: np.ndarray) -> Tensor:
@@ -61,7 +87,9 @@ def traverse(origin: Tensor, directions: Tensor, values: np.ndarray) -> Tensor:
 
 
 def group_plane(group: tuple[int, ...], mu: Tensor) -> Tensor:
-    """Two orthonormal directions (2, D) inside a group: its axes if it has two, else the main axes of the encoded means mu (n, D)."""
+    """Two orthonormal directions (2, D) inside a group: its axes if it has two, else the main axes
+    of the encoded means mu (n, D).
+    """
     dims = list(group)
     if len(dims) == 2:
         inner = torch.eye(2)

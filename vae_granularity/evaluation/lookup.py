@@ -12,11 +12,18 @@ from vae_granularity.models.base import LatentModel
 
 
 class GridCodes:
-    """The function factors -> explicit means that metrics draw from; fills a table of the grid as points are asked for."""
+    """The function factors -> explicit means that metrics draw from; fills a table of the grid as
+    points are asked for.
+    """
 
     def __init__(self, model: LatentModel, data: ImageDataModule, batch_size: int) -> None:
         assert data.factor_space is not None, "only a factor grid can be looked up"
-        self.model, self.data, self.space, self.batch_size = model, data, data.factor_space, batch_size
+        self.model, self.data, self.space, self.batch_size = (
+            model,
+            data,
+            data.factor_space,
+            batch_size,
+        )
         self._codes = torch.empty(self.space.size, model.latent_dim)
         self._known = np.zeros(self.space.size, dtype=bool)
 

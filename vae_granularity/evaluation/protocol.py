@@ -10,7 +10,16 @@ from vae_granularity.checks import choice, integer
 from vae_granularity.errors import ArgumentError
 
 OF_TERMS = ("num_images", "num_components", "num_samples", "seed")
-OF_SCORES = ("num_codes", "num_test_codes", "granularities", "nulls", "null_draws", "subsamples", "draws", "seed")
+OF_SCORES = (
+    "num_codes",
+    "num_test_codes",
+    "granularities",
+    "nulls",
+    "null_draws",
+    "subsamples",
+    "draws",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
@@ -20,15 +29,18 @@ class EvaluationProtocol:
     Args:
         every: training steps between evaluations.
         num_images: held-out images behind the ELBO, at most.
-        num_components: training images whose posteriors are the mixture of the exact terms, at most.
+        num_components: training images whose posteriors are the mixture of the exact terms, at
+            most.
         num_samples: samples drawn from that mixture.
         num_codes: images behind the metrics, drawn from all images, at most.
         num_test_codes: further images for the metrics that are fitted on the first ones.
-        granularities: of the contiguous partitions under which every model is scored, whatever its own; those above D are left out.
+        granularities: of the contiguous partitions under which every model is scored, whatever its
+            own; those above D are left out.
         nulls: `cheap`, of the group scores that need no new fit, or `all`.
         null_draws: random partitions behind the null of a group score; 0 for no nulls.
         subsamples: halves of the rows behind the standard error of a score; 0 for none.
-        draws: repetitions behind the standard error of a score that draws from the ground truth; 0 for none.
+        draws: repetitions behind the standard error of a score that draws from the ground truth; 0
+            for none.
         batch_size: images encoded at once; changes no number beyond rounding.
         figures: draw pictures too; changes no number.
         metric_figures: among them the matrices, the profile and the table of scores.
@@ -55,7 +67,14 @@ class EvaluationProtocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("every", "num_images", "num_samples", "num_codes", "num_test_codes", "batch_size"):
+        for name in (
+            "every",
+            "num_images",
+            "num_samples",
+            "num_codes",
+            "num_test_codes",
+            "batch_size",
+        ):
             integer(f"evaluation.{name}", getattr(self, name), 1)
         integer("evaluation.num_components", self.num_components, 2)
         integer("evaluation.seed", self.seed, 0)
@@ -63,7 +82,11 @@ class EvaluationProtocol:
         for name in ("null_draws", "subsamples", "draws"):
             if integer(f"evaluation.{name}", getattr(self, name), 0) == 1:
                 raise ArgumentError(f"evaluation.{name} must be 0 or at least 2, got 1")
-        object.__setattr__(self, "granularities", tuple(integer("evaluation.granularities", g, 1) for g in self.granularities))
+        object.__setattr__(
+            self,
+            "granularities",
+            tuple(integer("evaluation.granularities", g, 1) for g in self.granularities),
+        )
 
     def of_terms(self) -> dict[str, Any]:
         """The fields that change the terms."""
@@ -71,4 +94,6 @@ class EvaluationProtocol:
 
     def of_scores(self) -> dict[str, Any]:
         """The fields that change the scores."""
-        return {name: getattr(self, name) for name in OF_SCORES} | {"granularities": list(self.granularities)}
+        return {name: getattr(self, name) for name in OF_SCORES} | {
+            "granularities": list(self.granularities)
+        }

@@ -1,4 +1,6 @@
-"""An evaluation written out: numbers to the loggers, figures to the run directory and the loggers."""
+"""An evaluation written out: numbers to the loggers, figures to the run directory and the
+loggers.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,23 @@ def report(
     final: bool = False,
     before: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Evaluate, log under `step`, draw into `directory`/figures; the final evaluation adds the test images, where there are any.
+    """Evaluate, log under `step`, draw into `directory`/figures; the final evaluation adds the test
+    images, where there are any.
 
-    What `before` (an earlier results.json) holds under the same protocol is not computed and not drawn again.
+    What `before` (an earlier results.json) holds under the same protocol is not computed and not
+    drawn again.
     """
     found = evaluate(model, data, protocol, metrics, test=final, before=before)
-    figures = save_figures(_figures(found, model, data, protocol, step), directory / "figures") if protocol.figures else {}
+    figures = (
+        save_figures(_figures(found, model, data, protocol, step), directory / "figures")
+        if protocol.figures
+        else {}
+    )
     for logger in loggers:
         logger.log_metrics(found.logged, step=step)
-        log_image = getattr(logger, "log_image", None)  # W&B's logger has it, metrics.csv has no use for it
+        log_image = getattr(
+            logger, "log_image", None
+        )  # W&B's logger has it, metrics.csv has no use for it
         if log_image is not None:
             for name, path in figures.items():
                 log_image(key=f"figures/{name}", images=[str(path)])
@@ -46,7 +56,11 @@ def report(
 
 
 def _figures(
-    found: Evaluation, model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, step: int
+    found: Evaluation,
+    model: LatentModel,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    step: int,
 ) -> Iterator[tuple[str, Figure]]:
     title = run_title(model, data, step)
     if "terms" not in found.kept:  # the same weights draw the same pictures

@@ -10,8 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 class Bernoulli(nn.Module):
     """Independent Bernoulli pixels; the decoder's output are logits.
 
-    For grey or colour images in [0, 1] it is the field's usual choice, but not a density: its ELBO has no common scale with a
-    Gaussian's or a continuous Bernoulli's.
+    For grey or colour images in [0, 1] it is the field's usual choice, but not a density: its ELBO
+    has no common scale with a Gaussian's or a continuous Bernoulli's.
     """
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:

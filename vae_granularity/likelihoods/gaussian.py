@@ -16,7 +16,8 @@ class Gaussian(nn.Module):
 
     Args:
         sigma: standard deviation, > 0; the starting value where it is learned.
-        learned: train log sigma with the network (shared sigma, Rybkin et al., arXiv 2006.13202, section 3).
+        learned: train log sigma with the network (shared sigma, Rybkin et al., arXiv 2006.13202,
+            section 3).
 
     Raises:
         ArgumentError: sigma is not positive.
@@ -41,5 +42,7 @@ class Gaussian(nn.Module):
 
 
 def gaussian_log_prob(squares: Tensor, log_sigma: Tensor, count: int) -> Tensor:
-    """Log-density of `count` Gaussians whose squared differences from the mean sum to `squares` (B,); log_sigma one number; (B,)."""
+    """Log-density of `count` Gaussians whose squared differences from the mean sum to `squares`
+    (B,); log_sigma one number; (B,).
+    """
     return -0.5 * squares * torch.exp(-2 * log_sigma) - (log_sigma + 0.5 * LOG_2PI) * count

@@ -1,4 +1,6 @@
-"""metrics.csv: one row a step, kept whole across kills and continued without a gap or a repeated row."""
+"""metrics.csv: one row a step, kept whole across kills and continued without a gap or a repeated
+row.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from vae_granularity.runs import RunInfo
 class MetricsCSV(Logger):
     """Appends to `path`; a column that appears later rewrites the file once, atomically.
 
-    Lightning's own CSV logger deletes what an earlier process wrote; this one continues it (`truncate`).
+    Lightning's own CSV logger deletes what an earlier process wrote; this one continues it
+    (`truncate`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,8 +76,14 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         return ["step"], []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        rows = [row for row in reader if None not in row and None not in row.values() and (row["step"] or "").isdigit()]
-        return list(reader.fieldnames or ["step"]), [{k: v for k, v in row.items() if v} for row in rows]
+        rows = [
+            row
+            for row in reader
+            if None not in row and None not in row.values() and (row["step"] or "").isdigit()
+        ]
+        return list(reader.fieldnames or ["step"]), [
+            {k: v for k, v in row.items() if v} for row in rows
+        ]
 
 
 def csv_loggers(info: RunInfo) -> list[Logger]:

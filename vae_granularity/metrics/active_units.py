@@ -22,23 +22,36 @@ class ActiveUnitsResult(MetricResult):
 
 
 def active_units(
-    mu: Any, logvar: Any = None, *, partition: LatentPartition | None = None, kl_threshold: float = 0.01, variance_threshold: float = 0.01
+    mu: Any,
+    logvar: Any = None,
+    *,
+    partition: LatentPartition | None = None,
+    kl_threshold: float = 0.01,
+    variance_threshold: float = 0.01,
 ) -> ActiveUnitsResult:
-    """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose posterior mean has variance above
-    0.01 (Burda, Grosse and Salakhutdinov, arXiv 1509.00519, section 5.2). Group scores count groups with any active dimension.
+    """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose
+    posterior mean has variance above 0.01 (Burda, Grosse and Salakhutdinov, arXiv 1509.00519,
+    section 5.2). Group scores count groups with any active dimension.
 
     Args:
         mu: (n, D) posterior means.
-        logvar: (n, D) log-variances; None for a deterministic encoder, whose `active_kl` is missing.
+        logvar: (n, D) log-variances; None for a deterministic encoder, whose `active_kl` is
+            missing.
 
     Raises:
         ArgumentError: bad tables, thresholds or partition; n < 2.
     """
     mu = as_latents(mu, "mu", min_rows=2)
-    kl_threshold, variance_threshold = number("kl_threshold", kl_threshold, 0), number("variance_threshold", variance_threshold, 0)
+    kl_threshold, variance_threshold = (
+        number("kl_threshold", kl_threshold, 0),
+        number("variance_threshold", variance_threshold, 0),
+    )
     groups = units(partition, mu.shape[1])
     variance = mu.var(axis=0, ddof=1)
-    counted: dict[str, Array | None] = {"active_kl": None, "active_variance": variance - variance_threshold}
+    counted: dict[str, Array | None] = {
+        "active_kl": None,
+        "active_variance": variance - variance_threshold,
+    }
     kl = None
     if logvar is not None:
         logvar = as_latents(logvar, "logvar")
@@ -52,8 +65,16 @@ def active_units(
     for name, excess in counted.items():
         scores[name] = None if excess is None else float(np.sum(excess > 0))
         if partition is not None:
-            scores[f"{name}_group"] = None if excess is None else float(sum(bool((excess[list(g)] > 0).any()) for g in groups))
-    protocol = {"num_samples": len(mu), "kl_threshold": kl_threshold, "variance_threshold": variance_threshold}
+            scores[f"{name}_group"] = (
+                None
+                if excess is None
+                else float(sum(bool((excess[list(g)] > 0).any()) for g in groups))
+            )
+    protocol = {
+        "num_samples": len(mu),
+        "kl_threshold": kl_threshold,
+        "variance_threshold": variance_threshold,
+    }
     return ActiveUnitsResult(scores=scores, protocol=protocol, kl=kl, variance=variance)
 
 

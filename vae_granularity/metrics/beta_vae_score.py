@@ -1,4 +1,6 @@
-"""BetaVAE score (Higgins et al. 2017, "β-VAE", appendix A.4): a linear classifier on mean absolute differences."""
+"""BetaVAE score (Higgins et al. 2017, "β-VAE", appendix A.4): a linear classifier on mean absolute
+differences.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +24,35 @@ class BetaVAEScoreResult(MetricResult):
 
 
 def beta_vae_score(
-    encode: Encode, space: FactorSpace, *, seed: int = 0, num_train: int = 10_000, num_eval: int = 5_000, batch_size: int = 64
+    encode: Encode,
+    space: FactorSpace,
+    *,
+    seed: int = 0,
+    num_train: int = 10_000,
+    num_eval: int = 5_000,
+    batch_size: int = 64,
 ) -> BetaVAEScoreResult:
-    """Test accuracy of a logistic regression that tells which factor `batch_size` pairs share from the mean of |z1 - z2|.
+    """Test accuracy of a logistic regression that tells which factor `batch_size` pairs share from
+    the mean of |z1 - z2|.
 
-    The classifier sees all dimensions, so there is no group form. With one factor that varies there is nothing to tell: missing.
+    The classifier sees all dimensions, so there is no group form. With one factor that varies there
+    is nothing to tell: missing.
 
     Args:
         encode: factors (n, F) to latents (n, D), arrays or tensors.
         space: the grid; factors of one value are never held.
 
     Raises:
-        ArgumentError: a number out of range, latents of the wrong shape or not finite, a grid of one point.
+        ArgumentError: a number out of range, latents of the wrong shape or not finite, a grid of
+            one point.
     """
     num_train, num_eval = integer("num_train", num_train, 1), integer("num_eval", num_eval, 1)
     batch_size = integer("batch_size", batch_size, 1)
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
     points, labels = [], []
-    # A batch of twice the size shares its factor throughout: its halves are the two sides of the pairs.
+    # A batch of twice the size shares its factor throughout: its halves are the two sides of the
+    # pairs.
     for factors, fixed in shared_factor_batches(space, num_train + num_eval, 2 * batch_size, rng):
         latents = encode_rows(encode, factors.reshape(-1, factors.shape[-1]))
         points.append(pair_differences(latents.reshape(len(fixed), 2 * batch_size, -1)))
@@ -54,20 +66,37 @@ def beta_vae_score(
         "kept_factors": varying,
     }
     if len(np.unique(y[:num_train])) < 2:
-        return BetaVAEScoreResult(scores={"beta_vae": None}, protocol=protocol, train_accuracy=1.0, coefficients=np.zeros((0, x.shape[1])))
+        return BetaVAEScoreResult(
+            scores={"beta_vae": None},
+            protocol=protocol,
+            train_accuracy=1.0,
+            coefficients=np.zeros((0, x.shape[1])),
+        )
     train_accuracy, accuracy, coefficients, converged = classify(x, y, num_train)
-    protocol |= {"classifier": logistic.version(), "found": {"unconverged_fits": int(not converged)}}
-    return BetaVAEScoreResult(scores={"beta_vae": accuracy}, protocol=protocol, train_accuracy=train_accuracy, coefficients=coefficients)
+    protocol |= {
+        "classifier": logistic.version(),
+        "found": {"unconverged_fits": int(not converged)},
+    }
+    return BetaVAEScoreResult(
+        scores={"beta_vae": accuracy},
+        protocol=protocol,
+        train_accuracy=train_accuracy,
+        coefficients=coefficients,
+    )
 
 
 def pair_differences(latents: Array) -> Array:
-    """Mean over pairs of |z1 - z2|, the first half of each batch against the second: (B, 2n, D) to (B, D)."""
+    """Mean over pairs of |z1 - z2|, the first half of each batch against the second: (B, 2n, D) to
+    (B, D).
+    """
     n = latents.shape[1] // 2
     return np.abs(latents[:, :n] - latents[:, n:]).mean(1)
 
 
 def classify(x: Array, y: Codes, num_train: int) -> tuple[float, float, Array, bool]:
-    """Accuracy on the first `num_train` rows and on the rest, coefficients and convergence: x (n, D), y (n,)."""
+    """Accuracy on the first `num_train` rows and on the rest, coefficients and convergence: x (n,
+    D), y (n,).
+    """
     model, converged = logistic.fit(x[:num_train], y[:num_train])
     right = model.predict(x) == y
     return float(right[:num_train].mean()), float(right[num_train:].mean()), model.coef_, converged

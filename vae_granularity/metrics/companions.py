@@ -1,4 +1,6 @@
-"""What must stand beside a score: its standard error, its null under random partitions, and the group scores under common partitions."""
+"""What must stand beside a score: its standard error, its null under random partitions, and the
+group scores under common partitions.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ class Companions:
 
     Args:
         partitions: common partitions by name; scores under them are named `<partition>/<score>`.
-        nulls: `cheap`: of the group scores that need no new fit; `all`: of every group score, at the price of its metric a draw.
+        nulls: `cheap`: of the group scores that need no new fit; `all`: of every group score, at
+            the price of its metric a draw.
         null_draws: random partitions behind a null; 0 for no nulls.
-        subsamples: halves behind a standard error (`se/<score>`) of scores that are estimated from rows; 0 for none.
+        subsamples: halves behind a standard error (`se/<score>`) of scores that are estimated from
+            rows; 0 for none.
         draws: repetitions behind one of scores that draw from the ground truth; 0 for none.
         seed: of the draws.
 
@@ -49,11 +53,21 @@ class Companions:
             if number == 1:
                 raise ArgumentError(f"{name} must be 0 or at least 2, got 1")
 
-    def beside(self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult) -> Scores:
-        """Nulls, standard errors and scores under the common partitions of one metric's result on the inputs `given`."""
-        return self._nulls(metric, given, result) | self._common(result) | self._errors(metric, given, result)
+    def beside(
+        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+    ) -> Scores:
+        """Nulls, standard errors and scores under the common partitions of one metric's result on
+        the inputs `given`.
+        """
+        return (
+            self._nulls(metric, given, result)
+            | self._common(result)
+            | self._errors(metric, given, result)
+        )
 
-    def _nulls(self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult) -> Scores:
+    def _nulls(
+        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+    ) -> Scores:
         partition = given.get("partition")
         if partition is None or not self.null_draws:
             return {}
@@ -62,28 +76,45 @@ class Companions:
             return {}
 
         def rescore(dealt: LatentPartition) -> Scores:
-            scores = result.rescore(dealt) if cheap else metric(**{**given, "partition": dealt}).scores
+            scores = (
+                result.rescore(dealt) if cheap else metric(**{**given, "partition": dealt}).scores
+            )
             return scores | group_headlines(scores)
 
         own = result.rescore(partition) if cheap else result.scores
         names = [name for name in own if name.endswith("_group") and not name.endswith(NULLS)]
         names += [name for name, value in group_headlines(own).items() if value is not None]
-        return null_scores(partition_null(rescore, partition, num_draws=self.null_draws, seed=self.seed), names) if names else {}
+        return (
+            null_scores(
+                partition_null(rescore, partition, num_draws=self.null_draws, seed=self.seed), names
+            )
+            if names
+            else {}
+        )
 
     def _common(self, result: MetricResult) -> Scores:
         found: Scores = {}
         for name, partition in self.partitions.items():
             scores = result.rescore(partition)
-            found |= {f"{name}/{score}": value for score, value in (scores | group_headlines(scores)).items()}
+            found |= {
+                f"{name}/{score}": value
+                for score, value in (scores | group_headlines(scores)).items()
+            }
         return found
 
-    def _errors(self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult) -> Scores:
+    def _errors(
+        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+    ) -> Scores:
         if result.standard_error == "subsamples" and self.subsamples:
             count = len(next(value for name, value in given.items() if name in ROWS))
             left_out = () if result.error_of_groups else ("partition",)
 
             def of_rows(rows: Codes) -> Scores:
-                part = {name: value[rows] if name in ROWS else value for name, value in given.items() if name not in left_out}
+                part = {
+                    name: value[rows] if name in ROWS else value
+                    for name, value in given.items()
+                    if name not in left_out
+                }
                 try:
                     found = metric(**part)
                 except TooLittleData:  # too few rows for its bins or neighbours: the error is missing, the score is not
@@ -91,9 +122,17 @@ class Companions:
                 same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
                 return found.scores if same else {}
 
-            errors = error_by_subsampling(of_rows, count, num_draws=self.subsamples, seed=self.seed) if count >= 4 else {}
+            errors = (
+                error_by_subsampling(of_rows, count, num_draws=self.subsamples, seed=self.seed)
+                if count >= 4
+                else {}
+            )
         elif result.standard_error == "draws" and self.draws:
-            errors = error_by_draws(lambda seed: metric(**{**given, "seed": seed}).scores, num_draws=self.draws, seed=self.seed)
+            errors = error_by_draws(
+                lambda seed: metric(**{**given, "seed": seed}).scores,
+                num_draws=self.draws,
+                seed=self.seed,
+            )
         else:
             return {}
         return {f"se/{name}": errors.get(name) for name in errors or result.scores}

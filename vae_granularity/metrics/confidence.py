@@ -19,7 +19,9 @@ BY_CHANCE = ("seed", "found")  # what may differ between results that are averag
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean, standard deviation (n - 1) and confidence interval of `count` values; None where one value gives none."""
+    """Mean, standard deviation (n - 1) and confidence interval of `count` values; None where one
+    value gives none.
+    """
 
     mean: float
     std: float | None
@@ -51,7 +53,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 
 def over_seeds(results: Sequence[MetricResult], level: float = 0.95) -> dict[str, Interval | None]:
-    """Interval of each score over models that differ in their seed; missing values are left out, None where all are.
+    """Interval of each score over models that differ in their seed; missing values are left out,
+    None where all are.
 
     Raises:
         ArgumentError: no results, or results of different protocols.
@@ -63,12 +66,18 @@ def over_seeds(results: Sequence[MetricResult], level: float = 0.95) -> dict[str
             raise ArgumentError(
                 f"results must have one protocol, got {result.protocol} in results[{i}] and {results[0].protocol} in the first"
             )
-    known = {name: [v for v in (r.scores.get(name) for r in results) if v is not None] for r in results for name in r.scores}
+    known = {
+        name: [v for v in (r.scores.get(name) for r in results) if v is not None]
+        for r in results
+        for name in r.scores
+    }
     return {name: interval(values, level) if values else None for name, values in known.items()}
 
 
 def same_protocol(a: Any, b: Any) -> bool:
-    """Whether two protocols are equal but for the seed and for what was found in the data, at any depth."""
+    """Whether two protocols are equal but for the seed and for what was found in the data, at any
+    depth.
+    """
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = (set(a) | set(b)) - set(BY_CHANCE)
         return all(key in a and key in b and same_protocol(a[key], b[key]) for key in keys)
@@ -76,13 +85,20 @@ def same_protocol(a: Any, b: Any) -> bool:
 
 
 def error_by_subsampling(
-    score: Callable[[Codes], Scores], num_rows: int, *, num_draws: int = 20, fraction: float = 0.5, seed: int = 0
+    score: Callable[[Codes], Scores],
+    num_rows: int,
+    *,
+    num_draws: int = 20,
+    fraction: float = 0.5,
+    seed: int = 0,
 ) -> Scores:
-    """Standard error of scores of a table of n rows, from draws of m = fraction · n rows without replacement.
+    """Standard error of scores of a table of n rows, from draws of m = fraction · n rows without
+    replacement.
 
-    Valid for estimators on rows (MIG, modularity, InfoM, InfoC, IRS, unsupervised): repeating rows, as a bootstrap does, would give
-    k-NN mutual information neighbours at distance 0. The spread over draws is scaled by √(m / (n - m)) (the delete-d jackknife, Shao and
-    Wu 1989); a bias that depends on n is not in it.
+    Valid for estimators on rows (MIG, modularity, InfoM, InfoC, IRS, unsupervised): repeating rows,
+    as a bootstrap does, would give k-NN mutual information neighbours at distance 0. The spread
+    over draws is scaled by √(m / (n - m)) (the delete-d jackknife, Shao and Wu 1989); a bias that
+    depends on n is not in it.
 
     Args:
         score: rows (m,) to scores.
@@ -93,15 +109,17 @@ def error_by_subsampling(
     num_rows, num_draws = integer("num_rows", num_rows, 4), integer("num_draws", num_draws, 2)
     m = round(number("fraction", fraction, 0, 1) * num_rows)
     if not 2 <= m < num_rows:
-        raise ArgumentError(f"fraction must leave between 2 and {num_rows - 1} of {num_rows} rows, got {fraction:g}")
+        raise ArgumentError(
+            f"fraction must leave between 2 and {num_rows - 1} of {num_rows} rows, got {fraction:g}"
+        )
     rng = np.random.default_rng(seed)
     draws = [score(np.sort(rng.choice(num_rows, m, replace=False))) for _ in range(num_draws)]
     return _spread(draws, math.sqrt(m / (num_rows - m)))
 
 
 def error_by_draws(score: Callable[[int], Scores], *, num_draws: int = 5, seed: int = 0) -> Scores:
-    """Standard error of scores that draw from the ground truth (FactorVAE, BetaVAE, or any score of a fresh sample): the spread over
-    repeated draws, `score` taking the seed of one.
+    """Standard error of scores that draw from the ground truth (FactorVAE, BetaVAE, or any score of
+    a fresh sample): the spread over repeated draws, `score` taking the seed of one.
 
     Raises:
         ArgumentError: fewer than 2 draws.

@@ -1,4 +1,6 @@
-"""Disentanglement, completeness and informativeness (Eastwood and Williams 2018) from importances of gradient-boosted trees."""
+"""Disentanglement, completeness and informativeness (Eastwood and Williams 2018) from importances
+of gradient-boosted trees.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +42,21 @@ def dci(
     partition: LatentPartition | None = None,
     n_jobs: int | None = None,
 ) -> DCIResult:
-    """Disentanglement (does a latent serve one factor?), completeness (is a factor served by one latent?), test accuracy.
+    """Disentanglement (does a latent serve one factor?), completeness (is a factor served by one
+    latent?), test accuracy.
 
     Args:
-        latents: (n, D). Dead ones stay in: they have no importance, but completeness keeps its base D.
+        latents: (n, D). Dead ones stay in: they have no importance, but completeness keeps its base
+            D.
         factors: (n, F) integers.
         test: (latents (m, D), factors (m, F)).
-        regressor: `sklearn`: GradientBoostingClassifier with its defaults, the published one (minutes at 10 000 points); `lightgbm`: much
-            faster, other numbers, hence other names: `dci_fast_…`. Needs the extra `fast`.
-        partition: adds `…_disentanglement_group` and `…_completeness_group` from the importances summed over each group.
-        n_jobs: processes, one factor each; None for as many as there are factors and cores. The scores do not depend on it.
+        regressor: `sklearn`: GradientBoostingClassifier with its defaults, the published one
+            (minutes at 10 000 points); `lightgbm`: much faster, other numbers, hence other names:
+            `dci_fast_…`. Needs the extra `fast`.
+        partition: adds `…_disentanglement_group` and `…_completeness_group` from the importances
+            summed over each group.
+        n_jobs: processes, one factor each; None for as many as there are factors and cores. The
+            scores do not depend on it.
 
     Raises:
         ArgumentError: bad tables, partition, regressor, seed or n_jobs; lightgbm is not installed.
@@ -96,13 +103,20 @@ def importance_by_group(importances: Array, partition: LatentPartition) -> Array
 
 
 def group_scores(importances: Array, partition: LatentPartition, prefix: str = "dci") -> Scores:
-    """Disentanglement and completeness of groups from importances (D, F) that were fitted once: cheap for any number of partitions."""
+    """Disentanglement and completeness of groups from importances (D, F) that were fitted once:
+    cheap for any number of partitions.
+    """
     table = importance_by_group(importances, partition)
-    return {f"{prefix}_disentanglement_group": disentanglement(table), f"{prefix}_completeness_group": disentanglement(table.T)}
+    return {
+        f"{prefix}_disentanglement_group": disentanglement(table),
+        f"{prefix}_completeness_group": disentanglement(table.T),
+    }
 
 
 def per_row(importances: Array) -> Array:
-    """1 - entropy of each row in base C: (R, C) to (R,); nan with a single column, whose base is 1."""
+    """1 - entropy of each row in base C: (R, C) to (R,); nan with a single column, whose base is
+    1.
+    """
     if importances.shape[1] < 2:
         return np.full(len(importances), np.nan)
     # 1e-11 as in disentanglement_lib: a row without importance scores 0 and has no weight.
@@ -112,7 +126,9 @@ def per_row(importances: Array) -> Array:
 
 
 def disentanglement(importances: Array) -> float | None:
-    """Mean of `per_row` weighted by importance; completeness is that of the transpose. None where undefined: one column, or all zero."""
+    """Mean of `per_row` weighted by importance; completeness is that of the transpose. None where
+    undefined: one column, or all zero.
+    """
     total = importances.sum()
     if importances.shape[1] < 2 or total == 0:
         return None

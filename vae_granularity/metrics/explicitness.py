@@ -1,4 +1,6 @@
-"""Explicitness (Ridgeway and Mozer 2018, arXiv 1802.05312): can a linear classifier read each factor off all latents?"""
+"""Explicitness (Ridgeway and Mozer 2018, arXiv 1802.05312): can a linear classifier read each
+factor off all latents?
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,13 @@ class ExplicitnessResult(MetricResult):
 
 
 def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> ExplicitnessResult:
-    """Mean over factors of the one-vs-rest ROC-AUC, averaged over the factor's values, of a multinomial logistic regression.
+    """Mean over factors of the one-vs-rest ROC-AUC, averaged over the factor's values, of a
+    multinomial logistic regression.
 
-    Latents (n, D) are standardised with the mean and population deviation of the training part; dead ones are left out (the reference
-    divides by 0). Values that the training part or the test part lacks have no AUC there and are left out of its mean. The score is the
-    test part's. It sees all dimensions, so it has no group form.
+    Latents (n, D) are standardised with the mean and population deviation of the training part;
+    dead ones are left out (the reference divides by 0). Values that the training part or the test
+    part lacks have no AUC there and are left out of its mean. The score is the test part's. It sees
+    all dimensions, so it has no group form.
 
     Raises:
         ArgumentError: bad tables, or no test part.
@@ -32,27 +36,41 @@ def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> Explic
     alive = np.ptp(sample.latents, axis=0) > 0
     mean, spread = sample.latents.mean(0), sample.latents.std(0)
     alive &= spread > 1e-12 * np.abs(sample.latents).max(0)
-    train, held_out = ((z[:, alive] - mean[alive]) / spread[alive] for z in (sample.latents, sample.test_latents))
-    table = np.full((sample.factors.shape[1], 2), 0.5)  # without a live latent every score is a coin's
+    train, held_out = (
+        (z[:, alive] - mean[alive]) / spread[alive] for z in (sample.latents, sample.test_latents)
+    )
+    table = np.full(
+        (sample.factors.shape[1], 2), 0.5
+    )  # without a live latent every score is a coin's
     unconverged = 0
     for f in range(len(table)):
         if not alive.any():
             break
         model, converged = logistic.fit(train, sample.factors[:, f])
         unconverged += not converged
-        for part, (z, y) in enumerate(((train, sample.factors[:, f]), (held_out, sample.test_factors[:, f]))):
+        for part, (z, y) in enumerate(
+            ((train, sample.factors[:, f]), (held_out, sample.test_factors[:, f]))
+        ):
             table[f, part] = _mean_auc(
-                model.decision_function(z) if len(model.classes_) == 2 else model.predict_proba(z), y, model.classes_
+                model.decision_function(z) if len(model.classes_) == 2 else model.predict_proba(z),
+                y,
+                model.classes_,
             )
     protocol = sample.protocol() | {
         "classifier": logistic.version(),
         "found": {"unconverged_fits": unconverged, "dead_latents": np.flatnonzero(~alive).tolist()},
     }
-    return ExplicitnessResult(scores={"explicitness": float(table[:, 1].mean())}, protocol=protocol, explicitness_per_factor=table)
+    return ExplicitnessResult(
+        scores={"explicitness": float(table[:, 1].mean())},
+        protocol=protocol,
+        explicitness_per_factor=table,
+    )
 
 
 def _mean_auc(scores: Array, y: Codes, classes: Codes) -> float:
-    """Macro one-vs-rest AUC, (m, K) scores; for two values (m,) scores of the second, whose AUC both share."""
+    """Macro one-vs-rest AUC, (m, K) scores; for two values (m,) scores of the second, whose AUC
+    both share.
+    """
     from scipy.stats import rankdata
 
     columns = scores[:, None] if scores.ndim == 1 else scores
@@ -61,7 +79,9 @@ def _mean_auc(scores: Array, y: Codes, classes: Codes) -> float:
     present = (positives > 0) & (positives < len(y))
     ranks = np.where(own, rankdata(columns, axis=0), 0.0).sum(0)[present]
     positives = positives[present]
-    return float(np.mean((ranks - positives * (positives + 1) / 2) / (positives * (len(y) - positives))))
+    return float(
+        np.mean((ranks - positives * (positives + 1) / 2) / (positives * (len(y) - positives)))
+    )
 
 
 class Explicitness(TableMetric):

@@ -1,4 +1,6 @@
-"""How complex the factors of a data set are: the dimensions that the images along one factor's orbit spread over."""
+"""How complex the factors of a data set are: the dimensions that the images along one factor's
+orbit spread over.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,15 @@ class FactorComplexityResult(MetricResult):
         return self.per_setting.mean(1)
 
 
-def factor_complexity(images: Callable[[Any], Any], space: FactorSpace, *, num_settings: int = 20, seed: int = 0) -> FactorComplexityResult:
-    """Participation ratio (Σλ)² / Σλ² of the covariance spectrum of the images along a factor's orbit, the other factors held.
+def factor_complexity(
+    images: Callable[[Any], Any], space: FactorSpace, *, num_settings: int = 20, seed: int = 0
+) -> FactorComplexityResult:
+    """Participation ratio (Σλ)² / Σλ² of the covariance spectrum of the images along a factor's
+    orbit, the other factors held.
 
-    1 is a straight line in pixel space; a hue or a full turn is a circle and needs two dimensions or more. The measure is this
-    project's own. A factor that changes no pixel has complexity 0. Scores are named `complexity/<factor>`.
+    1 is a straight line in pixel space; a hue or a full turn is a circle and needs two dimensions
+    or more. The measure is this project's own. A factor that changes no pixel has complexity 0.
+    Scores are named `complexity/<factor>`.
 
     Args:
         images: factors (n, F) to images (n, …), arrays or tensors.
@@ -51,11 +57,16 @@ def factor_complexity(images: Callable[[Any], Any], space: FactorSpace, *, num_s
             orbit[:, f] = np.arange(space.sizes[f])
             pixels = as_array("images(factors)", images(orbit)).astype(np.float64)
             if len(pixels) != len(orbit) or not np.isfinite(pixels).all():
-                raise ArgumentError(f"images(factors) must give {len(orbit)} finite images, got shape {pixels.shape}")
+                raise ArgumentError(
+                    f"images(factors) must give {len(orbit)} finite images, got shape {pixels.shape}"
+                )
             per_setting[row, s] = participation_ratio(pixels.reshape(len(orbit), -1))
     names = tuple(space.names[f] for f in varying)
     return FactorComplexityResult(
-        scores={f"complexity/{name}": float(value) for name, value in zip(names, per_setting.mean(1), strict=True)},
+        scores={
+            f"complexity/{name}": float(value)
+            for name, value in zip(names, per_setting.mean(1), strict=True)
+        },
         protocol={"num_settings": num_settings, "seed": seed, "kept_factors": varying},
         names=names,
         per_setting=per_setting,
@@ -63,7 +74,9 @@ def factor_complexity(images: Callable[[Any], Any], space: FactorSpace, *, num_s
 
 
 def participation_ratio(points: Array) -> float:
-    """(Σλ)² / Σλ² of the covariance spectrum of points (n, P): (tr C)² / tr C²; 0 for points that are all the same."""
+    """(Σλ)² / Σλ² of the covariance spectrum of points (n, P): (tr C)² / tr C²; 0 for points that
+    are all the same.
+    """
     centred = points - points.mean(0)
     gram = centred @ centred.T  # the same non-zero spectrum as the covariance, n × n
     square = float(np.sum(gram**2))

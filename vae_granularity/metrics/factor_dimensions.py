@@ -1,4 +1,6 @@
-"""How many latents a factor needs: the smallest set, grown greedily, that tells nearly all that the whole code tells."""
+"""How many latents a factor needs: the smallest set, grown greedily, that tells nearly all that the
+whole code tells.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +33,25 @@ def factor_dimensions(
     seed: int = 0,
     negligible: float = 0.02,
 ) -> FactorDimensionsResult:
-    """Smallest number of latents, added greedily, that reaches `share` of the predictive information (InfoE) of all latents on a factor.
+    """Smallest number of latents, added greedily, that reaches `share` of the predictive
+    information (InfoE) of all latents on a factor.
 
-    Scores are named `factor_dimensions/<factor>`. A factor on which the whole code has less than `negligible` information has none.
+    Scores are named `factor_dimensions/<factor>`. A factor on which the whole code has less than
+    `negligible` information has none.
 
     Args:
-        latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the numbers.
-        num_samples: a seeded subset of that many rows is used where n is larger: D fits a step and factor.
+        latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the
+            numbers.
+        num_samples: a seeded subset of that many rows is used where n is larger: D fits a step and
+            factor.
 
     Raises:
         ArgumentError: bad tables, share outside (0, 1], num_samples < 2.
     """
-    share, negligible = number("share", share, 0, 1, above=True), number("negligible", negligible, 0, 1)
+    share, negligible = (
+        number("share", share, 0, 1, above=True),
+        number("negligible", negligible, 0, 1),
+    )
     num_samples, seed = integer("num_samples", num_samples, 2), integer("seed", seed, 0)
     full = labelled_sample(latents, factors)
     rows = np.random.default_rng(seed).permutation(len(full.latents))[:num_samples]
@@ -50,7 +59,8 @@ def factor_dimensions(
     x = knn.standardize(sample.latents)[0]
     information = np.array([logistic.predictive_information(x, y)[0] for y in sample.factors.T])
     chosen = tuple(
-        _grow(x, y, share * whole) if whole >= negligible else () for y, whole in zip(sample.factors.T, information, strict=True)
+        _grow(x, y, share * whole) if whole >= negligible else ()
+        for y, whole in zip(sample.factors.T, information, strict=True)
     )
     dimensions = tuple(len(dims) or None for dims in chosen)
     columns = [full.kept_factors[f] for f in sample.kept_factors]
@@ -62,12 +72,23 @@ def factor_dimensions(
         "classifier": logistic.version(),
     }
     names = [str(f) if factor_names is None else factor_names[f] for f in columns]
-    scores = {f"factor_dimensions/{name}": None if d is None else float(d) for name, d in zip(names, dimensions, strict=True)}
-    return FactorDimensionsResult(scores=scores, protocol=protocol, dimensions=dimensions, chosen=chosen, information=information)
+    scores = {
+        f"factor_dimensions/{name}": None if d is None else float(d)
+        for name, d in zip(names, dimensions, strict=True)
+    }
+    return FactorDimensionsResult(
+        scores=scores,
+        protocol=protocol,
+        dimensions=dimensions,
+        chosen=chosen,
+        information=information,
+    )
 
 
 def _grow(x: Array, y: Any, target: float) -> tuple[int, ...]:
-    """Latents in the order in which each adds most, until they reach the target: x (n, D), y (n,)."""
+    """Latents in the order in which each adds most, until they reach the target: x (n, D), y
+    (n,).
+    """
     chosen: list[int] = []
     while len(chosen) < x.shape[1]:
         rest = [d for d in range(x.shape[1]) if d not in chosen]

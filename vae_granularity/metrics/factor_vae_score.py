@@ -12,7 +12,12 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.grid_metric import GridMetric
 from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, units
 from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.sampling import encode_rows, grid_sample, shared_factor_batches, varying_factors
+from vae_granularity.metrics.sampling import (
+    encode_rows,
+    grid_sample,
+    shared_factor_batches,
+    varying_factors,
+)
 from vae_granularity.partition import LatentPartition
 
 
@@ -38,11 +43,14 @@ def factor_vae_score(
     prune_std: float = 0.05,
     num_variance: int = 10_000,
 ) -> FactorVAEScoreResult:
-    """Accuracy of the majority vote from "unit that varies least while one factor is held" to "factor held".
+    """Accuracy of the majority vote from "unit that varies least while one factor is held" to
+    "factor held".
 
-    A vote: among `batch_size` random points that share the value of one factor, the unit of smallest variance, normalised by its variance
-    over the grid; of a group, the mean of that over its active dimensions. Dimensions whose standard deviation is below `prune_std` are
-    left out: a constant one (0/0) would win every vote. Without an active dimension the score is missing.
+    A vote: among `batch_size` random points that share the value of one factor, the unit of
+    smallest variance, normalised by its variance over the grid; of a group, the mean of that over
+    its active dimensions. Dimensions whose standard deviation is below `prune_std` are
+    left out: a constant one (0/0) would win every vote. Without an active dimension the score is
+    missing.
 
     Args:
         encode: factors (n, F) to latents (n, D), arrays or tensors.
@@ -50,10 +58,14 @@ def factor_vae_score(
         partition: adds `factor_vae_group`.
 
     Raises:
-        ArgumentError: a number out of range, a bad partition, latents of the wrong shape or not finite, a grid of one point.
+        ArgumentError: a number out of range, a bad partition, latents of the wrong shape or not
+            finite, a grid of one point.
     """
     num_train, num_eval = integer("num_train", num_train, 1), integer("num_eval", num_eval, 1)
-    batch_size, num_variance = integer("batch_size", batch_size, 2), integer("num_variance", num_variance, 2)
+    batch_size, num_variance = (
+        integer("batch_size", batch_size, 2),
+        integer("num_variance", num_variance, 2),
+    )
     prune_std = number("prune_std", prune_std, 0)
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
@@ -75,7 +87,9 @@ def factor_vae_score(
     scores: Scores = {}
     votes, train = [], []
     for suffix, choices, of in zip(("", "_group"), ballots, live, strict=False):
-        table, train_accuracy, accuracy = majority_vote(np.concatenate(choices), labels, num_train, len(of), len(space.sizes))
+        table, train_accuracy, accuracy = majority_vote(
+            np.concatenate(choices), labels, num_train, len(of), len(space.sizes)
+        )
         scores[f"factor_vae{suffix}"] = accuracy if active.any() else None
         votes.append(table)
         train.append(train_accuracy)
@@ -102,26 +116,39 @@ def factor_vae_score(
 
 def batch_variances(latents: Array) -> Array:
     """Variance with n - 1 inside each batch: (B, n, D) to (B, D)."""
-    # Centred on one of its points first: the variance of a batch can be far below its mean's square.
+    # Centred on one of its points first: the variance of a batch can be far below its mean's
+    # square.
     shifted = latents - latents[:, :1]
     n = latents.shape[1]
     return (np.einsum("bnd,bnd->bd", shifted, shifted) - shifted.sum(1) ** 2 / n) / (n - 1)
 
 
 def least_varying(local: Array, variances: Array, groups: Sequence[Sequence[int]]) -> Codes:
-    """Unit of smallest mean normalised variance: local (B, D), variances (D,) to (B,); units without dimensions never win, and
-    where all are without, the first does."""
+    """Unit of smallest mean normalised variance: local (B, D), variances (D,) to (B,); units
+    without dimensions never win, and where all are without, the first does."""
     normalised = np.stack(
-        [(local[:, group] / variances[group]).mean(1) if group else np.full(len(local), np.inf) for group in groups], axis=1
+        [
+            (local[:, group] / variances[group]).mean(1) if group else np.full(len(local), np.inf)
+            for group in groups
+        ],
+        axis=1,
     )
     return normalised.argmin(1)
 
 
-def majority_vote(choices: Codes, labels: Codes, num_train: int, num_units: int, num_factors: int) -> tuple[Codes, float, float]:
-    """Votes (U, F) of the training part, and the accuracy on both parts of each unit's most frequent factor (the first on ties)."""
+def majority_vote(
+    choices: Codes, labels: Codes, num_train: int, num_units: int, num_factors: int
+) -> tuple[Codes, float, float]:
+    """Votes (U, F) of the training part, and the accuracy on both parts of each unit's most
+    frequent factor (the first on ties).
+    """
     if len(choices) != len(labels):
-        raise ArgumentError(f"choices must have as many rows as labels, got {len(choices)} and {len(labels)}")
-    table = np.bincount(choices[:num_train] * num_factors + labels[:num_train], minlength=num_units * num_factors)
+        raise ArgumentError(
+            f"choices must have as many rows as labels, got {len(choices)} and {len(labels)}"
+        )
+    table = np.bincount(
+        choices[:num_train] * num_factors + labels[:num_train], minlength=num_units * num_factors
+    )
     table = table.reshape(num_units, num_factors)
     right = table.argmax(1)[choices] == labels
     return table, float(right[:num_train].mean()), float(right[num_train:].mean())

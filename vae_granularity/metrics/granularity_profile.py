@@ -30,18 +30,27 @@ class UnitProfileResult(MetricResult):
 
     @property
     def separated(self) -> NDArray[np.bool_]:
-        """(F,) factors that their best unit holds, more than half of it there alone, and without another factor."""
+        """(F,) factors that their best unit holds, more than half of it there alone, and without
+        another factor.
+        """
         if self.gap is None:
             return np.zeros(len(self.share), dtype=bool)
         return self.alone & (self.share >= HOLDS) & (self.gap >= self.share / 2)
 
 
 def unit_profile(
-    latents: Any, factors: Any, *, partition: LatentPartition | None = None, num_neighbors: int = 10, seed: int = 0
+    latents: Any,
+    factors: Any,
+    *,
+    partition: LatentPartition | None = None,
+    num_neighbors: int = 10,
+    seed: int = 0,
 ) -> UnitProfileResult:
-    """For each factor: the share of its entropy in its best unit, the gap to the second, whether that unit holds other factors too.
+    """For each factor: the share of its entropy in its best unit, the gap to the second, whether
+    that unit holds other factors too.
 
-    The score `carriers` (`carriers_group` with a partition) is the number of units that are the best one of some factor.
+    The score `carriers` (`carriers_group` with a partition) is the number of units that are the
+    best one of some factor.
 
     Args:
         latents: (n, D); factors: (n, F) integers; partition: the units, None for single dimensions.
@@ -52,14 +61,23 @@ def unit_profile(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     groups = units(partition, sample.latents.shape[1])
-    mi = knn.mutual_information_matrix(sample.latents, groups, sample.factors, num_neighbors=num_neighbors, seed=seed)
+    mi = knn.mutual_information_matrix(
+        sample.latents, groups, sample.factors, num_neighbors=num_neighbors, seed=seed
+    )
     protocol = sample.protocol() | {"num_neighbors": num_neighbors, "seed": seed}
     name = "carriers" if partition is None else "carriers_group"
     return profile_of(mi / histogram.entropies(sample.factors), groups, protocol, name)
 
 
-def profile_of(nmi: Array, groups: Sequence[Sequence[int]], protocol: dict[str, object], name: str = "carriers_group") -> UnitProfileResult:
-    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only score."""
+def profile_of(
+    nmi: Array,
+    groups: Sequence[Sequence[int]],
+    protocol: dict[str, object],
+    name: str = "carriers_group",
+) -> UnitProfileResult:
+    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only
+    score.
+    """
     best = nmi.argmax(0)
     alone = np.array([not (np.delete(nmi[unit], f) >= HOLDS).any() for f, unit in enumerate(best)])
     return UnitProfileResult(
@@ -73,39 +91,59 @@ def profile_of(nmi: Array, groups: Sequence[Sequence[int]], protocol: dict[str, 
     )
 
 
-def granularity_profile(latents: Any, factors: Any, granularities: Sequence[int], **options: Any) -> dict[int, UnitProfileResult]:
-    """`unit_profile` of one code under contiguous groups of each granularity γ. For one model a γ, call `unit_profile` on each.
+def granularity_profile(
+    latents: Any, factors: Any, granularities: Sequence[int], **options: Any
+) -> dict[int, UnitProfileResult]:
+    """`unit_profile` of one code under contiguous groups of each granularity γ. For one model a γ,
+    call `unit_profile` on each.
 
     Raises:
         ArgumentError: as `unit_profile`, or a γ outside [1, D].
     """
     dim = as_latents(latents).shape[1]
-    return {g: unit_profile(latents, factors, partition=LatentPartition.from_granularity(dim, g), **options) for g in granularities}
+    return {
+        g: unit_profile(
+            latents, factors, partition=LatentPartition.from_granularity(dim, g), **options
+        )
+        for g in granularities
+    }
 
 
 def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int | None]:
-    """The smallest γ of the profile at which each factor is `separated`, length F; None where it never is."""
+    """The smallest γ of the profile at which each factor is `separated`, length F; None where it
+    never is.
+    """
     order = sorted(profile)
-    return [next((g for g in order if profile[g].separated[f]), None) for f in range(len(profile[order[0]].share))]
+    return [
+        next((g for g in order if profile[g].separated[f]), None)
+        for f in range(len(profile[order[0]].share))
+    ]
 
 
 def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
-    """Does the γ at which a factor separates grow with its complexity? Spearman's rank correlation over factors, interval over seeds.
+    """Does the γ at which a factor separates grow with its complexity? Spearman's rank correlation
+    over factors, interval over seeds.
 
     Args:
         complexity: (F,) of `factor_complexity`.
-        granularity: (seeds, F) of `separating_granularity`; put D + 1, say, for a factor that never separated: only ranks count.
+        granularity: (seeds, F) of `separating_granularity`; put D + 1, say, for a factor that never
+            separated: only ranks count.
 
     Raises:
-        ArgumentError: shapes disagree, fewer than 3 factors, or a seed whose γ are all equal, which has no ranks.
+        ArgumentError: shapes disagree, fewer than 3 factors, or a seed whose γ are all equal, which
+            has no ranks.
     """
     from scipy.stats import spearmanr
 
     table = as_latents(granularity, "granularity")
     x = as_latents(np.atleast_2d(np.asarray(complexity, dtype=np.float64)), "complexity")[0]
     if table.shape[1] != len(x) or len(x) < 3:
-        raise ArgumentError(f"granularity must have a column for each of 3 or more factors, got shape {table.shape} for {len(x)} factors")
+        raise ArgumentError(
+            f"granularity must have a column for each of 3 or more factors, got shape {table.shape} for {len(x)} factors"
+        )
     flat = [s for s, row in enumerate(table) if np.ptp(row) == 0]
     if flat or np.ptp(x) == 0:
-        raise ArgumentError(f"granularity and complexity must differ between factors, got constant ones in seeds {flat}")
+        raise ArgumentError(
+            f"granularity and complexity must differ between factors, got constant ones in seeds {flat}"
+        )
     return interval([float(spearmanr(x, row).statistic) for row in table])

@@ -1,7 +1,9 @@
-"""Group scores that capacity cannot game: a completeness-like score next to its modularity-like partner.
+"""Group scores that capacity cannot game: a completeness-like score next to its modularity-like
+partner.
 
-A group may be wide enough to hold every factor. A gap or a completeness over groups then is high although nothing was separated;
-modularity is low. The headline is the harmonic mean of the two, which is high only if both are.
+A group may be wide enough to hold every factor. A gap or a completeness over groups then is high
+although nothing was separated; modularity is low. The headline is the harmonic mean of the two,
+which is high only if both are.
 """
 
 from __future__ import annotations
@@ -28,9 +30,13 @@ def harmonic_mean(a: float | None, b: float | None) -> float | None:
 
 
 def group_headlines(scores: Mapping[str, float | None]) -> Scores:
-    """`<name>_harmonic_group` for every completeness-like `<name>_group` among the scores; missing without its partner."""
+    """`<name>_harmonic_group` for every completeness-like `<name>_group` among the scores; missing
+    without its partner.
+    """
     return {
-        f"{name.removesuffix('_group')}_harmonic_group": harmonic_mean(scores[name], scores.get(partner))
+        f"{name.removesuffix('_group')}_harmonic_group": harmonic_mean(
+            scores[name], scores.get(partner)
+        )
         for name, partner in PARTNERS.items()
         if name in scores
     }

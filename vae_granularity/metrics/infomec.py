@@ -1,4 +1,6 @@
-"""InfoM, InfoC, InfoE: modularity, compactness and explicitness as information (Hsu et al. 2023, arXiv 2310.10644)."""
+"""InfoM, InfoC, InfoE: modularity, compactness and explicitness as information (Hsu et al. 2023,
+arXiv 2310.10644).
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,20 @@ def infomec(
     seed: int = 0,
     num_neighbors: int = 10,
 ) -> InfoMECResult:
-    """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's information is in one latent;
+    """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's
+    information is in one latent;
     InfoE: how well a linear readout predicts the factors. 0 is chance, 1 is best.
 
-    Latents are active if their range exceeds a 20th of the widest one (continuous) or 0 (discrete). InfoM averages over the active
-    latents that share information with a factor; the reference is nan where one shares none. It does not vanish on noise.
+    Latents are active if their range exceeds a 20th of the widest one (continuous) or 0 (discrete).
+    InfoM averages over the active latents that share information with a factor; the reference is
+    nan where one shares none. It does not vanish on noise.
 
     Args:
-        latents: (n, D); continuous ones get k-NN mutual information, discrete ones plug-in mutual information of their values.
+        latents: (n, D); continuous ones get k-NN mutual information, discrete ones plug-in mutual
+            information of their values.
         factors: (n, F) integers.
-        partition: adds `infom_group` and `infoc_group`, from the information in each group's active dimensions as one vector.
+        partition: adds `infom_group` and `infoc_group`, from the information in each group's active
+            dimensions as one vector.
         seed: of the tie-breaking noise.
 
     Raises:
@@ -55,11 +61,26 @@ def infomec(
     groups = units(partition, sample.latents.shape[1])
     active = active_latents(sample.latents, discrete=discrete_latents)
     entropy = histogram.entropies(sample.factors)
-    shares = _information(sample, [(d,) for d in range(len(active))], active, discrete_latents, num_neighbors, seed) / entropy
-    scores: Scores = {"infom": relation.mean_max_share(shares), "infoc": relation.mean_max_share(shares[active].T)}
+    shares = (
+        _information(
+            sample,
+            [(d,) for d in range(len(active))],
+            active,
+            discrete_latents,
+            num_neighbors,
+            seed,
+        )
+        / entropy
+    )
+    scores: Scores = {
+        "infom": relation.mean_max_share(shares),
+        "infoc": relation.mean_max_share(shares[active].T),
+    }
     shares_group = None
     if partition is not None:
-        shares_group = _information(sample, groups, active, discrete_latents, num_neighbors, seed) / entropy
+        shares_group = (
+            _information(sample, groups, active, discrete_latents, num_neighbors, seed) / entropy
+        )
         scores |= group_scores(shares_group, active, groups)
     x = _one_hot(sample.latents) if discrete_latents else knn.standardize(sample.latents)[0]
     readouts = [logistic.predictive_information(x, factor) for factor in sample.factors.T]
@@ -86,25 +107,41 @@ def infomec(
 
 
 def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool_]:
-    """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all: latents (n, D)."""
+    """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all:
+    latents (n, D).
+    """
     spread = np.ptp(latents, axis=0)
     return spread > (0 if discrete else spread.max() / 20)
 
 
-def group_scores(shares: Array, active: NDArray[np.bool_], groups: Sequence[Sequence[int]]) -> Scores:
-    """`infom_group` and `infoc_group` from the shares (G, F) of the factors' entropy; groups without an active latent do not count."""
+def group_scores(
+    shares: Array, active: NDArray[np.bool_], groups: Sequence[Sequence[int]]
+) -> Scores:
+    """`infom_group` and `infoc_group` from the shares (G, F) of the factors' entropy; groups
+    without an active latent do not count.
+    """
     used = [bool(active[list(group)].any()) for group in groups]
-    return {"infom_group": relation.mean_max_share(shares), "infoc_group": relation.mean_max_share(shares[used].T)}
+    return {
+        "infom_group": relation.mean_max_share(shares),
+        "infoc_group": relation.mean_max_share(shares[used].T),
+    }
 
 
-def _information(sample: LabelledSample, groups: Any, active: Any, discrete: bool, num_neighbors: int, seed: int) -> Array:
+def _information(
+    sample: LabelledSample, groups: Any, active: Any, discrete: bool, num_neighbors: int, seed: int
+) -> Array:
     live = [tuple(d for d in group if active[d]) for group in groups]
     if not discrete:
-        return knn.mutual_information_matrix(sample.latents, live, sample.factors, num_neighbors=num_neighbors, seed=seed)
-    # A group of discrete dimensions is one discrete variable: its value is the tuple of their values.
+        return knn.mutual_information_matrix(
+            sample.latents, live, sample.factors, num_neighbors=num_neighbors, seed=seed
+        )
+    # A group of discrete dimensions is one discrete variable: its value is the tuple of their
+    # values.
     codes = np.column_stack(
         [
-            np.unique(sample.latents[:, list(g)], axis=0, return_inverse=True)[1].ravel() if g else np.zeros(len(sample.latents), int)
+            np.unique(sample.latents[:, list(g)], axis=0, return_inverse=True)[1].ravel()
+            if g
+            else np.zeros(len(sample.latents), int)
             for g in live
         ]
     )

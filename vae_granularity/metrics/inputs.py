@@ -1,4 +1,6 @@
-"""Checks and conversions of the tables that metrics take: latents (n, D) and integer factors (n, F), arrays or tensors."""
+"""Checks and conversions of the tables that metrics take: latents (n, D) and integer factors (n,
+F), arrays or tensors.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,15 @@ LARGEST = 1e100
 
 
 class NoGroupForm(ArgumentError):
-    """A partition was given to a metric that is defined for single dimensions only; the message names the one to use."""
+    """A partition was given to a metric that is defined for single dimensions only; the message
+    names the one to use.
+    """
 
 
 class TooLittleData(ArgumentError):
-    """The table is fine and so are the options, but there are too few rows for them, or no factor varies."""
+    """The table is fine and so are the options, but there are too few rows for them, or no factor
+    varies.
+    """
 
 
 class FactorSpace(Protocol):
@@ -56,7 +62,10 @@ class LabelledSample:
         record: dict[str, object] = {"num_samples": len(self.latents)}
         if len(self.test_latents):
             record["num_test"] = len(self.test_latents)
-        return record | {"kept_factors": list(self.kept_factors), "dropped_factors": list(self.dropped_factors)}
+        return record | {
+            "kept_factors": list(self.kept_factors),
+            "dropped_factors": list(self.dropped_factors),
+        }
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
@@ -69,7 +78,9 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ArgumentError(f"{name} must be a rectangular array, got {type(value).__name__}: {error}") from error
+        raise ArgumentError(
+            f"{name} must be a rectangular array, got {type(value).__name__}: {error}"
+        ) from error
 
 
 def as_latents(latents: Any, name: str = "latents", min_rows: int = 1) -> Array:
@@ -81,7 +92,8 @@ def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
     """A table (n, D) of finite numbers in its own dtype.
 
     Raises:
-        ArgumentError: not two-dimensional, not real numbers, no columns, NaN, infinite or beyond 1e100.
+        ArgumentError: not two-dimensional, not real numbers, no columns, NaN, infinite or beyond
+            1e100.
         TooLittleData: no rows, or fewer than `min_rows`.
     """
     array = as_array(name, latents)
@@ -93,7 +105,9 @@ def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
         raise TooLittleData(f"{name} must have at least {max(min_rows, 1)} rows, got {len(array)}")
     if not max(float(array.max()), -float(array.min())) <= LARGEST:  # nan fails too
         bad = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST).all(axis=0))
-        raise ArgumentError(f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}")
+        raise ArgumentError(
+            f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}"
+        )
     return array
 
 
@@ -114,8 +128,11 @@ def as_factors(factors: Any, rows: int, name: str = "factors", of: str = "latent
     return array.astype(np.int64)
 
 
-def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int = 2) -> LabelledSample:
-    """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have one value in either part.
+def labelled_sample(
+    latents: Any, factors: Any, test: Any = None, min_rows: int = 2
+) -> LabelledSample:
+    """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have
+    one value in either part.
 
     Raises:
         ArgumentError: as `as_latents` and `as_factors`; the parts differ in D or F.
@@ -126,7 +143,9 @@ def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int 
     test_z, test_f = z[:0], f[:0]
     if test is not None:
         if not isinstance(test, (tuple, list)) or len(test) != 2:
-            raise ArgumentError(f"test must be a pair (latents, factors), got {type(test).__name__}")
+            raise ArgumentError(
+                f"test must be a pair (latents, factors), got {type(test).__name__}"
+            )
         test_z = as_latents(test[0], "test latents")
         test_f = as_factors(test[1], len(test_z), "test factors", "test latents")
         if test_z.shape[1] != z.shape[1] or test_f.shape[1] != f.shape[1]:
@@ -138,7 +157,9 @@ def labelled_sample(latents: Any, factors: Any, test: Any = None, min_rows: int 
         varies &= (test_f != test_f[:1]).any(axis=0)
     if not varies.any():
         part = "factors" if test is None else "factors and test factors"
-        raise TooLittleData(f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}")
+        raise TooLittleData(
+            f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}"
+        )
     kept, dropped = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (varies, ~varies))
     return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
 
@@ -154,5 +175,7 @@ def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int
     if not isinstance(partition, LatentPartition):
         raise ArgumentError(f"partition must be a LatentPartition, got {type(partition).__name__}")
     if partition.latent_dim != latent_dim:
-        raise ArgumentError(f"partition must cover the {latent_dim} latent dimensions of the table, got one of {partition.latent_dim}")
+        raise ArgumentError(
+            f"partition must cover the {latent_dim} latent dimensions of the table, got one of {partition.latent_dim}"
+        )
     return partition.groups

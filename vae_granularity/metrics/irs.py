@@ -1,4 +1,6 @@
-"""Interventional robustness score (Suter et al. 2019, arXiv 1811.00007): does a latent hold still while the other factors change?"""
+"""Interventional robustness score (Suter et al. 2019, arXiv 1811.00007): does a latent hold still
+while the other factors change?
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,20 @@ class IRSResult(MetricResult):
     irs_matrix_group: Array | None  # (G', F), groups with an active dimension
 
 
-def irs(latents: Any, factors: Any, *, diff_quantile: float = 0.99, partition: LatentPartition | None = None) -> IRSResult:
-    """Mean over units, weighted by their largest deviation, of the robustness to all factors but the best one.
+def irs(
+    latents: Any,
+    factors: Any,
+    *,
+    diff_quantile: float = 0.99,
+    partition: LatentPartition | None = None,
+) -> IRSResult:
+    """Mean over units, weighted by their largest deviation, of the robustness to all factors but
+    the best one.
 
-    Of a unit and a factor: 1 - (mean over the factor's values of the `diff_quantile` of |z - mean(z | value)|) / max |z - mean(z)|. The
-    deviation of a group is the largest among its dimensions (maximum norm). Constant latents are left out. Factors keep their values: the
-    reference cuts them into 20 bins like latents, which merges values of larger factors.
+    Of a unit and a factor: 1 - (mean over the factor's values of the `diff_quantile` of |z - mean(z
+    | value)|) / max |z - mean(z)|. The deviation of a group is the largest among its dimensions
+    (maximum norm). Constant latents are left out. Factors keep their values: the reference cuts
+    them into 20 bins like latents, which merges values of larger factors.
 
     Args:
         latents: (n, D); factors: (n, F) integers.
@@ -45,11 +55,16 @@ def irs(latents: Any, factors: Any, *, diff_quantile: float = 0.99, partition: L
     dim = sample.latents.shape[1]
     groups = units(partition, dim)
     active = np.ptp(sample.latents, axis=0) > 0
-    protocol = sample.protocol() | {"diff_quantile": diff_quantile, "found": {"dead_latents": np.flatnonzero(~active).tolist()}}
+    protocol = sample.protocol() | {
+        "diff_quantile": diff_quantile,
+        "found": {"dead_latents": np.flatnonzero(~active).tolist()},
+    }
 
     def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
         live = [[d for d in group if active[d]] for group in of]
-        return _robustness(sample.latents, [group for group in live if group], sample.factors, diff_quantile)
+        return _robustness(
+            sample.latents, [group for group in live if group], sample.factors, diff_quantile
+        )
 
     matrix, weights = robustness(units(None, dim))
     scores: Scores = {"irs": _weighted(matrix, weights)}
@@ -68,17 +83,29 @@ def irs(latents: Any, factors: Any, *, diff_quantile: float = 0.99, partition: L
     )
 
 
-def _robustness(latents: Array, groups: Sequence[Sequence[int]], factors: Codes, diff_quantile: float) -> tuple[Array, Array]:
+def _robustness(
+    latents: Array, groups: Sequence[Sequence[int]], factors: Codes, diff_quantile: float
+) -> tuple[Array, Array]:
     def deviations(z: Array) -> Array:
         distance = np.abs(z - z.mean(0))
-        return np.column_stack([distance[:, group].max(1) for group in groups]) if groups else distance[:, :0]
+        return (
+            np.column_stack([distance[:, group].max(1) for group in groups])
+            if groups
+            else distance[:, :0]
+        )
 
     largest = deviations(latents).max(0)
     matrix = np.empty((len(groups), factors.shape[1]))
     for f, factor in enumerate(factors.T):
         order = np.argsort(factor, kind="stable")
         cells = np.split(latents[order], np.flatnonzero(np.diff(factor[order])) + 1)
-        matrix[:, f] = 1 - np.mean([np.quantile(deviations(cell), diff_quantile, axis=0) for cell in cells], axis=0) / largest
+        matrix[:, f] = (
+            1
+            - np.mean(
+                [np.quantile(deviations(cell), diff_quantile, axis=0) for cell in cells], axis=0
+            )
+            / largest
+        )
     return matrix, largest
 
 

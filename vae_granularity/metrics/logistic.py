@@ -1,4 +1,6 @@
-"""Multinomial logistic regression as several metrics use it, with what a protocol needs to know of the fit."""
+"""Multinomial logistic regression as several metrics use it, with what a protocol needs to know of
+the fit.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 MAX_ITER = 100
 
 
-def fit(x: Array, y: Codes, *, penalty: float = 1.0, balanced: bool = False) -> tuple[LogisticRegression, bool]:
+def fit(
+    x: Array, y: Codes, *, penalty: float = 1.0, balanced: bool = False
+) -> tuple[LogisticRegression, bool]:
     """Scikit-learn's lbfgs fit, at most 100 iterations, and whether it converged: x (n, D), y (n,).
 
     Args:
@@ -24,9 +28,12 @@ def fit(x: Array, y: Codes, *, penalty: float = 1.0, balanced: bool = False) -> 
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=penalty, class_weight="balanced" if balanced else None, max_iter=MAX_ITER)
+    model = LogisticRegression(
+        C=penalty, class_weight="balanced" if balanced else None, max_iter=MAX_ITER
+    )
     with warnings.catch_warnings():
-        # The published scores are those of at most 100 iterations; the caller records that they did not suffice.
+        # The published scores are those of at most 100 iterations; the caller records that they did
+        # not suffice.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x, y)
     return model, bool(np.max(model.n_iter_) < MAX_ITER)
@@ -40,10 +47,12 @@ def version() -> str:
 
 
 def predictive_information(x: Array, y: Codes) -> tuple[float, bool]:
-    """(H0 - H1) / H0: the share of the uncertainty on a factor that a linear readout of x (n, D) takes away; and convergence.
+    """(H0 - H1) / H0: the share of the uncertainty on a factor that a linear readout of x (n, D)
+    takes away; and convergence.
 
-    InfoE of one factor (Hsu et al., arXiv 2310.10644, "InfoMEC"): H1 is the training log-loss of an unpenalised, class-balanced logistic
-    regression; H0 that of the same regression on constant input, which is log K for K values, as balancing makes it uniform.
+    InfoE of one factor (Hsu et al., arXiv 2310.10644, "InfoMEC"): H1 is the training log-loss of an
+    unpenalised, class-balanced logistic regression; H0 that of the same regression on constant
+    input, which is log K for K values, as balancing makes it uniform.
     """
     from sklearn.metrics import log_loss
 

@@ -1,4 +1,6 @@
-"""The time that sums over samples, mixture components and dimensions take, said before they start, and a bar while they run."""
+"""The time that sums over samples, mixture components and dimensions take, said before they start,
+and a bar while they run.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,27 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def announced(name: str, pairs: int, dim: int, progress: Progress = None) -> Iterator[Callable[[int, int], None] | None]:
-    """Log the expected time where that is a second or more, then give the function to call with (done, in all), or None where nobody looks.
+def announced(
+    name: str, pairs: int, dim: int, progress: Progress = None
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Log the expected time where that is a second or more, then give the function to call with
+    (done, in all), or None where nobody looks.
 
     Args:
         name: of the work.
         pairs: samples times components; dim: D.
-        progress: a function of one's own; None shows a bar on a terminal where more than seconds are expected, False shows none.
+        progress: a function of one's own; None shows a bar on a terminal where more than seconds
+            are expected, False shows none.
     """
     seconds = SECONDS_PER_TERM * pairs * dim
     if seconds >= 1:
-        _log.info("%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread", name, pairs, dim, seconds)
+        _log.info(
+            "%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread",
+            name,
+            pairs,
+            dim,
+            seconds,
+        )
     if progress is not None or seconds < LONG or not sys.stderr.isatty():
         yield progress or None
         return

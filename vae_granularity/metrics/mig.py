@@ -1,4 +1,6 @@
-"""Mutual information gap from histograms (Chen et al. 2018, arXiv 1802.04942, in the form of Locatello et al., arXiv 1811.12359)."""
+"""Mutual information gap from histograms (Chen et al. 2018, arXiv 1802.04942, in the form of
+Locatello et al., arXiv 1811.12359).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,15 @@ class MIGResult(MetricResult):
     factor_entropy: Array  # (F,) empirical, nats
 
 
-def mig(latents: Any, factors: Any, partition: LatentPartition | None = None, num_bins: int = 20, binning: str = "range") -> MIGResult:
-    """Mean over factors of (largest - second largest mutual information with a latent) / entropy of the factor.
+def mig(
+    latents: Any,
+    factors: Any,
+    partition: LatentPartition | None = None,
+    num_bins: int = 20,
+    binning: str = "range",
+) -> MIGResult:
+    """Mean over factors of (largest - second largest mutual information with a latent) / entropy of
+    the factor.
 
     Args:
         latents: (n, D). Constant ones count: they share no information.
@@ -32,12 +41,24 @@ def mig(latents: Any, factors: Any, partition: LatentPartition | None = None, nu
         NoGroupForm: a partition was given; bins of several dimensions at once would be empty.
     """
     if partition is not None:
-        raise NoGroupForm("partition must be None: histogram MIG has no group form (joint bins are empty); use mig_entropy")
+        raise NoGroupForm(
+            "partition must be None: histogram MIG has no group form (joint bins are empty); use mig_entropy"
+        )
     sample = labelled_sample(latents, factors)
-    mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins, binning), sample.factors)
+    mi = histogram.mutual_information(
+        histogram.discretize(sample.latents, num_bins, binning), sample.factors
+    )
     entropy = histogram.entropies(sample.factors)
-    protocol = sample.protocol() | {"num_bins": None if binning == "codes" else num_bins, "binning": binning}
-    return MIGResult(scores={"mig": relation.mean_gap(mi, entropy)}, protocol=protocol, mi_matrix=mi, factor_entropy=entropy)
+    protocol = sample.protocol() | {
+        "num_bins": None if binning == "codes" else num_bins,
+        "binning": binning,
+    }
+    return MIGResult(
+        scores={"mig": relation.mean_gap(mi, entropy)},
+        protocol=protocol,
+        mi_matrix=mi,
+        factor_entropy=entropy,
+    )
 
 
 class MIG(TableMetric):

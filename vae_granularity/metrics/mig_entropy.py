@@ -1,4 +1,6 @@
-"""Mutual information gap from entropies of the aggregate posterior (Chen et al. 2018, arXiv 1802.04942), by dimension and group."""
+"""Mutual information gap from entropies of the aggregate posterior (Chen et al. 2018, arXiv
+1802.04942), by dimension and group.
+"""
 
 from __future__ import annotations
 
@@ -44,21 +46,26 @@ def mig_entropy(
     seed: int = 0,
     progress: Progress = None,
 ) -> MIGEntropyResult:
-    """Mean over factors of (largest - second largest mutual information with a unit) / entropy of the factor, in the mixture of all
-    rows' posteriors: I(unit; factor) = H(unit) - Σ_v p(v) H(unit | v).
+    """Mean over factors of (largest - second largest mutual information with a unit) / entropy of
+    the factor, in the mixture of all rows' posteriors: I(unit; factor) = H(unit) - Σ_v p(v) H(unit
+    | v).
 
-    H(unit) is the mean of -log q(unit) over samples, q the mixture of all M posteriors; H(unit | v) that over the samples and the
-    posteriors of value v. Entropies are differential and may be negative; they are not clipped (mutual information is, at 0).
+    H(unit) is the mean of -log q(unit) over samples, q the mixture of all M posteriors; H(unit | v)
+    that over the samples and the posteriors of value v. Entropies are differential and may be
+    negative; they are not clipped (mutual information is, at 0).
     The rows *are* the aggregate posterior: pass a whole grid, or a subset and say so.
 
     Args:
-        z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Three float32 or three float64 tensors of one
-            device are used as they are, anything else in float64 on the CPU.
+        z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Three float32 or
+            three float64 tensors of one device are used as they are, anything else in float64 on
+            the CPU.
         factors: (M, F) integers.
         partition: adds `mig_entropy_group` from the joint entropies of groups, in the same mixture.
-        num_samples: a seeded subset of that many rows of z is used where M is larger; all M posteriors are.
-        progress: called with (sample-posterior pairs done, in all); None shows a bar on a terminal where more than seconds are expected,
-            False shows none. The expected time is logged before it starts.
+        num_samples: a seeded subset of that many rows of z is used where M is larger; all M
+            posteriors are.
+        progress: called with (sample-posterior pairs done, in all); None shows a bar on a terminal
+            where more than seconds are expected, False shows none. The expected time is logged
+            before it starts.
 
     Raises:
         ArgumentError: bad tables, shapes that disagree, logvar above 200, a bad partition.
@@ -67,13 +74,23 @@ def mig_entropy(
     num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
     rows, dim = sample.latents.shape
     groups = LatentPartition(units(partition, dim))
-    checked = {"z": as_latents(z, "z"), "mu": sample.latents, "logvar": as_latents(logvar, "logvar")}
+    checked = {
+        "z": as_latents(z, "z"),
+        "mu": sample.latents,
+        "logvar": as_latents(logvar, "logvar"),
+    }
     for name, array in checked.items():
         if array.shape != (rows, dim):
-            raise ArgumentError(f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}")
+            raise ArgumentError(
+                f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}"
+            )
     if checked["logvar"].max() > 200:
         raise ArgumentError(f"logvar must be at most 200, got {checked['logvar'].max():g}")
-    chosen = np.arange(rows) if rows <= num_samples else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
+    chosen = (
+        np.arange(rows)
+        if rows <= num_samples
+        else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
+    )
     tensors = _tensors((z, mu, logvar), checked.values())
     found = mixture_entropies(*tensors, groups, sample.factors, chosen, progress)
     marginal, conditional = found.marginal, found.conditional
@@ -105,7 +122,11 @@ def mig_entropy(
 
 def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
     kinds = {(value.dtype, value.device) if isinstance(value, Tensor) else None for value in given}
-    if len(kinds) == 1 and next(iter(kinds), None) is not None and next(iter(kinds))[0] in (torch.float32, torch.float64):
+    if (
+        len(kinds) == 1
+        and next(iter(kinds), None) is not None
+        and next(iter(kinds))[0] in (torch.float32, torch.float64)
+    ):
         return [value.detach() for value in given]
     return [torch.from_numpy(array) for array in checked]
 

@@ -1,4 +1,6 @@
-"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to each value of a factor."""
+"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to
+each value of a factor.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,22 @@ class MixtureEntropies(NamedTuple):
 
 
 def mixture_entropies(
-    z: Tensor, mu: Tensor, logvar: Tensor, groups: LatentPartition, factors: Codes, chosen: Codes, progress: Progress = None
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    groups: LatentPartition,
+    factors: Codes,
+    chosen: Codes,
+    progress: Progress = None,
 ) -> MixtureEntropies:
-    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that share the row's value of a factor.
+    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that
+    share the row's value of a factor.
 
     Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
 
     Args:
-        z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows of z.
+        z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows
+            of z.
         progress: see `mig_entropy`.
     """
     tasks = list(_tasks(factors, chosen))
@@ -43,7 +53,10 @@ def mixture_entropies(
     dim = mu.shape[1]
     membership = groups.membership(dtype=mu.dtype).to(mu.device)
     marginal, joint = np.zeros(dim + groups.num_groups), 0.0
-    conditional, covered = np.zeros((dim + groups.num_groups, factors.shape[1])), np.zeros(factors.shape[1])
+    conditional, covered = (
+        np.zeros((dim + groups.num_groups, factors.shape[1])),
+        np.zeros(factors.shape[1]),
+    )
     with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
@@ -61,12 +74,25 @@ def mixture_entropies(
     return MixtureEntropies(marginal, conditional, joint)
 
 
-def _mean_log_density(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, tick: Callable[[int, int], None] | None) -> Array:
-    """Mean of log q over z (S, D) under M posteriors (M, D) of equal weight, for D dimensions, G groups and all: (D + G + 1,)."""
+def _mean_log_density(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    membership: Tensor,
+    tick: Callable[[int, int], None] | None,
+) -> Array:
+    """Mean of log q over z (S, D) under M posteriors (M, D) of equal weight, for D dimensions, G
+    groups and all: (D + G + 1,).
+    """
     width = sum(membership.shape) + 1
     rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
-    blocks = [(slice(r, r + rows), slice(c, c + COMPONENTS)) for r in range(0, len(z), rows) for c in range(0, len(mu), COMPONENTS)]
-    # Filled in place: small results kept between the large tables would pin the freed ones and memory would grow with every block.
+    blocks = [
+        (slice(r, r + rows), slice(c, c + COMPONENTS))
+        for r in range(0, len(z), rows)
+        for c in range(0, len(mu), COMPONENTS)
+    ]
+    # Filled in place: small results kept between the large tables would pin the freed ones and
+    # memory would grow with every block.
     total = z.new_full((len(z), width), -math.inf)
     for b, (at, of) in enumerate(blocks):
         density = mixture_densities(z[at], mu[of], logvar[of], membership, -math.log(len(mu)))
@@ -78,7 +104,9 @@ def _mean_log_density(z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor,
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
-    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a chosen sample are left out."""
+    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a
+    chosen sample are left out.
+    """
     yield None, 1.0, chosen, np.arange(len(factors))
     for f, factor in enumerate(factors.T):
         for value in np.unique(factor):
@@ -88,5 +116,7 @@ def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, C
                 yield f, len(components) / len(factors), samples, components
 
 
-def _shift(report: Callable[[int, int], None], before: int, size: int, total: int) -> Callable[[int, int], None]:
+def _shift(
+    report: Callable[[int, int], None], before: int, size: int, total: int
+) -> Callable[[int, int], None]:
     return lambda done, chunks: report(before + size * done // chunks, total)

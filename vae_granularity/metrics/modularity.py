@@ -1,4 +1,6 @@
-"""Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor only?"""
+"""Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor
+only?
+"""
 
 from __future__ import annotations
 
@@ -31,37 +33,55 @@ class ModularityKNNResult(MetricResult):
     mi_matrix_group: Array | None  # (G, F) nats
 
 
-def modularity(latents: Any, factors: Any, *, num_bins: int = 20, partition: LatentPartition | None = None) -> ModularityResult:
-    """Mean over latents of 1 - (sum of the squared mutual information with the other factors) / (largest squared one x (F - 1)).
+def modularity(
+    latents: Any, factors: Any, *, num_bins: int = 20, partition: LatentPartition | None = None
+) -> ModularityResult:
+    """Mean over latents of 1 - (sum of the squared mutual information with the other factors) /
+    (largest squared one x (F - 1)).
 
-    Latents that share no information with any factor (constant ones) are left out and counted; the reference averages them in as 0.
+    Latents that share no information with any factor (constant ones) are left out and counted; the
+    reference averages them in as 0.
 
     Args:
         latents: (n, D).
         factors: (n, F) integers; with F = 1 the score is undefined and missing.
-        partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint bins of a group would be empty.
+        partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint
+            bins of a group would be empty.
 
     Raises:
         ArgumentError: bad tables or partition, num_bins outside [2, n].
     """
     sample = labelled_sample(latents, factors)
     units(partition, sample.latents.shape[1])
-    mi = histogram.mutual_information(histogram.discretize(sample.latents, num_bins), sample.factors)
+    mi = histogram.mutual_information(
+        histogram.discretize(sample.latents, num_bins), sample.factors
+    )
     per_latent = _per_unit(mi)
-    protocol = sample.protocol() | {"num_bins": num_bins, "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()}}
+    protocol = sample.protocol() | {
+        "num_bins": num_bins,
+        "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()},
+    }
     scores: Scores = {"modularity": mean_modularity(mi)}
     neighbours = None
     if partition is not None:
         neighbours = modularity_knn(latents, factors, partition=partition)
         scores |= neighbours.scores
         protocol |= {"knn": neighbours.protocol}
-    return ModularityResult(scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent, knn=neighbours)
+    return ModularityResult(
+        scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent, knn=neighbours
+    )
 
 
 def modularity_knn(
-    latents: Any, factors: Any, *, partition: LatentPartition | None = None, num_neighbors: int = 10, seed: int = 0
+    latents: Any,
+    factors: Any,
+    *,
+    partition: LatentPartition | None = None,
+    num_neighbors: int = 10,
+    seed: int = 0,
 ) -> ModularityKNNResult:
-    """Modularity from k-NN mutual information, per dimension and per group: another estimator, hence another name.
+    """Modularity from k-NN mutual information, per dimension and per group: another estimator,
+    hence another name.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
@@ -72,7 +92,9 @@ def modularity_knn(
     groups = units(partition, dim)
 
     def matrix(of: Any) -> Array:
-        return knn.mutual_information_matrix(sample.latents, of, sample.factors, num_neighbors=num_neighbors, seed=seed)
+        return knn.mutual_information_matrix(
+            sample.latents, of, sample.factors, num_neighbors=num_neighbors, seed=seed
+        )
 
     mi = matrix(units(None, dim))
     scores: Scores = {"modularity_knn": mean_modularity(mi)}
@@ -85,7 +107,9 @@ def modularity_knn(
         "seed": seed,
         "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()},
     }
-    return ModularityKNNResult(scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group)
+    return ModularityKNNResult(
+        scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group
+    )
 
 
 def _per_unit(mi: Array) -> Array:
@@ -97,7 +121,9 @@ def _per_unit(mi: Array) -> Array:
 
 
 def mean_modularity(mi: Array) -> float | None:
-    """Mean over units that share information, (U, F) to a number; None without such a unit or with a single factor."""
+    """Mean over units that share information, (U, F) to a number; None without such a unit or with
+    a single factor.
+    """
     per_unit = _per_unit(mi)
     known = per_unit[~np.isnan(per_unit)]
     return float(known.mean()) if len(known) else None

@@ -1,6 +1,8 @@
-"""One code under several partitions: how models of different granularity are compared, and the granularity at which factors separate.
+"""One code under several partitions: how models of different granularity are compared, and the
+granularity at which factors separate.
 
-A model without groups may hold the same blocks as one with groups, only unnamed; under its own partition alone it would look worse.
+A model without groups may hold the same blocks as one with groups, only unnamed; under its own
+partition alone it would look worse.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.granularity_profile import UnitProfileResult, profile_of, separating_granularity
+from vae_granularity.metrics.granularity_profile import (
+    UnitProfileResult,
+    profile_of,
+    separating_granularity,
+)
 from vae_granularity.metrics.group_information import GroupInformation
 from vae_granularity.metrics.inputs import units
 from vae_granularity.metrics.result import MetricResult, Scores
@@ -25,7 +31,11 @@ class PartitionComparisonResult(MetricResult):
     @property
     def by_granularity(self) -> dict[int, UnitProfileResult]:
         """The profiles of the contiguous partitions `g1`, `g2`, …, by γ."""
-        return {int(name[1:]): profile for name, profile in self.profiles.items() if _granularity(name) is not None}
+        return {
+            int(name[1:]): profile
+            for name, profile in self.profiles.items()
+            if _granularity(name) is not None
+        }
 
 
 def partition_comparison(
@@ -38,20 +48,25 @@ def partition_comparison(
     num_neighbors: int = 10,
     seed: int = 0,
 ) -> PartitionComparisonResult:
-    """k-NN group scores under each partition, named `<partition>/infom_group` and so on (see `GroupInformation.scores`).
+    """k-NN group scores under each partition, named `<partition>/infom_group` and so on (see
+    `GroupInformation.scores`).
 
-    Of the partitions named `g1`, `g2`, … (contiguous groups of γ), the smallest γ at which a factor is `separated`:
-    `separating_granularity/<factor>`, missing where it never is.
+    Of the partitions named `g1`, `g2`, … (contiguous groups of γ), the smallest γ at which a factor
+    is `separated`: `separating_granularity/<factor>`, missing where it never is.
 
     Args:
-        latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the numbers.
+        latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the
+            numbers.
         partitions: by name, such as own, g2, blocks.
         num_samples: a seeded subset of that many rows is used where n is larger.
 
     Raises:
-        ArgumentError: bad tables or partitions, not more rows than `num_neighbors`, another number of names than factors.
+        ArgumentError: bad tables or partitions, not more rows than `num_neighbors`, another number
+            of names than factors.
     """
-    information = GroupInformation.of(latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed)
+    information = GroupInformation.of(
+        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed
+    )
     sample = information.sample
     num_factors = len(sample.kept_factors) + len(sample.dropped_factors)
     names = [str(f) for f in range(num_factors)] if factor_names is None else list(factor_names)
@@ -63,15 +78,29 @@ def partition_comparison(
     for name, partition in partitions.items():
         units(partition, sample.latents.shape[1])
         shares = information.shares(partition)
-        scores |= {f"{name}/{score}": value for score, value in information.scores(partition, shares).items()}
+        scores |= {
+            f"{name}/{score}": value
+            for score, value in information.scores(partition, shares).items()
+        }
         profiles[name] = profile_of(shares, partition.groups, information.protocol())
     protocol = information.protocol() | {
-        "found": {"partitions": {name: [list(group) for group in partition.groups] for name, partition in partitions.items()}}
+        "found": {
+            "partitions": {
+                name: [list(group) for group in partition.groups]
+                for name, partition in partitions.items()
+            }
+        }
     }
-    result = PartitionComparisonResult(scores=scores, protocol=protocol, profiles=profiles, factor_names=kept)
+    result = PartitionComparisonResult(
+        scores=scores, protocol=protocol, profiles=profiles, factor_names=kept
+    )
     if result.by_granularity:
-        for factor, granularity in zip(kept, separating_granularity(result.by_granularity), strict=True):
-            scores[f"separating_granularity/{factor}"] = None if granularity is None else float(granularity)
+        for factor, granularity in zip(
+            kept, separating_granularity(result.by_granularity), strict=True
+        ):
+            scores[f"separating_granularity/{factor}"] = (
+                None if granularity is None else float(granularity)
+            )
     return result
 
 

@@ -1,4 +1,6 @@
-"""What scores read off a matrix of units by factors: the gap between the best two units, the compactness of a row or a column."""
+"""What scores read off a matrix of units by factors: the gap between the best two units, the
+compactness of a row or a column.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from vae_granularity.metrics.inputs import Array
 
 
 def gap(matrix: Array) -> Array | None:
-    """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit, which has no second."""
+    """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit,
+    which has no second.
+    """
     if len(matrix) < 2:
         return None
     top = np.sort(matrix, axis=0)
@@ -22,7 +26,8 @@ def mean_gap(matrix: Array, scale: Array | float = 1.0) -> float | None:
 
 
 def mean_max_share(matrix: Array) -> float | None:
-    """Mean over non-zero rows of the largest entry's share of the row, rescaled so that equal entries score 0 and one entry 1.
+    """Mean over non-zero rows of the largest entry's share of the row, rescaled so that equal
+    entries score 0 and one entry 1.
 
     (R, C) to a number; None where no row or a single column makes it undefined.
     """
@@ -34,5 +39,7 @@ def mean_max_share(matrix: Array) -> float | None:
 
 
 def carriers(matrix: Array) -> int:
-    """Number of units that carry a factor, that is, are the best unit of at least one factor with a non-zero entry: (U, F)."""
+    """Number of units that carry a factor, that is, are the best unit of at least one factor with a
+    non-zero entry: (U, F).
+    """
     return len(set(matrix.argmax(0)[matrix.max(0) > 0].tolist()))

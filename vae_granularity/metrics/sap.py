@@ -1,4 +1,6 @@
-"""Separated attribute predictability (Kumar, Sattigeri and Balakrishnan 2018, arXiv 1711.00848), per dimension and per group."""
+"""Separated attribute predictability (Kumar, Sattigeri and Balakrishnan 2018, arXiv 1711.00848),
+per dimension and per group.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,10 @@ def sap(
 ) -> SAPResult:
     """Mean over factors of the best unit's predictive score minus the second best's.
 
-    Discrete factors: test accuracy of a linear SVM (squared hinge, C = 0.01, balanced class weights) on the raw unit. Continuous
-    factors: the squared (multiple) correlation R² of factor and unit on the training part; 0 for latents of variance <= 1e-12.
+    Discrete factors: test accuracy of a linear SVM (squared hinge, C = 0.01, balanced class
+    weights) on the raw unit. Continuous
+    factors: the squared (multiple) correlation R² of factor and unit on the training part; 0 for
+    latents of variance <= 1e-12.
 
     Args:
         latents: (n, D); factors: (n, F) integers.
@@ -64,15 +68,24 @@ def sap(
     if not continuous_factors:
         import sklearn
 
-        protocol |= {"classifier": f"scikit-learn {sklearn.__version__} LinearSVC(C=0.01)", "found": {"unconverged_fits": unconverged}}
-    return SAPResult(scores=scores, protocol=protocol, score_matrix=matrix, score_matrix_group=matrix_group)
+        protocol |= {
+            "classifier": f"scikit-learn {sklearn.__version__} LinearSVC(C=0.01)",
+            "found": {"unconverged_fits": unconverged},
+        }
+    return SAPResult(
+        scores=scores, protocol=protocol, score_matrix=matrix, score_matrix_group=matrix_group
+    )
 
 
-def _squared_correlations(sample: LabelledSample, groups: Sequence[Sequence[int]]) -> tuple[Array, int]:
+def _squared_correlations(
+    sample: LabelledSample, groups: Sequence[Sequence[int]]
+) -> tuple[Array, int]:
     y = sample.factors - sample.factors.mean(0)
     total = np.sum(y**2, axis=0)
     z = sample.latents - sample.latents.mean(0)
-    z = z[:, :] / np.maximum(np.abs(z).max(0), np.finfo(float).tiny)  # R² knows no scale, rank tolerances do
+    z = z[:, :] / np.maximum(
+        np.abs(z).max(0), np.finfo(float).tiny
+    )  # R² knows no scale, rank tolerances do
     matrix = np.zeros((len(groups), y.shape[1]))
     for g, group in enumerate(groups):
         dims = [d for d in group if np.var(sample.latents[:, d]) > SMALLEST_VARIANCE]

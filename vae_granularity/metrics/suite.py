@@ -1,4 +1,6 @@
-"""Several metrics on one encoding: each gets the inputs that its parameters name, or is reported as not applicable."""
+"""Several metrics on one encoding: each gets the inputs that its parameters name, or is reported as
+not applicable.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from vae_granularity.partition import LatentPartition
 # Scores that ask what the other factors do: labels that are not all factors cannot answer.
 ALL_FACTORS = (irs,)
 
-# How the reason begins where another sample or other options could do; any other reason holds for this data set and model.
+# How the reason begins where another sample or other options could do; any other reason holds for
+# this data set and model.
 TOO_LITTLE = "too little data: "
 
 
@@ -28,7 +31,9 @@ class SuiteResult:
     """What a set of metrics found, and why some found nothing."""
 
     results: dict[str, MetricResult] = field(default_factory=dict)
-    beside: dict[str, Scores] = field(default_factory=dict)  # metric to nulls, standard errors, scores under common partitions
+    beside: dict[str, Scores] = field(
+        default_factory=dict
+    )  # metric to nulls, standard errors, scores under common partitions
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
 
     def scores_of(self, metric: str) -> Scores:
@@ -38,13 +43,18 @@ class SuiteResult:
     @property
     def scores(self) -> Scores:
         """All scores by name, with the harmonic means of group scores and their partners."""
-        found = {name: value for metric in self.results for name, value in self.scores_of(metric).items()}
+        found = {
+            name: value for metric in self.results for name, value in self.scores_of(metric).items()
+        }
         return found | group_headlines(found)
 
     @property
     def protocol(self) -> dict[str, dict[str, object]]:
         """Protocol of each metric, and under `scores` the names that it holds for."""
-        return {name: {**result.protocol, "scores": list(self.scores_of(name))} for name, result in self.results.items()}
+        return {
+            name: {**result.protocol, "scores": list(self.scores_of(name))}
+            for name, result in self.results.items()
+        }
 
 
 def run_suite(
@@ -55,11 +65,13 @@ def run_suite(
     companions: Companions | None = None,
     absent: Mapping[str, str] | None = None,
 ) -> SuiteResult:
-    """Call every metric on the inputs that its parameters name; one that needs more of them than there is, is not applicable.
+    """Call every metric on the inputs that its parameters name; one that needs more of them than
+    there is, is not applicable.
 
     Args:
         metrics: name to function, with its options bound (`functools.partial`).
-        inputs: any of latents, factors, test, z, mu, logvar, encode, space …; what is absent or None does not exist for this data set.
+        inputs: any of latents, factors, test, z, mu, logvar, encode, space …; what is absent or
+            None does not exist for this data set.
         partition: given to the metrics that have a group form.
         companions: what to compute beside the scores; None for nothing.
         absent: input to the reason why it does not exist, for the report of what is not applicable.
@@ -67,11 +79,17 @@ def run_suite(
     Raises:
         ArgumentError: what a metric says of an input that exists and is bad.
     """
-    known = {name: value for name, value in {**inputs, "partition": partition}.items() if value is not None}
+    known = {
+        name: value
+        for name, value in {**inputs, "partition": partition}.items()
+        if value is not None
+    }
     suite = SuiteResult()
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
-        lacking = [p.name for p in parameters.values() if p.default is p.empty and p.name not in known]
+        lacking = [
+            p.name for p in parameters.values() if p.default is p.empty and p.name not in known
+        ]
         if not lacking and _function(metric) in ALL_FACTORS and "space" not in known:
             lacking = ["space"]
         if lacking:

@@ -1,4 +1,6 @@
-"""The thin torchmetrics form of a pure metric: batches are collected, the pure function sees the whole table once."""
+"""The thin torchmetrics form of a pure metric: batches are collected, the pure function sees the
+whole table once.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ from vae_granularity.metrics.result import MetricResult
 class TableMetric(Metric):
     """Collects the batches of a table over all processes and calls `function` on it.
 
-    Options of the pure function and of `torchmetrics.Metric` are keyword arguments. `update(..., test=True)` fills the test part of
-    the functions that have one. `compute` leaves out scores that are undefined; `result` has them as None, with matrices and protocol.
+    Options of the pure function and of `torchmetrics.Metric` are keyword arguments. `update(...,
+    test=True)` fills the test part of the functions that have one. `compute` leaves out scores that
+    are undefined; `result` has them as None, with matrices and protocol.
     """
 
     full_state_update = False
@@ -46,14 +49,20 @@ class TableMetric(Metric):
             ArgumentError: not as many arrays as inputs, or a test part for a metric that has none.
         """
         if len(arrays) != len(self.inputs):
-            raise ArgumentError(f"update of {type(self).__name__} takes {', '.join(self.inputs)}, got {len(arrays)} arrays")
+            raise ArgumentError(
+                f"update of {type(self).__name__} takes {', '.join(self.inputs)}, got {len(arrays)} arrays"
+            )
         if test and not self.has_test:
-            raise ArgumentError(f"test must be False for {type(self).__name__}, which has no test part, got True")
+            raise ArgumentError(
+                f"test must be False for {type(self).__name__}, which has no test part, got True"
+            )
         for name, array in zip(self.inputs, arrays, strict=True):
             getattr(self, f"test_{name}" if test else name).append(torch.as_tensor(array).detach())
 
     def table(self, prefix: str = "") -> list[Tensor]:
-        """The collected inputs; a list before and a tensor after a distributed sync (torchmetrics#2005), both are accepted."""
+        """The collected inputs; a list before and a tensor after a distributed sync
+        (torchmetrics#2005), both are accepted.
+        """
         return [dim_zero_cat(getattr(self, prefix + name)) for name in self.inputs]
 
     def result(self) -> MetricResult:
@@ -65,4 +74,8 @@ class TableMetric(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Defined scores as float tensors."""
-        return {name: torch.tensor(value) for name, value in self.result().scores.items() if value is not None}
+        return {
+            name: torch.tensor(value)
+            for name, value in self.result().scores.items()
+            if value is not None
+        }

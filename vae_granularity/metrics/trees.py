@@ -22,17 +22,29 @@ def fit_all(regressor: str, sample: LabelledSample, *, seed: int, n_jobs: int | 
     num_factors = sample.factors.shape[1]
     jobs = min(joblib.cpu_count() if n_jobs is None else n_jobs, num_factors)
     values = [len(np.unique(column)) for column in sample.factors.T]
-    # Trees cost as many as the factor has values: the longest first, so that no process is left alone with one.
+    # Trees cost as many as the factor has values: the longest first, so that no process is left
+    # alone with one.
     order = sorted(range(num_factors), key=lambda f: -values[f])
     fit = FITS[regressor]
-    tasks = (joblib.delayed(fit)(sample.latents, sample.factors[:, f], sample.test_latents, sample.test_factors[:, f], seed) for f in order)
+    tasks = (
+        joblib.delayed(fit)(
+            sample.latents,
+            sample.factors[:, f],
+            sample.test_latents,
+            sample.test_factors[:, f],
+            seed,
+        )
+        for f in order
+    )
     # Batches of one: joblib would bundle tasks that finish fast and undo the order.
     done = joblib.Parallel(n_jobs=jobs, batch_size=1)(tasks)
     return [done[order.index(f)] for f in range(num_factors)]
 
 
 def fit_sklearn(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> Fit:
-    """GradientBoostingClassifier with scikit-learn's defaults: 100 stages, learning rate 0.1, depth 3, log-loss."""
+    """GradientBoostingClassifier with scikit-learn's defaults: 100 stages, learning rate 0.1, depth
+    3, log-loss.
+    """
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(random_state=seed).fit(x, y)
@@ -40,12 +52,20 @@ def fit_sklearn(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> 
 
 
 def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> Fit:
-    """LightGBM with the same numbers of stages and leaves and the same rate; importances are total gains."""
+    """LightGBM with the same numbers of stages and leaves and the same rate; importances are total
+    gains.
+    """
     import lightgbm
 
     values, codes = np.unique(y, return_inverse=True)
-    seen = np.isin(test_y, values)  # a value that training lacks is never predicted: its rows count as errors
-    task = {"objective": "binary"} if len(values) == 2 else {"objective": "multiclass", "num_class": len(values)}
+    seen = np.isin(
+        test_y, values
+    )  # a value that training lacks is never predicted: its rows count as errors
+    task = (
+        {"objective": "binary"}
+        if len(values) == 2
+        else {"objective": "multiclass", "num_class": len(values)}
+    )
     options = {
         **task,
         "metric": "binary_error" if len(values) == 2 else "multi_error",
@@ -63,9 +83,12 @@ def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) ->
     train = lightgbm.Dataset(x, codes, params=options)
     parts = {"train": train}
     if seen.any():
-        parts["test"] = train.create_valid(test_x[seen], np.searchsorted(values, test_y[seen]), params=options)
+        parts["test"] = train.create_valid(
+            test_x[seen], np.searchsorted(values, test_y[seen]), params=options
+        )
     errors: dict[str, dict[str, list[float]]] = {}
-    # Predicting afterwards would take longer than the training, which knows the scores of both parts anyway.
+    # Predicting afterwards would take longer than the training, which knows the scores of both
+    # parts anyway.
     model = lightgbm.train(
         options,
         train,
@@ -76,7 +99,11 @@ def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) ->
     )
     gain = model.feature_importance("gain").astype(np.float64)
     accuracy = {part: 1 - error[options["metric"]][-1] for part, error in errors.items()}
-    return gain / gain.sum() if gain.sum() > 0 else gain, accuracy["train"], accuracy.get("test", 0.0) * float(seen.mean())
+    return (
+        gain / gain.sum() if gain.sum() > 0 else gain,
+        accuracy["train"],
+        accuracy.get("test", 0.0) * float(seen.mean()),
+    )
 
 
 FITS = {"sklearn": fit_sklearn, "lightgbm": fit_lightgbm}

@@ -1,6 +1,8 @@
-"""Scores without labels: Gaussian total correlation, Gaussian Wasserstein correlation, mutual information score.
+"""Scores without labels: Gaussian total correlation, Gaussian Wasserstein correlation, mutual
+information score.
 
-As in Locatello et al. (arXiv 1811.12359, section "unsupervised scores"). The code is treated as a Gaussian with its covariance.
+As in Locatello et al. (arXiv 1811.12359, section "unsupervised scores"). The code is treated as a
+Gaussian with its covariance.
 """
 
 from __future__ import annotations
@@ -22,23 +24,31 @@ from vae_granularity.partition import LatentPartition
 class UnsupervisedResult(MetricResult):
     standard_error = "subsamples"
     covariance: Array  # (D, D), with n - 1
-    mi_matrix: Array  # (A, A) nats, between the 20-bin histograms of the latents that are not constant
+    mi_matrix: (
+        Array  # (A, A) nats, between the 20-bin histograms of the latents that are not constant
+    )
     active_latents: tuple[int, ...]
 
     def rescore(self, partition: LatentPartition) -> Scores:
         live = live_groups(partition.groups, self.active_latents)
         return {
             "gaussian_tc_group": gaussian_tc(self.covariance, live),
-            "gaussian_wasserstein_group": gaussian_wasserstein(self.covariance, live) if live else None,
+            "gaussian_wasserstein_group": gaussian_wasserstein(self.covariance, live)
+            if live
+            else None,
         }
 
 
-def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None) -> UnsupervisedResult:
-    """`gaussian_tc` = ½(Σ log Σ_dd - log det Σ); `gaussian_wasserstein` = 2 tr Σ - 2 tr (diag(Σ) Σ)^½, `…_norm` divides by tr Σ;
-    `mutual_info_score` = mean off-diagonal mutual information of histograms. Constant latents are left out and counted.
+def unsupervised(
+    latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None
+) -> UnsupervisedResult:
+    """`gaussian_tc` = ½(Σ log Σ_dd - log det Σ); `gaussian_wasserstein` = 2 tr Σ - 2 tr (diag(Σ)
+    Σ)^½, `…_norm` divides by tr Σ; `mutual_info_score` = mean off-diagonal mutual information of
+    histograms. Constant latents are left out and counted.
 
-    A partition adds the dependence between groups: `gaussian_tc_group` = ½(Σ_g log det Σ_gg - log det Σ) and
-    `gaussian_wasserstein_group`, with the block diagonal for diag(Σ). A singular dependence (one unit a linear function of the others) has
+    A partition adds the dependence between groups: `gaussian_tc_group` = ½(Σ_g log det Σ_gg - log
+    det Σ) and `gaussian_wasserstein_group`, with the block diagonal for diag(Σ). A singular
+    dependence (one unit a linear function of the others) has
     infinite TC: missing, and `singular` in the protocol.
 
     Raises:
@@ -49,10 +59,17 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
     active = np.ptp(z, axis=0) > 1e-12 * np.abs(z).max(0)
     alive = np.flatnonzero(active)
     covariance = np.atleast_2d(np.cov(z, rowvar=False))
-    mi = histogram.mutual_information(*(2 * (histogram.discretize(z[:, active], num_bins),))) if len(alive) else np.zeros((0, 0))
+    mi = (
+        histogram.mutual_information(*(2 * (histogram.discretize(z[:, active], num_bins),)))
+        if len(alive)
+        else np.zeros((0, 0))
+    )
     scores: Scores = {}
     singular = []
-    for suffix, of in (("", units(None, z.shape[1])), ("_group", groups if partition is not None else None)):
+    for suffix, of in (
+        ("", units(None, z.shape[1])),
+        ("_group", groups if partition is not None else None),
+    ):
         if of is None:
             continue
         live = live_groups(of, alive.tolist())
@@ -60,7 +77,9 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
         if live and tc is None:
             singular.append(f"gaussian_tc{suffix}")
         scores[f"gaussian_tc{suffix}"] = tc
-        scores[f"gaussian_wasserstein{suffix}"] = gaussian_wasserstein(covariance, live) if live else None
+        scores[f"gaussian_wasserstein{suffix}"] = (
+            gaussian_wasserstein(covariance, live) if live else None
+        )
     trace, distance = float(np.trace(covariance)), scores["gaussian_wasserstein"]
     scores["gaussian_wasserstein_norm"] = None if distance is None else distance / trace
     pairs = mi[~np.eye(len(mi), dtype=bool)]
@@ -70,7 +89,13 @@ def unsupervised(latents: Any, *, num_bins: int = 20, partition: LatentPartition
         "num_bins": num_bins,
         "found": {"dead_latents": np.flatnonzero(~active).tolist(), "singular": singular},
     }
-    return UnsupervisedResult(scores=scores, protocol=protocol, covariance=covariance, mi_matrix=mi, active_latents=tuple(alive.tolist()))
+    return UnsupervisedResult(
+        scores=scores,
+        protocol=protocol,
+        covariance=covariance,
+        mi_matrix=mi,
+        active_latents=tuple(alive.tolist()),
+    )
 
 
 def live_groups(groups: Sequence[Sequence[int]], active: Sequence[int]) -> list[list[int]]:
@@ -79,15 +104,19 @@ def live_groups(groups: Sequence[Sequence[int]], active: Sequence[int]) -> list[
 
 
 def gaussian_tc(covariance: Array, groups: Sequence[Sequence[int]]) -> float | None:
-    """Total correlation between groups of a Gaussian, in nats: covariance (D, D). None where it is infinite, or without groups.
+    """Total correlation between groups of a Gaussian, in nats: covariance (D, D). None where it is
+    infinite, or without groups.
 
-    Each group is whitened on its own, which leaves -½ log det of the whitened covariance: duplicates inside a group drop out.
+    Each group is whitened on its own, which leaves -½ log det of the whitened covariance:
+    duplicates inside a group drop out.
     """
     whiteners = [_whitener(covariance[np.ix_(group, group)]) for group in groups]
     if not whiteners:
         return None
     rows = [
-        np.hstack([wa.T @ covariance[np.ix_(a, b)] @ wb for b, wb in zip(groups, whiteners, strict=True)])
+        np.hstack(
+            [wa.T @ covariance[np.ix_(a, b)] @ wb for b, wb in zip(groups, whiteners, strict=True)]
+        )
         for a, wa in zip(groups, whiteners, strict=True)
     ]
     eigenvalues = np.linalg.eigvalsh(np.vstack(rows))

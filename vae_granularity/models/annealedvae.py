@@ -10,7 +10,8 @@ from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class AnnealedVAE(GaussianVAE):
-    """-E log p(x|z) + capacity_weight |KL(q(z|x) || p(z)) - C|, C rising during training (Burgess et al., arXiv 1804.03599, eq. 8).
+    """-E log p(x|z) + capacity_weight |KL(q(z|x) || p(z)) - C|, C rising during training (Burgess
+    et al., arXiv 1804.03599, eq. 8).
 
     KL is the batch mean. Its granularity only decides how the decomposition is logged.
 
@@ -37,5 +38,9 @@ class AnnealedVAE(GaussianVAE):
         self.dial("capacity", capacity, 0.0)
         self.dial("capacity_weight", capacity_weight, 0.0)
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
-        return settings["capacity_weight"] * (out.kl.mean() - settings["capacity"]).abs() - out.log_px.mean(), None
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
+        return settings["capacity_weight"] * (
+            out.kl.mean() - settings["capacity"]
+        ).abs() - out.log_px.mean(), None

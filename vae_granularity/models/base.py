@@ -59,8 +59,10 @@ class LatentModel(LightningModule):
     Args:
         parts: network (whose `latent_dim` must be the one given here), likelihood, optimiser, seed.
         latent_dim: D.
-        granularity: disentangling granularity, dimensions per group, in [1, D]; or a schedule of it.
-        partition: sizes of the groups, which then replace `granularity`, or `adaptive`; None for equal groups.
+        granularity: disentangling granularity, dimensions per group, in [1, D]; or a schedule of
+            it.
+        partition: sizes of the groups, which then replace `granularity`, or `adaptive`; None for
+            equal groups.
 
     `dataset_size` (N, the number of training images) is set by whoever attaches the data.
 
@@ -68,31 +70,50 @@ class LatentModel(LightningModule):
         ArgumentError: an argument is out of range.
     """
 
-    stochastic: ClassVar[bool]  # whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation
-    decomposes: ClassVar[bool] = False  # whether the loss computes the four terms; if not, they are estimated where they are logged
+    stochastic: ClassVar[
+        bool
+    ]  # whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation
+    decomposes: ClassVar[bool] = (
+        False  # whether the loss computes the four terms; if not, they are estimated where they are logged
+    )
     gathers = False  # whether the loss sees the batches of all processes as one
-    stateful: ClassVar[bool] = False  # whether anything besides weights and step decides the next step: such a model trains alone
+    stateful: ClassVar[bool] = (
+        False  # whether anything besides weights and step decides the next step: such a model trains alone
+    )
 
-    def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition) -> None:
+    def __init__(
+        self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition
+    ) -> None:
         super().__init__()
         if parts.net.latent_dim != latent_dim:
-            raise ArgumentError(f"net.latent_dim must equal model.latent_dim={latent_dim}, got {parts.net.latent_dim}")
-        self.net, self.likelihood, self.optimizer_factory = parts.net, parts.likelihood, parts.optimizer
+            raise ArgumentError(
+                f"net.latent_dim must equal model.latent_dim={latent_dim}, got {parts.net.latent_dim}"
+            )
+        self.net, self.likelihood, self.optimizer_factory = (
+            parts.net,
+            parts.likelihood,
+            parts.optimizer,
+        )
         self.grouping = grouping(latent_dim, granularity, partition)
         self.latent_dim = latent_dim
         self.seed = integer("seed", parts.seed, 0)
         self.dials: dict[str, Schedule] = {}
         self.dataset_size: int | None = None
         self.partition = self.grouping.at(0)
-        self.partitions: list[tuple[int, LatentPartition]] = [(0, self.partition)]  # and the step from which each holds
+        self.partitions: list[tuple[int, LatentPartition]] = [
+            (0, self.partition)
+        ]  # and the step from which each holds
         self.register_buffer("membership", self.partition.membership(), persistent=False)
 
     # What a variant says
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         """The loss (a mean over the batch, in nats) and the four terms where the loss needs them.
 
-        Pure: what changes during training comes as an argument, so that one function serves every step and every member of a
+        Pure: what changes during training comes as an argument, so that one function serves every
+            step and every member of a
         population. Called outside autocast.
 
         Args:
@@ -111,7 +132,9 @@ class LatentModel(LightningModule):
         raise TypeError(f"{type(self).__name__} must define encode()")
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        """Scalars of one training batch by name; the decomposition's names stand under the estimator's when logged."""
+        """Scalars of one training batch by name; the decomposition's names stand under the
+        estimator's when logged.
+        """
         return {"loss": loss.detach(), "reconstruction": out.log_px.mean()}
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
@@ -127,7 +150,9 @@ class LatentModel(LightningModule):
 
     # What all share
 
-    def dial(self, name: str, value: Dial, low: float = float("-inf"), high: float = float("inf")) -> None:
+    def dial(
+        self, name: str, value: Dial, low: float = float("-inf"), high: float = float("inf")
+    ) -> None:
         """Declare a hyperparameter that may be a schedule; `settings` gives its value at a step.
 
         Raises:
@@ -140,19 +165,28 @@ class LatentModel(LightningModule):
         return {name: at(step) for name, at in self.dials.items()}
 
     def moving(self, step: int) -> dict[str, float | Tensor]:
-        """The dials that change during training and the number of groups where that may change, at a step, by log key."""
+        """The dials that change during training and the number of groups where that may change, at
+        a step, by log key.
+        """
         settings = self.settings(step)
-        values = {name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)}
+        values = {
+            name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)
+        }
         if self.grouping.scheduled or self.grouping.regrouping is not None:
-            values["num_groups"] = float(next(p for first, p in reversed(self.partitions) if first <= step).num_groups)
+            values["num_groups"] = float(
+                next(p for first, p in reversed(self.partitions) if first <= step).num_groups
+            )
         return {f"schedule/{name}": value for name, value in values.items()}
 
     def decode(self, z: Tensor) -> Tensor:
         """Means of p(x|z), (B, *image_shape), for z (B, D)."""
         return self.likelihood.mean(full(self.net.decode(z)))
 
-    def compute(self, x: Tensor, noise: Tensor, settings: Settings, membership: Tensor) -> tuple[Tensor, dict[str, Tensor], Forward]:
-        """The loss with its gradient attached, scalars to log, and the pass through the networks: all the tensor work of a step.
+    def compute(
+        self, x: Tensor, noise: Tensor, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], Forward]:
+        """The loss with its gradient attached, scalars to log, and the pass through the networks:
+        all the tensor work of a step.
 
         Args:
             x: (B, *image_shape).
@@ -170,8 +204,12 @@ class LatentModel(LightningModule):
         return loss, logged, Forward(*(field.detach() for field in out))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
-        noise = standard_normal(self.seed, batch_idx, (len(batch) * world()[1], self.latent_dim), like=batch)
-        loss, logged, out = self.compute(batch, own_rows(noise), self.settings(batch_idx), self.membership)
+        noise = standard_normal(
+            self.seed, batch_idx, (len(batch) * world()[1], self.latent_dim), like=batch
+        )
+        loss, logged, out = self.compute(
+            batch, own_rows(noise), self.settings(batch_idx), self.membership
+        )
         # Filled on the device: a copy from the host would make it wait.
         moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
         return {"loss": loss, "terms": logged | moving, "forward": out}
@@ -179,7 +217,13 @@ class LatentModel(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer_factory(self.trained_parameters())
 
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.after_step(batch_idx)
 
@@ -191,10 +235,16 @@ class LatentModel(LightningModule):
             self._adopt(batch_idx, regrouped(self, self.trainer.datamodule, batch_idx, rule))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["partitions"] = [[step, [list(group) for group in partition.groups]] for step, partition in self.partitions]
+        checkpoint["partitions"] = [
+            [step, [list(group) for group in partition.groups]]
+            for step, partition in self.partitions
+        ]
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        self.partitions = [(step, LatentPartition(tuple(map(tuple, groups)))) for step, groups in checkpoint["partitions"]]
+        self.partitions = [
+            (step, LatentPartition(tuple(map(tuple, groups))))
+            for step, groups in checkpoint["partitions"]
+        ]
         self._use(self.partitions[-1][1])
 
     def _adopt(self, step: int, partition: LatentPartition) -> None:
@@ -204,7 +254,9 @@ class LatentModel(LightningModule):
 
     def _use(self, partition: LatentPartition) -> None:
         self.partition = partition
-        self.membership = partition.membership(dtype=self.membership.dtype).to(self.membership.device)
+        self.membership = partition.membership(dtype=self.membership.dtype).to(
+            self.membership.device
+        )
 
 
 def full(x: Tensor) -> Tensor:

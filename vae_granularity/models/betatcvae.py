@@ -9,9 +9,11 @@ from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
 class BetaTCVAE(WeightedVAE):
-    """Weights (alpha, beta, beta, 1): the whole total correlation is penalised (Chen et al., arXiv 1802.04942, eq. 4).
+    """Weights (alpha, beta, beta, 1): the whole total correlation is penalised (Chen et al., arXiv
+    1802.04942, eq. 4).
 
-    Its granularity only splits the logged total correlation; the loss is the same for every partition, up to rounding.
+    Its granularity only splits the logged total correlation; the loss is the same for every
+    partition, up to rounding.
 
     Args:
         beta: weight of the total correlation, >= 0, or a schedule.
@@ -38,4 +40,9 @@ class BetaTCVAE(WeightedVAE):
 
     def weights(self, settings: Settings) -> dict[str, float | Tensor]:
         alpha, beta = settings["alpha"], settings["beta"]
-        return {"mutual_information": alpha, "between_group_tc": beta, "within_group_tc": beta, "dimension_kl": 1.0}
+        return {
+            "mutual_information": alpha,
+            "between_group_tc": beta,
+            "within_group_tc": beta,
+            "dimension_kl": 1.0,
+        }

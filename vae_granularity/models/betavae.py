@@ -34,5 +34,7 @@ class BetaVAE(GaussianVAE):
         super().__init__(parts, latent_dim, granularity, partition, estimator)
         self.dial("beta", beta, 0.0)
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         return (settings["beta"] * out.kl - out.log_px).mean(), None

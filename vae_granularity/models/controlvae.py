@@ -13,11 +13,13 @@ from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class ControlVAE(GaussianVAE):
-    """-E log p(x|z) + beta(t) KL(q(z|x) || p(z)), beta set by a PI controller that holds the KL at C (Shao et al., arXiv 2004.05988).
+    """-E log p(x|z) + beta(t) KL(q(z|x) || p(z)), beta set by a PI controller that holds the KL at
+    C (Shao et al., arXiv 2004.05988).
 
-    With the error e = C(t) - KL of the batch: beta = K_p / (1 + exp(e)) + I(t) + beta_min, I(t) = I(t-1) - K_i e (eq. 7 to 9). Where
-    that beta would leave [beta_min, beta_max], I keeps its value and beta is cut at the bound, so that I does not wind up.
-    Its granularity only decides how the decomposition is logged.
+    With the error e = C(t) - KL of the batch: beta = K_p / (1 + exp(e)) + I(t) + beta_min, I(t) =
+    I(t-1) - K_i e (eq. 7 to 9). Where that beta would leave [beta_min, beta_max], I keeps its value
+    and beta is cut at the bound, so that I does not wind up. Its granularity only decides how the
+    decomposition is logged.
 
     Args:
         capacity: C in nats, >= 0, or a schedule (published: raised in small steps to its target).
@@ -50,16 +52,23 @@ class ControlVAE(GaussianVAE):
         self.dial("capacity", capacity, 0.0)
         self.proportional_gain = number("model.proportional_gain", proportional_gain, 0.0)
         self.integral_gain = number("model.integral_gain", integral_gain, 0.0)
-        self.beta_min, self.beta_max = number("model.beta_min", beta_min, 0.0), number("model.beta_max", beta_max, 0.0)
+        self.beta_min, self.beta_max = (
+            number("model.beta_min", beta_min, 0.0),
+            number("model.beta_max", beta_max, 0.0),
+        )
         if self.beta_min > self.beta_max:
-            raise ArgumentError(f"model.beta_min must be at most model.beta_max={beta_max}, got {beta_min}")
+            raise ArgumentError(
+                f"model.beta_min must be at most model.beta_max={beta_max}, got {beta_min}"
+            )
         self.register_buffer("integral", torch.zeros(()))
         self._beta, self._next_integral = self.integral, self.integral
 
     def settings(self, step: int) -> dict[str, float | Tensor]:
         return super().settings(step) | {"integral": self.integral}
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         self._beta, self._next_integral = self.control(out.kl.detach().mean(), settings)
         return (self._beta * out.kl - out.log_px).mean(), None
 

@@ -12,13 +12,16 @@ from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class DIPVAEI(GaussianVAE):
-    """The VAE's loss + lambda_od sum_{i≠j} C_ij² + lambda_d sum_i (C_ii - 1)², C = Cov(mu(x)) (Kumar et al., arXiv 1711.00848, eq. 6).
+    """The VAE's loss + lambda_od sum_{i≠j} C_ij² + lambda_d sum_i (C_ii - 1)², C = Cov(mu(x))
+    (Kumar et al., arXiv 1711.00848, eq. 6).
 
-    The granularity restricts the first sum to pairs of dimensions of different groups; with granularity 1 it is the published model.
+    The granularity restricts the first sum to pairs of dimensions of different groups; with
+    granularity 1 it is the published model.
 
     Args:
         lambda_od: weight of covariances between groups, >= 0, or a schedule.
-        lambda_d: weight of the variances' distance from 1, >= 0, or a schedule; None is 10 lambda_od, as published.
+        lambda_d: weight of the variances' distance from 1, >= 0, or a schedule; None is 10
+            lambda_od, as published.
         others: as `GaussianVAE`.
 
     Raises:
@@ -50,7 +53,9 @@ class DIPVAEI(GaussianVAE):
         """The matrix C (D, D) that is pulled towards block structure."""
         return covariance(out.mu)
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         matrix = self.covariance(out)
         same_group = membership @ membership.t()  # (D, D)
         off_diagonal = ((1 - same_group) * matrix.square()).sum()

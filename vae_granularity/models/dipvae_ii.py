@@ -10,7 +10,8 @@ from vae_granularity.models.dipvae_i import DIPVAEI, covariance
 
 
 class DIPVAEII(DIPVAEI):
-    """As `DIPVAEI` with C = Cov(mu(x)) + E[diag sigma²(x)], the covariance of the sampled code (arXiv 1711.00848, eq. 7).
+    """As `DIPVAEI` with C = Cov(mu(x)) + E[diag sigma²(x)], the covariance of the sampled code
+    (arXiv 1711.00848, eq. 7).
 
     `lambda_d` None is lambda_od, as published.
     """

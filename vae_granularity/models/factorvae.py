@@ -20,16 +20,20 @@ SHUFFLES = 1  # names the stream of random permutations of a seed, apart from th
 
 
 class FactorVAE(GaussianVAE):
-    """The VAE's loss + tc_weight E[log d(z) - log(1 - d(z))], d a discriminator of codes against shuffled codes.
+    """The VAE's loss + tc_weight E[log d(z) - log(1 - d(z))], d a discriminator of codes against
+    shuffled codes.
 
-    Kim and Mnih, arXiv 1802.05983, eq. 2. Codes are shuffled over the batch group by group, so that the ratio estimates the total
-    correlation between groups; with granularity 1 it is the published model. As in disentanglement_lib, one batch serves both players.
-    The discriminator takes its step by hand, after the optimiser's and not counted by Lightning: the global step counts batches.
+    Kim and Mnih, arXiv 1802.05983, eq. 2. Codes are shuffled over the batch group by group, so that
+    the ratio estimates the total correlation between groups; with granularity 1 it is the published
+    model. As in disentanglement_lib, one batch serves both players. The discriminator takes its
+    step by hand, after the optimiser's and not counted by Lightning: the global step counts
+    batches.
 
     Args:
         tc_weight: >= 0, or a schedule (the paper's gamma).
         discriminator_lr: learning rate of the discriminator's Adam (betas 0.5, 0.9), > 0.
-        discriminator_warmup: steps in which only the discriminator learns from the codes, before tc_weight acts.
+        discriminator_warmup: steps in which only the discriminator learns from the codes, before
+            tc_weight acts.
         discriminator_units, discriminator_layers: size of its hidden layers, >= 1.
         others: as `GaussianVAE`.
 
@@ -67,14 +71,20 @@ class FactorVAE(GaussianVAE):
         settings = super().settings(step)
         return settings | {"tc_weight": 0.0} if step < self.discriminator_warmup else settings
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         ratio = self.density_ratio(out.z).mean()
         self._codes, self._ratio = out.z.detach(), ratio.detach()
         return (out.kl - out.log_px).mean() + settings["tc_weight"] * ratio, None
 
     def density_ratio(self, z: Tensor) -> Tensor:
-        """The discriminator's estimate of log q(z) - sum_g log q(z_g) at z (B, D), (B,); no gradient to the discriminator."""
-        frozen = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
+        """The discriminator's estimate of log q(z) - sum_g log q(z_g) at z (B, D), (B,); no
+        gradient to the discriminator.
+        """
+        frozen = {
+            name: parameter.detach() for name, parameter in self.discriminator.named_parameters()
+        }
         return functional_call(self.discriminator, frozen, (z,))
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
@@ -88,7 +98,11 @@ class FactorVAE(GaussianVAE):
         optimizer = self._discriminator_optimizer()
         generator = step_generator(self.seed, step, self.device, stream=SHUFFLES)
         with torch.autocast(self.device.type, enabled=False):
-            loss = discriminator_loss(self.discriminator, self._codes, shuffle_groups(self._codes, self.membership, generator))
+            loss = discriminator_loss(
+                self.discriminator,
+                self._codes,
+                shuffle_groups(self._codes, self.membership, generator),
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -102,9 +116,15 @@ class FactorVAE(GaussianVAE):
         self._optimizer, self._optimizer_state = None, checkpoint["discriminator_optimizer"]
 
     def _discriminator_optimizer(self) -> torch.optim.Optimizer:
-        # Made at its first use: by then the parameters are on their device, where a loaded state has to go.
+        # Made at its first use: by then the parameters are on their device, where a loaded state
+        # has to go.
         if self._optimizer is None:
-            self._optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=self.discriminator_lr, betas=(0.5, 0.9), fused=True)
+            self._optimizer = torch.optim.Adam(
+                self.discriminator.parameters(),
+                lr=self.discriminator_lr,
+                betas=(0.5, 0.9),
+                fused=True,
+            )
             if self._optimizer_state is not None:
                 self._optimizer.load_state_dict(self._optimizer_state)
         return self._optimizer

@@ -1,4 +1,6 @@
-"""VAEs with a Gaussian posterior, and those among them whose loss weighs the four terms of the KL."""
+"""VAEs with a Gaussian posterior, and those among them whose loss weighs the four terms of the
+KL.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_el
 from vae_granularity.errors import ArgumentError
 from vae_granularity.estimators import ESTIMATORS
 from vae_granularity.gaussian import reparametrise
-from vae_granularity.models.base import Forward, Granularity, LatentModel, Partition, Parts, Settings, full
+from vae_granularity.models.base import (
+    Forward,
+    Granularity,
+    LatentModel,
+    Partition,
+    Parts,
+    Settings,
+    full,
+)
 
 
 class GaussianVAE(LatentModel):
@@ -26,7 +36,14 @@ class GaussianVAE(LatentModel):
 
     stochastic = True
 
-    def __init__(self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition, estimator: str) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        latent_dim: int,
+        granularity: Granularity,
+        partition: Partition,
+        estimator: str,
+    ) -> None:
         super().__init__(parts, latent_dim, granularity, partition)
         self.estimator = choice("model.estimator", estimator, ESTIMATORS)
 
@@ -43,15 +60,29 @@ class GaussianVAE(LatentModel):
     def minibatch_terms(self, out: Forward, membership: Tensor) -> LatentTerms:
         """The four terms of a training batch by the model's estimator; membership (D, G)."""
         if self.dataset_size is None:
-            raise ArgumentError("dataset_size must be set to the number of training images before the terms are estimated, got None")
+            raise ArgumentError(
+                "dataset_size must be set to the number of training images before the terms are estimated, got None"
+            )
         return decompose(
-            z=out.z, mu=out.mu, logvar=out.logvar, partition=membership, dataset_size=self.dataset_size, estimator=self.estimator
+            z=out.z,
+            mu=out.mu,
+            logvar=out.logvar,
+            partition=membership,
+            dataset_size=self.dataset_size,
+            estimator=self.estimator,
         )
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         kl, reconstruction = torch.stack((out.kl, out.log_px)).mean(1).unbind()
-        means = {"loss": loss.detach(), "elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-        means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()  # posteriors that become points saturate every estimate of TC
+        means = {
+            "loss": loss.detach(),
+            "elbo": reconstruction - kl,
+            "reconstruction": reconstruction,
+            "kl": kl,
+        }
+        means["smallest_sigma"] = (
+            0.5 * out.logvar.min()
+        ).exp()  # posteriors that become points saturate every estimate of TC
         return means if terms is None else means | term_means(terms)
 
 
@@ -66,7 +97,11 @@ class WeightedVAE(GaussianVAE):
 
     def cautions(self, steps: int) -> list[str]:
         for step in (0, steps - 1):
-            inner = {name: float(weight) for name, weight in self.weights(self.settings(step)).items() if name != "dimension_kl"}
+            inner = {
+                name: float(weight)
+                for name, weight in self.weights(self.settings(step)).items()
+                if name != "dimension_kl"
+            }
             cost = point_cost(self.grouping.at(step), **inner)
             if cost < 0:
                 sizes = "+".join(map(str, self.grouping.at(step).sizes))
@@ -76,7 +111,9 @@ class WeightedVAE(GaussianVAE):
                 ]
         return []
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         terms = self.minibatch_terms(out, membership)
         return -weighted_elbo(out.log_px, terms, **self.weights(settings)).mean(), terms
 
@@ -84,5 +121,10 @@ class WeightedVAE(GaussianVAE):
 def term_means(terms: LatentTerms) -> dict[str, Tensor]:
     """The four terms: means over samples, TC_within summed over groups."""
     names = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-    values = (terms.mutual_information, terms.between_group_tc, terms.within_group_tc.sum(-1), terms.dimension_kl)
+    values = (
+        terms.mutual_information,
+        terms.between_group_tc,
+        terms.within_group_tc.sum(-1),
+        terms.dimension_kl,
+    )
     return dict(zip(names, torch.stack(values).mean(1).unbind(), strict=True))

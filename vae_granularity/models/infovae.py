@@ -12,14 +12,16 @@ from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class InfoVAE(GaussianVAE):
-    """-E log p(x|z) + (1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z)) (Zhao et al., arXiv 1706.02262, eq. 6).
+    """-E log p(x|z) + (1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z)) (Zhao
+    et al., arXiv 1706.02262, eq. 6).
 
     Its granularity only decides how the decomposition is logged.
 
     Args:
         alpha: <= 1, or a schedule; 1 leaves only the MMD (the paper's MMD-VAE).
         mmd_weight: the paper's lambda, or a schedule; alpha + lambda must be at least 1.
-        bandwidth: h² of the kernel exp(-|z - z'|² / 2h²), > 0; None is the latent dimension, the median heuristic for N(0, I).
+        bandwidth: h² of the kernel exp(-|z - z'|² / 2h²), > 0; None is the latent dimension, the
+            median heuristic for N(0, I).
         others: as `GaussianVAE`.
 
     Raises:
@@ -40,21 +42,29 @@ class InfoVAE(GaussianVAE):
         super().__init__(parts, latent_dim, granularity, partition, estimator)
         self.dial("alpha", alpha, high=1.0)
         self.dial("mmd_weight", mmd_weight, low=1.0 - min(self.dials["alpha"].values))
-        self.bandwidth = number("model.bandwidth", latent_dim if bandwidth is None else bandwidth, 0.0, above=True)
+        self.bandwidth = number(
+            "model.bandwidth", latent_dim if bandwidth is None else bandwidth, 0.0, above=True
+        )
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         alpha, weight = settings["alpha"], settings["mmd_weight"]
         plain = ((1 - alpha) * out.kl - out.log_px).mean()
         return plain + (alpha + weight - 1) * mmd_to_standard_normal(out.z, self.bandwidth), None
 
 
 def mmd_to_standard_normal(z: Tensor, bandwidth: float) -> Tensor:
-    """Squared maximum mean discrepancy between the empirical distribution of z (B, D) and N(0, I), a scalar >= 0.
+    """Squared maximum mean discrepancy between the empirical distribution of z (B, D) and N(0, I),
+    a scalar >= 0.
 
-    The kernel is exp(-|z - z'|² / 2h²), h² the bandwidth. Expectations under N(0, I) are taken in closed form, not by sampling.
+    The kernel is exp(-|z - z'|² / 2h²), h² the bandwidth. Expectations under N(0, I) are taken in
+    closed form, not by sampling.
     """
     dim = z.shape[1]
     between = torch.exp(-(z[:, None] - z[None, :]).square().sum(-1) / (2 * bandwidth)).mean()
     spread = bandwidth + 1
-    across = (bandwidth / spread) ** (dim / 2) * torch.exp(-z.square().sum(-1) / (2 * spread)).mean()
+    across = (bandwidth / spread) ** (dim / 2) * torch.exp(
+        -z.square().sum(-1) / (2 * spread)
+    ).mean()
     return between - 2 * across + (bandwidth / (bandwidth + 2)) ** (dim / 2)

@@ -10,9 +10,11 @@ from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
 class LambdaBetaVAE(GaussianVAE):
-    """-E log p(x|z) + beta KL(q(z|x) || p(z)) + lambda sum (x - x̂)², x̂ the mean of p(x|z) (arXiv 2602.09277).
+    """-E log p(x|z) + beta KL(q(z|x) || p(z)) + lambda sum (x - x̂)², x̂ the mean of p(x|z) (arXiv
+    2602.09277).
 
-    The squared error is summed over pixels and channels. Its granularity only decides how the decomposition is logged.
+    The squared error is summed over pixels and channels. Its granularity only decides how the
+    decomposition is logged.
 
     Args:
         beta: weight of the KL, >= 0, or a schedule.
@@ -37,7 +39,13 @@ class LambdaBetaVAE(GaussianVAE):
         self.dial("beta", beta, 0.0)
         self.dial("reconstruction_weight", reconstruction_weight, 0.0)
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         squared_error = (out.x - self.likelihood.mean(out.output)).square().flatten(1).sum(1)
-        loss = settings["beta"] * out.kl + settings["reconstruction_weight"] * squared_error - out.log_px
+        loss = (
+            settings["beta"] * out.kl
+            + settings["reconstruction_weight"] * squared_error
+            - out.log_px
+        )
         return loss.mean(), None

@@ -9,9 +9,11 @@ from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
 class PDisVAE(WeightedVAE):
-    """Weights (1, beta, 1, 1): only dependence between groups is penalised, the KL of each group stays whole.
+    """Weights (1, beta, 1, 1): only dependence between groups is penalised, the KL of each group
+    stays whole.
 
-    Li et al., arXiv 2502.02279; estimated with `stratified` weights as there. With granularity 1 it is the beta-TCVAE.
+    Li et al., arXiv 2502.02279; estimated with `stratified` weights as there. With granularity 1 it
+    is the beta-TCVAE.
 
     Args:
         beta: weight of the total correlation between groups, >= 0, or a schedule.
@@ -34,4 +36,9 @@ class PDisVAE(WeightedVAE):
         self.dial("beta", beta, 0.0)
 
     def weights(self, settings: Settings) -> dict[str, float | Tensor]:
-        return {"mutual_information": 1.0, "between_group_tc": settings["beta"], "within_group_tc": 1.0, "dimension_kl": 1.0}
+        return {
+            "mutual_information": 1.0,
+            "between_group_tc": settings["beta"],
+            "within_group_tc": 1.0,
+            "dimension_kl": 1.0,
+        }

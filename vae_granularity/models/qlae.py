@@ -7,18 +7,31 @@ from torch import Tensor, nn
 
 from vae_granularity.checks import integer
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, Granularity, LatentModel, Partition, Parts, Settings, full
+from vae_granularity.models.base import (
+    Dial,
+    Forward,
+    Granularity,
+    LatentModel,
+    Partition,
+    Parts,
+    Settings,
+    full,
+)
 
 
 class QLAE(LatentModel):
-    """-E log p(x|z_q) + w (|sg(z_c) - z_q|² + |z_c - sg(z_q)|²), each dimension snapped to its own values (arXiv 2305.18378, §3).
+    """-E log p(x|z_q) + w (|sg(z_c) - z_q|² + |z_c - sg(z_q)|²), each dimension snapped to its own
+    values (arXiv 2305.18378, §3).
 
-    z_c is the encoder's output, z_q the nearest of the dimension's values, through which the gradient passes straight; norms are summed
-    over dimensions. Published with decoupled weight decay (`optimizer=adamw`) and twice as many latents as factors. It is deterministic:
-    there is no q(z|x), so ELBO and total correlation do not exist. Its partition only groups the quantised latents for scores.
+    z_c is the encoder's output, z_q the nearest of the dimension's values, through which the
+    gradient passes straight; norms are summed over dimensions. Published with decoupled weight
+    decay (`optimizer=adamw`) and twice as many latents as factors. It is deterministic: there is no
+    q(z|x), so ELBO and total correlation do not exist. Its partition only groups the quantised
+    latents for scores.
 
     Args:
-        num_values: scalar values of each dimension, >= 2; they start evenly spaced in [-1/2, 1/2] and are trained.
+        num_values: scalar values of each dimension, >= 2; they start evenly spaced in [-1/2, 1/2]
+            and are trained.
         quantisation_weight: w, >= 0, or a schedule.
         others: as `LatentModel`.
 
@@ -43,7 +56,9 @@ class QLAE(LatentModel):
         self.values = nn.Parameter(torch.linspace(-0.5, 0.5, count).repeat(latent_dim, 1))
 
     def snap(self, z: Tensor) -> Tensor:
-        """z (B, D), each entry replaced by the nearest value of its dimension; differentiable in the values."""
+        """z (B, D), each entry replaced by the nearest value of its dimension; differentiable in
+        the values.
+        """
         nearest = (z[:, :, None] - self.values).abs().argmin(-1)  # (B, D)
         return self.values[torch.arange(self.latent_dim, device=z.device), nearest]
 
@@ -53,16 +68,31 @@ class QLAE(LatentModel):
         return code, torch.full_like(code, -torch.inf)
 
     def run(self, x: Tensor, noise: Tensor) -> Forward:
-        """Encode and snap x (B, *image_shape), decode, score; `mu` is z_c, the noise is not used."""
+        """Encode and snap x (B, *image_shape), decode, score; `mu` is z_c, the noise is not
+        used.
+        """
         continuous = full(self.net.encode(x)[0])
         z = self.snap(continuous).detach() + (continuous - continuous.detach())
         output = full(self.net.decode(z))
-        return Forward(x, output, self.likelihood.log_prob(output, x), z, continuous, torch.full_like(z, -torch.inf))
+        return Forward(
+            x,
+            output,
+            self.likelihood.log_prob(output, x),
+            z,
+            continuous,
+            torch.full_like(z, -torch.inf),
+        )
 
-    def objective(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, LatentTerms | None]:
+    def objective(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, LatentTerms | None]:
         continuous, snapped = out.mu, self.snap(out.mu)
-        distance = (continuous.detach() - snapped).square().sum(1) + (continuous - snapped.detach()).square().sum(1)
+        distance = (continuous.detach() - snapped).square().sum(1) + (
+            continuous - snapped.detach()
+        ).square().sum(1)
         return (settings["quantisation_weight"] * distance - out.log_px).mean(), None
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        return super().logged(loss, out, terms) | {"quantisation": (out.mu - out.z).square().sum(1).mean()}
+        return super().logged(loss, out, terms) | {
+            "quantisation": (out.mu - out.z).square().sum(1).mean()
+        }

@@ -22,7 +22,8 @@ CHUNK = 256
 def regrouped(model: LatentModel, data: Any, step: int, rule: Regrouping) -> LatentPartition:
     """The partition that gathers the pairwise dependence of z ~ q(z) at this step.
 
-    A function of the weights, the seed and the step alone: the images are drawn by (seed, step) from the training images.
+    A function of the weights, the seed and the step alone: the images are drawn by (seed, step)
+    from the training images.
 
     Args:
         data: the data module, with `train_indices` and `images(indices)`.
@@ -36,11 +37,20 @@ def _codes(model: LatentModel, data: Any, step: int, num_images: int) -> np.ndar
     """Samples (n, D) of q(z), one for each of n training images."""
     generator = np.random.default_rng((model.seed, step))
     count = min(num_images, len(data.train_indices))
-    indices = data.train_indices[np.sort(generator.choice(len(data.train_indices), count, replace=False))]
+    indices = data.train_indices[
+        np.sort(generator.choice(len(data.train_indices), count, replace=False))
+    ]
     training = model.training
     model.eval()
     with torch.no_grad():
-        parts = [model.encode(data.images(indices[i : i + CHUNK]).to(model.device)) for i in range(0, count, CHUNK)]
+        parts = [
+            model.encode(data.images(indices[i : i + CHUNK]).to(model.device))
+            for i in range(0, count, CHUNK)
+        ]
     model.train(training)
     mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
-    return reparametrise(mu, logvar, standard_normal(model.seed, step, mu.shape, like=mu)).double().numpy()
+    return (
+        reparametrise(mu, logvar, standard_normal(model.seed, step, mu.shape, like=mu))
+        .double()
+        .numpy()
+    )

@@ -9,14 +9,18 @@ from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
 class BetaSTCVAE(WeightedVAE):
-    """Weights (1, beta, within_group_weight, 1): dependence between groups is penalised, dependence inside them rewarded.
+    """Weights (1, beta, within_group_weight, 1): dependence between groups is penalised, dependence
+    inside them rewarded.
 
-    Chen, Xiang and Wang, arXiv 2505.24684, whose inside weight is -beta/2 (`within_group_weight` None) or 0 ("joint only").
-    The granularity is the size of the groups: with 1 nothing is inside a group and the loss is the beta-TCVAE's.
+    Chen, Xiang and Wang, arXiv 2505.24684, whose inside weight is -beta/2 (`within_group_weight`
+    None) or 0 ("joint only").
+    The granularity is the size of the groups: with 1 nothing is inside a group and the loss is the
+    beta-TCVAE's.
 
     Args:
         beta: weight of the total correlation between groups, >= 0, or a schedule.
-        within_group_weight: weight of the total correlation inside the groups, or a schedule; negative rewards it. None is -beta/2.
+        within_group_weight: weight of the total correlation inside the groups, or a schedule;
+            negative rewards it. None is -beta/2.
         others: as `GaussianVAE`.
 
     Raises:
@@ -44,4 +48,9 @@ class BetaSTCVAE(WeightedVAE):
 
     def weights(self, settings: Settings) -> dict[str, float | Tensor]:
         between, inside = settings["beta"], settings["within_group_weight"]
-        return {"mutual_information": 1.0, "between_group_tc": between, "within_group_tc": inside, "dimension_kl": 1.0}
+        return {
+            "mutual_information": 1.0,
+            "between_group_tc": between,
+            "within_group_tc": inside,
+            "dimension_kl": 1.0,
+        }

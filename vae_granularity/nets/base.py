@@ -1,4 +1,6 @@
-"""What every encoder/decoder pair is: two modules between images and posterior or decoder parameters."""
+"""What every encoder/decoder pair is: two modules between images and posterior or decoder
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ from vae_granularity.errors import ArgumentError
 class Network(nn.Module):
     """An encoder x -> (mu, logvar) and a decoder z -> likelihood parameters of the shape of x.
 
-    Subclasses build `self.encoder` (x to 2·latent_dim numbers, means first) and `self.decoder` (z to the image).
-    `width` multiplies the number of channels and units, `depth` adds depth-1 fully connected layers to each side, unless the class
-    says otherwise: the capacity dials; width = depth = 1 is the published network. Parameters start as PyTorch initialises them,
-    uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5), biases too, unless the class says otherwise.
+    Subclasses build `self.encoder` (x to 2·latent_dim numbers, means first) and `self.decoder` (z
+    to the image). `width` multiplies the number of channels and units, `depth` adds depth-1 fully
+    connected layers to each side, unless the class
+    says otherwise: the capacity dials; width = depth = 1 is the published network. Parameters start
+    as PyTorch initialises them, uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5),
+    biases too, unless the class says otherwise.
 
     Raises:
         ArgumentError: width <= 0, depth < 1, latent_dim < 1.
@@ -27,7 +31,9 @@ class Network(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
 
-    def __init__(self, image_shape: Sequence[int], latent_dim: int, width: float, depth: int) -> None:
+    def __init__(
+        self, image_shape: Sequence[int], latent_dim: int, width: float, depth: int
+    ) -> None:
         super().__init__()
         self.image_shape = tuple(int(n) for n in image_shape)
         self.latent_dim = integer("latent_dim", latent_dim, 1)
@@ -53,8 +59,12 @@ class Network(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
-def dense(sizes: Sequence[int], activation: type[nn.Module], *, last: bool = True) -> list[nn.Module]:
-    """Fully connected layers of the given sizes with an activation after each; after the last one only if `last`."""
+def dense(
+    sizes: Sequence[int], activation: type[nn.Module], *, last: bool = True
+) -> list[nn.Module]:
+    """Fully connected layers of the given sizes with an activation after each; after the last one
+    only if `last`.
+    """
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(n_in, n_out))
@@ -71,7 +81,9 @@ def square_image(name: str, image_shape: Sequence[int], multiple: int) -> tuple[
     """
     shape = tuple(image_shape)
     if len(shape) != 3 or min(shape) < 1 or shape[1] != shape[2] or shape[1] % multiple:
-        raise ArgumentError(f"net={name} needs square images (C, n, n) with n a multiple of {multiple}, got shape {shape}")
+        raise ArgumentError(
+            f"net={name} needs square images (C, n, n) with n a multiple of {multiple}, got shape {shape}"
+        )
     return int(shape[0]), int(shape[1])
 
 

@@ -19,8 +19,20 @@ class MLP(Network):
         ArgumentError: as `Network`.
     """
 
-    def __init__(self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1, hidden: int = 256) -> None:
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        width: float = 1.0,
+        depth: int = 1,
+        hidden: int = 256,
+    ) -> None:
         super().__init__(image_shape, latent_dim, width, depth)
         flat, layers = flat_size(image_shape), [self.units(hidden)] * (self.depth + 1)
-        self.encoder = nn.Sequential(nn.Flatten(), *dense([flat, *layers, 2 * latent_dim], nn.ReLU, last=False))
-        self.decoder = nn.Sequential(*dense([latent_dim, *layers, flat], nn.ReLU, last=False), nn.Unflatten(1, self.image_shape))
+        self.encoder = nn.Sequential(
+            nn.Flatten(), *dense([flat, *layers, 2 * latent_dim], nn.ReLU, last=False)
+        )
+        self.decoder = nn.Sequential(
+            *dense([latent_dim, *layers, flat], nn.ReLU, last=False),
+            nn.Unflatten(1, self.image_shape),
+        )

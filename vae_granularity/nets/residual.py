@@ -10,21 +10,26 @@ from vae_granularity.nets.base import Network, dense, square_image
 
 
 class Residual(Network):
-    """A stride-2 convolution, then three stages of pre-activation residual blocks with 32-64-128 channels that halve the image each.
+    """A stride-2 convolution, then three stages of pre-activation residual blocks with 32-64-128
+    channels that halve the image each.
 
-    Blocks as in He et al., arXiv 1603.05027, figure 4e, without normalisation: a batch norm would tie the images of a batch to each
-    other and make q(z|x) another function in training than in evaluation. Instead the last convolution of every block starts at
-    zero (Zhang et al., arXiv 1901.09321), so that the network starts as the sum of its skip paths; the rest starts as `Network`
-    says. The decoder mirrors the encoder. A layer of 256 lies between the images and the latents.
+    Blocks as in He et al., arXiv 1603.05027, figure 4e, without normalisation: a batch norm would
+    tie the images of a batch to each other and make q(z|x) another function in training than in
+    evaluation. Instead the last convolution of every block starts at zero (Zhang et al., arXiv
+    1901.09321), so that the network starts as the sum of its skip paths; the rest starts as
+    `Network` says. The decoder mirrors the encoder. A layer of 256 lies between the images and the
+    latents.
 
-    `depth` is the number of blocks in a stage *and* of fully connected layers; `width` multiplies channels and units. For square
-    images of a multiple of 16 pixels.
+    `depth` is the number of blocks in a stage *and* of fully connected layers; `width` multiplies
+    channels and units. For square images of a multiple of 16 pixels.
 
     Raises:
         ArgumentError: another image shape, or as `Network`.
     """
 
-    def __init__(self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1) -> None:
+    def __init__(
+        self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1
+    ) -> None:
         super().__init__(image_shape, latent_dim, width, depth)
         channels, size = square_image("residual", image_shape, 16)
         first, second, third = (self.units(n) for n in (32, 64, 128))
@@ -52,7 +57,10 @@ class Residual(Network):
         half, double = nn.Conv2d(n_in, n_out, 4, 2, 1), nn.ConvTranspose2d(n_in, n_out, 4, 2, 1)
         resized: nn.Module = nn.AvgPool2d(2) if down else nn.Upsample(scale_factor=2)
         skip = nn.Sequential(resized, nn.Conv2d(n_in, n_out, 1))
-        same = (Block(nn.Conv2d(n_out, n_out, 3, 1, 1), nn.Identity(), n_out) for _ in range(self.depth - 1))
+        same = (
+            Block(nn.Conv2d(n_out, n_out, 3, 1, 1), nn.Identity(), n_out)
+            for _ in range(self.depth - 1)
+        )
         return [Block(half if down else double, skip, n_out), *same]
 
 

@@ -1,1 +1,3 @@
-"""Many models of one architecture trained as one batched computation; each stays the run that it would have been alone."""
+"""Many models of one architecture trained as one batched computation; each stays the run that it
+would have been alone.
+"""

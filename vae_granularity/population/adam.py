@@ -12,7 +12,9 @@ from vae_granularity.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Adam:
-    """The constants that all rows share; see `torch.optim.Adam` and `AdamW`, whose numbers these are."""
+    """The constants that all rows share; see `torch.optim.Adam` and `AdamW`, whose numbers these
+    are.
+    """
 
     betas: tuple[float, float]
     eps: float
@@ -24,25 +26,39 @@ class Adam:
         """The constants of an optimiser.
 
         Raises:
-            ArgumentError: it is neither Adam nor AdamW, has several parameter groups, or an option that is not known here.
+            ArgumentError: it is neither Adam nor AdamW, has several parameter groups, or an option
+                that is not known here.
         """
         if type(optimizer) not in (optim.Adam, optim.AdamW):
-            raise ArgumentError(f"optimizer must be torch.optim.Adam or AdamW in a population, got {type(optimizer).__name__}")
+            raise ArgumentError(
+                f"optimizer must be torch.optim.Adam or AdamW in a population, got {type(optimizer).__name__}"
+            )
         if len(optimizer.param_groups) != 1:
-            raise ArgumentError(f"optimizer must have one parameter group in a population, got {len(optimizer.param_groups)}")
+            raise ArgumentError(
+                f"optimizer must have one parameter group in a population, got {len(optimizer.param_groups)}"
+            )
         group = optimizer.param_groups[0]
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
                 raise ArgumentError(f"optimizer.{option} must be false in a population, got true")
-        return cls(group["betas"], group["eps"], group["weight_decay"], isinstance(optimizer, optim.AdamW))
+        return cls(
+            group["betas"], group["eps"], group["weight_decay"], isinstance(optimizer, optim.AdamW)
+        )
 
     def corrections(self, step: int) -> tuple[float, float]:
-        """What the first and the square root of the second moment are divided by in step `step`, counted from 1."""
+        """What the first and the square root of the second moment are divided by in step `step`,
+        counted from 1.
+        """
         first, second = self.betas
         return 1 - first**step, math.sqrt(1 - second**step)
 
     def change(
-        self, weights: Tensor, grad: Tensor, moments: tuple[Tensor, Tensor], lr: Tensor, corrections: tuple[Tensor, Tensor]
+        self,
+        weights: Tensor,
+        grad: Tensor,
+        moments: tuple[Tensor, Tensor],
+        lr: Tensor,
+        corrections: tuple[Tensor, Tensor],
     ) -> Tensor:
         """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
 
@@ -66,6 +82,8 @@ class Adam:
 
 
 def clip(grad: Tensor, largest: float) -> Tensor:
-    """Rows of grad (K, P) scaled down to a norm of at most `largest`, each on its own, as `torch.nn.utils.clip_grad_norm_` does."""
+    """Rows of grad (K, P) scaled down to a norm of at most `largest`, each on its own, as
+    `torch.nn.utils.clip_grad_norm_` does.
+    """
     norm = grad.norm(dim=1, keepdim=True)
     return grad * (largest / (norm + 1e-6)).clamp(max=1.0)

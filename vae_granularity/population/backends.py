@@ -9,7 +9,11 @@ from vae_granularity.population.member import Losses
 from vae_granularity.population.streams import OnStreams
 from vae_granularity.population.vectorised import Vectorised
 
-BACKENDS: dict[str, type[Losses]] = {"vectorised": Vectorised, "grouped": GroupedNetwork, "streams": OnStreams}
+BACKENDS: dict[str, type[Losses]] = {
+    "vectorised": Vectorised,
+    "grouped": GroupedNetwork,
+    "streams": OnStreams,
+}
 
 
 def losses(name: str, model: LatentModel) -> Losses:

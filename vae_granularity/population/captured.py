@@ -1,4 +1,6 @@
-"""A population's step as one CUDA graph: launched as a whole, where the operators of tiny models wait for the host."""
+"""A population's step as one CUDA graph: launched as a whole, where the operators of tiny models
+wait for the host.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ class Captured:
 
     def __init__(self, population: Population, inputs: Inputs) -> None:
         self._population = population
-        self._inputs = Inputs(inputs.x.clone(), inputs.noise.clone(), _cloned(inputs.settings), inputs.membership.clone())
+        self._inputs = Inputs(
+            inputs.x.clone(),
+            inputs.noise.clone(),
+            _cloned(inputs.settings),
+            inputs.membership.clone(),
+        )
         state = [*population.state()]
         saved = [tensor.detach().clone() for tensor in state]
         stream = torch.cuda.Stream()

@@ -10,14 +10,21 @@ from lightning.pytorch.trainer import call
 
 
 def set_counters(trainer: Trainer, step: int, completed: int) -> None:
-    """Make the loops stand where they would after `step` steps, of which the hooks of `completed` have run."""
+    """Make the loops stand where they would after `step` steps, of which the hooks of `completed`
+    have run.
+    """
     loop = trainer.fit_loop.epoch_loop
     for progress in (loop.batch_progress.total, loop.batch_progress.current):
         progress.ready = progress.started = progress.processed = step
         progress.completed = completed
     loop.batch_progress.is_last_batch = step == trainer.max_steps
     optimizer = loop.automatic_optimization.optim_progress.optimizer
-    for counts in (optimizer.step.total, optimizer.step.current, optimizer.zero_grad.total, optimizer.zero_grad.current):
+    for counts in (
+        optimizer.step.total,
+        optimizer.step.current,
+        optimizer.zero_grad.total,
+        optimizer.zero_grad.current,
+    ):
         counts.ready = counts.completed = step
     optimizer.zero_grad.total.started = optimizer.zero_grad.current.started = step
     loop._batches_that_stepped = completed
@@ -25,7 +32,9 @@ def set_counters(trainer: Trainer, step: int, completed: int) -> None:
 
 
 def after_step(trainer: Trainer, step: int, outputs: dict[str, Any]) -> None:
-    """What Lightning does between a step, counted from 1, and the next: the callbacks, with what `training_step` has returned."""
+    """What Lightning does between a step, counted from 1, and the next: the callbacks, with what
+    `training_step` has returned.
+    """
     connector = trainer._logger_connector
     set_counters(trainer, step, step - 1)
     connector.on_batch_start(torch.empty(0))

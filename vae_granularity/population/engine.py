@@ -26,11 +26,13 @@ class Outputs(NamedTuple):
 class Population:
     """K models of one class and architecture, with their optimisers, as one state.
 
-    A member whose loss or gradient is not finite is frozen from that step on: its weights stay, the others do not notice.
+    A member whose loss or gradient is not finite is frozen from that step on: its weights stay, the
+    others do not notice.
 
     Args:
         models: their weights are copied; `write_back` returns them.
-        optimizers: of the models; Adam or AdamW that differ in the learning rate alone. Their state is copied too.
+        optimizers: of the models; Adam or AdamW that differ in the learning rate alone. Their state
+            is copied too.
         losses: the backend.
         clip_norm: largest norm of a member's gradient, or None.
 
@@ -39,26 +41,49 @@ class Population:
     """
 
     def __init__(
-        self, models: Sequence[LatentModel], optimizers: Sequence[optim.Optimizer], losses: Losses, clip_norm: float | None = None
+        self,
+        models: Sequence[LatentModel],
+        optimizers: Sequence[optim.Optimizer],
+        losses: Losses,
+        clip_norm: float | None = None,
     ) -> None:
-        self.models, self.optimizers, self.losses, self.clip_norm = models, optimizers, losses, clip_norm
+        self.models, self.optimizers, self.losses, self.clip_norm = (
+            models,
+            optimizers,
+            losses,
+            clip_norm,
+        )
         kinds = {Adam.of(optimizer) for optimizer in optimizers}
         if len(kinds) != 1:
-            raise ArgumentError(f"optimizers of a population may differ in lr alone, got {', '.join(map(str, kinds))}")
+            raise ArgumentError(
+                f"optimizers of a population may differ in lr alone, got {', '.join(map(str, kinds))}"
+            )
         self.adam = kinds.pop()
         self.stack = Stack(models[0])
         self.weights = self.stack.rows(models).requires_grad_()  # (K, P)
         self.buffers = stacked_buffers(models)
-        self.lr = self.weights.new_tensor([[float(optimizer.param_groups[0]["lr"])] for optimizer in optimizers])  # (K, 1)
-        states = [self._moments(model, optimizer) for model, optimizer in zip(models, optimizers, strict=True)]
+        self.lr = self.weights.new_tensor(
+            [[float(optimizer.param_groups[0]["lr"])] for optimizer in optimizers]
+        )  # (K, 1)
+        states = [
+            self._moments(model, optimizer)
+            for model, optimizer in zip(models, optimizers, strict=True)
+        ]
         counts = {count for count, _, _ in states}
         if len(counts) != 1:
-            raise ArgumentError(f"members must have taken the same number of steps, got {', '.join(map(str, sorted(counts)))}")
+            raise ArgumentError(
+                f"members must have taken the same number of steps, got {', '.join(map(str, sorted(counts)))}"
+            )
         self.step_count = counts.pop()
-        self.moments = torch.stack([mean for _, mean, _ in states]), torch.stack([square for _, _, square in states])
+        self.moments = (
+            torch.stack([mean for _, mean, _ in states]),
+            torch.stack([square for _, _, square in states]),
+        )
         self.corrections = self.weights.new_ones(2)  # of Adam's moments, for the current step
         self.alive = torch.ones_like(self.lr, dtype=torch.bool)  # (K, 1)
-        self.steps_alive = torch.full_like(self.lr, self.step_count, dtype=torch.long)  # (K, 1) steps taken before it was frozen
+        self.steps_alive = torch.full_like(
+            self.lr, self.step_count, dtype=torch.long
+        )  # (K, 1) steps taken before it was frozen
         self.names: list[str] = []
 
     def step(self, inputs: Inputs) -> Outputs:
@@ -73,13 +98,21 @@ class Population:
 
     def state(self) -> Iterator[Tensor]:
         """Every tensor that a step changes."""
-        yield from (self.weights, *self.moments, self.alive, self.steps_alive, *self.buffers.values())
+        yield from (
+            self.weights,
+            *self.moments,
+            self.alive,
+            self.steps_alive,
+            *self.buffers.values(),
+        )
 
     def compute(self, inputs: Inputs) -> Outputs:
         """The tensor work of `step`, all in place, so that a CUDA graph can hold it."""
         before = {name: buffer.clone() for name, buffer in self.buffers.items()}
         loss, logged, forward = self.losses(self.stack.views(self.weights), self.buffers, inputs)
-        (grad,) = torch.autograd.grad(loss.sum(), self.weights)  # members do not share parameters: the rows are their own gradients
+        (grad,) = torch.autograd.grad(
+            loss.sum(), self.weights
+        )  # members do not share parameters: the rows are their own gradients
         with torch.no_grad():
             finite = loss.isfinite().unsqueeze(1) & grad.abs().amax(1, keepdim=True).isfinite()
             self.alive.logical_and_(finite)
@@ -92,10 +125,14 @@ class Population:
                 alive = self.alive.view(-1, *[1] * (old.ndim - 1))
                 self.buffers[name].copy_(torch.where(alive, self.buffers[name], old))
             self.names = list(logged)
-            return Outputs(torch.stack(tuple(logged.values())), Forward(*(field.detach() for field in forward)))
+            return Outputs(
+                torch.stack(tuple(logged.values())), Forward(*(field.detach() for field in forward))
+            )
 
     def write_back(self, k: int) -> None:
-        """Copy weights, buffers and optimiser state of member k into its own model and optimiser."""
+        """Copy weights, buffers and optimiser state of member k into its own model and
+        optimiser.
+        """
         model, optimizer = self.models[k], self.optimizers[k]
         rows = [self.weights.detach()[k], *(moment[k] for moment in self.moments)]
         weights, means, squares = (self.stack.views(row) for row in rows)
@@ -111,12 +148,25 @@ class Population:
                 if name in self.buffers:
                     buffer.copy_(self.buffers[name][k])
 
-    def _moments(self, model: LatentModel, optimizer: optim.Optimizer) -> tuple[int, Tensor, Tensor]:
+    def _moments(
+        self, model: LatentModel, optimizer: optim.Optimizer
+    ) -> tuple[int, Tensor, Tensor]:
         """Number of steps, and the moments (P,), of an optimiser that may not have begun."""
         parameters = dict(model.named_parameters())
-        states = {name: optimizer.state[parameter] for name, parameter in parameters.items() if optimizer.state.get(parameter)}
+        states = {
+            name: optimizer.state[parameter]
+            for name, parameter in parameters.items()
+            if optimizer.state.get(parameter)
+        }
         if not states:
             zeros = self.weights.new_zeros(self.weights.shape[1])
             return 0, zeros, zeros.clone()
-        means, squares = ({name: state[key] for name, state in states.items()} for key in ("exp_avg", "exp_avg_sq"))
-        return int(next(iter(states.values()))["step"]), self.stack.row(means), self.stack.row(squares)
+        means, squares = (
+            {name: state[key] for name, state in states.items()}
+            for key in ("exp_avg", "exp_avg_sq")
+        )
+        return (
+            int(next(iter(states.values()))["step"]),
+            self.stack.row(means),
+            self.stack.row(squares),
+        )

@@ -1,4 +1,6 @@
-"""What the members of a population get in a step: each the images, noise, dials and partition that it would have alone."""
+"""What the members of a population get in a step: each the images, noise, dials and partition that
+it would have alone.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Inputs(NamedTuple):
 class Feed:
     """Inputs by step.
 
-    Drawn one member at a time, outside the batched computation; members of equal seed share what is drawn.
+    Drawn one member at a time, outside the batched computation; members of equal seed share what is
+    drawn.
 
     Args:
         models: K models; their partitions are read at each step.
@@ -38,7 +41,9 @@ class Feed:
         self._like = next(models[0].parameters())
         self._orders, self._order_of = _distinct(data, lambda module: module.seed)
         self._noises, self._noise_of = _distinct(models, lambda model: model.seed)
-        self._constant = all(isinstance(dial, Constant) for model in models for dial in model.dials.values())
+        self._constant = all(
+            isinstance(dial, Constant) for model in models for dial in model.dials.values()
+        )
         self._settings: dict[str, Tensor] | None = None
         self._partitions: list[object] = []
         self._columns = max(most_groups(model) for model in models)
@@ -54,13 +59,17 @@ class Feed:
 
     def _noise(self, step: int) -> Tensor:
         shape = (self.data[0].batch_size, self.models[0].latent_dim)
-        drawn = [standard_normal(model.seed, step, shape, like=self._like) for model in self._noises]
+        drawn = [
+            standard_normal(model.seed, step, shape, like=self._like) for model in self._noises
+        ]
         return _spread(torch.stack(drawn), self._noise_of)
 
     def _dials(self, step: int) -> dict[str, Tensor]:
         if self._settings is None or not self._constant:
             each = [model.settings(step) for model in self.models]
-            table = torch.tensor([[float(one[name]) for one in each] for name in each[0]], dtype=self._like.dtype)
+            table = torch.tensor(
+                [[float(one[name]) for one in each] for name in each[0]], dtype=self._like.dtype
+            )
             self._settings = dict(zip(each[0], table.to(self._like.device), strict=True))
         return self._settings
 
@@ -68,7 +77,9 @@ class Feed:
         partitions = [model.partition for model in self.models]
         if partitions != self._partitions:
             self._partitions = list(partitions)
-            self._membership = torch.stack([p.membership(self._columns) for p in partitions]).to(self._like)
+            self._membership = torch.stack([p.membership(self._columns) for p in partitions]).to(
+                self._like
+            )
         return self._membership
 
 
@@ -85,7 +96,9 @@ def most_groups(model: LatentModel) -> int:
 def _distinct(items: Sequence, key: Callable) -> tuple[list, list[int]]:
     """The first item of each key, and for every item the position of its key's."""
     keys = list(dict.fromkeys(map(key, items)))
-    return [next(item for item in items if key(item) == k) for k in keys], [keys.index(key(item)) for item in items]
+    return [next(item for item in items if key(item) == k) for k in keys], [
+        keys.index(key(item)) for item in items
+    ]
 
 
 def _spread(distinct: Tensor, of: list[int]) -> Tensor:

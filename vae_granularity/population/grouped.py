@@ -1,4 +1,6 @@
-"""The backend that writes the networks of K members out: one batched matrix product a layer, grouped convolutions."""
+"""The backend that writes the networks of K members out: one batched matrix product a layer,
+grouped convolutions.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ Layer = Callable[[Tensor, Named], Tensor]
 class Grouped:
     """`nn.Sequential` applied to x (K, B, ...) with the parameters of K members.
 
-    Between convolutions images are (B, K·C, H, W), the layout of a grouped convolution; elsewhere members come first.
+    Between convolutions images are (B, K·C, H, W), the layout of a grouped convolution; elsewhere
+    members come first.
 
     Args:
         layers: linear, (transposed) convolutions, ReLU, leaky ReLU, flatten, unflatten.
@@ -53,18 +56,34 @@ class Grouped:
         if isinstance(layer, nn.Unflatten):
             return lambda x, weights: x.unflatten(2, layer.unflattened_size)
         if isinstance(layer, nn.Linear):
-            return lambda x, weights: torch.baddbmm(weights[f"{name}.bias"].unsqueeze(1), x, weights[f"{name}.weight"].mT)
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and layer.groups == 1 and layer.padding_mode == "zeros":
+            return lambda x, weights: torch.baddbmm(
+                weights[f"{name}.bias"].unsqueeze(1), x, weights[f"{name}.weight"].mT
+            )
+        if (
+            isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+            and layer.groups == 1
+            and layer.padding_mode == "zeros"
+        ):
             function = F.conv2d if isinstance(layer, nn.Conv2d) else F.conv_transpose2d
 
             def convolve(x: Tensor, weights: Named) -> Tensor:
-                kernel, bias = weights[f"{name}.weight"].flatten(0, 1), weights[f"{name}.bias"].flatten()
+                kernel, bias = (
+                    weights[f"{name}.weight"].flatten(0, 1),
+                    weights[f"{name}.bias"].flatten(),
+                )
                 return function(
-                    self._members_as_channels(x), kernel, bias, stride=layer.stride, padding=layer.padding, groups=self._members
+                    self._members_as_channels(x),
+                    kernel,
+                    bias,
+                    stride=layer.stride,
+                    padding=layer.padding,
+                    groups=self._members,
                 )
 
             return convolve
-        raise ArgumentError(f"the backend `grouped` must have linear layers and plain convolutions, got {type(layer).__name__}")
+        raise ArgumentError(
+            f"the backend `grouped` must have linear layers and plain convolutions, got {type(layer).__name__}"
+        )
 
     def _members_as_channels(self, x: Tensor) -> Tensor:
         """(K, B, C, H, W) or (B, K·C, H, W) to the latter."""
@@ -78,7 +97,8 @@ class Grouped:
 class GroupedNetwork:
     """The network of all members written out (`grouped.Grouped`), the objective by `torch.vmap`.
 
-    For networks of linear layers and plain convolutions, and likelihoods that train nothing and look at one image at a time.
+    For networks of linear layers and plain convolutions, and likelihoods that train nothing and
+    look at one image at a time.
 
     Raises:
         ArgumentError: another network, model or likelihood.
@@ -86,26 +106,41 @@ class GroupedNetwork:
 
     def __init__(self, model: LatentModel) -> None:
         if type(model).run is not GaussianVAE.run or type(model).encode is not GaussianVAE.encode:
-            raise ArgumentError(f"the backend `grouped` must have a model whose networks alone are trained, got {type(model).__name__}")
-        if not isinstance(model.likelihood, (Bernoulli, ContinuousBernoulli, Gaussian)) or list(model.likelihood.parameters()):
+            raise ArgumentError(
+                f"the backend `grouped` must have a model whose networks alone are trained, got {type(model).__name__}"
+            )
+        if not isinstance(model.likelihood, (Bernoulli, ContinuousBernoulli, Gaussian)) or list(
+            model.likelihood.parameters()
+        ):
             raise ArgumentError(
                 f"the backend `grouped` must have a likelihood without trained state, got {type(model.likelihood).__name__}"
             )
         for part in (model.net.encoder, model.net.decoder):
             if not isinstance(part, nn.Sequential):
-                raise ArgumentError(f"the backend `grouped` must have networks that are nn.Sequential, got {type(part).__name__}")
+                raise ArgumentError(
+                    f"the backend `grouped` must have networks that are nn.Sequential, got {type(part).__name__}"
+                )
         self._model = model
-        self._encoder, self._decoder = Grouped(model.net.encoder, "net.encoder"), Grouped(model.net.decoder, "net.decoder")
+        self._encoder, self._decoder = (
+            Grouped(model.net.encoder, "net.encoder"),
+            Grouped(model.net.decoder, "net.decoder"),
+        )
         self._objective = torch.vmap(self._one)
 
-    def __call__(self, weights: Named, buffers: Named, inputs: Inputs) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def __call__(
+        self, weights: Named, buffers: Named, inputs: Inputs
+    ) -> tuple[Tensor, dict[str, Tensor], Forward]:
         x, noise, settings, membership = inputs
         mu, logvar = self._encoder(x, weights).chunk(2, dim=-1)
         z = reparametrise(mu, logvar, noise)
         output = self._decoder(z, weights)
-        log_px = self._model.likelihood.log_prob(output.flatten(0, 1), x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        log_px = self._model.likelihood.log_prob(output.flatten(0, 1), x.flatten(0, 1)).unflatten(
+            0, x.shape[:2]
+        )
         out = Forward(x, output, log_px, z, mu, logvar)
         return *self._objective(out, settings, membership), out
 
-    def _one(self, out: Forward, settings: Settings, membership: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _one(
+        self, out: Forward, settings: Settings, membership: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         return loss_of(self._model, out, settings, membership)

@@ -10,7 +10,13 @@ from typing import Any
 from vae_granularity.models.base import LatentModel
 
 # Keys of a config, besides the dials of the model, in which the members of a population may differ.
-FREE = (("seed",), ("dataset", "seed"), ("optimizer", "lr"), ("model", "granularity"), ("model", "partition"))
+FREE = (
+    ("seed",),
+    ("dataset", "seed"),
+    ("optimizer", "lr"),
+    ("model", "granularity"),
+    ("model", "partition"),
+)
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW")
 PRECISIONS = ("32-true", "64-true")
 TRAINER = ("_target_", "max_steps", "accelerator", "devices", "precision", "gradient_clip_val")
@@ -19,7 +25,9 @@ CALLBACKS = ("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpo
 
 @dataclass(frozen=True)
 class Packing:
-    """Positions of points that can train together, group by group, and of those that train alone, with the reason."""
+    """Positions of points that can train together, group by group, and of those that train alone,
+    with the reason.
+    """
 
     groups: list[list[int]]
     alone: dict[int, str]
@@ -35,7 +43,11 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
     trainer, optimizer = config["trainer"], config["optimizer"]
     if model.stateful:
         return f"{type(model).__name__} keeps a state of its own between steps"
-    if optimizer["_target_"] not in OPTIMIZERS or optimizer.get("amsgrad") or optimizer.get("maximize"):
+    if (
+        optimizer["_target_"] not in OPTIMIZERS
+        or optimizer.get("amsgrad")
+        or optimizer.get("maximize")
+    ):
         return f"optimizer is {optimizer['_target_']} with its options, not plain Adam or AdamW"
     if str(trainer["precision"]) not in PRECISIONS:
         return f"trainer.precision is {trainer['precision']}, not one of {', '.join(PRECISIONS)}"
@@ -44,7 +56,9 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
     unknown = sorted(set(trainer) - set(TRAINER))
     if unknown:
         return f"trainer.{unknown[0]} is set"
-    names = {name: str(node["_target_"]).rsplit(".", 1)[-1] for name, node in config["callbacks"].items()}
+    names = {
+        name: str(node["_target_"]).rsplit(".", 1)[-1] for name, node in config["callbacks"].items()
+    }
     strange = [name for name, target in names.items() if target not in CALLBACKS]
     if strange:
         return f"callbacks.{strange[0]} may act at every step"
@@ -52,10 +66,11 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
 
 
 def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
-    """Group points, resolved configs with their models, by everything that members of a population share.
+    """Group points, resolved configs with their models, by everything that members of a population
+    share.
 
-    Members share shapes, data set, batch size, likelihood, length and evaluation; they may differ in the model's dials, partition,
-    seed and learning rate.
+    Members share shapes, data set, batch size, likelihood, length and evaluation; they may differ
+    in the model's dials, partition, seed and learning rate.
     """
     alone: dict[int, str] = {}
     groups: dict[str, list[int]] = {}
@@ -65,7 +80,11 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
             groups.setdefault(shared(config, model.settings(0)), []).append(i)
         else:
             alone[i] = reason
-    alone |= {group[0]: "no other point has its shapes and settings" for group in groups.values() if len(group) == 1}
+    alone |= {
+        group[0]: "no other point has its shapes and settings"
+        for group in groups.values()
+        if len(group) == 1
+    }
     return Packing([group for group in groups.values() if len(group) > 1], alone)
 
 
@@ -83,4 +102,6 @@ def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
 def evenly(group: Sequence[int], most: int) -> list[list[int]]:
     """Parts of nearly equal size, at most `most` each."""
     count = -(-len(group) // most)
-    return [list(group[i * len(group) // count : (i + 1) * len(group) // count]) for i in range(count)]
+    return [
+        list(group[i * len(group) // count : (i + 1) * len(group) // count]) for i in range(count)
+    ]

@@ -35,11 +35,17 @@ class Stack:
     def views(self, rows: Tensor) -> Named:
         """Tensors (..., *shape) by parameter name that look into rows (..., P)."""
         parts = zip(self.shapes.items(), rows.split(self.sizes, dim=-1), strict=True)
-        return {name: part.unflatten(-1, shape) if shape else part.squeeze(-1) for (name, shape), part in parts}
+        return {
+            name: part.unflatten(-1, shape) if shape else part.squeeze(-1)
+            for (name, shape), part in parts
+        }
 
 
 def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
     """(K, *shape) copies of the buffers that belong to the saved state of K modules, by name."""
     saved = set(modules[0].state_dict())
     names = [name for name, _ in modules[0].named_buffers() if name in saved]
-    return {name: torch.stack([dict(module.named_buffers())[name] for module in modules]) for name in names}
+    return {
+        name: torch.stack([dict(module.named_buffers())[name] for module in modules])
+        for name in names
+    }

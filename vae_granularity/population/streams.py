@@ -14,7 +14,8 @@ from vae_granularity.population.stack import Named
 
 
 class OnStreams:
-    """Each member by its own operators on its own CUDA stream; meant to be captured in one graph (`captured.Captured`).
+    """Each member by its own operators on its own CUDA stream; meant to be captured in one graph
+    (`captured.Captured`).
 
     Raises:
         ArgumentError: the model is not on a CUDA device.
@@ -22,11 +23,15 @@ class OnStreams:
 
     def __init__(self, model: LatentModel) -> None:
         if model.device.type != "cuda":
-            raise ArgumentError(f"the backend `streams` must have a CUDA device, got {model.device.type}")
+            raise ArgumentError(
+                f"the backend `streams` must have a CUDA device, got {model.device.type}"
+            )
         self._member = OneMember(model)
         self._streams: list[torch.cuda.Stream] = []
 
-    def __call__(self, weights: Named, buffers: Named, inputs: Inputs) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def __call__(
+        self, weights: Named, buffers: Named, inputs: Inputs
+    ) -> tuple[Tensor, dict[str, Tensor], Forward]:
         members = len(inputs.x)
         while len(self._streams) < members:
             self._streams.append(torch.cuda.Stream())
@@ -37,9 +42,19 @@ class OnStreams:
             with torch.cuda.stream(stream):
                 state = {f"model.{name}": value[k] for name, value in (weights | buffers).items()}
                 settings = {name: value[k] for name, value in inputs.settings.items()}
-                results.append(functional_call(self._member, state, (inputs.x[k], inputs.noise[k], settings, inputs.membership[k])))
+                results.append(
+                    functional_call(
+                        self._member,
+                        state,
+                        (inputs.x[k], inputs.noise[k], settings, inputs.membership[k]),
+                    )
+                )
         for stream in self._streams[:members]:
             main.wait_stream(stream)
         losses, logged, forwards = zip(*results, strict=True)
         terms = {name: torch.stack([one[name] for one in logged]) for name in logged[0]}
-        return torch.stack(losses), terms, Forward(*(torch.stack(field) for field in zip(*forwards, strict=True)))
+        return (
+            torch.stack(losses),
+            terms,
+            Forward(*(torch.stack(field) for field in zip(*forwards, strict=True))),
+        )

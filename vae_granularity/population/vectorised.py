@@ -23,9 +23,13 @@ class Vectorised:
         self._member = OneMember(model)
         self._batched = torch.vmap(self._one)
 
-    def __call__(self, weights: Named, buffers: Named, inputs: Inputs) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def __call__(
+        self, weights: Named, buffers: Named, inputs: Inputs
+    ) -> tuple[Tensor, dict[str, Tensor], Forward]:
         return self._batched(weights, buffers, *inputs)
 
-    def _one(self, weights: Named, buffers: Named, *inputs: object) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def _one(
+        self, weights: Named, buffers: Named, *inputs: object
+    ) -> tuple[Tensor, dict[str, Tensor], Forward]:
         state = {f"model.{name}": value for name, value in (weights | buffers).items()}
         return functional_call(self._member, state, inputs)

@@ -11,7 +11,8 @@ GAP = 2
 def to_rgb(images: np.ndarray) -> np.ndarray:
     """(..., C, H, W) in [0, 1] with 1 or 3 channels, or vectors (..., n), to (..., H, W, 3).
 
-    A vector becomes a barcode: one column of eight pixels a number, grey from the lowest to the highest of all vectors.
+    A vector becomes a barcode: one column of eight pixels a number, grey from the lowest to the
+    highest of all vectors.
     """
     if images.ndim >= 4:
         rgb = np.moveaxis(np.clip(images, 0, 1), -3, -1)
@@ -23,7 +24,9 @@ def to_rgb(images: np.ndarray) -> np.ndarray:
 
 
 def montage(images: np.ndarray) -> np.ndarray:
-    """(rows, columns, C, H, W) or (rows, columns, n) to one picture (height, width, 3), white between the cells."""
+    """(rows, columns, C, H, W) or (rows, columns, n) to one picture (height, width, 3), white
+    between the cells.
+    """
     cells = to_rgb(images)
     rows, columns, height, width, _ = cells.shape
     picture = np.ones((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3))
@@ -35,12 +38,18 @@ def montage(images: np.ndarray) -> np.ndarray:
 
 
 def row_figure(images: np.ndarray, row_labels: list[str], title: str, xlabel: str) -> Figure:
-    """One labelled row of cells for each label: images (rows, columns, C, H, W) or (rows, columns, n)."""
+    """One labelled row of cells for each label: images (rows, columns, C, H, W) or (rows, columns,
+    n).
+    """
     picture = montage(images)
     height, width = picture.shape[:2]
     rows = len(row_labels)
     inches = 0.55 * rows + 0.9
-    figure = Figure(figsize=(max(5.0, 0.55 * rows * width / height + 1.6), inches), dpi=130, layout="constrained")
+    figure = Figure(
+        figsize=(max(5.0, 0.55 * rows * width / height + 1.6), inches),
+        dpi=130,
+        layout="constrained",
+    )
     axes = figure.subplots()
     axes.imshow(picture)
     cell = (height + GAP) / rows

@@ -19,14 +19,18 @@ def surface_figure(
     optima: tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]],
     title: str,
 ) -> Figure:
-    """Heat map of means (n, m) with the optimum of each row as circles and of each column as diamonds.
+    """Heat map of means (n, m) with the optimum of each row as circles and of each column as
+    diamonds.
 
     Args:
         ticks: labels of the n values of the first and the m values of the second parameter.
         names: of the two parameters and of the number, with units.
-        optima: places (row, column) of the best second for each first, and of the best first for each second.
+        optima: places (row, column) of the best second for each first, and of the best first for
+            each second.
     """
-    figure = Figure(figsize=(0.75 * mean.shape[0] + 2.6, 0.55 * mean.shape[1] + 1.7), layout="constrained")
+    figure = Figure(
+        figsize=(0.75 * mean.shape[0] + 2.6, 0.55 * mean.shape[1] + 1.7), layout="constrained"
+    )
     axes = figure.subplots()
     picture = axes.imshow(mean.T, origin="lower", aspect="auto", cmap="cividis")
     for places, marker, size in ((optima[0], "o", 90), (optima[1], "D", 40)):
@@ -57,14 +61,17 @@ def trajectory_figure(
     names: tuple[str, str],
     title: str,
 ) -> Figure:
-    """Optima `best` (k,) at `rows` (k,), both places on grids; grey discs for the optima under resampled seeds `draws` (R, k).
+    """Optima `best` (k,) at `rows` (k,), both places on grids; grey discs for the optima under
+    resampled seeds `draws` (R, k).
 
     Args:
         fit: places, fitted places and the name of the shape.
         ticks: labels of the values of the two parameters.
         names: of the parameter and of the optimum.
     """
-    figure = Figure(figsize=(0.75 * len(ticks[0]) + 1.6, 0.5 * len(ticks[1]) + 1.8), layout="constrained")
+    figure = Figure(
+        figsize=(0.75 * len(ticks[0]) + 1.6, 0.5 * len(ticks[1]) + 1.8), layout="constrained"
+    )
     axes = figure.subplots()
     for k, row in enumerate(rows):
         for place, count in zip(*np.unique(draws[:, k], return_counts=True), strict=True):
@@ -84,5 +91,7 @@ def trajectory_figure(
 
 
 def _title(figure: Figure, axes: Axes, title: str) -> None:
-    """Wrapped to what fits above the axes, about eleven letters an inch; the figure is not drawn yet, so its width stands for theirs."""
+    """Wrapped to what fits above the axes, about eleven letters an inch; the figure is not drawn
+    yet, so its width stands for theirs.
+    """
     axes.set_title(fill(title, int(11 * (figure.get_figwidth() - 0.9))), fontsize=9, loc="left")

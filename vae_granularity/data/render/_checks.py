@@ -18,14 +18,21 @@ def checked_factors(factors: np.ndarray, names: Sequence[str], sizes: Sequence[i
         sizes: F numbers of values.
 
     Raises:
-        ArgumentError: not an (n, F) array of integers, or a value outside [0, size - 1] of its factor.
+        ArgumentError: not an (n, F) array of integers, or a value outside [0, size - 1] of its
+            factor.
     """
     array = np.asarray(factors)
-    if array.ndim != 2 or array.shape[1] != len(names) or not np.issubdtype(array.dtype, np.integer):
+    if (
+        array.ndim != 2
+        or array.shape[1] != len(names)
+        or not np.issubdtype(array.dtype, np.integer)
+    ):
         wanted = f"an (n, {len(names)}) array of integers ({', '.join(names)})"
         raise ArgumentError(f"factors must be {wanted}, got shape {array.shape} of {array.dtype}")
     outside = (array < 0) | (array >= np.asarray(sizes))
     if outside.any():
         row, column = np.argwhere(outside)[0]
-        raise ArgumentError(f"factor {names[column]} must be in [0, {sizes[column] - 1}], got {array[row, column]} in row {row}")
+        raise ArgumentError(
+            f"factor {names[column]} must be in [0, {sizes[column] - 1}], got {array[row, column]} in row {row}"
+        )
     return array.astype(np.int64, copy=False)

@@ -1,4 +1,6 @@
-"""Cameras and the rays through their pixels; z is up in the world, rows are counted from the top of a picture."""
+"""Cameras and the rays through their pixels; z is up in the world, rows are counted from the top of
+a picture.
+"""
 
 from __future__ import annotations
 
@@ -29,27 +31,43 @@ class View:
 
     def select(self, rows: np.ndarray) -> View:
         """The views of some pictures, by number (m,)."""
-        return View(self.position[rows], self.frame[rows], self.light[rows], self.tan_half_view, self.pixels)
+        return View(
+            self.position[rows], self.frame[rows], self.light[rows], self.tan_half_view, self.pixels
+        )
 
     def seen_from(self, origin: np.ndarray, axes: np.ndarray) -> View:
-        """The same in the coordinates of a body with the given `origin` (3,) and `axes` (n, 3, 3), one a column."""
+        """The same in the coordinates of a body with the given `origin` (3,) and `axes` (n, 3, 3),
+        one a column.
+        """
         position = np.einsum("ni,nij->nj", self.position - origin, axes)
         light = np.einsum("ni,nij->nj", self.light, axes)
         return View(position, self.frame @ axes, light, self.tan_half_view, self.pixels)
 
     def rays(self) -> CameraRays:
         """Through all pixel centres; the part of each direction along `forward` is 1."""
-        return self.window_rays(np.zeros((len(self.position), 2), np.int64), (self.pixels, self.pixels))
+        return self.window_rays(
+            np.zeros((len(self.position), 2), np.int64), (self.pixels, self.pixels)
+        )
 
     def window_rays(self, corner: np.ndarray, window: tuple[int, int]) -> CameraRays:
-        """Through a part of each picture: `corner` (n, 2) is the column and row of its upper left pixel, `window` width and height."""
-        across, down = (self._offset(corner[:, axis, None] + np.arange(window[axis])) for axis in (0, 1))
+        """Through a part of each picture: `corner` (n, 2) is the column and row of its upper left
+        pixel, `window` width and height.
+        """
+        across, down = (
+            self._offset(corner[:, axis, None] + np.arange(window[axis])) for axis in (0, 1)
+        )
         return CameraRays(self.position, self.frame, across, down)
 
     def window_around(self, points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """Corners (n, 2) and the one size (width, height) of windows that hold all that is in the picture of points (n, k, 3)."""
-        right, down, forward = np.einsum("nij,nkj->ink", self.frame, points - self.position[:, None])
-        pixel = (np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view + 1.0) * (self.pixels / 2.0)
+        """Corners (n, 2) and the one size (width, height) of windows that hold all that is in the
+        picture of points (n, k, 3).
+        """
+        right, down, forward = np.einsum(
+            "nij,nkj->ink", self.frame, points - self.position[:, None]
+        )
+        pixel = (
+            np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view + 1.0
+        ) * (self.pixels / 2.0)
         low = np.clip(np.floor(pixel.min(1)), 0, self.pixels - 1).astype(np.int64)
         high = np.clip(np.ceil(pixel.max(1)), 1, self.pixels).astype(np.int64)
         width, height = (high - low).max(0, initial=1)
@@ -59,8 +77,12 @@ class View:
         return (self.tan_half_view * ((pixel + 0.5) * (2.0 / self.pixels) - 1.0)).astype(np.float32)
 
 
-def look_at(position: np.ndarray, target: np.ndarray, light: np.ndarray, tan_half_view: float, pixels: int) -> View:
-    """Cameras at `position` (n, 3) with `target` (3,) or (n, 3) in the middle of the picture, `light` (3,) any length."""
+def look_at(
+    position: np.ndarray, target: np.ndarray, light: np.ndarray, tan_half_view: float, pixels: int
+) -> View:
+    """Cameras at `position` (n, 3) with `target` (3,) or (n, 3) in the middle of the picture,
+    `light` (3,) any length.
+    """
     forward = np.asarray(target) - position
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, [0.0, 0.0, 1.0])

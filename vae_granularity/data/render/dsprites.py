@@ -1,7 +1,7 @@
 """dSprites drawn from its factors: a square, an ellipse or a heart, without anti-aliasing.
 
-Recovered from 432 images of the official set (Matthey, Higgins, Hassabis and Lerchner, 2017, drawn with LOVE); the mean
-intersection over union with them is 0.998.
+Recovered from 432 images of the official set (Matthey, Higgins, Hassabis and Lerchner, 2017, drawn
+with LOVE); the mean intersection over union with them is 0.998.
 """
 
 from __future__ import annotations
@@ -20,11 +20,45 @@ _COS, _SIN = np.cos(_ANGLE).astype(np.float32), np.sin(_ANGLE).astype(np.float32
 _CENTRE = 16.0 + 32.0 * np.linspace(0.0, 1.0, SIZES[4], dtype=np.float32)
 _REACH = 14  # pixels: no sprite at scale 1 reaches further from its centre (the square's corner does, at 9.6 * sqrt(2) = 13.6)
 
-# The heart is star-shaped about (0, -1): its radius every 6 degrees from the notch (up) to the tip (down), mirrored in u.
+# The heart is star-shaped about (0, -1): its radius every 6 degrees from the notch (up) to the tip
+# (down), mirrored in u.
 _HEART_CENTRE = -1.0
 _HEART_STEP = np.deg2rad(6.0)
-_HEART_UPPER = (4.17, 5.75, 7.04, 8.17, 9.02, 9.64, 10.11, 10.42, 10.57, 10.64, 10.57, 10.39, 10.08, 9.71, 9.27, 8.75)
-_HEART_LOWER = (8.31, 7.81, 7.47, 7.14, 6.90, 6.76, 6.64, 6.63, 6.69, 6.82, 7.05, 7.42, 7.97, 8.67, 10.42)
+_HEART_UPPER = (
+    4.17,
+    5.75,
+    7.04,
+    8.17,
+    9.02,
+    9.64,
+    10.11,
+    10.42,
+    10.57,
+    10.64,
+    10.57,
+    10.39,
+    10.08,
+    9.71,
+    9.27,
+    8.75,
+)
+_HEART_LOWER = (
+    8.31,
+    7.81,
+    7.47,
+    7.14,
+    6.90,
+    6.76,
+    6.64,
+    6.63,
+    6.69,
+    6.82,
+    7.05,
+    7.42,
+    7.97,
+    8.67,
+    10.42,
+)
 _HEART_RADIUS = np.array(_HEART_UPPER + _HEART_LOWER)
 
 
@@ -32,7 +66,8 @@ def render(factors: np.ndarray) -> np.ndarray:
     """Images of the given factors.
 
     Args:
-        factors: (n, 6) integers in the order of `NAMES`; orientations 0 and 39 are the same picture.
+        factors: (n, 6) integers in the order of `NAMES`; orientations 0 and 39 are the same
+            picture.
 
     Returns:
         (n, 64, 64, 1) uint8 of 0 and 1.
@@ -46,10 +81,15 @@ def render(factors: np.ndarray) -> np.ndarray:
     for shape, inside in ((_SQUARE, _in_square), (_ELLIPSE, _in_ellipse), (_HEART, _in_heart)):
         rows = np.flatnonzero(factors[:, 1] == shape)
         _, _, scale, orientation, pos_x, pos_y = factors[rows].T
-        columns, lines = (np.floor(_CENTRE[p]).astype(np.int64)[:, None] + window for p in (pos_x, pos_y))
+        columns, lines = (
+            np.floor(_CENTRE[p]).astype(np.int64)[:, None] + window for p in (pos_x, pos_y)
+        )
         x = (columns + np.float32(0.5) - _CENTRE[pos_x][:, None])[:, None, :].astype(np.float32)
         y = (lines + np.float32(0.5) - _CENTRE[pos_y][:, None])[:, :, None].astype(np.float32)
-        cos, sin = (table[orientation][:, None, None] / _SCALE[scale][:, None, None] for table in (_COS, _SIN))
+        cos, sin = (
+            table[orientation][:, None, None] / _SCALE[scale][:, None, None]
+            for table in (_COS, _SIN)
+        )
         mask = inside(cos * x - sin * y, sin * x + cos * y)
         images[rows[:, None, None], lines[:, :, None], columns[:, None, :], 0] = mask
     return images
@@ -65,18 +105,26 @@ def _in_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _in_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     u, v = np.abs(u), v - np.float32(_HEART_CENTRE)
-    sector = ((np.arctan2(v, u) + np.float32(np.pi / 2)) * np.float32(1.0 / _HEART_STEP)).astype(np.int64)
+    sector = ((np.arctan2(v, u) + np.float32(np.pi / 2)) * np.float32(1.0 / _HEART_STEP)).astype(
+        np.int64
+    )
     sector = np.clip(sector, 0, len(_HEART_RADIUS) - 2)
     normal_u, normal_v, offset = _HEART_EDGES
     return normal_u[sector] * u + normal_v[sector] * v < offset[sector]
 
 
 def _heart_edges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outward normals and offsets of the 30 edges: a point of a sector is inside where normal . point < offset."""
+    """Outward normals and offsets of the 30 edges: a point of a sector is inside where normal .
+    point < offset.
+    """
     angle = -np.pi / 2 + _HEART_STEP * np.arange(len(_HEART_RADIUS))
     u, v = _HEART_RADIUS * np.cos(angle), _HEART_RADIUS * np.sin(angle)
     normal_u, normal_v = np.diff(v), -np.diff(u)
-    return normal_u.astype(np.float32), normal_v.astype(np.float32), (normal_u * u[:-1] + normal_v * v[:-1]).astype(np.float32)
+    return (
+        normal_u.astype(np.float32),
+        normal_v.astype(np.float32),
+        (normal_u * u[:-1] + normal_v * v[:-1]).astype(np.float32),
+    )
 
 
 _HEART_EDGES = _heart_edges()

@@ -1,6 +1,8 @@
-"""Stand-ins for MPI3D (Gondal et al., 2019): a dark room with an arm and a solid at its tip, drawn from their factors.
+"""Stand-ins for MPI3D (Gondal et al., 2019): a dark room with an arm and a solid at its tip, drawn
+from their factors.
 
-Cameras, colours and sizes were read off frames of the three sample videos. It is the same task for a model, not the same pictures.
+Cameras, colours and sizes were read off frames of the three sample videos. It is the same task for
+a model, not the same pictures.
 """
 
 from __future__ import annotations
@@ -16,13 +18,23 @@ from vae_granularity.data.render.canvas import Canvas
 from vae_granularity.data.render.mpi3d_looks import LOOKS, Look
 from vae_granularity.errors import ArgumentError
 
-NAMES = ("object_color", "object_shape", "object_size", "camera_height", "background_color", "horizontal_axis", "vertical_axis")
+NAMES = (
+    "object_color",
+    "object_shape",
+    "object_size",
+    "camera_height",
+    "background_color",
+    "horizontal_axis",
+    "vertical_axis",
+)
 SIZES = (6, 6, 2, 3, 3, 40, 40)
 
 _PIXELS = 64
 _TAN_HALF_VIEW = 0.537
 _ELEVATION = np.deg2rad([51.7, 39.8, 22.5])  # of the cameras: top, centre, bottom
-_TARGET = np.array([[0.0, 0.0, 0.250], [0.0, 0.0, 0.288], [0.0, 0.0, 0.335]])  # at distance 1 from each
+_TARGET = np.array(
+    [[0.0, 0.0, 0.250], [0.0, 0.0, 0.288], [0.0, 0.0, 0.335]]
+)  # at distance 1 from each
 _POSITION = _TARGET + np.stack([np.zeros(3), -np.cos(_ELEVATION), np.sin(_ELEVATION)], axis=1)
 _LIGHT = np.array([-0.35, -0.45, 0.82])
 _VIEW = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
@@ -31,7 +43,9 @@ _RING = (0.92, 1.08)  # inner and outer radius
 _FLOOR = 1.2  # radius of the floor, where the wall begins
 _POST_HEIGHT, _POST_RADIUS = 0.38, 0.035
 _ROD_LENGTH, _ROD_RADIUS = 0.23, 0.008
-_HINGE = np.deg2rad(np.linspace(-80.0, 80.0, SIZES[5]))  # short of 90 degrees, where one axis would hide the other
+_HINGE = np.deg2rad(
+    np.linspace(-80.0, 80.0, SIZES[5])
+)  # short of 90 degrees, where one axis would hide the other
 _SIZE = np.array([0.045, 0.07])
 
 _CONE, _CUBE, _CYLINDER, _HEXAGON, _PYRAMID, _BALL = range(6)
@@ -67,7 +81,9 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
     joint, up = np.array([0.0, 0.0, _POST_HEIGHT]), np.array([0.0, 0.0, 1.0])
     view = _VIEW.select(camera).seen_from(joint, _arm_axes(_HINGE[horizontal], _HINGE[vertical]))
 
-    rod = scene.Solid(scene.CYLINDER, np.array([_ROD_RADIUS, _ROD_RADIUS, _ROD_LENGTH / 2]), _ROD_LENGTH / 2 * up)
+    rod = scene.Solid(
+        scene.CYLINDER, np.array([_ROD_RADIUS, _ROD_RADIUS, _ROD_LENGTH / 2]), _ROD_LENGTH / 2 * up
+    )
     canvas.paint(view, rod, look.rod)
     for kind, (canonical, proportions) in _SHAPES.items():
         rows = np.flatnonzero(shape == kind)
@@ -78,8 +94,14 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
 
 
 def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
-    """(n, 3, 3) axes of the arm in the world, one a column: z, the rod, leans sideways by `horizontal` and then back by `vertical`."""
-    (ch, sh), (cv, sv), zero = (np.cos(horizontal), np.sin(horizontal)), (np.cos(vertical), np.sin(vertical)), np.zeros_like(vertical)
+    """(n, 3, 3) axes of the arm in the world, one a column: z, the rod, leans sideways by
+    `horizontal` and then back by `vertical`.
+    """
+    (ch, sh), (cv, sv), zero = (
+        (np.cos(horizontal), np.sin(horizontal)),
+        (np.cos(vertical), np.sin(vertical)),
+        np.zeros_like(vertical),
+    )
     x = np.stack([ch, zero, -sh], axis=1)
     y = np.stack([-sh * sv, cv, -ch * sv], axis=1)
     z = np.stack([sh * cv, sv, ch * cv], axis=1)
@@ -88,12 +110,16 @@ def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
 
 @cache
 def _backgrounds(variant: str) -> np.ndarray:
-    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post, averaged over 3 x 3 rays a pixel."""
+    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post, averaged
+    over 3 x 3 rays a pixel.
+    """
     look = LOOKS[variant]
     fine = 3 * _PIXELS
     view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
     rays = view.rays()
-    origin, way = (np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along))
+    origin, way = (
+        np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along)
+    )
     on_floor = way[2] < 0
     distance = -origin[2] / np.where(on_floor, way[2], -1.0)
     x, y = (np.where(on_floor, origin[axis] + distance * way[axis], 0.0) for axis in (0, 1))
@@ -119,7 +145,9 @@ def _post() -> list[scene.Solid]:
     upright = np.array([_POST_RADIUS, _POST_RADIUS, _POST_HEIGHT / 2])
     return [
         scene.Solid(scene.CYLINDER, upright, np.array([0.0, 0.0, _POST_HEIGHT / 2])),
-        scene.Solid(scene.SPHERE, np.full(3, 1.25 * _POST_RADIUS), np.array([0.0, 0.0, _POST_HEIGHT])),
+        scene.Solid(
+            scene.SPHERE, np.full(3, 1.25 * _POST_RADIUS), np.array([0.0, 0.0, _POST_HEIGHT])
+        ),
         scene.Solid(scene.CYLINDER, np.array([0.075, 0.075, 0.01]), np.array([0.0, 0.0, 0.01])),
     ]
 

@@ -1,4 +1,6 @@
-"""Pictures as codes into a palette: the geometry is traced once, and every colouring of it is one gather."""
+"""Pictures as codes into a palette: the geometry is traced once, and every colouring of it is one
+gather.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
         highlight: grey levels that the whole highlight adds.
 
     Returns:
-        (k, `HIGHLIGHTS` * `LEVELS`, 4) uint8, the last channel unused: four bytes are gathered as one number.
+        (k, `HIGHLIGHTS` * `LEVELS`, 4) uint8, the last channel unused: four bytes are gathered as
+        one number.
     """
     brightness = np.linspace(0.0, BRIGHTEST, LEVELS)[:, None]
     added = np.linspace(0.0, highlight, HIGHLIGHTS)[:, None, None]
