@@ -15,9 +15,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from vae_granularity.checks import choice, integer
-from vae_granularity.config import job_config
-from vae_granularity.packs import AUTO, remove_packs, write_pack
+from vae_granularity.errors import choice, integer
+from vae_granularity.population.jobs import AUTO, remove_packs, write_pack
+from vae_granularity.training.config import job_config
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
@@ -58,8 +58,8 @@ class PopulationLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; one return for each, a failed one with its exception."""
-        from vae_granularity.job import prepare
         from vae_granularity.population.packing import evenly, pack
+        from vae_granularity.training.prepare import prepare
 
         startup = (
             time.process_time()
@@ -94,7 +94,7 @@ class PopulationLauncher(Launcher):
         """
         if self.jobs._target_ != BASIC:
             return self.backend, 1 if self.backend == ALONE else self.max_members, 1
-        from vae_granularity.population_plan import best_plan, processes_here
+        from vae_granularity.population.rehearsal import best_plan, processes_here
 
         if self.backend != AUTO:
             processes = self.processes or 1

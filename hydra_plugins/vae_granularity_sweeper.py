@@ -1,5 +1,5 @@
 """Hydra's side of a sweep: from override strings to points, and from points to the launcher. The
-logic is in `vae_granularity.sweep`.
+logic is in `vae_granularity.sweeps.complete`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vae_granularity import sweep
-from vae_granularity.config import explain, job_config
 from vae_granularity.errors import ArgumentError
-from vae_granularity.sweep import Point
+from vae_granularity.sweeps import complete as sweep
+from vae_granularity.sweeps.complete import Point
+from vae_granularity.training.config import explain, job_config
 
 log = logging.getLogger(__name__)
 

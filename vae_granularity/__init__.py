@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vae_granularity.partition import LatentPartition
 
 if TYPE_CHECKING:
-    from vae_granularity.runs import load_run
+    from vae_granularity.runs.reading import load_run
 
 __all__ = ["LatentPartition", "load_run", "metrics"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # Torch and Lightning take seconds to load: only those who ask for them pay.
     if name == "load_run":
-        return import_module("vae_granularity.runs").load_run
+        return import_module("vae_granularity.runs.reading").load_run
     if name == "metrics":
         return import_module("vae_granularity.metrics")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity import config
+from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from vae_granularity import config
 from vae_granularity.errors import UserError
+from vae_granularity.training import config
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
@@ -143,7 +143,7 @@ def report(entity: str, project: str) -> reports.Report:
 
 def run(cfg: DictConfig) -> None:
     """Create both and print their addresses."""
-    from vae_granularity.loggers.wandb import logged_in
+    from vae_granularity.training.loggers.wandb import logged_in
 
     if find_spec("wandb_workspaces") is None:
         raise UserError(

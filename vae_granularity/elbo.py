@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vae_granularity.densities.estimators import exact_densities, minibatch_densities
+from vae_granularity.densities.gaussian import log_density, log_standard_normal
+from vae_granularity.densities.mixture import AggregateDensities
 from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import exact_densities, minibatch_densities
-from vae_granularity.gaussian import log_density, log_standard_normal
-from vae_granularity.mixture import AggregateDensities
 from vae_granularity.partition import LatentPartition
 
 Weight = float | Tensor

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from vae_granularity import config
 from vae_granularity.errors import DataError, UserError
-from vae_granularity.runs import CONFIG, RESULTS, load_run, write_atomically
-from vae_granularity.state import only_writer
+from vae_granularity.runs.identity import CONFIG, RESULTS, write_atomically
+from vae_granularity.runs.reading import load_run
+from vae_granularity.runs.status import only_writer
+from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> None:
@@ -104,9 +105,9 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     Raises:
         UserError: the run cannot be read, or another process works on it.
     """
-    from vae_granularity.build import create, create_metrics
     from vae_granularity.evaluation.report import report
     from vae_granularity.evaluation.score_table import as_text, tables, term_lines
+    from vae_granularity.runs.build import create, create_metrics
 
     with only_writer(directory):
         loaded = load_run(directory)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from vae_granularity.checks import integer
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, integer
 
 if TYPE_CHECKING:
     import torch

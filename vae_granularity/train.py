@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from vae_granularity import config
+from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> Any:
@@ -17,10 +17,12 @@ def run(cfg: DictConfig) -> Any:
     """
     config.check_training_config(cfg)
     if "pack" in cfg:
-        from vae_granularity.packs import train_pack
+        from vae_granularity.population.jobs import train_pack
 
         return train_pack(cfg.pack)
-    from vae_granularity.training import train  # torch and Lightning take seconds: after the checks
+    from vae_granularity.training.run import (
+        train,  # torch and Lightning take seconds: after the checks
+    )
 
     return train(cfg)
 

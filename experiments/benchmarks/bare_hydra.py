@@ -7,7 +7,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.config import config_dir
+from vae_granularity.training.config import config_dir
 
 
 @hydra.main(config_path=str(config_dir()), config_name="train", version_base="1.3")

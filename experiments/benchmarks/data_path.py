@@ -38,9 +38,9 @@ import torch
 from machine import RESULTS, about, heading_of
 from torch.utils.data import DataLoader, Dataset
 
-from vae_granularity.build import build
-from vae_granularity.config import compose
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.runs.build import build
+from vae_granularity.training.config import compose
 
 HERE = Path(__file__).parent
 MNIST_DIR = HERE.parents[2] / "shared" / "data" / "mnist"

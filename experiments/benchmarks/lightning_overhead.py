@@ -22,9 +22,9 @@ import torch
 from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
-from vae_granularity import job as jobs
-from vae_granularity.config import compose
-from vae_granularity.job import Job
+from vae_granularity.training import prepare as jobs
+from vae_granularity.training.config import compose
+from vae_granularity.training.prepare import Job
 
 FEW, MANY, ROUNDS = 100, 600, 5
 SMALL = (

@@ -35,8 +35,8 @@ from sklearn.metrics import mutual_info_score
 
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.metrics.confidence import error_by_draws, error_by_subsampling
-from vae_granularity.metrics.histogram import discretize, mutual_information
+from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
+from vae_granularity.metrics.core.histogram import discretize, mutual_information
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parents[1] / "tests" / "golden"

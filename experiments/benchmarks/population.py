@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from machine import CUDA, about, milliseconds, write
 
-from vae_granularity.config import compose
-from vae_granularity.job import prepare
 from vae_granularity.population.backends import losses
 from vae_granularity.population.captured import Captured
 from vae_granularity.population.engine import Population
-from vae_granularity.population.feed import Feed
+from vae_granularity.population.step_inputs import Feed
+from vae_granularity.training.config import compose
+from vae_granularity.training.prepare import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 from operators import OperatorCount

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.flop_counter import FlopCounterMode
 
-from vae_granularity.build import build
-from vae_granularity.callbacks.compiled import CompiledStep
-from vae_granularity.config import compose
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.build import build
+from vae_granularity.training.callbacks.compiled import CompiledStep
+from vae_granularity.training.config import compose
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 from operators import OperatorCount

@@ -24,9 +24,10 @@ from lightning import Callback, Trainer
 from machine import about, write
 from omegaconf import OmegaConf
 
-from vae_granularity import job, train
-from vae_granularity.config import compose
-from vae_granularity.runs import RunInfo
+from vae_granularity import train
+from vae_granularity.runs.identity import RunInfo
+from vae_granularity.training import prepare as job
+from vae_granularity.training.config import compose
 
 HERE = Path(__file__).parent
 TRAIN, BARE, TIMED = (

@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from vae_granularity.evaluation.aggregate import over_runs
-from vae_granularity.metrics.confidence import Interval, interval
+from vae_granularity.metrics.core.confidence import Interval, interval
+from vae_granularity.runs.aggregate import over_runs
 
 HERE = Path(__file__).parent
 NAMES = ("val/elbo", "val/reconstruction", "val/kl", "val/between_group_tc", "val/within_group_tc")

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from vae_granularity.callbacks.terms import POINT
 from vae_granularity.data.blocks import Blocks
 from vae_granularity.data.dsprites import DSprites
 from vae_granularity.elbo import point_cost
@@ -36,6 +35,7 @@ from vae_granularity.models.base import Parts
 from vae_granularity.models.stcvae import BetaSTCVAE
 from vae_granularity.nets.mlp import MLP
 from vae_granularity.partition import LatentPartition
+from vae_granularity.training.callbacks.terms import POINT
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"

@@ -13,8 +13,8 @@ from fake_runs import fake_results, grid, v_elbo, write_run
 from tiny import tiny_config
 
 from vae_granularity import analyze
-from vae_granularity.config import compose
-from vae_granularity.training import train
+from vae_granularity.training.config import compose
+from vae_granularity.training.run import train
 
 
 def run(*overrides: str) -> None:

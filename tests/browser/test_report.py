@@ -11,7 +11,7 @@ from fake_runs import grid, v_elbo, write_run
 from PIL import Image
 
 from vae_granularity import analyze
-from vae_granularity.config import compose
+from vae_granularity.training.config import compose
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny import options
 
-from vae_granularity.config import compose
+from vae_granularity.training.config import compose
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

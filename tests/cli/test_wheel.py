@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_config_and_composes_it_elsewhere(tmp_path):
     where = [
         sys.executable,
         "-c",
-        "from vae_granularity.config import config_dir; print(config_dir())",
+        "from vae_granularity.training.config import config_dir; print(config_dir())",
     ]
     found = subprocess.run(
         where,

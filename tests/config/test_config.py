@@ -14,7 +14,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from tiny import options, tiny_config
 
-from vae_granularity.config import compose, config_dir
+from vae_granularity.training.config import compose, config_dir
 
 GROUPS = sorted(
     path.name for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra"
@@ -73,7 +73,7 @@ def test_beta_and_granularity_stand_in_the_config_once():
 )
 def test_every_model_network_and_likelihood_builds_for_every_shape_of_image(tmp_path, data, choice):
     """The three meet only in the base class, so that one of each kind at a time is enough."""
-    from vae_granularity.build import build
+    from vae_granularity.runs.build import build
 
     built, module = build(
         compose("train", [choice, f"dataset={data}", f"paths.data_dir={tmp_path}"])

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 from tiny import results, tiny_config
 
-from vae_granularity.training import train
+from vae_granularity.training.run import train
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_granularity.data import cache
-from vae_granularity.data.cache import ImageStream
+from vae_granularity.data.files import cache
+from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.errors import DataError
 
 SHAPE, COUNT = (3, 16, 16), 200
@@ -169,7 +169,7 @@ PREPARE = textwrap.dedent("""
     import sys, time
     from pathlib import Path
     import numpy as np
-    from vae_granularity.data import cache
+    from vae_granularity.data.files import cache
     pixels = np.load(sys.argv[2])
     def chunks():
         for start in range(0, len(pixels), 10):

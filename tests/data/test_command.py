@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_granularity.config import compose
 from vae_granularity.data.__main__ import main, run
 from vae_granularity.data.sheet import COLUMNS, GAP, MARGIN, contact_sheet
+from vae_granularity.training.config import compose
 
 
 def answer(verb: str, name: str, folder: Path, *overrides: str) -> str:

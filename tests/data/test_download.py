@@ -15,9 +15,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from vae_granularity.data import download, sources
-from vae_granularity.data.declaration import RemoteFile
-from vae_granularity.data.download import DownloadError, Patience, fetch, reachable
+from vae_granularity.data.files import download, sources
+from vae_granularity.data.files.declaration import RemoteFile
+from vae_granularity.data.files.download import DownloadError, Patience, fetch, reachable
 from vae_granularity.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte

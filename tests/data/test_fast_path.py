@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vae_granularity.data import store
 from vae_granularity.data.dsprites import DSprites
+from vae_granularity.data.files import store
 from vae_granularity.data.shapes3d import Shapes3D
 
 BATCHES = 60

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_granularity.data import cache, grid
+from vae_granularity.data import grid
 from vae_granularity.data.cars3d import Cars3D
+from vae_granularity.data.files import cache
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_granularity.data import messages
-from vae_granularity.data.hashes import digest
+from vae_granularity.data.files import messages
+from vae_granularity.data.files.hashes import digest
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")

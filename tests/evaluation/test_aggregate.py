@@ -9,12 +9,7 @@ import copy
 import pytest
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.evaluation.aggregate import (
-    aggregate,
-    number_protocol,
-    over_runs,
-    split_by_protocol,
-)
+from vae_granularity.runs.aggregate import aggregate, number_protocol, over_runs, split_by_protocol
 
 
 def results(name, mig, *, seed=0, num_codes=1000, bins=20, components=500, elbo=-10.0):

@@ -12,8 +12,8 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.companions import Companions
-from vae_granularity.training import train
+from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.training.run import train
 
 CHOSEN = (
     "mig",

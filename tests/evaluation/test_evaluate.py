@@ -12,10 +12,10 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import evaluate as command
-from vae_granularity.config import compose
 from vae_granularity.errors import DataError
-from vae_granularity.evaluation.aggregate import number_protocol
-from vae_granularity.training import train
+from vae_granularity.runs.aggregate import number_protocol
+from vae_granularity.training.config import compose
+from vae_granularity.training.run import train
 
 
 def evaluate(*overrides):
@@ -192,7 +192,7 @@ def test_nothing_is_lost_if_it_fails_half_way(run, monkeypatch):
 
 
 def test_a_run_that_is_being_written_is_left_alone(run, capsys):
-    from vae_granularity.state import only_writer
+    from vae_granularity.runs.status import only_writer
 
     with only_writer(run), pytest.raises(DataError, match="1 of 1 runs were not evaluated"):
         evaluate(f"run={run}")

@@ -8,8 +8,8 @@ import pytest
 from tiny import results
 from wandb_records import read_offline_run
 
-from vae_granularity.config import compose
-from vae_granularity.training import train
+from vae_granularity.training.config import compose
+from vae_granularity.training.run import train
 
 # Everything but the published trees, which take minutes and give the names of the fast ones without
 # `fast`.

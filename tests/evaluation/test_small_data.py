@@ -14,8 +14,8 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.request import already_there
-from vae_granularity.metrics.companions import Companions
-from vae_granularity.training import train
+from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.training.run import train
 
 PAIRS = LatentPartition.from_granularity(4, 2)
 CHOSEN = {

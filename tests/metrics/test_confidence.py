@@ -5,14 +5,14 @@ import pytest
 
 from vae_granularity import metrics
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.confidence import (
+from vae_granularity.metrics.core.confidence import (
     error_by_draws,
     error_by_subsampling,
     interval,
     over_seeds,
     same_protocol,
 )
-from vae_granularity.metrics.result import MetricResult
+from vae_granularity.metrics.core.result import MetricResult
 
 
 def test_interval_of_four_values():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.histogram import discretize
+from vae_granularity.metrics.core.histogram import discretize
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics import histogram, relation
+from vae_granularity.metrics.core import factor_matrix, histogram
 
 
 @pytest.fixture(params=["g0", "g1"])
@@ -87,7 +87,7 @@ def test_groups_against_the_clamped_reference(grid, n):
     near(conditional, grid[f"split{n}/cond_entropies"])
     if f"split{n}/mig" in grid:
         near(
-            relation.mean_gap(np.maximum(marginal - conditional, 0).T, np.log(grid["grid"])),
+            factor_matrix.mean_gap(np.maximum(marginal - conditional, 0).T, np.log(grid["grid"])),
             grid[f"split{n}/mig"],
         )
 
@@ -149,7 +149,7 @@ def test_binned_mig_of_means(grid, kind):
     binning, bins = kind.split("_")
     found = metrics.mig(grid["mu"], grid["factors"], num_bins=int(bins), binning=binning)
     near(found.mi_matrix.T, grid[f"binmig_{kind}/mi"])
-    near(relation.gap(found.mi_matrix) / found.factor_entropy, grid[f"binmig_{kind}/gaps"])
+    near(factor_matrix.gap(found.mi_matrix) / found.factor_entropy, grid[f"binmig_{kind}/gaps"])
     near(found.scores["mig"], grid[f"binmig_{kind}/mig"])
 
 

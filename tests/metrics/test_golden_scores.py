@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.histogram import discretize
+from vae_granularity.metrics.core.histogram import discretize
 
 FORMULA = 1e-10
 

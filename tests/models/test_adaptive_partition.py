@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from tiny import results, tiny_config
 
 from vae_granularity import load_run
-from vae_granularity.dependence import equal_groups, free_groups, pairwise_mutual_information
-from vae_granularity.grouping import Regrouping
 from vae_granularity.partition import LatentPartition
-from vae_granularity.training import train
+from vae_granularity.partitions.dependence import (
+    equal_groups,
+    free_groups,
+    pairwise_mutual_information,
+)
+from vae_granularity.partitions.grouping import Regrouping
+from vae_granularity.training.run import train
 
 BLOCKS = ((0, 4), (1, 5), (2, 3))  # dimensions of the three rings below
 

@@ -11,7 +11,7 @@ from tiny import options, results, tiny_config
 from variants import MODELS
 
 from vae_granularity.errors import UserError
-from vae_granularity.training import train
+from vae_granularity.training.run import train
 
 HARSH = (
     "trainer.max_steps=30",

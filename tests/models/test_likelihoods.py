@@ -11,13 +11,13 @@ from scipy.integrate import quad
 from tiny import options
 from torch import nn
 
-from vae_granularity.build import create
-from vae_granularity.config import compose
 from vae_granularity.errors import ArgumentError
 from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.continuous_bernoulli import ContinuousBernoulli, log_integral
 from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.likelihoods.gaussian_optimal import OptimalGaussian
+from vae_granularity.runs.build import create
+from vae_granularity.training.config import compose
 
 LIKELIHOODS = options("likelihood")
 

@@ -7,11 +7,11 @@ import torch
 from operators import OperatorCount
 from tiny import options, tiny_config
 
-from vae_granularity.build import build
+from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.elbo import decompose
 from vae_granularity.errors import ArgumentError
-from vae_granularity.gaussian import kl_to_standard_normal
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.build import build
 
 N = 540
 MODELS = options("model")

@@ -14,9 +14,9 @@ from tiny import options, tiny_config
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from vae_granularity.build import build
+from vae_granularity.densities.noise import standard_normal
 from vae_granularity.models.base import LatentModel
-from vae_granularity.noise import standard_normal
+from vae_granularity.runs.build import build
 
 N, B, D = 540, 12, 6
 STEP = 3

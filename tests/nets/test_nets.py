@@ -9,10 +9,10 @@ import torch
 from omegaconf import DictConfig
 from tiny import options
 
-from vae_granularity.build import create
-from vae_granularity.config import compose
 from vae_granularity.errors import ArgumentError
 from vae_granularity.nets.base import Network
+from vae_granularity.runs.build import create
+from vae_granularity.training.config import compose
 
 NETS = options("net")
 IMAGES = [n for n in NETS if n != "mlp"]

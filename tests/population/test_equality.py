@@ -14,13 +14,13 @@ from omegaconf import DictConfig
 from operators import OperatorCount
 from tiny import options, tiny_config
 
-from vae_granularity.build import build
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import LatentModel
 from vae_granularity.population.backends import losses
 from vae_granularity.population.engine import Population
-from vae_granularity.population.feed import Feed
+from vae_granularity.population.step_inputs import Feed
+from vae_granularity.runs.build import build
 
 STEPS = 50
 LINEAR = "{schedule:linear,start:0,end:6,steps:30}"

@@ -13,7 +13,7 @@ from same_numbers import assert_same_numbers
 from tiny import results, tiny_config
 from wandb_records import read_offline_run
 
-from vae_granularity.population_training import train_population
+from vae_granularity.population.training import train_population
 
 SHORT = (
     "trainer.max_steps=12",

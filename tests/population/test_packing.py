@@ -10,9 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 from tiny import tiny_config
 
-from vae_granularity.build import build
 from vae_granularity.population.packing import evenly, pack
-from vae_granularity.population.probe import (
+from vae_granularity.population.plan import (
     ALONE,
     Plan,
     Work,
@@ -22,6 +21,7 @@ from vae_granularity.population.probe import (
     table,
     try_plans,
 )
+from vae_granularity.runs.build import build
 
 
 @cache

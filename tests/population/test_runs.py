@@ -14,9 +14,9 @@ from same_numbers import assert_same_numbers
 from tiny import results, tiny_config
 
 from vae_granularity.population.engine import Population
-from vae_granularity.population_training import train_population
-from vae_granularity.runs import checkpoints
-from vae_granularity.training import train
+from vae_granularity.population.training import train_population
+from vae_granularity.runs.identity import checkpoints
+from vae_granularity.training.run import train
 
 LONGER = (
     "trainer.max_steps=60",

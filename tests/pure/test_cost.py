@@ -12,11 +12,11 @@ from latents import random_batch
 from operators import OperatorCount
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vae_granularity import mixture
-from vae_granularity.build import build
-from vae_granularity.config import compose
+from vae_granularity.densities import mixture
 from vae_granularity.elbo import decompose, weighted_elbo
 from vae_granularity.partition import LatentPartition
+from vae_granularity.runs.build import build
+from vae_granularity.training.config import compose
 
 
 @pytest.mark.parametrize("estimator", ["mws", "mss", "stratified"])

@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from latents import partitions, random_batch
 
-from vae_granularity import mixture
+from vae_granularity.densities import mixture
+from vae_granularity.densities.estimators import ESTIMATORS
+from vae_granularity.densities.gaussian import (
+    kl_to_standard_normal,
+    log_density,
+    log_standard_normal,
+)
 from vae_granularity.elbo import LatentTerms, decompose, decompose_exact, weighted_elbo
 from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import ESTIMATORS
-from vae_granularity.gaussian import kl_to_standard_normal, log_density, log_standard_normal
 from vae_granularity.partition import LatentPartition
 
 SEEDS, SIGMAS = st.integers(0, 10**6), st.sampled_from([0.003, 0.1, 0.5, 1.5])

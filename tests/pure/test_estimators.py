@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from latents import random_batch
 
+from vae_granularity.densities.estimators import log_weights
+from vae_granularity.densities.mixture import mixture_densities
 from vae_granularity.elbo import decompose, decompose_exact
 from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import log_weights
-from vae_granularity.mixture import mixture_densities
 from vae_granularity.partition import LatentPartition
 
 DOUBLE = torch.zeros((), dtype=torch.float64)

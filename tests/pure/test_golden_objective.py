@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.elbo import decompose, weighted_elbo
-from vae_granularity.gaussian import kl_to_standard_normal
 from vae_granularity.partition import LatentPartition
 
 CASES = ("c0", "c1", "c2", "c3")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.grouping import grouping
-from vae_granularity.schedules import label, schedule
+from vae_granularity.partitions.grouping import grouping
+from vae_granularity.partitions.schedules import label, schedule
 
 LINEAR = {"schedule": "linear", "start": 0.0, "end": 4.0, "steps": 100}
 

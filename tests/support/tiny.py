@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from vae_granularity.config import compose, config_dir
+from vae_granularity.training.config import compose, config_dir
 
 SMALL = (
     "dataset=blocks",

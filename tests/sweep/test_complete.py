@@ -10,8 +10,8 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from vae_granularity.errors import BusyError, TrainingError
-from vae_granularity.state import FAILURE, LOCK, failures_recorded, is_busy, recorded_failure
-from vae_granularity.sweep import Point, complete
+from vae_granularity.runs.status import FAILURE, LOCK, failures_recorded, is_busy, recorded_failure
+from vae_granularity.sweeps.complete import Point, complete
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from tiny import SMALL, tiny_config
 
-from vae_granularity.runs import RunInfo
+from vae_granularity.runs.identity import RunInfo
 
 POINTS = 12
 PROBE = """

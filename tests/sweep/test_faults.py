@@ -15,8 +15,8 @@ from typing import Any
 import commands
 import pytest
 
-from vae_granularity.runs import checkpoints
-from vae_granularity.state import is_busy
+from vae_granularity.runs.identity import checkpoints
+from vae_granularity.runs.status import is_busy
 
 SWEEP = (
     "-m",

@@ -11,8 +11,8 @@ import commands
 import pytest
 from tiny import options, tiny_config
 
-from vae_granularity.config import compose
-from vae_granularity.training import train
+from vae_granularity.training.config import compose
+from vae_granularity.training.run import train
 
 GRID = ("-m", "model.beta=1,4", "model.granularity=1,2")
 
@@ -107,7 +107,7 @@ def test_named_sweeps_name_what_can_be_swept(sweep):
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
-    from vae_granularity.config import check_training_config, config_dir
+    from vae_granularity.training.config import check_training_config, config_dir
 
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = hydra_compose("train", [f"sweep={sweep}"], return_hydra_config=True)
@@ -125,7 +125,7 @@ def test_the_sweep_file_for_wandb_agents_names_arguments_of_the_command():
     """Its fixed arguments compose together with every value of its parameters."""
     import yaml
 
-    from vae_granularity.config import check_training_config
+    from vae_granularity.training.config import check_training_config
 
     path = Path(__file__).parents[2] / "experiments" / "sweep_blocks" / "wandb_sweep.yaml"
     sweep = yaml.safe_load(path.read_text())

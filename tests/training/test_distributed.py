@@ -15,7 +15,7 @@ import pytest
 import torch
 from tiny import SMALL, results, tiny_config
 
-from vae_granularity.training import train
+from vae_granularity.training.run import train
 
 COMMON = (
     "trainer.max_steps=12",

@@ -14,10 +14,10 @@ from tiny import results, tiny_config
 from variants import VARIANTS
 
 from vae_granularity import load_run
-from vae_granularity.callbacks.terms import TermLogger
 from vae_granularity.errors import ArgumentError, DataError, TrainingError, UserError
-from vae_granularity.runs import RunInfo, checkpoints
-from vae_granularity.training import train
+from vae_granularity.runs.identity import RunInfo, checkpoints
+from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.run import train
 
 TERMS = (
     "elbo",

@@ -8,8 +8,8 @@ import pytest
 from tiny import tiny_config
 from wandb_records import read_offline_run
 
-from vae_granularity.loggers.wandb import logged_in, sync_hint
-from vae_granularity.training import train
+from vae_granularity.training.loggers.wandb import logged_in, sync_hint
+from vae_granularity.training.run import train
 
 
 @pytest.fixture(autouse=True)

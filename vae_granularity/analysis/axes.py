@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from vae_granularity.analysis.labels import name_of, value_label
+from vae_granularity.analysis.page.labels import name_of, value_label
 from vae_granularity.analysis.row import PARAMETERS
 from vae_granularity.errors import ArgumentError
 

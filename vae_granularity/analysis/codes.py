@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from vae_granularity.analysis.row import canonical
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, subset
-from vae_granularity.gaussian import kl_to_standard_normal
-from vae_granularity.runs import Run, load_run
+from vae_granularity.runs.reading import Run, load_run
 
 SAME_IMAGES = (
     "seed",

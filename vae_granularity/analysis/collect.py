@@ -15,7 +15,7 @@ import pandas as pd
 from vae_granularity.analysis.columns import Columns, joined
 from vae_granularity.analysis.row import READER, row_of
 from vae_granularity.errors import ArgumentError, DataError
-from vae_granularity.runs import CONFIG, RESULTS
+from vae_granularity.runs.identity import CONFIG, RESULTS
 
 WHERE = (
     "path",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.confidence import Interval, interval
+from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.granularity_profile import complexity_correlation
 
 ENOUGH = 0.5  # share of the factors that must separate somewhere: else the ranks say only which factors never do

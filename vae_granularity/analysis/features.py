@@ -9,10 +9,10 @@ import numpy as np
 from vae_granularity.analysis.codes import Codes
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.blocks import Blocks
-from vae_granularity.metrics.common_partition import best_partition
+from vae_granularity.metrics.core.common_partition import best_partition
+from vae_granularity.metrics.core.group_information import GroupInformation
 from vae_granularity.metrics.factor_complexity import factor_complexity, participation_ratio
 from vae_granularity.metrics.granularity_profile import profile_of
-from vae_granularity.metrics.group_information import GroupInformation
 from vae_granularity.partition import LatentPartition
 
 NEIGHBORS, SETTINGS, ORBIT = 10, 20, 64

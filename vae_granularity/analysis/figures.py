@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vae_granularity.analysis.labels import name_of, value_label, with_unit
+from vae_granularity.analysis.page.labels import name_of, value_label, with_unit
 from vae_granularity.analysis.slice_result import Reading, SliceResult
 from vae_granularity.viz.surfaces import surface_figure, trajectory_figure
 

@@ -9,18 +9,20 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from vae_granularity.analysis import about_runs, axes, figures, points, tables, traversals
-from vae_granularity.analysis.choose import check_column, keep_where
+from vae_granularity.analysis import axes, figures, points, tables
 from vae_granularity.analysis.collect import Collected, collect
 from vae_granularity.analysis.comparable import check_comparable
-from vae_granularity.analysis.cuts import cuts
-from vae_granularity.analysis.feature_charts import profile_maps
+from vae_granularity.analysis.filters import check_column, keep_where
 from vae_granularity.analysis.findings import ModelFindings
-from vae_granularity.analysis.report import Page, render
+from vae_granularity.analysis.page import page_text as about_runs
+from vae_granularity.analysis.page import traversals
+from vae_granularity.analysis.page.feature_charts import profile_maps
+from vae_granularity.analysis.page.line_charts import cuts
+from vae_granularity.analysis.page.report import Page, render
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slice_result import SliceResult, analyse_slice
 from vae_granularity.errors import ArgumentError, DataError
-from vae_granularity.runs import write_atomically
+from vae_granularity.runs.identity import write_atomically
 
 TABLE = "runs.parquet"
 
@@ -121,7 +123,7 @@ def _collected(settings: Settings) -> Collected:
 def _asked(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> ModelFindings:
     if not (settings.udr or settings.profile):
         return ModelFindings()
-    from vae_granularity.analysis.from_models import ask_models  # torch takes seconds
+    from vae_granularity.analysis.analyse_models import ask_models  # torch takes seconds
 
     return ask_models(settings, table, parameters)
 

@@ -13,7 +13,7 @@ import orjson
 
 from vae_granularity.analysis.columns import word
 from vae_granularity.errors import DataError
-from vae_granularity.measured_alike import BY_CHANCE, without
+from vae_granularity.runs.protocol import BY_CHANCE, without
 
 # Parts of a config that are parameters of a run; the rest says where it lies, what it logs and how
 # it is measured.

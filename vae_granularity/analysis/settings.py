@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_granularity.analysis.comparable import KINDS
-from vae_granularity.checks import choice, integer
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, choice, integer
 
 
 @dataclass(frozen=True)

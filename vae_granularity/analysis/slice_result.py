@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vae_granularity.analysis.axes import Slice
-from vae_granularity.analysis.labels import name_of
+from vae_granularity.analysis.page.labels import name_of
 from vae_granularity.analysis.surface import Surface, make_surface
 from vae_granularity.analysis.trajectory import Trajectory, make_trajectory
 from vae_granularity.analysis.verdict import Verdict, judge

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from vae_granularity.analysis.labels import name_of, value_label, with_unit
+from vae_granularity.analysis.page.labels import name_of, value_label, with_unit
 
 Table = dict[str, Any]
 

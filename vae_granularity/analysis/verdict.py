@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_granularity.analysis.labels import name_of, value_label
+from vae_granularity.analysis.page.labels import name_of, value_label
 from vae_granularity.analysis.shapes import LINE, MONOTONE, SIGMA, V, best, fits
 from vae_granularity.analysis.trajectory import MIN_POINTS, Trajectory
 

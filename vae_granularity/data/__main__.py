@@ -14,8 +14,8 @@ import sys
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from vae_granularity.config import compose, explain
 from vae_granularity.errors import UserError
+from vae_granularity.training.config import compose, explain
 
 VERBS = ("prepare", "info")
 
@@ -44,9 +44,9 @@ def run(verb: str, config: object) -> str:
         instantiate,
     )  # torch and Lightning take seconds: a mistyped key is answered before
 
-    from vae_granularity.data import sources
     from vae_granularity.data.base import ImageDataModule
     from vae_granularity.data.describe import describe
+    from vae_granularity.data.files import sources
     from vae_granularity.data.sheet import contact_sheet
 
     data = instantiate(config, _partial_=True)(

@@ -14,14 +14,14 @@ from lightning import LightningDataModule
 from PIL.Image import Image
 from torch.utils.data import DataLoader
 
-from vae_granularity import checks
-from vae_granularity.data import cache, hub, sources
+from vae_granularity import errors
 from vae_granularity.data.batches import BatchesByNumber, BatchOrder, TrainBatches, split
-from vae_granularity.data.cache import Conversion, ImageStream
-from vae_granularity.data.declaration import DatasetCard
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.data.hashes import verify
-from vae_granularity.data.store import ArrayStore, ImageStore, PackedStore, open_array
+from vae_granularity.data.files import cache, hub, sources
+from vae_granularity.data.files.cache import Conversion, ImageStream
+from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.hashes import verify
+from vae_granularity.data.files.store import ArrayStore, ImageStore, PackedStore, open_array
 from vae_granularity.errors import ArgumentError
 
 log = logging.getLogger(__name__)
@@ -67,14 +67,14 @@ class ImageDataModule(LightningDataModule):
         hub_id: str | None = None,
     ) -> None:
         super().__init__()
-        checks.choice("dataset.source", source, sources.SOURCES)
-        checks.choice("dataset.device", device, DEVICES)
+        errors.choice("dataset.source", source, sources.SOURCES)
+        errors.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
             raise ArgumentError(
                 "dataset.device=cuda needs a GPU and none is available; use cpu or mmap"
             )
-        checks.integer("dataset.batch_size", batch_size, 1)
-        checks.integer("dataset.seed", seed, 0)
+        errors.integer("dataset.batch_size", batch_size, 1)
+        errors.integer("dataset.seed", seed, 0)
         if not 0 <= val_fraction < 1:
             raise ArgumentError(f"dataset.val_fraction must be in [0, 1), got {val_fraction}")
         self.source, self.device, self.hub_id = source, device, hub_id

@@ -13,14 +13,14 @@ import torch
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.block_kinds import check_kind, draw_block
-from vae_granularity.data.declaration import DatasetCard
+from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.store import ArrayStore
 from vae_granularity.data.mixing import (
     MixingMap,
     random_mixing,
     random_orthonormal,
     smooth_orthonormal,
 )
-from vae_granularity.data.store import ArrayStore
 from vae_granularity.errors import ArgumentError
 from vae_granularity.partition import LatentPartition
 

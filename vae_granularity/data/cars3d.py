@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from vae_granularity.data.archive import members
-from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.archive import members
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.errors import DataError
 

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from vae_granularity.data.archive import members
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.data.cache import ImageStream
 from vae_granularity.data.celeba_lists import ATTRIBUTES, PARTS, read_attributes, read_partition
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.archive import members
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.errors import DataError
 
 IMAGES, ATTRS, PARTITION = "img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.npz import images_in
 from vae_granularity.data.grid import FactorGridDataModule
-from vae_granularity.data.npz import images_in
 from vae_granularity.errors import DataError
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.data.cache import Conversion, ImageStream
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.data.store import ImageStore, RenderedStore
+from vae_granularity.data.files.cache import Conversion, ImageStream
+from vae_granularity.data.files.store import ImageStore, RenderedStore
 from vae_granularity.errors import ArgumentError
 
 CONVERTED_BYTES = 1 << 29

@@ -11,10 +11,10 @@ import torch
 from PIL.Image import Image
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
-from vae_granularity.data.idx import read_idx
-from vae_granularity.data.npz import CHUNK
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.idx import read_idx
+from vae_granularity.data.files.npz import CHUNK
 from vae_granularity.errors import ArgumentError, DataError
 
 IMAGE_SIZES = (28, 32, 64)

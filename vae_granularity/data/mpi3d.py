@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.npz import images_in
 from vae_granularity.data.grid import FactorGridDataModule
-from vae_granularity.data.npz import images_in
 from vae_granularity.errors import ArgumentError
 
 MD5 = {  # of the first mirror, which is gone; the copy on the hub should be the same bytes

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_granularity.data.cache import ImageStream
-from vae_granularity.data.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.npz import CHUNK, describe
 from vae_granularity.data.grid import FactorGridDataModule
-from vae_granularity.data.npz import CHUNK, describe
 from vae_granularity.errors import DataError
 
 FILE = "3dshapes.h5"

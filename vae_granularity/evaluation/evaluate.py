@@ -11,8 +11,8 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import already_there, requests
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import asked_of_terms, measure_terms
-from vae_granularity.metrics.group_headline import group_headlines
-from vae_granularity.metrics.result import MetricResult
+from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
 
 CALL = ("function", "options")

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from vae_granularity.evaluation.evaluate import Evaluation
 from vae_granularity.evaluation.score_table import saturation_notes, score_table
+from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
 from vae_granularity.metrics.mig import MIGResult
 from vae_granularity.metrics.modularity import ModularityKNNResult, ModularityResult
 from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
-from vae_granularity.metrics.result import MetricResult
 from vae_granularity.partition import LatentPartition
 from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
 

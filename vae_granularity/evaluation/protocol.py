@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vae_granularity.checks import choice, integer
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, choice, integer
 
 OF_TERMS = ("num_images", "num_components", "num_samples", "seed")
 OF_SCORES = (

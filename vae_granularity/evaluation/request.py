@@ -11,7 +11,7 @@ from typing import Any
 
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
-from vae_granularity.metrics.suite import TOO_LITTLE
+from vae_granularity.metrics.core.suite import TOO_LITTLE
 from vae_granularity.partition import LatentPartition
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")

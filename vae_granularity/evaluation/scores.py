@@ -10,17 +10,17 @@ import numpy as np
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.blocks import Blocks
+from vae_granularity.densities.gaussian import reparametrise
+from vae_granularity.densities.noise import standard_normal
 from vae_granularity.evaluation.encoding import LatentTable, encode_table, subset
 from vae_granularity.evaluation.lookup import GridCodes
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.gaussian import reparametrise
-from vae_granularity.metrics.common_partition import best_block_partition
-from vae_granularity.metrics.companions import Companions
-from vae_granularity.metrics.inputs import TooLittleData
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.suite import SuiteResult, run_suite
+from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.metrics.core.common_partition import best_block_partition
+from vae_granularity.metrics.core.inputs import TooLittleData
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.suite import SuiteResult, run_suite
 from vae_granularity.models.base import LatentModel
-from vae_granularity.noise import standard_normal
 from vae_granularity.partition import LatentPartition
 
 Metrics = Mapping[str, Callable[..., MetricResult]]

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.densities.gaussian import reparametrise
+from vae_granularity.densities.noise import standard_normal
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.gaussian import reparametrise
-from vae_granularity.metrics.long_task import announced
-from vae_granularity.metrics.saturation import Saturation, mi_saturation, tc_saturation
+from vae_granularity.metrics.core.progress_bar import announced
+from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
 from vae_granularity.models.gaussian_vae import term_means
-from vae_granularity.noise import standard_normal
 from vae_granularity.partition import LatentPartition
 
 EXACT = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")

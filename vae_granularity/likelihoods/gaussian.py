@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vae_granularity.checks import number
-from vae_granularity.gaussian import LOG_2PI
+from vae_granularity.densities.gaussian import LOG_2PI
+from vae_granularity.errors import number
 
 
 class Gaussian(nn.Module):

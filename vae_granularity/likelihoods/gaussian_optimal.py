@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vae_granularity.checks import number
+from vae_granularity.errors import number
 from vae_granularity.likelihoods.gaussian import gaussian_log_prob
 
 AVERAGED_STEPS = 100

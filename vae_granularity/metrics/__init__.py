@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from vae_granularity.metrics.active_units import ActiveUnits, active_units
 from vae_granularity.metrics.beta_vae_score import BetaVAEScore, beta_vae_score
+from vae_granularity.metrics.core.group_null import group_null
+from vae_granularity.metrics.core.suite import run_suite
 from vae_granularity.metrics.dci import DCI, dci
 from vae_granularity.metrics.explicitness import Explicitness, explicitness
 from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
 from vae_granularity.metrics.factor_vae_score import FactorVAEScore, factor_vae_score
 from vae_granularity.metrics.granularity_profile import unit_profile
-from vae_granularity.metrics.group_null import group_null
 from vae_granularity.metrics.infomec import InfoMEC, infomec
 from vae_granularity.metrics.irs import IRS, irs
 from vae_granularity.metrics.mig import MIG, mig
@@ -24,7 +25,6 @@ from vae_granularity.metrics.mig_entropy import MIGEntropy, mig_entropy
 from vae_granularity.metrics.modularity import Modularity, ModularityKNN, modularity, modularity_knn
 from vae_granularity.metrics.partition_comparison import partition_comparison
 from vae_granularity.metrics.sap import SAP, sap
-from vae_granularity.metrics.suite import run_suite
 from vae_granularity.metrics.udr import UDR, udr
 from vae_granularity.metrics.unsupervised import Unsupervised, unsupervised
 

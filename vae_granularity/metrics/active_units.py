@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.checks import number
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, as_latents, units
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.errors import ArgumentError, number
+from vae_granularity.metrics.core.inputs import Array, as_latents, units
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 

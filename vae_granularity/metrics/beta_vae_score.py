@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_granularity.checks import integer
-from vae_granularity.metrics import logistic
-from vae_granularity.metrics.grid_metric import GridMetric
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.sampling import encode_rows, shared_factor_batches, varying_factors
+from vae_granularity.errors import integer
+from vae_granularity.metrics.core import logistic
+from vae_granularity.metrics.core.grid_metric import GridMetric
+from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.sampling import (
+    encode_rows,
+    shared_factor_batches,
+    varying_factors,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.checks import choice, integer
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics import trees
-from vae_granularity.metrics.inputs import Array, labelled_sample, units
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.metrics.core import trees
+from vae_granularity.metrics.core.inputs import Array, labelled_sample, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 

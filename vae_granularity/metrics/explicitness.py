@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics import logistic
-from vae_granularity.metrics.inputs import Array, Codes, labelled_sample
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.metrics.core import logistic
+from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.table_metric import TableMetric
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

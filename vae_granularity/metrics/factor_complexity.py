@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.checks import integer
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, FactorSpace, as_array
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.sampling import varying_factors
+from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.metrics.core.inputs import Array, FactorSpace, as_array
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.sampling import varying_factors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

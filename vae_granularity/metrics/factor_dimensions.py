@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.checks import integer, number
-from vae_granularity.metrics import knn, logistic
-from vae_granularity.metrics.inputs import Array, labelled_sample
-from vae_granularity.metrics.result import MetricResult
+from vae_granularity.errors import integer, number
+from vae_granularity.metrics.core import knn, logistic
+from vae_granularity.metrics.core.inputs import Array, labelled_sample
+from vae_granularity.metrics.core.result import MetricResult
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_granularity.checks import integer, number
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.grid_metric import GridMetric
-from vae_granularity.metrics.inputs import Array, Codes, Encode, FactorSpace, units
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.sampling import (
+from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.metrics.core.grid_metric import GridMetric
+from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.sampling import (
     encode_rows,
     grid_sample,
     shared_factor_batches,

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.checks import integer
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics import histogram, knn, relation
-from vae_granularity.metrics.confidence import Interval, interval
-from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
-from vae_granularity.metrics.result import MetricResult
+from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.metrics.core import factor_matrix, histogram, knn
+from vae_granularity.metrics.core.confidence import Interval, interval
+from vae_granularity.metrics.core.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
 HOLDS = 0.1  # share of a factor's entropy from which a unit counts as holding it
@@ -81,12 +80,12 @@ def profile_of(
     best = nmi.argmax(0)
     alone = np.array([not (np.delete(nmi[unit], f) >= HOLDS).any() for f, unit in enumerate(best)])
     return UnitProfileResult(
-        scores={name: float(relation.carriers(nmi))},
+        scores={name: float(factor_matrix.carriers(nmi))},
         protocol=protocol | {"holds": HOLDS, "found": {"units": [list(group) for group in groups]}},
         nmi=nmi,
         best_unit=best,
         share=nmi.max(0),
-        gap=relation.gap(nmi),
+        gap=factor_matrix.gap(nmi),
         alone=alone,
     )
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.checks import integer
-from vae_granularity.metrics import histogram, knn, logistic, relation
-from vae_granularity.metrics.inputs import Array, LabelledSample, labelled_sample, units
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.errors import integer
+from vae_granularity.metrics.core import factor_matrix, histogram, knn, logistic
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -73,8 +73,8 @@ def infomec(
         / entropy
     )
     scores: Scores = {
-        "infom": relation.mean_max_share(shares),
-        "infoc": relation.mean_max_share(shares[active].T),
+        "infom": factor_matrix.mean_max_share(shares),
+        "infoc": factor_matrix.mean_max_share(shares[active].T),
     }
     shares_group = None
     if partition is not None:
@@ -122,8 +122,8 @@ def group_scores(
     """
     used = [bool(active[list(group)].any()) for group in groups]
     return {
-        "infom_group": relation.mean_max_share(shares),
-        "infoc_group": relation.mean_max_share(shares[used].T),
+        "infom_group": factor_matrix.mean_max_share(shares),
+        "infoc_group": factor_matrix.mean_max_share(shares[used].T),
     }
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vae_granularity.metrics import histogram, relation
-from vae_granularity.metrics.inputs import Array, NoGroupForm, labelled_sample
-from vae_granularity.metrics.result import MetricResult
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.metrics.core import factor_matrix, histogram
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, labelled_sample
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -54,7 +54,7 @@ def mig(
         "binning": binning,
     }
     return MIGResult(
-        scores={"mig": relation.mean_gap(mi, entropy)},
+        scores={"mig": factor_matrix.mean_gap(mi, entropy)},
         protocol=protocol,
         mi_matrix=mi,
         factor_entropy=entropy,

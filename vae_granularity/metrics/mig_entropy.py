@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_granularity.checks import integer
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics import histogram, relation
-from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
-from vae_granularity.metrics.long_task import Progress
-from vae_granularity.metrics.mixture_entropy import mixture_entropies
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.metrics.core import factor_matrix, histogram
+from vae_granularity.metrics.core.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
+from vae_granularity.metrics.core.progress_bar import Progress
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -96,10 +95,10 @@ def mig_entropy(
     marginal, conditional = found.marginal, found.conditional
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
-    scores: Scores = {"mig_entropy": relation.mean_gap(mi[:dim], factor_entropy)}
+    scores: Scores = {"mig_entropy": factor_matrix.mean_gap(mi[:dim], factor_entropy)}
     grouped = partition is not None
     if grouped:
-        scores["mig_entropy_group"] = relation.mean_gap(mi[dim:], factor_entropy)
+        scores["mig_entropy_group"] = factor_matrix.mean_gap(mi[dim:], factor_entropy)
     protocol = sample.protocol() | {
         "num_components": rows,
         "num_samples": len(chosen),

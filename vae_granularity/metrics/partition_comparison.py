@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core.group_information import GroupInformation
+from vae_granularity.metrics.core.inputs import units
+from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.granularity_profile import (
     UnitProfileResult,
     profile_of,
     separating_granularity,
 )
-from vae_granularity.metrics.group_information import GroupInformation
-from vae_granularity.metrics.inputs import units
-from vae_granularity.metrics.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics import relation
-from vae_granularity.metrics.inputs import Array, LabelledSample, labelled_sample, units
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.metrics.core import factor_matrix
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 SMALLEST_VARIANCE = 1e-12
@@ -59,12 +59,12 @@ def sap(
     score = _squared_correlations if continuous_factors else _accuracies
     protocol = sample.protocol() | {"continuous_factors": continuous_factors}
     matrix, unconverged = score(sample, units(None, dim))
-    scores: Scores = {"sap": relation.mean_gap(matrix)}
+    scores: Scores = {"sap": factor_matrix.mean_gap(matrix)}
     matrix_group = None
     if partition is not None:
         matrix_group, more = score(sample, groups)
         unconverged += more
-        scores["sap_group"] = relation.mean_gap(matrix_group)
+        scores["sap_group"] = factor_matrix.mean_gap(matrix_group)
     if not continuous_factors:
         import sklearn
 

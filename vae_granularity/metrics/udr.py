@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
-from vae_granularity.checks import choice, integer
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.inputs import Array, NoGroupForm, as_array, as_latents, units
-from vae_granularity.metrics.result import MetricResult, Scores
+from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
 CORRELATIONS = ("spearman", "lasso")

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics import histogram
-from vae_granularity.metrics.inputs import Array, as_latents, units
-from vae_granularity.metrics.result import MetricResult, Scores
-from vae_granularity.metrics.table_metric import TableMetric
+from vae_granularity.metrics.core import histogram
+from vae_granularity.metrics.core.inputs import Array, as_latents, units
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 

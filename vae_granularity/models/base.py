@@ -9,17 +9,16 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from vae_granularity.checks import integer
+from vae_granularity.densities.gaussian import kl_to_standard_normal
+from vae_granularity.densities.noise import standard_normal
 from vae_granularity.distributed import gathered, own_rows, world
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.errors import ArgumentError
-from vae_granularity.gaussian import kl_to_standard_normal
-from vae_granularity.grouping import grouping
-from vae_granularity.models.regroup import regrouped
+from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.nets.base import Network
-from vae_granularity.noise import standard_normal
 from vae_granularity.partition import LatentPartition
-from vae_granularity.schedules import Constant, Schedule, schedule
+from vae_granularity.partitions.grouping import grouping
+from vae_granularity.partitions.regrouping import regrouped
+from vae_granularity.partitions.schedules import Constant, Schedule, schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Settings = Mapping[str, float | Tensor]  # the dials of a model at one step, by name

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from vae_granularity.checks import integer, number
+from vae_granularity.densities.noise import step_generator
 from vae_granularity.elbo import LatentTerms
+from vae_granularity.errors import integer, number
 from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
 from vae_granularity.models.discriminator import Discriminator, discriminator_loss, shuffle_groups
 from vae_granularity.models.gaussian_vae import GaussianVAE
-from vae_granularity.noise import step_generator
 
 SHUFFLES = 1  # names the stream of random permutations of a seed, apart from the training noise
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vae_granularity.checks import choice
+from vae_granularity.densities.estimators import ESTIMATORS
+from vae_granularity.densities.gaussian import reparametrise
 from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_elbo
-from vae_granularity.errors import ArgumentError
-from vae_granularity.estimators import ESTIMATORS
-from vae_granularity.gaussian import reparametrise
+from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import (
     Forward,
     Granularity,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vae_granularity.checks import number
 from vae_granularity.elbo import LatentTerms
+from vae_granularity.errors import number
 from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
 from vae_granularity.models.gaussian_vae import GaussianVAE
 

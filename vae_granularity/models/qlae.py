@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vae_granularity.checks import integer
 from vae_granularity.elbo import LatentTerms
+from vae_granularity.errors import integer
 from vae_granularity.models.base import (
     Dial,
     Forward,

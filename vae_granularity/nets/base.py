@@ -10,8 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vae_granularity.checks import integer, number
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, integer, number
 
 
 class Network(nn.Module):

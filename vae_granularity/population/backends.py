@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vae_granularity.checks import choice
+from vae_granularity.errors import choice
 from vae_granularity.models.base import LatentModel
 from vae_granularity.population.grouped import GroupedNetwork
 from vae_granularity.population.member import Losses

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vae_granularity.population.engine import Outputs, Population
-from vae_granularity.population.feed import Inputs
+from vae_granularity.population.step_inputs import Inputs
 
 WARM_UP = 3
 

@@ -12,8 +12,8 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import Forward, LatentModel
 from vae_granularity.population.adam import Adam, clip
 from vae_granularity.population.backends import Losses
-from vae_granularity.population.feed import Inputs
 from vae_granularity.population.stack import Stack, stacked_buffers
+from vae_granularity.population.step_inputs import Inputs
 
 
 class Outputs(NamedTuple):

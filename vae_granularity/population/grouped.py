@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vae_granularity.densities.gaussian import reparametrise
 from vae_granularity.errors import ArgumentError
-from vae_granularity.gaussian import reparametrise
 from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.models.base import Forward, LatentModel, Settings
 from vae_granularity.models.gaussian_vae import GaussianVAE
-from vae_granularity.population.feed import Inputs
 from vae_granularity.population.member import loss_of
 from vae_granularity.population.stack import Named
+from vae_granularity.population.step_inputs import Inputs
 
 ELEMENTWISE = (nn.ReLU, nn.LeakyReLU)
 Layer = Callable[[Tensor, Named], Tensor]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vae_granularity.models.base import Forward, LatentModel, Settings
-from vae_granularity.population.feed import Inputs
 from vae_granularity.population.stack import Named
+from vae_granularity.population.step_inputs import Inputs
 
 
 class Losses(Protocol):

@@ -8,9 +8,9 @@ from torch.func import functional_call
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import Forward, LatentModel
-from vae_granularity.population.feed import Inputs
 from vae_granularity.population.member import OneMember
 from vae_granularity.population.stack import Named
+from vae_granularity.population.step_inputs import Inputs
 
 
 class OnStreams:

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from vae_granularity.models.base import Forward, LatentModel
-from vae_granularity.population.feed import Inputs
 from vae_granularity.population.member import OneMember
 from vae_granularity.population.stack import Named
+from vae_granularity.population.step_inputs import Inputs
 
 
 class Vectorised:

@@ -1,0 +1,1 @@
+"""The report page: its charts, its words, its assets."""

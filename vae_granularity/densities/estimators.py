@@ -1,0 +1,124 @@
+"""Estimators of the aggregate posterior q(z) = (1/N) sum_n q(z|x_n), for all dimensions, each group
+and each dimension.
+
+For a sample z_i and a subset S of the dimensions, log q(z_i,S) = logsumexp_j [log W_ij + sum_{d in
+S} log q(z_i,d | x_j)]. The estimators differ in the weights W alone. Everything is in nats. All but
+the exact mixture are biased for log q(z) (Jensen's inequality), the more so the smaller the batch
+and the narrower the posteriors: train with them, compare only exact values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from vae_granularity.densities.mixture import AggregateDensities, mixture_densities
+from vae_granularity.errors import ArgumentError
+
+ESTIMATORS = ("mws", "mss", "stratified")
+
+
+def log_weights(
+    estimator: str, batch_size: int, dataset_size: int, *, like: Tensor
+) -> float | Tensor:
+    """log W of a minibatch estimator: one number for `mws`, a (B, B) matrix with dtype and device
+    of `like` otherwise.
+
+    - `mws`: W_ij = 1/(B N), minibatch weighted sampling (Chen et al., arXiv 1802.04942, appendix
+      C.1). Its rows sum to 1/N, so its densities carry the constant -log N once per density.
+    - `mss`: diagonal 1/N, column (i+1) mod B of row i (N-B+1)/(N(B-1)), the rest 1/(B-1); minibatch
+      stratified sampling (ibid., C.2) with the diagonal where the derivation puts it. Rows sum to
+      1.
+    - `stratified`: diagonal 1/N, the rest (N-1)/(N(B-1)) (Li et al., arXiv 2502.02279). Rows sum to
+      1; with B = N it is exact.
+
+    Raises:
+        ArgumentError: an unknown estimator; B < 2 or N < B for `mss` and `stratified`; N < 1.
+    """
+    b, n = batch_size, dataset_size
+    if estimator not in ESTIMATORS:
+        raise ArgumentError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+    if n < 1:
+        raise ArgumentError(f"dataset_size must be >= 1, got {n}")
+    if estimator == "mws":
+        return -math.log(b * n)
+    if b < 2:
+        raise ArgumentError(f"batch size must be >= 2 for estimator {estimator!r}, got {b}")
+    if n < b:
+        raise ArgumentError(
+            f"dataset_size must be >= the batch size {b} for estimator {estimator!r}, got {n}"
+        )
+    own = torch.eye(b, dtype=torch.bool, device=like.device)
+    if estimator == "stratified":
+        rest = like.new_full((b, b), math.log(n - 1) - math.log(n) - math.log(b - 1))
+    else:
+        rest = like.new_full((b, b), -math.log(b - 1))
+        rest = rest.masked_fill(
+            own.roll(1, dims=1), math.log(n - b + 1) - math.log(n) - math.log(b - 1)
+        )
+    return rest.masked_fill(own, -math.log(n))
+
+
+def minibatch_densities(
+    z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, *, dataset_size: int, estimator: str
+) -> AggregateDensities:
+    """Densities at z_i ~ q(z|x_i) estimated from the batch itself: z, mu, logvar (B, D), membership
+    (D, G).
+
+    Raises:
+        ArgumentError: as `log_weights`.
+    """
+    weight = log_weights(estimator, z.shape[0], dataset_size, like=z)
+    return mixture_densities(z, mu, logvar, membership, weight)
+
+
+def exact_densities(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    membership: Tensor,
+    *,
+    chunk_elements: int = 2**22,
+    progress: Callable[[int, int], None] | None = None,
+) -> AggregateDensities:
+    """Densities under the full mixture of M components with weight 1/M each, in chunks: z (S, D);
+    mu, logvar (M, D).
+
+    The estimator's assumption: the M components *are* the aggregate posterior. With M below the
+    number of training images it is the aggregate posterior of those M images. No table larger than
+    about `chunk_elements` numbers is held (unless gradients are wanted). `progress(done, total)` is
+    called after every chunk.
+    """
+    parts: list[AggregateDensities] = []
+    chunks = list(_chunks(len(z), len(mu), z.shape[1] + membership.shape[1] + 1, chunk_elements))
+    done = 0
+    for rows, column_chunks in chunks:
+        columns = []
+        for cols in column_chunks:
+            columns.append(
+                mixture_densities(z[rows], mu[cols], logvar[cols], membership, -math.log(len(mu)))
+            )
+            done += 1
+            if progress is not None:
+                progress(done, sum(len(c) for _, c in chunks))
+        log_qz, groups, dims = (
+            torch.stack(field).logsumexp(0) for field in zip(*columns, strict=True)
+        )
+        parts.append(
+            AggregateDensities(log_qz, groups.masked_fill(membership.sum(0) == 0, 0.0), dims)
+        )
+    return AggregateDensities(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+def _chunks(
+    samples: int, components: int, width: int, elements: int
+) -> Iterator[tuple[slice, list[slice]]]:
+    pairs = max(1, elements // width)
+    columns = min(components, max(1, min(pairs, 8192)))
+    rows = max(1, pairs // columns)
+    column_slices = [slice(c, min(c + columns, components)) for c in range(0, components, columns)]
+    for r in range(0, samples, rows):
+        yield slice(r, min(r + rows, samples)), column_slices

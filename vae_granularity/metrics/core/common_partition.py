@@ -1,0 +1,74 @@
+"""The best partition for the data: which latent dimensions belong to which true block.
+
+Models of different granularity are compared under common partitions, never each under its own
+alone: a model without groups may hold the same blocks, only unnamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core import knn
+from vae_granularity.metrics.core.inputs import TooLittleData, as_latents, labelled_sample
+from vae_granularity.partition import LatentPartition
+
+
+def best_partition(relation: Any, sizes: Sequence[int]) -> LatentPartition:
+    """The assignment of dimensions to blocks of largest total relation, a block taking at most its
+    size (Hungarian algorithm).
+
+    Args:
+        relation: (D, K), how strongly each dimension is related to each block, such as mutual
+            information.
+        sizes: number of dimensions of each of the K blocks. Where D exceeds their sum, the
+            dimensions left over form one more group; where D falls short, some blocks get fewer,
+            and a block that gets none is no group.
+
+    Raises:
+        ArgumentError: relation is not a finite (D, K) table, or sizes are not K positive numbers.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    table = as_latents(relation, "relation")
+    if len(sizes) != table.shape[1] or any(int(size) != size or size < 1 for size in sizes):
+        raise ArgumentError(
+            f"sizes must be a positive integer for each of {table.shape[1]} blocks, got {list(sizes)}"
+        )
+    seats = np.repeat(np.arange(len(sizes)), sizes)
+    dims, chosen = linear_sum_assignment(table[:, seats], maximize=True)
+    block = np.full(len(table), len(sizes))  # left over
+    block[dims] = seats[chosen]
+    members = (tuple(np.flatnonzero(block == k).tolist()) for k in range(len(sizes) + 1))
+    return LatentPartition(tuple(group for group in members if group))
+
+
+def best_block_partition(
+    latents: Any, blocks: Any, sizes: Sequence[int], *, num_neighbors: int = 10, seed: int = 0
+) -> LatentPartition:
+    """`best_partition` by k-NN mutual information of each latent with each block's label, for
+    `dataset=blocks`.
+
+    Args:
+        latents: (n, D); blocks: (n, K) integers, the label of each block's state; sizes: the K true
+            block sizes.
+
+    Raises:
+        ArgumentError: bad tables, sizes that do not fit.
+        TooLittleData: too few rows, or a block whose label never changes.
+    """
+    sample = labelled_sample(latents, blocks, min_rows=num_neighbors + 1)
+    if sample.dropped_factors:
+        raise TooLittleData(
+            f"blocks must each have two or more labels, got one in columns {list(sample.dropped_factors)}"
+        )
+    singles = [(d,) for d in range(sample.latents.shape[1])]
+    return best_partition(
+        knn.mutual_information_matrix(
+            sample.latents, singles, sample.factors, num_neighbors=num_neighbors, seed=seed
+        ),
+        sizes,
+    )

@@ -1,0 +1,96 @@
+"""k-NN mutual information between groups of latents and factors on one sample: the scores of any
+partition of it, without a fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_granularity.errors import integer
+from vae_granularity.metrics.core import factor_matrix, histogram, knn
+from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
+from vae_granularity.metrics.core.result import Scores
+from vae_granularity.metrics.infomec import active_latents, group_scores
+from vae_granularity.metrics.modularity import mean_modularity
+from vae_granularity.partition import LatentPartition
+
+
+@dataclass(frozen=True, eq=False)
+class GroupInformation:
+    """A sample of rows and what its k-NN scores need; inactive latents (InfoMEC's rule) are left
+    out of their groups.
+    """
+
+    sample: LabelledSample
+    active: NDArray[np.bool_]  # (D,)
+    entropy: Array  # (F,) nats
+    num_neighbors: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls, latents: Any, factors: Any, *, num_samples: int, num_neighbors: int, seed: int
+    ) -> GroupInformation:
+        """From latents (n, D) and factors (n, F); a seeded subset of `num_samples` rows where n is
+        larger.
+
+        Raises:
+            ArgumentError: bad tables, numbers out of range, not more rows than `num_neighbors`.
+        """
+        num_samples, num_neighbors = (
+            integer("num_samples", num_samples, 2),
+            integer("num_neighbors", num_neighbors, 1),
+        )
+        seed = integer("seed", seed, 0)
+        full = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
+        rows = np.random.default_rng(seed).permutation(len(full.latents))[
+            : max(num_samples, num_neighbors + 1)
+        ]
+        sample = labelled_sample(full.latents[rows], full.factors[rows])
+        kept = tuple(full.kept_factors[f] for f in sample.kept_factors)
+        dropped = tuple(
+            sorted({*full.dropped_factors, *(full.kept_factors[f] for f in sample.dropped_factors)})
+        )
+        sample = LabelledSample(
+            sample.latents, sample.factors, sample.test_latents, sample.test_factors, kept, dropped
+        )
+        return cls(
+            sample,
+            active_latents(sample.latents),
+            histogram.entropies(sample.factors),
+            num_neighbors,
+            seed,
+        )
+
+    def shares(self, partition: LatentPartition) -> Array:
+        """(G, F) mutual information of each group and factor / entropy of the factor."""
+        live = [[d for d in group if self.active[d]] for group in partition.groups]
+        mi = knn.mutual_information_matrix(
+            self.sample.latents,
+            live,
+            self.sample.factors,
+            num_neighbors=self.num_neighbors,
+            seed=self.seed,
+        )
+        return mi / self.entropy
+
+    def scores(self, partition: LatentPartition, shares: Array | None = None) -> Scores:
+        """`infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group` and
+        `carriers_group`; shares (G, F) where known.
+        """
+        shares = self.shares(partition) if shares is None else shares
+        scores = group_scores(shares, self.active, partition.groups)
+        scores["modularity_knn_group"] = mean_modularity(shares * self.entropy)
+        scores["carriers_group"] = (
+            float(factor_matrix.carriers(shares)) if partition.num_groups > 1 else None
+        )
+        return scores | group_headlines(scores)
+
+    def protocol(self) -> dict[str, object]:
+        """Rows, factors, neighbours and seed."""
+        return self.sample.protocol() | {"num_neighbors": self.num_neighbors, "seed": self.seed}

@@ -1,0 +1,73 @@
+"""The null of the cheap group scores: what a model's group sizes score when its dimensions are
+dealt to groups at random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vae_granularity.metrics.core.group_information import GroupInformation
+from vae_granularity.metrics.core.inputs import FactorSpace, units
+from vae_granularity.metrics.core.partition_null import Null, null_scores, partition_null
+from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.irs import irs
+from vae_granularity.partition import LatentPartition
+
+NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_group")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GroupNullResult(MetricResult):
+    nulls: dict[
+        str, Null | None
+    ]  # by group score, with the score on the same rows; empty for G = 1 and G = D
+
+
+def group_null(
+    latents: Any,
+    factors: Any,
+    *,
+    partition: LatentPartition,
+    space: FactorSpace | None = None,
+    num_samples: int = 2_000,
+    num_draws: int = 20,
+    num_neighbors: int = 10,
+    seed: int = 0,
+) -> GroupNullResult:
+    """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group`
+    and, on a grid, `irs_group`.
+
+    Scores are named as by `partition_null.null_scores`: mean and spread under random partitions of
+    the same sizes, and the score minus that mean, both on the same rows; missing for G = 1 and G =
+    D, where every deal is the same.
+
+    Args:
+        latents: (n, D); factors: (n, F) integers.
+        space: the grid that the factors are of; None for labels that are not all factors, of which
+            IRS cannot speak.
+        num_samples: a seeded subset of that many rows is used where n is larger.
+
+    Raises:
+        ArgumentError: bad tables or partition, not more rows than `num_neighbors`, fewer than 2
+            draws.
+    """
+    information = GroupInformation.of(
+        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed
+    )
+    sample = information.sample
+    units(partition, sample.latents.shape[1])
+
+    def rescore(dealt: LatentPartition) -> Scores:
+        robustness = (
+            {} if space is None else irs(sample.latents, sample.factors, partition=dealt).scores
+        )
+        return information.scores(dealt) | robustness
+
+    nulls = partition_null(rescore, partition, num_draws=num_draws, seed=seed)
+    names = NAMES if space is None else (*NAMES, "irs_group")
+    return GroupNullResult(
+        scores=null_scores(nulls, names),
+        protocol=information.protocol() | {"num_draws": num_draws},
+        nulls=nulls,
+    )

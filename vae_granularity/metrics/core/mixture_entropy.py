@@ -1,0 +1,122 @@
+"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to
+each value of a factor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_granularity.densities.mixture import mixture_densities
+from vae_granularity.metrics.core.inputs import Array, Codes
+from vae_granularity.metrics.core.progress_bar import Progress, announced
+from vae_granularity.partition import LatentPartition
+
+CHUNK_ELEMENTS = 2**20  # numbers in a table
+COMPONENTS = 2**13  # posteriors in a table
+
+
+class MixtureEntropies(NamedTuple):
+    """In nats; U = D + G: the dimensions, then the groups."""
+
+    marginal: Array  # (U,) H(unit)
+    conditional: Array  # (U, F) H(unit | factor)
+    joint: float  # H(z)
+
+
+def mixture_entropies(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    groups: LatentPartition,
+    factors: Codes,
+    chosen: Codes,
+    progress: Progress = None,
+) -> MixtureEntropies:
+    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that
+    share the row's value of a factor.
+
+    Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
+
+    Args:
+        z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows
+            of z.
+        progress: see `mig_entropy`.
+    """
+    tasks = list(_tasks(factors, chosen))
+    pairs = [len(samples) * len(components) for _, _, samples, components in tasks]
+    dim = mu.shape[1]
+    membership = groups.membership(dtype=mu.dtype).to(mu.device)
+    marginal, joint = np.zeros(dim + groups.num_groups), 0.0
+    conditional, covered = (
+        np.zeros((dim + groups.num_groups, factors.shape[1])),
+        np.zeros(factors.shape[1]),
+    )
+    with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
+        for t, (factor, weight, samples, components) in enumerate(tasks):
+            tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
+            part = (mu, logvar) if factor is None else (mu[components], logvar[components])
+            log_q = _mean_log_density(z[samples], *part, membership, tick)
+            if factor is None:
+                marginal, joint = -log_q[:-1], -float(log_q[-1])
+            else:
+                conditional[:, factor] -= weight * log_q[:-1]
+                covered[factor] += weight
+    conditional /= covered
+    for g, group in enumerate(groups.groups):
+        if len(group) == 1:  # the same number to the last bit, not to rounding
+            marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
+    return MixtureEntropies(marginal, conditional, joint)
+
+
+def _mean_log_density(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    membership: Tensor,
+    tick: Callable[[int, int], None] | None,
+) -> Array:
+    """Mean of log q over z (S, D) under M posteriors (M, D) of equal weight, for D dimensions, G
+    groups and all: (D + G + 1,).
+    """
+    width = sum(membership.shape) + 1
+    rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
+    blocks = [
+        (slice(r, r + rows), slice(c, c + COMPONENTS))
+        for r in range(0, len(z), rows)
+        for c in range(0, len(mu), COMPONENTS)
+    ]
+    # Filled in place: small results kept between the large tables would pin the freed ones and
+    # memory would grow with every block.
+    total = z.new_full((len(z), width), -math.inf)
+    for b, (at, of) in enumerate(blocks):
+        density = mixture_densities(z[at], mu[of], logvar[of], membership, -math.log(len(mu)))
+        found = torch.cat((density.log_qz_dims, density.log_qz_groups, density.log_qz[:, None]), 1)
+        torch.logaddexp(total[at], found, out=total[at])
+        if tick is not None:
+            tick(b + 1, len(blocks))
+    return total.double().mean(0).cpu().numpy()
+
+
+def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
+    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a
+    chosen sample are left out.
+    """
+    yield None, 1.0, chosen, np.arange(len(factors))
+    for f, factor in enumerate(factors.T):
+        for value in np.unique(factor):
+            components = np.flatnonzero(factor == value)
+            samples = chosen[factor[chosen] == value]
+            if len(samples):
+                yield f, len(components) / len(factors), samples, components
+
+
+def _shift(
+    report: Callable[[int, int], None], before: int, size: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, chunks: report(before + size * done // chunks, total)

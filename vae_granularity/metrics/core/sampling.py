@@ -1,0 +1,71 @@
+"""Draws from the ground truth for the scores that intervene on factors: batches that share the
+value of one factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    Codes,
+    Encode,
+    FactorSpace,
+    TooLittleData,
+    real_table,
+)
+
+# Rows encoded at once: large enough for an encoder, small enough for the cache and for a GPU.
+ROWS = 2**16
+
+
+def varying_factors(space: FactorSpace) -> list[int]:
+    """Factors with two or more values. Raises TooLittleData where there is none."""
+    varying = [f for f, size in enumerate(space.sizes) if size > 1]
+    if not varying:
+        raise TooLittleData(
+            f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}"
+        )
+    return varying
+
+
+def encode_rows(encode: Encode, factors: Codes, dim: int | None = None) -> Array:
+    """Latents (n, D) of factors (n, F), checked: one row a factor row, finite, `dim` columns where
+    given; float32 stays float32.
+    """
+    latents = real_table(encode(factors), "encode(factors)")
+    if len(latents) != len(factors) or (dim is not None and latents.shape[1] != dim):
+        wanted = f"{len(factors)} rows" + ("" if dim is None else f" of {dim} latents")
+        raise ArgumentError(f"encode(factors) must give {wanted}, got shape {latents.shape}")
+    return latents if latents.dtype == np.float32 else latents.astype(np.float64, copy=False)
+
+
+def grid_sample(encode: Encode, space: FactorSpace, n: int, rng: np.random.Generator) -> Array:
+    """Latents (n, D) of n random points of the grid."""
+    parts = [
+        encode_rows(encode, space.sample(min(ROWS, n - start), rng)) for start in range(0, n, ROWS)
+    ]
+    return np.concatenate(parts).astype(np.float64, copy=False)
+
+
+def shared_factor_batches(
+    space: FactorSpace, num_batches: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[tuple[Codes, Codes]]:
+    """Chunks of (factors (b, batch_size, F), fixed (b,)): batch i shares its value of factor
+    fixed[i], all else is random.
+
+    Only factors with two or more values are fixed: the index of the others could not be told from
+    any code.
+    """
+    varying = np.array(varying_factors(space))
+    chunk = max(1, ROWS // batch_size)
+    for start in range(0, num_batches, chunk):
+        b = min(chunk, num_batches - start)
+        fixed = varying[rng.integers(len(varying), size=b)]
+        factors = space.sample(b * batch_size, rng).reshape(b, batch_size, -1)
+        rows = np.arange(b)
+        factors[rows, :, fixed] = factors[rows, 0, fixed][:, None]
+        yield factors, fixed

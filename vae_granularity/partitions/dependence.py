@@ -1,0 +1,114 @@
+"""Groups of latent dimensions found from data: pairwise mutual information, and the partition that
+gathers most of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vae_granularity.metrics.core.histogram import discretize, mutual_information
+from vae_granularity.partition import LatentPartition
+
+
+def pairwise_mutual_information(z: np.ndarray, num_bins: int = 12) -> np.ndarray:
+    """Mutual information of each pair of columns of z (n, D): (D, D) nats, symmetric, 0 on the
+    diagonal.
+
+    Histograms of equal counts, so that it depends on ranks alone, less their bias under
+    independence, (bins - 1)²/2n (Miller 1955).
+    """
+    bins = discretize(z.astype(np.float64), num_bins, "quantile")
+    mi = mutual_information(bins, bins)
+    mi = np.maximum(0.0, (mi + mi.T) / 2 - (num_bins - 1) ** 2 / (2 * len(z)))
+    np.fill_diagonal(mi, 0.0)
+    return mi
+
+
+def equal_groups(
+    mi: np.ndarray, current: LatentPartition, tolerance: float = 0.01
+) -> LatentPartition:
+    """The partition with the group sizes of `current` that holds most pairwise dependence mi (D, D)
+    inside its groups.
+
+    Searched by exchanging the best pair of dimensions until none gains, once from `current` and
+    once from a greedy start; `current` stays unless something is better by more than `tolerance`,
+    so that an estimate without structure does not shuffle the dimensions.
+    """
+    candidates = [_exchange(mi, _owners(current)), _exchange(mi, _greedy(mi, current.sizes))]
+    best = max(candidates, key=lambda owner: _inside(mi, owner))
+    return (
+        current
+        if _inside(mi, best) <= _inside(mi, _owners(current)) + tolerance
+        else _canonical(best)
+    )
+
+
+def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
+    """Agglomerative clustering with average linkage: groups join while their mean pairwise mutual
+    information is above `threshold`.
+    """
+    groups = [[d] for d in range(len(mi))]
+    while len(groups) > 1:
+        linkage = np.array(
+            [
+                [mi[np.ix_(a, b)].mean() if i < j else -1.0 for j, b in enumerate(groups)]
+                for i, a in enumerate(groups)
+            ]
+        )
+        i, j = np.unravel_index(linkage.argmax(), linkage.shape)
+        if linkage[i, j] <= threshold:
+            break
+        groups[i] += groups.pop(j)
+    return LatentPartition(tuple(sorted(tuple(sorted(group)) for group in groups)))
+
+
+def _owners(partition: LatentPartition) -> np.ndarray:
+    """Number of the group of each dimension, (D,)."""
+    owner = np.empty(partition.latent_dim, dtype=np.int64)
+    for g, group in enumerate(partition.groups):
+        owner[list(group)] = g
+    return owner
+
+
+def _inside(mi: np.ndarray, owner: np.ndarray) -> float:
+    return float(mi[owner[:, None] == owner[None, :]].sum() / 2)
+
+
+def _greedy(mi: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """Each group starts with the strongest pair that is left and takes the dimension that depends
+    most on it until it is full.
+    """
+    owner = np.full(len(mi), -1)
+    for g in sorted(range(len(sizes)), key=lambda g: -sizes[g]):
+        left = np.flatnonzero(owner < 0)
+        strongest = mi[np.ix_(left, left)].max(1).argmax()
+        owner[left[strongest]] = g
+        while (owner == g).sum() < sizes[g]:
+            left = np.flatnonzero(owner < 0)
+            owner[left[mi[np.ix_(left, np.flatnonzero(owner == g))].sum(1).argmax()]] = g
+    return owner
+
+
+def _exchange(mi: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Exchange the two dimensions whose exchange gains most until none gains; every exchange raises
+    a bounded sum, so it ends.
+    """
+    owner = owner.copy()
+    while True:
+        onehot = np.eye(owner.max() + 1)[owner]  # (D, G)
+        to_group = mi @ onehot  # (D, G) dependence of each dimension on each group
+        here = to_group[np.arange(len(mi)), owner]
+        there = to_group[:, owner]  # (D, D): of dimension i on the group of j
+        gain = there + there.T - here[:, None] - here[None, :] - 2 * mi
+        gain[owner[:, None] == owner[None, :]] = 0.0
+        i, j = np.unravel_index(gain.argmax(), gain.shape)
+        if gain[i, j] <= 1e-12:
+            return owner
+        owner[i], owner[j] = owner[j], owner[i]
+
+
+def _canonical(owner: np.ndarray) -> LatentPartition:
+    """Groups in the order of their first dimension."""
+    return LatentPartition(
+        tuple(sorted(tuple(int(d) for d in np.flatnonzero(owner == g)) for g in np.unique(owner)))
+    )

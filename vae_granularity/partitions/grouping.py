@@ -1,0 +1,130 @@
+"""How a run comes by its partition: fixed, a granularity that changes with the step, or regrouping
+by estimated dependence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.partition import LatentPartition
+from vae_granularity.partitions.schedules import Constant, Schedule, schedule
+
+ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True)
+class Regrouping:
+    """When and how the dimensions are regrouped by their dependence.
+
+    Args:
+        every: steps between regroupings.
+        first, last: no regrouping before step `first` (default: `every`) or after step `last`
+            (default: never ends).
+        free: let the groups have any size, in place of equal groups of `model.granularity`.
+        threshold: smallest mean pairwise mutual information, in nats, that joins two groups where
+            the size is free.
+        num_images: training images, at most, behind the estimate.
+    """
+
+    every: int = 500
+    first: int | None = None
+    last: int | None = None
+    free: bool = False
+    threshold: float = 0.05
+    num_images: int = 4_000
+
+    def __post_init__(self) -> None:
+        integer("model.partition.every", self.every, 1)
+        if self.first is not None:
+            integer("model.partition.first", self.first, 1)
+        if self.last is not None:
+            integer("model.partition.last", self.last, 0)
+        if not isinstance(self.free, bool):
+            raise ArgumentError(f"model.partition.free must be true or false, got {self.free!r}")
+        number("model.partition.threshold", self.threshold, 0.0)
+        integer("model.partition.num_images", self.num_images, 50)
+
+    def due(self, step: int) -> bool:
+        """Whether the dimensions are regrouped before training step `step`."""
+        first = self.every if self.first is None else self.first
+        return (
+            step >= first
+            and (step - first) % self.every == 0
+            and (self.last is None or step <= self.last)
+        )
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The rule behind `model.granularity` and `model.partition`."""
+
+    latent_dim: int
+    granularity: Schedule
+    sizes: tuple[int, ...] | None = None
+    regrouping: Regrouping | None = None
+
+    def at(self, step: int) -> LatentPartition:
+        """The partition at a step; for an adaptive one, that before the first regrouping."""
+        if self.sizes is not None:
+            return LatentPartition.from_sizes(self.sizes, self.latent_dim)
+        return LatentPartition.from_granularity(self.latent_dim, int(self.granularity(step)))
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the partition is a function of the step."""
+        return self.sizes is None and not isinstance(self.granularity, Constant)
+
+
+def grouping(
+    latent_dim: int,
+    granularity: int | Mapping[str, Any],
+    partition: Sequence[int] | Mapping[str, Any] | str | None,
+) -> Grouping:
+    """The rule that the config keys of the same names under `model` give.
+
+    Args:
+        latent_dim: D.
+        granularity: dimensions per group, or a schedule of it.
+        partition: None for equal groups, sizes of unequal ones, `adaptive`, or a mapping
+            `{schedule: adaptive, every: …}` with the arguments of `Regrouping`.
+
+    Raises:
+        ArgumentError: an argument is out of its range.
+    """
+    latent_dim = integer("latent_dim", latent_dim, 1)
+    if not isinstance(granularity, Mapping):
+        LatentPartition.from_granularity(latent_dim, granularity)  # for its message
+    rule = schedule("model.granularity", granularity, 1, latent_dim, whole=True)
+    if partition is None:
+        return Grouping(latent_dim, rule)
+    if partition == ADAPTIVE or (
+        isinstance(partition, Mapping) and partition.get("schedule") == ADAPTIVE
+    ):
+        if not isinstance(rule, Constant):
+            raise ArgumentError(
+                "model.granularity must be a number with an adaptive partition, got a schedule"
+            )
+        return Grouping(
+            latent_dim,
+            rule,
+            regrouping=_regrouping({} if isinstance(partition, str) else partition),
+        )
+    if isinstance(partition, (str, Mapping)):
+        raise ArgumentError(
+            f"model.partition must be a list of sizes, {ADAPTIVE} or {{schedule: {ADAPTIVE}, …}}, got {partition!r}"
+        )
+    sizes = LatentPartition.from_sizes(list(partition), latent_dim).sizes
+    return Grouping(latent_dim, rule, sizes=sizes)
+
+
+def _regrouping(options: Mapping[str, Any]) -> Regrouping:
+    given = {str(key): value for key, value in options.items() if key != "schedule"}
+    unknown = set(given) - set(Regrouping.__dataclass_fields__)
+    if unknown:
+        raise ArgumentError(
+            f"model.partition takes {', '.join(Regrouping.__dataclass_fields__)}, got {', '.join(sorted(unknown))}"
+        )
+    return Regrouping(**given)

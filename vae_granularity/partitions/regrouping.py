@@ -1,0 +1,72 @@
+"""A new partition from what a model's code looks like now."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from vae_granularity.densities.gaussian import reparametrise
+from vae_granularity.densities.noise import standard_normal
+from vae_granularity.partition import LatentPartition
+from vae_granularity.partitions.dependence import (
+    equal_groups,
+    free_groups,
+    pairwise_mutual_information,
+)
+from vae_granularity.partitions.grouping import Regrouping
+
+CHUNK = 256
+
+
+class Encoder(Protocol):
+    """What regrouping needs of a model."""
+
+    seed: int
+    training: bool
+    partition: LatentPartition
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+
+def regrouped(model: Encoder, data: Any, step: int, rule: Regrouping) -> LatentPartition:
+    """The partition that gathers the pairwise dependence of z ~ q(z) at this step.
+
+    A function of the weights, the seed and the step alone: the images are drawn by (seed, step)
+    from the training images.
+
+    Args:
+        data: the data module, with `train_indices` and `images(indices)`.
+    """
+    z = _codes(model, data, step, rule.num_images)
+    mi = pairwise_mutual_information(z)
+    return free_groups(mi, rule.threshold) if rule.free else equal_groups(mi, model.partition)
+
+
+def _codes(model: Encoder, data: Any, step: int, num_images: int) -> np.ndarray:
+    """Samples (n, D) of q(z), one for each of n training images."""
+    generator = np.random.default_rng((model.seed, step))
+    count = min(num_images, len(data.train_indices))
+    indices = data.train_indices[
+        np.sort(generator.choice(len(data.train_indices), count, replace=False))
+    ]
+    training = model.training
+    model.train(False)
+    with torch.no_grad():
+        parts = [
+            model.encode(data.images(indices[i : i + CHUNK]).to(model.device))
+            for i in range(0, count, CHUNK)
+        ]
+    model.train(training)
+    mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
+    return (
+        reparametrise(mu, logvar, standard_normal(model.seed, step, mu.shape, like=mu))
+        .double()
+        .numpy()
+    )

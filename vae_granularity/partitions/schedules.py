@@ -1,0 +1,202 @@
+"""Hyperparameters that change during training: pure functions of the step, written in the
+config.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from vae_granularity.errors import ArgumentError, integer, number
+
+
+class Schedule(Protocol):
+    """A value for each training step, counted from 0."""
+
+    def __call__(self, step: int) -> float: ...
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The values between which all others lie, in the order in which they are met."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value at every step."""
+
+    value: float
+
+    def __call__(self, step: int) -> float:
+        return self.value
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """`start` until step `delay`, then a straight line that reaches `end` after `steps` more, in
+    stairs of `every` steps.
+    """
+
+    start: float
+    end: float
+    steps: int
+    delay: int = 0
+    every: int = 1
+
+    def __call__(self, step: int) -> float:
+        return self.start + (self.end - self.start) * self._progress(step)
+
+    def _progress(self, step: int) -> float:
+        done = max(0, step - self.delay) // self.every * self.every
+        return min(1.0, done / self.steps)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return (self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Cosine(Linear):
+    """As `Linear` along half a cosine wave: slow, fast, slow."""
+
+    def _progress(self, step: int) -> float:
+        return 0.5 - 0.5 * math.cos(math.pi * super()._progress(step))
+
+
+@dataclass(frozen=True)
+class Cyclic:
+    """Every `period` steps anew: a straight line from `start` to `end` in the fraction `rise` of
+    it, then `end` (arXiv 1903.10145).
+    """
+
+    start: float
+    end: float
+    period: int
+    rise: float = 0.5
+
+    def __call__(self, step: int) -> float:
+        return self.start + (self.end - self.start) * min(
+            1.0, step % self.period / (self.rise * self.period)
+        )
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return (self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """`levels[0]` before step `at[0]`, `levels[1]` from there to `at[1]`, and so on; γ from coarse
+    to fine: levels 10, 5, 2, 1.
+    """
+
+    levels: tuple[float, ...]
+    at: tuple[int, ...]
+
+    def __call__(self, step: int) -> float:
+        return self.levels[bisect_right(self.at, step)]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return self.levels
+
+
+KINDS: dict[str, type] = {
+    "linear": Linear,
+    "cosine": Cosine,
+    "cyclic": Cyclic,
+    "piecewise": Piecewise,
+}
+
+
+def schedule(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False
+) -> Schedule:
+    """The schedule that a config value names: a number, or a mapping such as `{schedule: linear,
+    start: 0, end: 4, steps: 1000}`.
+
+    Args:
+        name: of the config key, for messages.
+        low, high: the range that every value must lie in.
+        whole: only integers are accepted, and values on the way between two of them are rounded.
+
+    Raises:
+        ArgumentError: unknown kind or key, a missing key, a value outside the range.
+    """
+    if not isinstance(value, Mapping):
+        return Constant(_in_range(name, value, low, high, whole))
+    kind = value.get("schedule")
+    if kind not in KINDS:
+        raise ArgumentError(f"{name}.schedule must be one of {', '.join(KINDS)}, got {kind!r}")
+    known = {field.name: field for field in fields(KINDS[kind])}
+    given = {key: item for key, item in value.items() if key != "schedule"}
+    missing = [
+        key
+        for key, field in known.items()
+        if key not in given and not isinstance(field.default, (int, float))
+    ]
+    if missing or set(given) - set(known):
+        raise ArgumentError(
+            f"{name}: a {kind} schedule takes {', '.join(known)}, got {', '.join(map(str, given)) or 'none of them'}"
+        )
+    for key in ("start", "end"):
+        if key in given:
+            given[key] = _in_range(f"{name}.{key}", given[key], low, high, whole)
+    for key, least in (("steps", 1), ("period", 1), ("every", 1), ("delay", 0)):
+        if key in given:
+            given[key] = integer(f"{name}.{key}", given[key], least)
+    if "rise" in given:
+        given["rise"] = number(f"{name}.rise", given["rise"], 0.0, 1.0, above=True)
+    if kind == "piecewise":
+        given["levels"] = tuple(
+            _in_range(f"{name}.levels[{i}]", v, low, high, whole)
+            for i, v in enumerate(given["levels"])
+        )
+        given["at"] = tuple(
+            integer(f"{name}.at[{i}]", step, 1) for i, step in enumerate(given["at"])
+        )
+        if len(given["levels"]) != len(given["at"]) + 1 or list(given["at"]) != sorted(
+            set(given["at"])
+        ):
+            raise ArgumentError(
+                f"{name}.at must hold rising steps, one fewer than levels, got {given['at']} for {given['levels']}"
+            )
+    made = KINDS[kind](**given)
+    return Rounded(made) if whole else made
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """Another schedule, rounded to whole numbers."""
+
+    exact: Schedule
+
+    def __call__(self, step: int) -> float:
+        return round(self.exact(step))
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return self.exact.values
+
+
+def label(value: Any) -> str:
+    """A config value for names of runs: `4` for a number, `0to4` for a schedule with these first
+    and last values.
+    """
+    if not isinstance(value, Mapping):
+        return f"{value:g}"
+    ends = schedule("schedule", value).values
+    return f"{ends[0]:g}to{ends[-1]:g}"
+
+
+def _in_range(name: str, value: object, low: float, high: float, whole: bool) -> float:
+    if whole:
+        return integer(name, value, int(low), None if math.isinf(high) else int(high))
+    return number(name, value, low, high)

@@ -1,0 +1,1 @@
+"""One run directory: its identity, status, checkpoints, protocol, and reading it back."""

@@ -1,0 +1,1 @@
+"""A set of runs to be completed, and the one source of their data."""

@@ -1,0 +1,1 @@
+"""One run, from a config to results.json; its callbacks and loggers."""

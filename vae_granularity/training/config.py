@@ -1,0 +1,154 @@
+"""From the command line to a checked config, before torch is loaded: where the yaml files are, what
+a mistyped key meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from vae_granularity.errors import ArgumentError, UserError, integer
+from vae_granularity.partition import LatentPartition
+from vae_granularity.partitions.grouping import grouping
+
+
+def config_dir() -> Path:
+    """The folder of yaml files: beside the package in a checkout, inside it in an installed
+    wheel.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def compose(config_name: str, overrides: list[str]) -> DictConfig:
+    """The composed config without Hydra's own node."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return hydra.compose(config_name, overrides=overrides)
+
+
+def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config of one job of a multirun, without Hydra's own node."""
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    with read_write(job), open_dict(job):
+        del job["hydra"]
+    return job
+
+
+def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
+    """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit
+    code 1 or 2.
+    """
+
+    def reported(cfg: DictConfig) -> Any:
+        one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
+        # What Lightning starts for each further device of a run is this command again: in a sweep,
+        # for the running point alone.
+        sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
+        try:
+            return job(cfg)
+        except UserError as error:
+            if not one_of_many:
+                sys.exit(f"error: {error}")
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+            raise
+        except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself
+            if one_of_many:
+                traceback.print_exc()
+            raise
+
+    # Hydra would print its own report and exit; it raises only when asked to.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
+            reported
+        )()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"error: {explain(error, config_name)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """One message for a config that does not compose, with the key or option that was probably
+    meant.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"{group} has no option {name!r}{_did_you_mean(name, error.options)}; there are {', '.join(error.options)}"
+    cause = error.__cause__
+    key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
+    first_line = str(error).splitlines()[0]
+    if isinstance(error, ConfigCompositionException) and key:
+        known = [
+            name
+            for name in _keys(_default_config(config_name))
+            if not name.rpartition(".")[2].startswith("_")
+        ]
+        return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
+    return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean {matches[0]!r}?" if matches else ""
+
+
+def _default_config(config_name: str) -> DictConfig:
+    # The groups chosen on the command line decide which keys exist; the overrides of single keys do
+    # not.
+    groups = [
+        a
+        for a in sys.argv[1:]
+        if "=" in a and (config_dir() / a.split("=")[0]).is_dir() and "," not in a
+    ]
+    try:
+        return compose(config_name, groups)
+    except HydraException:
+        return compose(config_name, [])
+
+
+def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in cfg:
+        name = f"{prefix}{key}"
+        yield name
+        node = cfg._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
+            yield from _keys(node, f"{name}.")
+
+
+def check_training_config(cfg: DictConfig) -> None:
+    """What can be known without torch: ranges of the seed, the number of steps and the partition.
+
+    Raises:
+        ArgumentError: names the key, its value and the accepted range.
+    """
+    missing = OmegaConf.missing_keys(cfg)
+    if missing:
+        raise ArgumentError(f"config keys without a value: {', '.join(sorted(missing))}")
+    integer("seed", cfg.seed, 0, 2**32 - 1)
+    integer("trainer.max_steps", cfg.trainer.max_steps, 1)
+    partition_of(cfg)
+
+
+def partition_of(cfg: DictConfig) -> LatentPartition:
+    """The partition that the model's config names; the first one where it changes during training.
+
+    Raises:
+        ArgumentError: as `grouping.grouping`.
+    """
+    model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    return grouping(model["latent_dim"], model["granularity"], model.get("partition")).at(0)

@@ -1,0 +1,264 @@
+"""The pieces of a training run: what its config names, the directory that it alone writes, its
+trainer, its results.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import platform
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import ArgumentError
+from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.score_table import as_text, tables, term_lines
+from vae_granularity.evaluation.scores import Metrics
+from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
+from vae_granularity.runs.identity import (
+    CHECKPOINTS,
+    CONFIG,
+    FINAL,
+    RESULTS,
+    RunInfo,
+    write_atomically,
+)
+from vae_granularity.runs.status import failures_recorded, is_done, only_writer
+from vae_granularity.training.loggers.csv import MetricsCSV
+from vae_granularity.training.loggers.wandb import sync_hint
+
+# What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data
+# module, not the loader, carries the position in the data; whole batches are gathered by index, so
+# there are no worker processes to add. The last is Lightning's own code under torch 2.13.
+MEANT_BY_US = (
+    "Checkpoint directory .* exists and is not empty",
+    ".*your dataloader is not resumable",
+    ".*does not have many workers",
+    ".*LeafSpec.* is deprecated",
+)
+log = logging.getLogger(__name__)
+
+PACKAGES = (
+    "vae-granularity",
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "numpy",
+    "scikit-learn",
+    "hydra-core",
+)
+
+
+@dataclass
+class Job:
+    """One run: what its config names, with the arguments checked."""
+
+    config: DictConfig
+    info: RunInfo
+    model: LatentModel
+    data: ImageDataModule
+    protocol: EvaluationProtocol
+    metrics: Metrics
+
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self.info.directory
+
+    def open_data(self, data: ImageDataModule | None = None) -> None:
+        """Make the images available; `data` is another run's module of the same images, already
+        open, to share them.
+        """
+        if data is None:
+            self.data.setup()
+        else:
+            self.data = data.reseeded(self.data.seed)
+        self.model.dataset_size = self.data.train_size
+
+
+def job(cfg: DictConfig) -> Job:
+    """The run that a config names. Settles the source of the data, fetching official files; reads
+    no images.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+        DataError: the data cannot be had.
+    """
+    model, data, protocol, metrics = prepare(cfg)
+    _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
+    cfg.dataset.source = data.resolve()
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    return Job(cfg, RunInfo(config, Path(cfg.paths.output_dir)), model, data, protocol, metrics)
+
+
+def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationProtocol, Metrics]:
+    """Everything that a run consists of, with its arguments checked. Reads no data.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+    return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
+
+
+@contextmanager
+def writing(job: Job) -> Iterator[bool]:
+    """Makes this process the only writer of the run directory; True if there is something to do,
+    False if the run is done.
+
+    Raises:
+        BusyError: another process trains the run.
+    """
+    job.directory.mkdir(parents=True, exist_ok=True)
+    with only_writer(job.directory), failures_recorded(job.directory):
+        if is_done(job.directory):
+            print(f"done before: {job.directory}")
+            yield False
+            return
+        write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
+        groups = " ".join(job.model.partition.labels)
+        print(
+            f"run {job.info.name}\n  data: {job.data.title}   parameters: {job.model.net.num_parameters:,}   groups: {groups}"
+        )
+        for caution in job.model.cautions(job.config.trainer.max_steps):
+            log.warning(caution)
+        yield True
+
+
+@contextmanager
+def trainer(job: Job) -> Iterator[Trainer]:
+    """The run's trainer with its loggers, which are closed at the end, however it comes."""
+    loggers: list[Logger] = (
+        create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
+    )
+    try:
+        yield _trainer(job.config, job.directory, loggers)
+    finally:
+        for logger in loggers:
+            # W&B's run: left open, it would take what the next job of a multirun logs.
+            finish = getattr(getattr(logger, "experiment", None), "finish", None)
+            if finish is not None:
+                finish()
+
+
+def fit(job: Job, trainer: Trainer, start: tuple[Path, int] | None) -> None:
+    """Train to the last step, from a checkpoint and its step or from the beginning."""
+    path, step = start or (None, 0)
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            logger.truncate(step)
+    with warnings.catch_warnings():
+        for message in MEANT_BY_US:
+            warnings.filterwarnings("ignore", message=message)
+        trainer.fit(job.model, datamodule=job.data, ckpt_path=path, weights_only=True)
+
+
+def save_final(job: Job, trainer: Trainer) -> None:
+    """The checkpoint that says that training has ended."""
+    trainer.save_checkpoint(job.directory / CHECKPOINTS / FINAL)
+
+
+def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
+    """Evaluate, write results.json and say what came out.
+
+    Args:
+        seconds: that training took.
+        notes: further entries of `run` in results.json.
+    """
+    started = time.monotonic()
+    found = report(
+        job.model,
+        job.data,
+        job.protocol,
+        job.metrics,
+        trainer.loggers,
+        trainer.max_steps,
+        job.directory,
+        final=True,
+    )
+    results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
+    write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
+    print(
+        "\n".join(
+            [
+                *term_lines(found.terms, found.protocol),
+                *map(as_text, tables(found.scores, found.protocol)),
+            ]
+        )
+    )
+    hint = sync_hint(job.directory)
+    print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
+
+
+def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
+    # What writes checkpoints is configured without the folder, which the run's name decides.
+    callbacks: list[Callback] = [
+        callback(dirpath=directory / CHECKPOINTS)
+        if isinstance(callback, functools.partial)
+        else callback
+        for callback in create_callbacks(cfg)
+    ]
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    try:
+        return create(
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers,
+            default_root_dir=str(directory),
+            max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
+            log_every_n_steps=1,  # Lightning's own logging is not used; a larger value only makes it warn
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise ArgumentError(f"trainer: {error}") from error
+
+
+def _results(
+    job: Job, found: Evaluation, trainer: Trainer, seconds: float, notes: dict[str, Any]
+) -> dict[str, Any]:
+    info, model, data = job.info, job.model, job.data
+    return {
+        "run": {
+            "name": info.name,
+            "id": info.id,
+            "model": info.model,
+            "dataset": info.dataset,
+            "title": f"{info.model} on {data.title}",
+            "num_parameters": model.net.num_parameters,
+            "steps": trainer.max_steps,
+            "partitions": [
+                [step, [list(group) for group in partition.groups]]
+                for step, partition in model.partitions
+            ],
+            "seconds": round(seconds, 1),
+            "device": str(trainer.strategy.root_device),
+            **notes,
+        },
+        "config": info.config,
+        "data": data.provenance,
+        "terms": found.terms,
+        "scores": found.scores,
+        "protocol": found.protocol,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+    }
