@@ -52,13 +52,22 @@ def grid_sample(encode: Encode, space: FactorSpace, n: int, rng: np.random.Gener
 
 
 def shared_factor_batches(
-    space: FactorSpace, num_batches: int, batch_size: int, rng: np.random.Generator
+    space: FactorSpace,
+    num_batches: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    pairs: bool = False,
 ) -> Iterator[tuple[Codes, Codes]]:
     """Chunks of (factors (b, batch_size, F), fixed (b,)): batch i shares its value of factor
     fixed[i], all else is random.
 
     Only factors with two or more values are fixed: the index of the others could not be told from
     any code.
+
+    Args:
+        pairs: row j of the first half shares its own value with row j of the second half, in place
+            of one value for the whole batch, whose size must then be even.
     """
     varying = np.array(varying_factors(space))
     chunk = max(1, ROWS // batch_size)
@@ -67,5 +76,6 @@ def shared_factor_batches(
         fixed = varying[rng.integers(len(varying), size=b)]
         factors = space.sample(b * batch_size, rng).reshape(b, batch_size, -1)
         rows = np.arange(b)
-        factors[rows, :, fixed] = factors[rows, 0, fixed][:, None]
+        held = factors[rows, : batch_size // 2 if pairs else 1, fixed]
+        factors[rows, :, fixed] = np.tile(held, batch_size // held.shape[1])
         yield factors, fixed
