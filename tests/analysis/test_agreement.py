@@ -20,7 +20,7 @@ NOT_READ: Any = None
 def scores() -> tuple[pd.DataFrame, list[Codes]]:
     """Two seeds of each of granularity 2 and 4, and one of 1, of four latents."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"model.granularity": [2, 2, 4, 4, 1]})
+    table = pd.DataFrame({"model.granularity": [2.0, 2.0, 4.0, 4.0, 1.0]})
     codes = [
         Codes(run, NOT_READ, np.arange(200), rng.normal(size=(200, 4)), np.ones(4))
         for run in table.index
