@@ -63,6 +63,6 @@ def _labels(data: ImageDataModule) -> list[tuple[str, str]]:
     found = [("factors", factors), ("constant factors", ", ".join(space.constant))]
     twins = data.duplicate_of_training() if isinstance(data, FactorGridDataModule) else None
     if twins is not None:
-        share = f"{100 * twins['share']:.2f} % of the validation images are also training images"
-        found.append(("duplicates", f"{twins['reason']}: {share}"))
+        share = f"{100 * twins['share']:.2f} % of the validation images have a twin in training"
+        found.append(("twins", f"{twins['reason']}: {share}"))
     return found

@@ -58,9 +58,7 @@ class FactorGridDataModule(ImageDataModule):
             hub_id=hub_id,
         )
         if factor_sizes is not None:
-            self.card = replace(
-                self.card, factors=replace(self.space, sizes=tuple(factor_sizes))
-            )
+            self.card = replace(self.card, factors=replace(self.space, sizes=tuple(factor_sizes)))
 
     @property
     def space(self) -> FactorSpace:
@@ -81,8 +79,8 @@ class FactorGridDataModule(ImageDataModule):
         return super().provenance | ({"duplicate_of_training": twins} if twins else {})
 
     def duplicate_of_training(self) -> dict[str, Any] | None:
-        """`share` of the validation images that are also training images, and the `reason`; None
-        where the grid holds no twins or nothing is held out.
+        """`share` of the validation images whose declared twin is a training image, and the
+        `reason`; None where the grid holds no twins or nothing is held out.
         """
         present = [
             f"{factor} {value} and {other} are one picture"
