@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from vae_granularity.checks import choice
 from vae_granularity.loggers.csv import csv_loggers
+from vae_granularity.measured_alike import PROTOCOL_VERSION, VERSION
 from vae_granularity.runs import RunInfo
 
 
@@ -52,7 +53,7 @@ def wandb_loggers(
         dir=info.directory,
         mode=mode,
         tags=list(info.tags),
-        config=info.config,
+        config=info.config | {VERSION: PROTOCOL_VERSION},
         settings=wandb.Settings(
             console="off", silent=True, reinit="create_new"
         ),  # a population has several open at once
