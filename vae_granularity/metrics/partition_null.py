@@ -79,8 +79,9 @@ def partition_null(
     for name, score in own.items():
         values = [value for value in (draw.get(name) for draw in dealt) if value is not None]
         if name.endswith("_group"):
-            complete = score is not None and len(values) == len(draws)
-            result[name] = Null.of(score, values) if complete else None
+            result[name] = (
+                None if score is None or len(values) < len(draws) else Null.of(score, values)
+            )
     return result
 
 
