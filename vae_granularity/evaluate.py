@@ -14,6 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vae_granularity.errors import DataError, UserError
 from vae_granularity.runs.identity import CONFIG, RESULTS, write_atomically
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
 from vae_granularity.training import config
@@ -100,7 +101,8 @@ def _unfinished(directory: Path) -> str | None:
 
 def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     """Compute what results.json lacks or holds under another protocol; it is replaced in one move,
-    and nothing it holds is lost.
+    and nothing it holds is lost, but for numbers of another version of the protocol: they are
+    computed anew, or left out where they are not asked for.
 
     Raises:
         UserError: the run cannot be read, or another process works on it.
@@ -148,6 +150,11 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     )
     print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
     print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
+    version = version_of(before.get("protocol", {}))
+    if version != PROTOCOL_VERSION:
+        lost = [name for name in before.get("scores", {}) if name not in found.scores]
+        became = f"protocol version {version} became {PROTOCOL_VERSION}"
+        print(f"{became}; left out, not asked for: {', '.join(lost) or 'nothing'}", flush=True)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import BY_CHANCE, Interval, interval, same_protocol
 from vae_granularity.metrics.core.harmonic_scores import PARTNERS
-from vae_granularity.runs.protocol import BESIDES, without
+from vae_granularity.runs.protocol import BESIDES, MEASURE_AGAIN, VERSION, version_of, without
 
 Results = Mapping[str, Any]  # what a results.json holds
 
@@ -37,15 +37,13 @@ def number_protocol(results: Results, name: str) -> dict[str, Any]:
 
 
 def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]:
-    """The runs in lots whose number `name` was measured under one protocol, in the order in which
-    the protocols appear.
+    """The runs in lots whose number `name` was measured under one protocol and one version of it,
+    in the order in which the protocols appear.
     """
     lots: list[list[Results]] = []
     for run in runs:
-        protocol = number_protocol(run, name)
-        home = next(
-            (lot for lot in lots if same_protocol(number_protocol(lot[0], name), protocol)), None
-        )
+        protocol = _measured(run, name)
+        home = next((lot for lot in lots if same_protocol(_measured(lot[0], name), protocol)), None)
         if home is None:
             lots.append([run])
         else:
@@ -69,10 +67,11 @@ def over_runs(runs: Sequence[Results], name: str, level: float = 0.95) -> Interv
     lots = split_by_protocol(having, name)
     if len(lots) > 1:
         (first, *_), (other, *_) = lots[:2]
-        key, a, b = next(_differences(number_protocol(first, name), number_protocol(other, name)))
+        key, a, b = next(_differences(_measured(first, name), _measured(other, name)))
         names = [run.get("run", {}).get("name", "a run") for run in (first, other)]
         raise ArgumentError(
-            f"{name} must be measured under one protocol to be averaged, got {key}={a!r} in {names[0]} and {b!r} in {names[1]}"
+            f"{name} must be measured under one protocol to be averaged, got {key}={a!r} in"
+            f" {names[0]} and {b!r} in {names[1]}{f'; {MEASURE_AGAIN}' if key == VERSION else ''}"
         )
     return interval([_value(run, name) for run in having], level) if having else None
 
@@ -87,6 +86,10 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
         name for run in runs for part in ("terms", "scores") for name in run.get(part, {})
     )
     return {name: over_runs(runs, name, level) for name in names}
+
+
+def _measured(run: Results, name: str) -> dict[str, Any]:
+    return {VERSION: version_of(run.get("protocol", {}))} | number_protocol(run, name)
 
 
 def _value(run: Results, name: str) -> Any:

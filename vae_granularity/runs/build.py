@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import UserError
-from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel, Parts
 
 
@@ -57,6 +56,6 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
         raise
 
 
-def create_metrics(cfg: DictConfig) -> Metrics:
+def create_metrics(cfg: DictConfig) -> dict[str, Any]:
     """The metrics of a config by name, with their options bound; none where it names none."""
     return instantiate(cfg.metrics, _convert_="all") if cfg.get("metrics") else {}
