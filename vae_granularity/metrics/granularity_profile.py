@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.checks import integer
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics import histogram, knn, relation
+from vae_granularity.metrics import histogram, inactive, relation, unit_information
 from vae_granularity.metrics.confidence import Interval, interval
 from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, units
 from vae_granularity.metrics.result import MetricResult
@@ -45,6 +45,7 @@ def unit_profile(
     partition: LatentPartition | None = None,
     num_neighbors: int = 10,
     seed: int = 0,
+    kl: Any = None,
 ) -> UnitProfileResult:
     """For each factor: the share of its entropy in its best unit, the gap to the second, whether
     that unit holds other factors too.
@@ -54,6 +55,7 @@ def unit_profile(
 
     Args:
         latents: (n, D); factors: (n, F) integers; partition: the units, None for single dimensions.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
@@ -61,10 +63,15 @@ def unit_profile(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     groups = units(partition, sample.latents.shape[1])
-    mi = knn.mutual_information_matrix(
-        sample.latents, groups, sample.factors, num_neighbors=num_neighbors, seed=seed
+    live = inactive.silenced(sample.latents, kl)
+    mi = unit_information.mutual_information_matrix(
+        live, groups, sample.factors, num_neighbors=num_neighbors, seed=seed
     )
-    protocol = sample.protocol() | {"num_neighbors": num_neighbors, "seed": seed}
+    protocol = sample.protocol() | {
+        "num_neighbors": num_neighbors,
+        "seed": seed,
+        "found": inactive.found(kl, live.shape[1]) | unit_information.missing(mi),
+    }
     name = "carriers" if partition is None else "carriers_group"
     return profile_of(mi / histogram.entropies(sample.factors), groups, protocol, name)
 
@@ -72,17 +79,19 @@ def unit_profile(
 def profile_of(
     nmi: Array,
     groups: Sequence[Sequence[int]],
-    protocol: dict[str, object],
+    protocol: dict[str, Any],
     name: str = "carriers_group",
 ) -> UnitProfileResult:
     """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only
     score.
     """
     best = nmi.argmax(0)
-    alone = np.array([not (np.delete(nmi[unit], f) >= HOLDS).any() for f, unit in enumerate(best)])
+    others = (np.delete(nmi[unit], f) for f, unit in enumerate(best))
+    alone = np.array([not (of >= HOLDS).any() and not np.isnan(of).any() for of in others])
+    noted = protocol.get("found", {}) | {"units": [list(group) for group in groups]}
     return UnitProfileResult(
-        scores={name: float(relation.carriers(nmi))},
-        protocol=protocol | {"holds": HOLDS, "found": {"units": [list(group) for group in groups]}},
+        scores={name: relation.carriers(nmi)},
+        protocol=protocol | {"holds": HOLDS, "found": noted},
         nmi=nmi,
         best_unit=best,
         share=nmi.max(0),
