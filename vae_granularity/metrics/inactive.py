@@ -7,6 +7,7 @@ KL of at most 0.03 nats seemed to hold 1.14 nats about the digit, beside 1.18 fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,13 @@ def silenced(latents: Array, kl: Any) -> Array:
 def found(kl: Any, dim: int) -> dict[str, list[int]]:
     """What a protocol says of it: the inactive dimensions, nothing where kl is None."""
     return {} if kl is None else {"inactive_kl": np.flatnonzero(inactive(kl, dim)).tolist()}
+
+
+def marked(
+    labels: Sequence[str], groups: Sequence[Sequence[int]], quiet: Sequence[int]
+) -> list[str]:
+    """The labels of units, those of units whose dimensions are all inactive with a note."""
+    return [
+        f"{label} (inactive)" if set(group) <= set(quiet) else label
+        for label, group in zip(labels, groups, strict=True)
+    ]

@@ -16,12 +16,13 @@ from vae_granularity.metrics.inputs import Array, Codes
 FEW = 500  # rows up to which scipy counts as fast as scikit-learn, whose import takes longer than all of it
 
 
-def standardize(latents: Array) -> tuple[Array, NDArray[np.bool_]]:
+def standardize(latents: Array, other: Array | None = None) -> tuple[Array, NDArray[np.bool_]]:
     """Latents with mean 0 and population standard deviation 1, (n, D), and which dimensions are
-    alive (D,); dead ones become 0.
+    alive (D,); dead ones become 0. Other latents (m, D) are returned instead, measured by these.
     """
-    centred = latents - latents.mean(0)
-    spread = centred.std(0)
+    centre = latents.mean(0)
+    centred = (latents if other is None else other) - centre
+    spread = (latents - centre).std(0)
     # Against the size of the numbers, since the mean of a constant column is off by rounding.
     alive = spread > 1e-12 * np.abs(latents).max(0)
     return np.where(alive, centred / np.where(alive, spread, 1.0), 0.0), alive
