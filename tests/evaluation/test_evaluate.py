@@ -98,12 +98,14 @@ def test_what_stands_beside_a_score_is_in_the_results(run):
         "infom",
         "infoc",
         "modularity_knn",
-        "infom_group",
-        "infoc_group",
         "gaussian_tc",
+        "gaussian_tc_group",
         "mig",
     ):
         assert scores[f"se/{name}"] >= 0
+    # Of halves of 256 rows, in which a factor has fewer than 20 rows a value.
+    assert scores["se/infom_group"] is None
+    assert scores["infom_group"] is not None
     for name in (
         "infom",
         "infoc",
