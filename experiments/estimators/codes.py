@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -83,16 +84,23 @@ def make(name: str, size: int, sigma: float, granularity: int, rows: int, seed: 
     """A code in a group of γ dimensions, the rest standard normal; None where γ is too small."""
     rng = np.random.default_rng(seed)
     factor = rng.integers(size, size=rows)
-    places = np.zeros((size, 1, 0)) if name == INDEPENDENT else HELD[name](size)
+    places = _places(name, size)
     if places.shape[2] > granularity:
         return None
     means = places[factor, rng.integers(places.shape[1], size=rows)]
     rest = rng.normal(size=(rows, granularity - places.shape[2]))
-    return Code(np.hstack((means, rest)), factor, true_share(places, sigma))
+    return Code(np.hstack((means, rest)), factor, true_share(name, size, sigma))
 
 
-def true_share(places: np.ndarray, sigma: float, draws: int = 4_000) -> float:
-    """Share of log K: from exact posteriors of the factor at random points, places (K, N, d)."""
+def _places(name: str, size: int) -> np.ndarray:
+    """(K, N, d): the means of each value, equally likely, in the dimensions that hold it."""
+    return np.zeros((size, 1, 0)) if name == INDEPENDENT else HELD[name](size)
+
+
+@lru_cache
+def true_share(name: str, size: int, sigma: float, draws: int = 4_000) -> float:
+    """Share of log K, from exact posteriors of the factor at random points of the code."""
+    places = _places(name, size)
     size, nuisance, dim = places.shape
     if dim == 0:
         return 0.0
