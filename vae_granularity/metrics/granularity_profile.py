@@ -17,9 +17,9 @@ from vae_granularity.metrics.inputs import Array, as_latents, labelled_sample, u
 from vae_granularity.metrics.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
-# Share of a factor's entropy from which a unit of any γ counts as holding it: independent groups of 1
-# to 10 dimensions show at most 0.01, the weakest held factor that was tried 0.12, and no estimate is
-# further than 0.1 from the truth (experiments/estimators).
+# Share of a factor's entropy from which a unit of any γ counts as holding it: independent groups of
+# 1 to 10 dimensions show at most 0.01, the weakest held factor that was tried 0.12, and no estimate
+# is further than 0.1 from the truth (experiments/estimators).
 HOLDS = 0.1
 
 
@@ -53,8 +53,8 @@ def unit_profile(
     """For each factor: the share of its entropy in its best unit, the gap to the second, whether
     that unit holds other factors too.
 
-    A unit holds a factor from a share of `HOLDS` on, the same for all γ, as the estimate does not fall
-    with γ (see `unit_information`); a nan where a group could not be estimated.
+    A unit holds a factor from a share of `HOLDS` on, the same for all γ, as the estimate does not
+    fall with γ (see `unit_information`); a nan where a group could not be estimated.
 
     The score `carriers` (`carriers_group` with a partition) is the number of units that are the
     best one of some factor.
