@@ -12,21 +12,16 @@ from by_ranks import State, by_two, trained
 from tiny import options
 from variants import MODELS
 
-# Pictures in [0, 1], which every likelihood admits, two epochs and a bit.
+# Pictures in [0, 1], which every likelihood admits; 288 of them to train on: whole batches of 8 and 16.
 COMMON = (
     "dataset.image_size=4",
     "trainer.max_steps=30",
     "dataset.batch_size=8",
-    "dataset.num_samples=280",
+    "dataset.num_samples=320",
 )
 WHOLE = ("dataset.batch_size=16",)
 Pair = tuple[str, str]
-FAST = [
-    ("factorvae", "gaussian"),
-    ("stcvae", "gaussian_optimal"),
-    ("controlvae", "gaussian"),
-    ("qlae", "bernoulli"),
-]
+FAST = [("factorvae", "gaussian_optimal"), ("controlvae", "gaussian")]
 ALL = [(model, name) for model in options("model") for name in options("likelihood")]
 
 
