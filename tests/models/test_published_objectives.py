@@ -203,7 +203,9 @@ def test_every_model_is_here():
 @pytest.mark.parametrize("name", options("model"))
 def test_loss_and_gradient_are_the_published_ones(tmp_path, name):
     model, data = build(
-        tiny_config(tmp_path, f"model={name}", "model.granularity=1", f"dataset.observed_dim={PIXELS}")
+        tiny_config(
+            tmp_path, f"model={name}", "model.granularity=1", f"dataset.observed_dim={PIXELS}"
+        )
     )
     model = model.double()
     model.dataset_size = N

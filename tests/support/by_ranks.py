@@ -1,5 +1,5 @@
-"""Runs trained by several processes that are started once: python by_ranks.py CASES FOLDER, with the
-rank in the environment.
+"""Runs trained by two processes that are started once: python by_ranks.py FOLDER, which holds
+cases.json, with the rank in the environment.
 """
 
 from __future__ import annotations

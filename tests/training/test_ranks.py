@@ -1,10 +1,11 @@
-"""After 30 steps all processes hold the same model, bit for bit; with gathered batches it is the one
-of a single process with the whole batch.
+"""After 30 steps all processes hold one model, bit for bit; with gathered batches it is that of a
+single process with the whole batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from by_ranks import State, by_two, trained
 from tiny import options
 from variants import MODELS
 
-# Pictures in [0, 1], which every likelihood admits; 288 of them to train on: whole batches of 8 and 16.
+# Pictures, which every likelihood admits; 288 of them to train on: whole batches of 8 and 16.
 COMMON = (
     "dataset.image_size=4",
     "trainer.max_steps=30",
@@ -29,8 +30,7 @@ def overrides(pair: Pair) -> tuple[str, ...]:
     return (*MODELS[pair[0]], f"likelihood={pair[1]}", *COMMON)
 
 
-def check(folder, pairs: Iterable[Pair], timeout: float) -> None:
-    pairs = list(pairs)
+def check(folder: Path, pairs: Sequence[Pair], timeout: float) -> None:
     cases = {
         f"{'+'.join(pair)} {'gathered' if gathers else 'own'}": (overrides(pair), gathers)
         for pair in pairs
@@ -55,8 +55,8 @@ def largest_difference(a: State, b: State) -> float:
 
 
 def test_all_processes_end_with_one_model(tmp_path):
-    """FactorVAE's encoder and decoder were apart by 2.5e-2 before, gathered or not, and the variance
-    of `gaussian_optimal` by 3.6e-3.
+    """FactorVAE's encoder and decoder were apart by 2.5e-2, gathered or not, and the variance of
+    `gaussian_optimal` by 3.6e-3.
     """
     check(tmp_path, FAST, timeout=180)
 
