@@ -69,30 +69,28 @@ def by_two(
         "WORLD_SIZE": str(RANKS),
     }
     command = [sys.executable, __file__, str(folder)]
-    ranks = [
-        subprocess.Popen(
-            command,
-            env=environment | {"LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(RANKS)
-    ]
+    ranks, logs = [], [folder / f"{rank}.log" for rank in range(RANKS)]
+    for rank, log in enumerate(logs):
+        with log.open("w") as said:  # a pipe that nobody reads would fill, and stop its process
+            own = environment | {"LOCAL_RANK": str(rank)}
+            ranks.append(subprocess.Popen(command, env=own, stdout=said, stderr=said))
     try:
-        for process in ranks:
-            said, _ = process.communicate(timeout=timeout)
-            assert process.returncode == 0, said
+        for process, log in zip(ranks, logs, strict=True):
+            assert process.wait(timeout) == 0, log.read_text()
     finally:
         for process in ranks:
             process.kill()
+            process.wait()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 
 def main(folder: Path) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     cases = json.loads((folder / "cases.json").read_text())
-    states = {name: trained(*case, ranks=RANKS) for name, case in cases.items()}
+    states = {}
+    for name, case in cases.items():
+        print(name, flush=True)
+        states[name] = trained(*case, ranks=RANKS)
     torch.save(states, folder / f"{os.environ['LOCAL_RANK']}.pt")
 
 
