@@ -58,8 +58,8 @@ def check_support(likelihood: nn.Module, data: ImageDataModule) -> None:
         }
         raise ArgumentError(
             f"likelihood must fit dataset={data.name}, whose values are {VALUES[values]}: "
-            f"one of {', '.join(sorted(fitting))}; got {type(likelihood).__name__}, whose values are "
-            f"{VALUES[likelihood.support]}"
+            f"one of {', '.join(sorted(fitting))}; got {type(likelihood).__name__}, whose values "
+            f"are {VALUES[likelihood.support]}"
         )
 
 

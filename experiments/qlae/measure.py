@@ -1,5 +1,6 @@
-"""QLAE for 2 000 steps on 5 760 rendered dSprites at 32×32, with the weight as summed before and as
-published: python experiments/qlae/measure.py [STEPS]
+"""QLAE on rendered dSprites, with its weight against sums and against means.
+
+python experiments/qlae/measure.py [STEPS]; see README.md.
 """
 
 from __future__ import annotations
