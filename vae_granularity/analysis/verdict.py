@@ -15,6 +15,7 @@ from vae_granularity.analysis.trajectory import MIN_POINTS, Trajectory
 EDGE, NOT_ENOUGH = "edge", "not enough runs"
 MIN_PLACES = 5  # two sides of two steps: below, a V cannot be told from a line
 MIN_SUPPORT = 0.8  # share of resamplings that must show the shape
+MAX_CHANCE = 0.05  # of means as far from level as a row's, if the second parameter changed nothing
 MAX_SQUARES = 0.3  # mean squared residual, grid steps squared, above which no shape fits; a guess among three places has 2/3
 NO_SHAPE = "none of them"
 
@@ -50,14 +51,19 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
       the means and for 80 % of the resamplings. A sloped line is monotone too, so where lines and
       steps of one direction share the support, the verdict is monotone.
     """
-    surface, places = trajectory.surface, trajectory.rows.astype(np.float64)
+    surface = trajectory.surface
     x, y = name_of(surface.x_name), name_of(surface.y_name)
+    usable = len(trajectory.rows)
+    trajectory = trajectory.only(trajectory.flat <= MAX_CHANCE)
+    places = trajectory.rows.astype(np.float64)
     if len(places) < MIN_PLACES:
         why = (
-            f"not enough runs to tell: {len(places)} of {len(surface.x)} values of {x} have {MIN_POINTS} or more values of {y} with "
-            f"{min_seeds} or more seeds each; a shape needs {MIN_PLACES}"
+            f"not enough runs to tell: {usable} of {len(surface.x)} values of {x} have {MIN_POINTS} or more values of {y} with "
+            f"{min_seeds} or more seeds each"
         )
-        return Verdict(NOT_ENOUGH, why, {}, None, places)
+        if usable > len(places):
+            why += f", at {usable - len(places)} of them the seeds cannot tell whether {y} matters"
+        return Verdict(NOT_ENOUGH, f"{why}; a shape needs {MIN_PLACES}", {}, None, places)
     curves = _curves(places, trajectory.best)
     shapes, ways = _resampled(places, trajectory.draws)
     support = {
@@ -65,12 +71,16 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         for name, count in zip(*np.unique(shapes, return_counts=True), strict=True)
     }
     curve = next(iter(curves.values()), None)
+    support[EDGE] = trajectory.edge_share
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
-        return Verdict(
-            EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places
-        )
+        agree = f"{support[EDGE]:.0%} of the resampled seeds agree"
+        if support[EDGE] >= MIN_SUPPORT:
+            found = f"the optimum sits on the edge of the grid: {tried} ({agree})"
+            return Verdict(EDGE, found, support, curve, places)
+        why = f"not enough runs to tell whether the optimum sits on the edge: {tried}, {agree}"
+        return Verdict(NOT_ENOUGH, why, support, curve, places)
     if curve is not None:
         named, share = _borne_out(curves, shapes, ways)
         if share >= MIN_SUPPORT:
