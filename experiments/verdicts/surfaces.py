@@ -61,7 +61,7 @@ def draw(kind: str, grid: str, seeds: int, noise: str, rng: np.random.Generator)
 
 
 def said(verdict: Verdict) -> str:
-    """The verdict's name, with lines that do not move and curves that fall by names of their own."""
+    """The verdict's name; lines that do not move and curves that fall have names of their own."""
     if verdict.shape not in ("line", "monotone"):
         return verdict.shape
     if "does not move" in verdict.sentence:

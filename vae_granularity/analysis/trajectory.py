@@ -43,8 +43,9 @@ class Trajectory:
 
     def only(self, rows: NDArray[np.bool_]) -> Trajectory:
         """The same with some of its rows (k,) alone."""
-        parts = {name: getattr(self, name)[rows] for name in ("rows", "best", "low", "high", "flat")}
-        return replace(self, **parts, draws=self.draws[:, rows])
+        of_rows = ("rows", "best", "low", "high", "flat")
+        kept = {name: getattr(self, name)[rows] for name in of_rows}
+        return replace(self, **kept, draws=self.draws[:, rows])
 
     @property
     def edge_share(self) -> float:
@@ -58,7 +59,8 @@ class Trajectory:
 def make_trajectory(
     surface: Surface, *, maximise: bool = True, min_seeds: int = 3, draws: int = 400, seed: int = 0
 ) -> Trajectory:
-    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds.
+    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds;
+    and how likely each row is no more than level.
 
     What a seed adds to all points alike (its split, its first weights) moves no optimum and is
     removed first.
@@ -73,10 +75,8 @@ def make_trajectory(
     )
     usable = usable[rows]
     if not len(rows):
-        nothing = np.zeros(0, dtype=np.int64)
-        return Trajectory(
-            surface, rows, nothing, nothing, nothing, np.zeros((draws, 0), dtype=np.int64), np.zeros(0)
-        )
+        nothing, none = np.zeros(0, dtype=np.int64), np.zeros((draws, 0), dtype=np.int64)
+        return Trajectory(surface, rows, nothing, nothing, nothing, none, np.zeros(0))
     count = np.isfinite(values).sum(-1)
     means = np.where(usable, np.nansum(values, -1) / np.maximum(count, 1), -np.inf)
     columns, rng = np.arange(usable.shape[1]), np.random.default_rng(seed)
