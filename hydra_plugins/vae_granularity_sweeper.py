@@ -1,15 +1,11 @@
-"""Hydra's side of a sweep: from override strings to points, and from points to the launcher. The
-logic is in `vae_granularity.sweeps.complete`.
-"""
+"""Hydra's side of a sweep: from override strings to points to the launcher; see `sweeps.complete`."""
 
-from __future__ import annotations
-
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
@@ -23,12 +19,9 @@ from vae_granularity.sweeps import complete as sweep
 from vae_granularity.sweeps.complete import Point
 from vae_granularity.training.config import explain, job_config
 
-log = logging.getLogger(__name__)
-
 
 class ResumableSweeper(Sweeper):
-    """All combinations of the swept values, in the order of Hydra's basic sweeper, as a set of runs
-    that is completed.
+    """All combinations of the swept values, as a set of runs that is completed.
 
     Args:
         params: swept keys and values beside those of the command line, which wins.
@@ -41,12 +34,9 @@ class ResumableSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        from hydra.core.plugins import Plugins
-
         self.context, self.config = hydra_context, config
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        context = {"hydra_context": hydra_context, "task_function": task_function}
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(**context, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Complete the sweep of the override strings.
@@ -56,12 +46,9 @@ class ResumableSweeper(Sweeper):
                 was trained.
         """
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        overrides = OverridesParser.create(
-            config_loader=self.context.config_loader
-        ).parse_overrides(given)
-        swept = {
-            override.get_key_element() for override in overrides if override.is_sweep_override()
-        }
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        overrides = parser.parse_overrides(given)
+        swept = {one.get_key_element() for one in overrides if one.is_sweep_override()}
         combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
         points = sweep.checked_points(
             [(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose

@@ -23,7 +23,7 @@ SWEEP = (
     "seed=0,1,2",
     "metrics=mig",
     "trainer.max_steps=40",
-    "callbacks.last.every_n_train_steps=8",
+    "callbacks.checkpoint.every_n_train_steps=8",
     "callbacks.terms.every=5",
 )
 SWEEP += ("evaluation.every=17",)

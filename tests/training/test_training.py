@@ -30,7 +30,7 @@ TERMS = (
 )
 LONGER = (
     "trainer.max_steps=60",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
 )

@@ -187,13 +187,18 @@ class Rounded:
 
 
 def label(value: Any) -> str:
-    """A config value for names of runs: `4` for a number, `0to4` for a schedule with these first
-    and last values.
+    """A config value for names of runs: the number, or the ends of its schedule.
+
+    >>> label(4.0), label({"schedule": "linear", "start": 0, "end": 4, "steps": 100})
+    ('4', '0to4')
     """
-    if not isinstance(value, Mapping):
-        return f"{value:g}"
-    ends = schedule("schedule", value).values
-    return f"{ends[0]:g}to{ends[-1]:g}"
+    return ends(schedule("schedule", value)) if isinstance(value, Mapping) else f"{value:g}"
+
+
+def ends(rule: Schedule) -> str:
+    """`4` for a constant, `0to4` for a schedule from 0 to 4."""
+    values = rule.values
+    return f"{values[0]:g}" if isinstance(rule, Constant) else f"{values[0]:g}to{values[-1]:g}"
 
 
 def _in_range(name: str, value: object, low: float, high: float, whole: bool) -> float:

@@ -1,7 +1,5 @@
 """From a composed config to the objects it names."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -11,13 +9,11 @@ from omegaconf import DictConfig
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import UserError
-from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel, Parts
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
-    """Model and data of a config. Reads no data; every argument is checked here. The seed decides
-    the initial weights.
+    """Model and data of a config, whose seed decides the initial weights. Reads no data.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -25,16 +21,13 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     data = create(cfg.dataset)
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
-    net.to(
-        memory_format=torch.channels_last
-    )  # convolutions are up to a third faster (docs/speed.md)
+    net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
     parts = Parts(net, create(cfg.likelihood), instantiate(cfg.optimizer), cfg.seed)
     return create(cfg.model, parts=parts), data
 
 
 def create(node: DictConfig, **runtime: Any) -> Any:
-    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they
-    are.
+    """Call the node's `_target_` with its keys and the runtime arguments, passed as they are.
 
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
@@ -50,13 +43,11 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
     try:
         return list(instantiate(cfg.callbacks, _convert_="all").values())
     except InstantiationException as error:
-        if isinstance(
-            error.__cause__, UserError
-        ):  # raised by a constructor that Hydra called for us
+        if isinstance(error.__cause__, UserError):  # of a constructor that Hydra called for us
             raise error.__cause__ from None
         raise
 
 
-def create_metrics(cfg: DictConfig) -> Metrics:
+def create_metrics(cfg: DictConfig) -> dict[str, Any]:
     """The metrics of a config by name, with their options bound; none where it names none."""
     return instantiate(cfg.metrics, _convert_="all") if cfg.get("metrics") else {}

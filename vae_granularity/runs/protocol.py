@@ -9,7 +9,9 @@ from typing import Any
 
 # Not how something was measured: what came out, the model's own partition, what else was installed
 # (a metric that depends on a library names its version itself).
-BESIDES = frozenset({"saturation", "scores", "partition", "partition_labels", "versions"})
+BESIDES = frozenset(
+    {"saturation", "scores", "partition", "partition_labels", "versions", "figures"}
+)
 BY_CHANCE = BESIDES | {"seed", "found"}
 
 
