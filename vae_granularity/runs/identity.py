@@ -57,11 +57,10 @@ def acting_callbacks(config: Mapping[str, Any]) -> dict[str, Any]:
     >>> acting_callbacks({"callbacks": {"mine": {"_target_": "my.Clip"}, "none": None}})
     {'mine': {'_target_': 'my.Clip'}}
     """
-    nodes = {name: node for name, node in config.get("callbacks", {}).items() if node}
     return {
         name: node
-        for name, node in nodes.items()
-        if str(node.get("_target_")).rpartition(".")[0] not in OBSERVERS
+        for name, node in config.get("callbacks", {}).items()
+        if node and "_target_" in node and node["_target_"].rpartition(".")[0] not in OBSERVERS
     }
 
 

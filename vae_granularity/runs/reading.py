@@ -18,7 +18,7 @@ from vae_granularity.runs.table import read_results
 
 @dataclass(frozen=True)
 class Run:
-    """A run read back: `model` in evaluation mode, `datamodule` without `setup()`, `results` or {}."""
+    """A run read back: `model` in evaluation mode, `datamodule` not set up, `results` or {}."""
 
     directory: Path
     config: Any

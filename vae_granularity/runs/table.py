@@ -123,7 +123,7 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
     for part in parts:
         if not isinstance(results.get(part), dict):
             raise DataError(
-                f"its {RESULTS} is damaged or of another version of this program: no {part!r}"
+                f"its {RESULTS} is damaged, or of another version of this program: no {part!r}"
             )
     return results
 

@@ -145,12 +145,12 @@ def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = Fa
         for point, error in zip(left, raised or [], strict=raised is not None):
             if error is not None and not isinstance(error, BusyError):
                 causes[point] = _message(error)
-        causes |= _recorded(left)
         ended = {p for p, error in zip(left, raised or [], strict=False) if error is None}
         for point in left:
             # What a launched point returned without an error is all that can be measured.
-            if point not in causes and (point.is_done if point in ended else point.is_complete):
+            if point.is_done if point in ended else point.is_complete:
                 states[point] = "measured" if point in trained else "done"
+        causes |= _recorded([point for point in left if point not in states])
         remaining = [point for point in left if point not in states and point not in causes]
         busy = [point for point in remaining if is_busy(point.directory)]
         blocked = any(isinstance(error, BusyError) for error in raised or [])

@@ -1,7 +1,5 @@
 """The loss over the batches of all processes, for runs on several devices."""
 
-from __future__ import annotations
-
 from lightning import Callback, LightningModule, Trainer
 
 
