@@ -1,1 +1,1 @@
-"""The partition at a step: fixed, scheduled, or regrouped by dependence; pure functions."""
+"""Which partition a run uses at a step: fixed, scheduled, or regrouped by dependence."""
