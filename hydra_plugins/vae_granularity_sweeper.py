@@ -1,4 +1,4 @@
-"""Hydra's side of a sweep: from override strings to points to the launcher; see `sweeps.complete`."""
+"""Hydra's side of a sweep: from overrides to points to the launcher; see `sweeps.complete`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.errors import HydraException
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -36,7 +35,7 @@ class ResumableSweeper(Sweeper):
     ) -> None:
         self.context, self.config = hydra_context, config
         context = {"hydra_context": hydra_context, "task_function": task_function}
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(**context, config=config)
+        self.launcher = Plugins.instance().instantiate_launcher(**context, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Complete the sweep of the override strings.
@@ -57,6 +56,7 @@ class ResumableSweeper(Sweeper):
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a job, as `hydra.core.utils.run_job` hands it over."""
+        assert self.config is not None, "Hydra calls setup first"
         try:
             config = job_config(self.context, self.config, overrides)
             OmegaConf.resolve(config)
@@ -66,5 +66,6 @@ class ResumableSweeper(Sweeper):
 
     def _launch(self, points: Sequence[Point]) -> list[Any]:
         """Run the points; what each of them raised, or None."""
+        assert self.launcher is not None, "Hydra calls setup first"
         returned = self.launcher.launch([point.overrides for point in points], initial_job_idx=0)
         return [job._return_value if job.status is JobStatus.FAILED else None for job in returned]

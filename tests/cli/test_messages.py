@@ -24,6 +24,7 @@ def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProce
         (["model.bta=3"], "did you mean 'model.beta'?"),
         (["dataset.sorce=rendered"], "did you mean 'dataset.source'?"),
         (["modle=stcvae"], "did you mean 'model'?"),
+        (["callbacks.last.save_top_k=3"], "did you mean 'callbacks.checkpoint'?"),
         (["model=stcva"], "model has no option 'stcva', did you mean 'stcvae'?"),
         (["model=vae", "model.beta=2"], "no such key 'model.beta'"),
         (["model.granularity=99"], "granularity must be in [1, latent_dim=10], got 99"),

@@ -128,7 +128,7 @@ def test_dashboards_refer_only_to_what_runs_log(last):
     run = next(iter(last.values()))
     rows = [row for each in last.values() for row in each.history]
     logged = {key.removesuffix("/filenames") for row in rows for key in row}
-    named = set().union(*(panel_references(panels) for _, panels in sections()))
+    named = set().union(*(panel_references(panels) for panels in sections().values()))
     assert {
         "summary:val/elbo",
         "figures/traversals",

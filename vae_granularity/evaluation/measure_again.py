@@ -130,7 +130,8 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     with only_writer(directory):
         run = load_run(directory)
         run.datamodule.setup()
-        protocol = create(OmegaConf.merge(run.config.evaluation, cfg.evaluation))
+        asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
+        protocol = create(asked)
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         found, computed = measure_missing(directory, run.model, run.datamodule, protocol, metrics)
     print(as_lines(found))

@@ -11,6 +11,7 @@ from typing import Any
 
 from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.runs.protocol import differences
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")
 TERMS, FIGURES, MODEL = "terms", "figures", "model"  # what is asked beside metrics; its pictures
@@ -82,11 +83,12 @@ def missing(config: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
 
 
 def _same(before: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
-    """Equal but for the module that a function was named by: a config may use a package's name."""
+    """Equal in all but the module of the function: a config may name the package instead."""
     if before is None:
         return False
-    functions = (str(asked.get("function")).rpartition(".")[2] for asked in (before, request))
-    return len(set(functions)) == 1 and {**before, "function": ""} == {**request, "function": ""}
+    names = [str(one.get("function")).rpartition(".")[2] for one in (before, request)]
+    pair = zip((before, request), names, strict=True)
+    return not differences([{**one, "function": name} for one, name in pair], ignored=())
 
 
 def _call(metric: Any) -> dict[str, Any]:

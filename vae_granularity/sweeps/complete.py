@@ -113,8 +113,10 @@ def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
 
 def _on_any_machine(config: DictConfig) -> DictConfig:
     """The config for a check on a machine that need not have the GPU of the one that trains."""
-    on_gpu = config.dataset.device == "cuda"
-    return OmegaConf.merge(config, {"dataset": {"device": "cpu"}}) if on_gpu else config
+    if config.dataset.device == "cuda":
+        config = config.copy()
+        config.dataset.device = "cpu"
+    return config
 
 
 def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = False) -> None:

@@ -91,7 +91,7 @@ def explain(error: Exception, config_name: str) -> str:
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
     renamed = [new for old, new in RENAMED.items() if word == old]
     matches = renamed or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {matches[0]!r}?" if matches else ""
@@ -127,4 +127,5 @@ def check_training_config(cfg: DictConfig) -> None:
         raise ArgumentError(f"config keys without a value: {', '.join(sorted(missing))}")
     integer("seed", cfg.seed, 0, 2**32 - 1)
     integer("trainer.max_steps", cfg.trainer.max_steps, 1)
-    grouping_of(OmegaConf.to_container(cfg.model, resolve=True)).at(0)
+    model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    grouping_of(model).at(0)

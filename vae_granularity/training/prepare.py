@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
@@ -104,6 +104,12 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
     return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
 
 
+def is_first_process() -> bool:
+    """Whether this is not one that Lightning has started for a further device of a run."""
+    decorator: Any = rank_zero_only
+    return decorator.rank == 0
+
+
 @contextmanager
 def writing(job: Job) -> Iterator[bool]:
     """Makes this process the only writer of the run directory; False if the run is trained.
@@ -128,9 +134,7 @@ def writing(job: Job) -> Iterator[bool]:
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
-    loggers: list[Logger] = (
-        create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
-    )
+    loggers: list[Logger] = create(job.config.logger, info=job.info) if is_first_process() else []
     try:
         yield _trainer(job.config, job.directory, loggers)
     finally:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.distributed import processes_ended
@@ -32,7 +31,7 @@ def train(cfg: DictConfig) -> Path:
             another process trains this run.
     """
     job = prepare.prepare_run(cfg)
-    if rank_zero_only.rank > 0:  # of a further device of the run: it trains, and writes nothing
+    if not prepare.is_first_process():  # it trains, and writes nothing
         job.open_data()
         with prepare.trainer(job) as trainer:
             _fit(job, trainer)

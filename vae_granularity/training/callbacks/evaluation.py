@@ -8,6 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
 from vae_granularity.evaluation.scores import Metrics
+from vae_granularity.models.base import LatentModel
 from vae_granularity.training.callbacks.terms import term_logger
 
 
@@ -28,7 +29,9 @@ class PeriodicEvaluation(Callback):
             terms.check(step)  # a model that is no longer finite has nothing to measure
         values: dict[str, float] = {}
         if trainer.is_global_zero:
-            asked = (pl_module, trainer.datamodule, self.protocol, self.metrics)
+            assert isinstance(pl_module, LatentModel)
+            run: Any = trainer  # its `datamodule` is no part of the declared type
+            asked = (pl_module, run.datamodule, self.protocol, self.metrics)
             found = report(*asked, trainer.loggers, step, Path(trainer.default_root_dir))
             values = {key: value for key, value in found.logged.items() if key.startswith("val/")}
         # In all processes, for callbacks that watch a number: the checkpoint of the best ELBO.

@@ -2,6 +2,8 @@
 
 from lightning import Callback, LightningModule, Trainer
 
+from vae_granularity.models.base import LatentModel
+
 
 class GatherBatches(Callback):
     """Estimates the terms from the batches of all processes together: B is then the sum of theirs,
@@ -11,4 +13,5 @@ class GatherBatches(Callback):
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, LatentModel)
         pl_module.gathers = True

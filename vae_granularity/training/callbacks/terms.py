@@ -121,4 +121,5 @@ class TermLogger(Callback):
 
 def term_logger(trainer: Trainer) -> TermLogger | None:
     """The trainer's TermLogger, if it has one."""
-    return next((one for one in trainer.callbacks if isinstance(one, TermLogger)), None)
+    run: Any = trainer  # its `callbacks` are no part of the declared type
+    return next((one for one in run.callbacks if isinstance(one, TermLogger)), None)

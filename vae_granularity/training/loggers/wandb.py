@@ -4,6 +4,7 @@ import netrc
 import os
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import Logger
@@ -37,6 +38,7 @@ def wandb_loggers(
 
     if mode == "auto":
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    how: Any = mode  # one of W&B's own words
     _wait_for_a_free_folder(info)
     run = wandb.init(
         project=project,
@@ -46,7 +48,7 @@ def wandb_loggers(
         id=info.id,
         resume="allow",
         dir=info.directory,
-        mode=mode,
+        mode=how,
         tags=list(info.tags),
         config=info.config,
         # A population has several open at once.
