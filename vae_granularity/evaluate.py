@@ -2,14 +2,17 @@
 
 from omegaconf import DictConfig
 
+from vae_granularity.runs.table import find_runs
 from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> None:
     """Measure every finished run that `run=` names."""
+    given = [cfg.run] if isinstance(cfg.run, str) else cfg.run
+    directories, broken = find_runs(map(str, given))
     from vae_granularity.evaluation.measure_again import evaluate_runs  # torch: after the checks
 
-    evaluate_runs(cfg)
+    evaluate_runs(cfg, directories, broken)
 
 
 def main() -> None:

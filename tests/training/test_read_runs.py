@@ -63,7 +63,7 @@ def test_runs_that_cannot_be_read_are_named_once_and_stop_nothing(folder):
 
 
 def test_no_run_at_all_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="there is no run directory in .*nothing"):
+    with pytest.raises(DataError, match=r"there is no run directory in .*nothing"):
         read_runs(tmp_path / "nothing")
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from vae_granularity.evaluation.request import FIGURES, TERMS
 from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
-from vae_granularity.runs.identity import CONFIG, RESULTS, write_atomically
+from vae_granularity.runs.identity import RESULTS, write_atomically
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
-from vae_granularity.runs.table import is_run, read_results, run_directories
+from vae_granularity.runs.table import read_results
 
 
 def measure_missing(
@@ -59,17 +59,15 @@ def measure_missing(
     return found, computed
 
 
-def evaluate_runs(cfg: DictConfig) -> None:
-    """Measure every finished run that `run` names; what cannot be measured is listed at the end.
+def evaluate_runs(cfg: DictConfig, directories: Sequence[Path], broken: dict[Path, str]) -> None:
+    """Measure finished runs; those that cannot be, and those broken already, are listed at the end.
 
     Args:
-        cfg: of the command: `run`, `metrics` (none: the run's own), `evaluation` (keys to change).
+        cfg: of the command: `metrics` (none: the run's own), `evaluation` (keys to change).
 
     Raises:
-        DataError: a run was not evaluated, or there is none.
+        DataError: a run was not evaluated.
     """
-    given = [str(path) for path in ([cfg.run] if isinstance(cfg.run, str) else cfg.run)]
-    directories, broken = find_runs(given)
     for i, directory in enumerate(directories, 1):
         print(f"run {i} of {len(directories)}: {directory}", flush=True)
         try:
@@ -84,41 +82,6 @@ def evaluate_runs(cfg: DictConfig) -> None:
     if broken:
         count = len({*directories, *broken})
         raise DataError(f"{len(broken)} of {count} runs were not evaluated")
-
-
-def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
-    """Finished runs among run directories, folders and patterns, and the others with the reason.
-
-    Raises:
-        DataError: there is no finished run at all.
-    """
-    finished, broken = [], {}
-    for name in given:
-        for directory in map(Path, list(run_directories(name)) or [name]):
-            reason = _unfinished(directory)
-            if reason is not None:
-                broken[directory] = reason
-            elif directory not in finished:
-                finished.append(directory)
-    if not finished:
-        raise DataError("; ".join(f"{path}: {reason}" for path, reason in broken.items()))
-    return finished, broken
-
-
-def _unfinished(directory: Path) -> str | None:
-    if not directory.is_dir():
-        return "does not exist"
-    if not is_run(directory):
-        return f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
-    if not (directory / CONFIG).is_file():
-        return f"has no {CONFIG}"
-    try:
-        read_results(directory)
-    except FileNotFoundError:
-        return f"is not finished: it has no {RESULTS}; start the same run again to continue it"
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def evaluate_run(directory: Path, cfg: DictConfig) -> None:

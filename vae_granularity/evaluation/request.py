@@ -55,6 +55,23 @@ def already_there(
     return found
 
 
+def protocol_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What results.json would say of how a resolved config measures, for `protocol.differences`.
+
+    For runs of which there is a config but no protocol, as on W&B.
+
+    >>> protocol_of({"evaluation": {"null_draws": 5}})["terms"]["asked"]["num_samples"]
+    1000
+
+    Raises:
+        ArgumentError: a key of `evaluation` is out of range.
+    """
+    protocol = EvaluationProtocol(**_options(config["evaluation"]))
+    asked = requests(config.get("metrics") or {}, protocol, [])
+    metrics = {name: {"asked": request} for name, request in asked.items()}
+    return {TERMS: {"asked": asked_of_terms(protocol, [])}, "metrics": metrics}
+
+
 def drawn_before(results: Mapping[str, Any]) -> set[str]:
     """Whose figures show the last weights: metrics, and `model`; all asked for in older results."""
     how, config = results.get("protocol", {}), results.get("config", {})

@@ -40,6 +40,9 @@ def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
     """Groups joined while their mean pairwise mutual information mi (D, D) is above `threshold`.
 
     Agglomerative clustering with average linkage.
+
+    >>> free_groups(np.array([[0.0, 0.0, 0.7], [0.0, 0.0, 0.0], [0.7, 0.0, 0.0]]), 0.05).groups
+    ((0, 2), (1,))
     """
     owner = np.arange(len(mi))
     while owner.max() > 0:

@@ -100,6 +100,41 @@ def _inside(path: str) -> list[str]:
     return [folder for folder in folders if is_run(folder)]
 
 
+def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
+    """Finished runs among run directories, folders and patterns, and the others with the reason.
+
+    Raises:
+        DataError: there is no finished run at all.
+    """
+    finished, broken = [], {}
+    for name in given:
+        for directory in map(Path, list(run_directories(name)) or [name]):
+            reason = _unfinished(directory)
+            if reason is not None:
+                broken[directory] = reason
+            elif directory not in finished:
+                finished.append(directory)
+    if not finished:
+        raise DataError("; ".join(f"{path}: {reason}" for path, reason in broken.items()))
+    return finished, broken
+
+
+def _unfinished(directory: Path) -> str | None:
+    if not directory.is_dir():
+        return "does not exist"
+    if not is_run(directory):
+        return f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
+    if not (directory / CONFIG).is_file():
+        return f"has no {CONFIG}"
+    try:
+        read_results(directory)
+    except FileNotFoundError:
+        return f"is not finished: it has no {RESULTS}; start the same run again to continue it"
+    except DataError as error:
+        return str(error)
+    return None
+
+
 def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[str, Any]:
     """results.json of a run directory, which must have these parts.
 

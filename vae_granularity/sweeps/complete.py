@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.errors import BusyError, DataError, UserError
+from vae_granularity.errors import BusyError, UserError
 from vae_granularity.evaluation.request import missing
 from vae_granularity.runs.identity import RunInfo, digest
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
@@ -51,9 +51,9 @@ class Point:
             return False
         try:
             results = read_results(self.directory, parts=())
-        except DataError:
-            return False  # whoever measures it says what is wrong
-        return "protocol" not in results or not missing(self.measures, results)
+            return "protocol" not in results or not missing(self.measures, results)
+        except UserError:
+            return False  # whoever checks or measures it says what is wrong
 
 
 # What a launcher makes of points: the exception that each of them raised, or None. It raises itself
