@@ -114,8 +114,19 @@ def no_training(monkeypatch):
     monkeypatch.setattr(prepare, "fit", fit)
 
 
-def test_nothing_is_measured_of_a_done_run_that_has_it_all(trained, no_training, capsys):
-    run = train(tiny_config(trained, "metrics=mig", "evaluation.batch_size=7"))
+@pytest.mark.parametrize(
+    "change",
+    [
+        "evaluation.batch_size=7",
+        "evaluation.every=2",
+        "callbacks.terms.every=3",
+        "callbacks.checkpoint.every_n_train_steps=5",
+        "trainer.accelerator=auto",
+        "logger=none",
+    ],
+)
+def test_nothing_is_measured_of_a_done_run_that_has_it_all(trained, no_training, capsys, change):
+    run = train(tiny_config(trained, "metrics=mig", change))
     assert f"done before: nothing missing: {run}" in capsys.readouterr().out
 
 

@@ -14,7 +14,7 @@ from vae_granularity.errors import DataError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
-from vae_granularity.evaluation.request import FIGURES, TERMS
+from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
 from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
@@ -50,7 +50,7 @@ def measure_missing(
     found = report(model, data, protocol, metrics, [], steps, directory, final=True, before=before)
     skipped = {*found.kept, *found.protocol["not_applicable"]}
     computed = [name for name in (TERMS, *metrics) if name not in skipped]
-    if set(found.protocol[FIGURES]) - set(before["protocol"].get(FIGURES, [])) - set(computed):
+    if set(found.protocol[FIGURES]) - drawn_before(before) - set(computed):
         computed.append(FIGURES)
     parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
     text = json.dumps(before | parts, indent=1)

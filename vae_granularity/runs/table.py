@@ -56,8 +56,9 @@ def read_runs(runs: Places) -> "pd.DataFrame":
         count += 1
     if not count and not unfinished and not unreadable:
         raise DataError(f"there is no run directory in {runs}")
-    series = {key: column + [None] * (count - len(column)) for key, column in columns.items()}
-    table = pd.DataFrame({key: _series(column) for key, column in series.items()})
+    whole = {key: column + [None] * (count - len(column)) for key, column in columns.items()}
+    series = {key: pd.Series(column, dtype=_dtype(column)) for key, column in whole.items()}
+    table = pd.DataFrame(series)
     table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
     if unreadable:
         shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
@@ -65,15 +66,11 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     return table
 
 
-def _series(column: list[Any]) -> Any:
-    import pandas as pd
-
+def _dtype(column: list[Any]) -> type:
     kinds = set(map(type, column))
-    if kinds <= {int, float, type(None)} and kinds != {int}:
-        return pd.Series(column, dtype="float64")
-    return pd.Series(
-        column, dtype="int64" if kinds == {int} else None if kinds == {bool} else object
-    )
+    if len(kinds) == 1 and kinds <= {int, bool}:
+        return kinds.pop()
+    return float if kinds <= {int, float, type(None)} else object
 
 
 def run_directories(runs: Places) -> Iterator[str]:
