@@ -15,6 +15,7 @@ from vae_granularity.evaluation.terms import measure_terms
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
 
 CALL = ("function", "options")
 
@@ -54,9 +55,11 @@ def evaluate(
     Args:
         test: adds the ELBO on the official test images, where the data set has them.
         before: an earlier results.json of the same weights. What it holds under the same protocol
-            is kept and not computed again; what it holds besides is kept too.
+            is kept and not computed again; what it holds besides is kept too. Of another version of
+            the protocol nothing is.
     """
-    before = before or {}
+    if not before or version_of(before.get("protocol", {})) != PROTOCOL_VERSION:
+        before = {}
     how: dict[str, Any] = dict(before.get("protocol", {}))
     terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
@@ -91,6 +94,7 @@ def evaluate(
         if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again
             entries.setdefault(name, {"asked": asked[name], "scores": []})
     how |= {
+        VERSION: PROTOCOL_VERSION,
         "weights": "last",
         "codes": "means" if model.stochastic else "quantised codes",
         "label_names": list(data.label_names),

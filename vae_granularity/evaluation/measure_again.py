@@ -19,6 +19,7 @@ from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
 from vae_granularity.runs.identity import RESULTS, write_atomically
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
 from vae_granularity.runs.table import read_results
@@ -33,7 +34,8 @@ def measure_missing(
 ) -> tuple[Evaluation, list[str]]:
     """Compute what results.json lacks or holds under another protocol, and replace it in one move.
 
-    Nothing that it holds is lost. Whoever calls holds the lock of the directory.
+    Nothing that it holds is lost, but for numbers of another version of the protocol that are not
+    asked for. Whoever calls holds the lock of the directory.
 
     Args:
         model: with the run's last weights.
@@ -56,6 +58,11 @@ def measure_missing(
     text = json.dumps(before | parts, indent=1)
     if text != (directory / RESULTS).read_text():
         write_atomically(directory / RESULTS, text)
+    version = version_of(before["protocol"])
+    if version != PROTOCOL_VERSION:
+        lost = ", ".join(name for name in before["scores"] if name not in found.scores)
+        became = f"protocol version {version} became {PROTOCOL_VERSION}"
+        print(f"{became}; left out, not asked for: {lost or 'nothing'}", flush=True)
     return found, computed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.runs.protocol import differences
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, differences, version_of
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")
 TERMS, FIGURES, MODEL = "terms", "figures", "model"  # what is asked beside metrics; its pictures
@@ -69,7 +69,8 @@ def protocol_of(config: Mapping[str, Any]) -> dict[str, Any]:
     protocol = EvaluationProtocol(**_options(config["evaluation"]))
     asked = requests(config.get("metrics") or {}, protocol, [])
     metrics = {name: {"asked": request} for name, request in asked.items()}
-    return {TERMS: {"asked": asked_of_terms(protocol, [])}, "metrics": metrics}
+    terms = {"asked": asked_of_terms(protocol, [])}
+    return {VERSION: version_of(config), TERMS: terms, "metrics": metrics}
 
 
 def drawn_before(results: Mapping[str, Any]) -> set[str]:
@@ -89,8 +90,9 @@ def missing(config: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
     if not config.get("evaluation"):
         return []
     protocol = EvaluationProtocol(**_options(config["evaluation"]))
-    how = results.get("protocol", {})
-    groups, drawn = how.get("partition", []), drawn_before(results)
+    before = results.get("protocol", {})
+    how = before if version_of(before) == PROTOCOL_VERSION else {}
+    groups, drawn = before.get("partition", []), drawn_before(results)
     same_terms = how.get(TERMS, {}).get("asked") == asked_of_terms(protocol, groups)
     asked = requests(config.get("metrics") or {}, protocol, groups)
     kept = already_there(asked, how, drawn if protocol.draws_metrics else None)

@@ -6,7 +6,14 @@ from typing import Any
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.core.harmonic_scores import PARTNERS
-from vae_granularity.runs.protocol import BESIDES, differences, without
+from vae_granularity.runs.protocol import (
+    BESIDES,
+    MEASURE_AGAIN,
+    VERSION,
+    differences,
+    version_of,
+    without,
+)
 
 Results = Mapping[str, Any]  # what a results.json holds
 
@@ -30,8 +37,8 @@ def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]
     """The runs in lots whose number `name` was measured under one protocol, in order."""
     lots: list[list[Results]] = []
     for run in runs:
-        own = number_protocol(run, name)
-        alike = (lot for lot in lots if not differences([number_protocol(lot[0], name), own]))
+        own = _measured(run, name)
+        alike = (lot for lot in lots if not differences([_measured(lot[0], name), own]))
         home = next(alike, None)
         if home is None:
             lots.append([run])
@@ -55,12 +62,13 @@ def over_runs(runs: Sequence[Results], name: str, level: float = 0.95) -> Interv
     lots = split_by_protocol(having, name)
     if len(lots) > 1:
         pair = [lot[0] for lot in lots[:2]]
-        differing = differences(number_protocol(run, name) for run in pair)
+        differing = differences(_measured(run, name) for run in pair)
         key, (a, b) = next(iter(differing.items()))
         first, other = (run.get("run", {}).get("name", "a run") for run in pair)
         raise ArgumentError(
             f"{name} must be measured under one protocol to be averaged, "
             f"got {key}={a!r} in {first} and {b!r} in {other}"
+            f"{f'; {MEASURE_AGAIN}' if key == VERSION else ''}"
         )
     return interval([_value(run, name) for run in having], level) if having else None
 
@@ -74,6 +82,10 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
     parts = (run.get(part, {}) for run in runs for part in ("terms", "scores"))
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: over_runs(runs, name, level) for name in names}
+
+
+def _measured(run: Results, name: str) -> dict[str, Any]:
+    return {VERSION: version_of(run.get("protocol", {}))} | number_protocol(run, name)
 
 
 def _value(run: Results, name: str) -> Any:

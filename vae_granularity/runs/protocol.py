@@ -13,6 +13,20 @@ BESIDES = frozenset(
 )
 BY_CHANCE = BESIDES | {"seed", "found"}
 
+# Of the measurement itself: one higher whenever the same run and settings give another number.
+# CHANGELOG says which, and why.
+VERSION, PROTOCOL_VERSION = "protocol_version", 2
+MEASURE_AGAIN = "measure again: python -m vae_granularity.evaluate run=…"
+
+
+def version_of(protocol: Mapping[str, Any]) -> int:
+    """The version that a protocol was measured under; the first ones did not say: 1.
+
+    >>> version_of({}), version_of({"protocol_version": 2})
+    (1, 2)
+    """
+    return int(protocol.get(VERSION, 1))
+
 
 def without(node: Any, entries: Collection[str]) -> Any:
     """A protocol, or a part of one, without some entries at any depth.
@@ -36,7 +50,7 @@ def differences(
     >>> differences([few, many, {"metrics": {"sap": {}}}])
     {'metrics.mig.asked.null_draws': [5, 20]}
     """
-    given = [without(protocol, ignored) for protocol in protocols]
+    given = [{VERSION: 1} | without(protocol, ignored) for protocol in protocols]
     entries = [dict(flat(protocol)) for protocol in given]
     found: dict[str, dict[str, Any]] = {}
     for key in dict.fromkeys(key for entry in entries for key in entry):

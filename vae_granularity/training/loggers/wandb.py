@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 
 from vae_granularity.errors import choice
 from vae_granularity.runs.identity import RunInfo
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
 from vae_granularity.training.loggers.csv import csv_loggers
 
 
@@ -50,7 +51,7 @@ def wandb_loggers(
         dir=info.directory,
         mode=how,
         tags=list(info.tags),
-        config=info.config,
+        config=info.config | {VERSION: PROTOCOL_VERSION},
         # A population has several open at once.
         settings=wandb.Settings(console="off", silent=True, reinit="create_new"),
     )
