@@ -15,6 +15,7 @@ from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.sampling import fresh_sample
 from vae_granularity.metrics.irs import irs
 from vae_granularity.metrics.modularity import modularity
 from vae_granularity.partition import LatentPartition
@@ -102,8 +103,17 @@ def run_suite(
             continue
         suite.results[name] = result
         if companions is not None:
-            suite.beside[name] = companions.beside(metric, given, result)
+            suite.beside[name] = companions.beside(metric, given, result, _fresh(known))
     return suite
+
+
+def _fresh(known: Mapping[str, Any]) -> Callable[[int], Mapping[str, Any]] | None:
+    """Seed to latents and factors drawn afresh from the grid, as many as there are; None without a
+    grid.
+    """
+    if not {"encode", "space", "latents"} <= set(known):
+        return None
+    return functools.partial(fresh_sample, known["encode"], known["space"], len(known["latents"]))
 
 
 def _call(metric: Callable[..., MetricResult], given: dict[str, Any]) -> MetricResult:
