@@ -8,7 +8,7 @@ from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> Any:
-    """One training job, from a composed config to results.json; `pack` names one of several runs."""
+    """One training job, from a composed config to results.json; `pack` names several runs."""
     config.check_training_config(cfg)
     if "pack" in cfg:
         from vae_granularity.population.jobs import train_pack

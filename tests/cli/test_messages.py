@@ -49,7 +49,8 @@ def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
 def test_help_and_config_do_not_load_torch(arguments):
     probe = f"import sys, runpy; sys.argv = ['train', *{arguments!r}]\n"
     probe += "try: runpy.run_module('vae_granularity.train', run_name='__main__')\n"
-    probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    probe += "except SystemExit: pass\n"
+    probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
     )
