@@ -38,11 +38,22 @@ def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
     started = time.monotonic()
     done = command("train", *arguments)
     seconds = time.monotonic() - started
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert len(done.stderr.strip().splitlines()) == 1
     assert seconds < 6, "about two seconds on a machine of its own"
+
+
+def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(tmp_path):
+    """It trained before, to an ELBO of +10 293 726 and exit code 0."""
+    paths = (f"paths.output_dir={tmp_path}/runs", "logger=csv")
+    done = command("train", "dataset=blocks", "likelihood=bernoulli", "trainer=debug", *paths)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    for word in ("Bernoulli", "dataset=blocks", "gaussian, gaussian_optimal"):
+        assert word in line
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])

@@ -103,6 +103,8 @@ def evaluate(
         "metrics": entries,
         "not_applicable": missing | suite.not_applicable,
     }
+    if suite.results:
+        how["inactive_latents"] = list(suite.inactive)
     return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
 
 

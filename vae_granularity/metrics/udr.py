@@ -14,7 +14,13 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.code_agreement import agreement, canonical, lasso, ranks, standardized
+from vae_granularity.metrics.core.code_agreement import (
+    agreement,
+    canonical,
+    lasso,
+    ranks,
+    standardized,
+)
 from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, units
 from vae_granularity.metrics.core.partition_null import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.result import MetricResult, Scores

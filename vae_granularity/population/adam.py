@@ -26,18 +26,23 @@ class Adam:
         """The constants of an optimiser.
 
         Raises:
-            ArgumentError: it is neither Adam nor AdamW, has several parameter groups, or an option
-                that is not known here.
+            ArgumentError: it is neither Adam nor AdamW, has parameter groups that differ in more
+                than a weight decay of 0, or an option that is not known here.
         """
         if type(optimizer) not in (optim.Adam, optim.AdamW):
             raise ArgumentError(
                 f"optimizer must be torch.optim.Adam or AdamW in a population, got {type(optimizer).__name__}"
             )
-        if len(optimizer.param_groups) != 1:
+        group, *others = optimizer.param_groups
+        own = {"params", "weight_decay"}
+        if any(
+            other["weight_decay"] or any(other[key] != group[key] for key in group.keys() - own)
+            for other in others
+        ):
             raise ArgumentError(
-                f"optimizer must have one parameter group in a population, got {len(optimizer.param_groups)}"
+                "optimizer must have parameter groups in a population that differ only in a "
+                f"weight_decay of 0, got {len(optimizer.param_groups)} others"
             )
-        group = optimizer.param_groups[0]
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
                 raise ArgumentError(f"optimizer.{option} must be false in a population, got true")
@@ -59,6 +64,7 @@ class Adam:
         moments: tuple[Tensor, Tensor],
         lr: Tensor,
         corrections: tuple[Tensor, Tensor],
+        decay: Tensor,
     ) -> Tensor:
         """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
 
@@ -68,16 +74,17 @@ class Adam:
             grad: (K, P).
             lr: (K, 1), learning rates.
             corrections: (2,), as `corrections`.
+            decay: (P,), weight decay of each column.
         """
         mean, square = moments
         if self.weight_decay and not self.decoupled:
-            grad = grad.add(weights, alpha=self.weight_decay)
+            grad = grad.addcmul(weights, decay)
         mean.lerp_(grad, 1 - self.betas[0])
         square.mul_(self.betas[1]).addcmul_(grad, grad, value=1 - self.betas[1])
         change = mean / square.sqrt().div_(corrections[1]).add_(self.eps)
         change.mul_(lr / corrections[0])
         if self.weight_decay and self.decoupled:
-            change.addcmul_(weights, lr, value=self.weight_decay)
+            change.addcmul_(weights, lr * decay)
         return change
 
 

@@ -65,6 +65,7 @@ class Population:
         self.lr = self.weights.new_tensor(
             [[float(optimizer.param_groups[0]["lr"])] for optimizer in optimizers]
         )  # (K, 1)
+        self.decay = self._decay(models[0], optimizers[0])  # (P,)
         states = [
             self._moments(model, optimizer)
             for model, optimizer in zip(models, optimizers, strict=True)
@@ -119,7 +120,9 @@ class Population:
             self.steps_alive.add_(self.alive)
             if self.clip_norm is not None:
                 grad = clip(grad, self.clip_norm)
-            change = self.adam.change(self.weights, grad, self.moments, self.lr, self.corrections)
+            change = self.adam.change(
+                self.weights, grad, self.moments, self.lr, self.corrections, self.decay
+            )
             self.weights.sub_(change.masked_fill_(~self.alive, 0.0))
             for name, old in before.items():
                 alive = self.alive.view(-1, *[1] * (old.ndim - 1))
@@ -147,6 +150,13 @@ class Population:
             for name, buffer in model.named_buffers():
                 if name in self.buffers:
                     buffer.copy_(self.buffers[name][k])
+
+    def _decay(self, model: LatentModel, optimizer: optim.Optimizer) -> Tensor:
+        """Weight decay (P,) of every number."""
+        of = {p: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+        return self.stack.row(
+            {name: torch.full_like(p, of[p]) for name, p in model.named_parameters()}
+        )
 
     def _moments(
         self, model: LatentModel, optimizer: optim.Optimizer

@@ -45,7 +45,10 @@ def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[st
 
 
 def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run `job` under Hydra with `sys.argv`; mistakes end in one message and exit code 1 or 2."""
+    """Run `job` under Hydra with `sys.argv`; a mistake is one message and exit code 2 or 1.
+
+    2 is for an argument, 1 for anything else that the user can mend.
+    """
 
     def reported(cfg: DictConfig) -> Any:
         one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
@@ -56,7 +59,8 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             return job(cfg)
         except UserError as error:
             if not one_of_many:
-                sys.exit(f"error: {error}")
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2 if isinstance(error, ArgumentError) else 1)
             print(f"failed: {error}", file=sys.stderr, flush=True)
             raise
         except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.inactive import inactive
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.sampling import fresh_sample
@@ -33,6 +36,7 @@ class SuiteResult:
         default_factory=dict
     )  # metric to nulls, standard errors, scores under common partitions
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
+    inactive: tuple[int, ...] = ()  # dimensions that hold nothing, by the input `kl`
 
     def scores_of(self, metric: str) -> Scores:
         """What one metric gave, with what stands beside it."""
@@ -82,7 +86,9 @@ def run_suite(
         for name, value in {**inputs, "partition": partition}.items()
         if value is not None
     }
-    suite = SuiteResult()
+    kl = known.get("kl")
+    quiet = () if kl is None else np.flatnonzero(inactive(kl, len(kl))).tolist()
+    suite = SuiteResult(inactive=tuple(quiet))
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
         lacking = [
