@@ -20,7 +20,7 @@ from vae_granularity.training.run import train
 
 LONGER = (
     "trainer.max_steps=60",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
     "metrics=mig",
@@ -115,7 +115,7 @@ def test_runs_trained_together_are_the_runs_trained_alone(tmp_path, alone):
             a["callbacks"], b["callbacks"] = (
                 {k.split("{")[0]: v for k, v in c["callbacks"].items()} for c in (a, b)
             )
-            for name in ("LastCheckpoint", "ModelCheckpoint"):  # these hold paths
+            for name in ("NewestCheckpoints", "BestCheckpoint"):  # these hold paths
                 a["callbacks"].pop(name), b["callbacks"].pop(name)
             assert a["loops"] == b["loops"], path.name
             assert a["partitions"] == b["partitions"]

@@ -20,7 +20,13 @@ FREE = (
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW")
 PRECISIONS = ("32-true", "64-true")
 TRAINER = ("_target_", "max_steps", "accelerator", "devices", "precision", "gradient_clip_val")
-CALLBACKS = ("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpoint", "ProgressBar")
+CALLBACKS = (
+    "TermLogger",
+    "PeriodicEvaluation",
+    "NewestCheckpoints",
+    "BestCheckpoint",
+    "ProgressBar",
+)
 
 
 @dataclass(frozen=True)

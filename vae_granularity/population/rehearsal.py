@@ -37,7 +37,7 @@ from vae_granularity.population.plan import (
 )
 from vae_granularity.population.step_inputs import Feed
 from vae_granularity.runs.build import create
-from vae_granularity.training.prepare import MEANT_BY_US, prepare
+from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
 
 
 class Rehearsal:
@@ -67,7 +67,7 @@ class Rehearsal:
         clock = _Clock()
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         with warnings.catch_warnings():
-            for message in MEANT_BY_US:
+            for message in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             trainer: Trainer = create(
                 self.configs[0].trainer,

@@ -85,12 +85,7 @@ class Feed:
 
 def most_groups(model: LatentModel) -> int:
     """The largest number of groups that a model's partition can have during training."""
-    rule = model.grouping
-    if rule.regrouping is not None and rule.regrouping.free:
-        return model.latent_dim
-    if rule.scheduled:
-        return -(-model.latent_dim // int(min(rule.granularity.values)))
-    return model.partition.num_groups
+    return model.grouping.most_groups
 
 
 def _distinct(items: Sequence, key: Callable) -> tuple[list, list[int]]:

@@ -29,6 +29,7 @@ from vae_granularity.population.lightning_loop import after_step, set_counters
 from vae_granularity.population.step_inputs import Feed
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
+from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.evaluation import PeriodicEvaluation
 from vae_granularity.training.callbacks.progress import ProgressBar
@@ -74,8 +75,8 @@ def train_population(
     Raises:
         SystemExit: the process was asked to end; all runs have been saved.
     """
-    planned: list[Job | Exception] = [_attempt(jobs.job, cfg) for cfg in configs]
-    ended = [isinstance(p, Job) and (p.directory / CHECKPOINTS / FINAL).exists() for p in planned]
+    planned: list[Job | Exception] = [_attempt(jobs.prepare_run, cfg) for cfg in configs]
+    ended = [isinstance(p, Job) and _has_ended(p.directory) for p in planned]
     members: dict[int, Member] = {}
     outcomes: list[Exception | None] = [p if isinstance(p, Exception) else None for p in planned]
     with ExitStack() as everything:
@@ -96,6 +97,10 @@ def train_population(
         if ended[i]:
             outcomes[i] = train_alone(cfg)
     return outcomes
+
+
+def _has_ended(directory: Path) -> bool:
+    return is_done(directory) or (directory / CHECKPOINTS / FINAL).exists()
 
 
 def train_alone(config: DictConfig) -> Exception | None:
@@ -204,11 +209,7 @@ def _inside_fits(members: Sequence[Member], start: int, body: Callable[[], None]
 def _train_steps(members: list[Member], population: Population, feed: Feed, start: int) -> None:
     max_steps = members[0].trainer.max_steps
     intervals = [interval(callback) for callback in members[0].trainer.callbacks]
-    regrouping = [
-        (k, model)
-        for k, model in enumerate(population.models)
-        if model.grouping.scheduled or model.grouping.regrouping
-    ]
+    regrouping = [(k, model) for k, model in enumerate(population.models) if model.grouping.moves]
     step_of = Captured(population, feed(start)) if population.weights.is_cuda else population.step
     waiting: list[
         Tensor

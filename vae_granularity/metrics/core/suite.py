@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
 from vae_granularity.metrics.core.inactive import inactive
@@ -24,10 +25,6 @@ from vae_granularity.partition import LatentPartition
 
 # Scores that ask what the other factors do: labels that are not all factors cannot answer.
 ALL_FACTORS = (irs,)
-
-# How the reason begins where another sample or other options could do; any other reason holds for
-# this data set and model.
-TOO_LITTLE = "too little data: "
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """A compiled training step, from CUDA graphs where there is a GPU."""
 
-from __future__ import annotations
-
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -16,10 +14,8 @@ MODES = ("default", "reduce-overhead")
 class CompiledStep(Callback):
     """Replaces `model.compute` by its compiled form while a trainer fits, compiled once for a run.
 
-    What moves during training enters as tensors of a fixed shape (dials as scalars, memberships
-    padded to D groups), so that a
-    schedule of beta or of granularity compiles nothing again. Noise stays outside: it is drawn from
-    the run's own generator.
+    What moves during training enters as tensors of a fixed shape (hyperparameters as scalars,
+    memberships padded to D groups): a schedule compiles nothing again. Noise is drawn outside.
 
     Args:
         mode: `default`, or `reduce-overhead`, which captures forward and backward pass in CUDA
@@ -38,7 +34,8 @@ class CompiledStep(Callback):
         assert isinstance(pl_module, LatentModel)
         if pl_module.stateful:
             raise ArgumentError(
-                f"compile must be left out for {type(pl_module).__name__}, whose step changes more than the weights"
+                f"compile must be left out for {type(pl_module).__name__}, "
+                "whose step changes more than the weights"
             )
         plain = LatentModel.compute.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode
