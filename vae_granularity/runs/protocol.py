@@ -9,7 +9,8 @@ from vae_granularity.runs.identity import flat
 # Protocol fields ignored when comparing runs: what came out, what was drawn, the model's own
 # partition, what else was installed (a metric that depends on a library names its version itself).
 BESIDES = frozenset(
-    {"saturation", "scores", "partition", "partition_labels", "versions", "figures"}
+    ("saturation", "scores", "partition", "partition_labels")
+    + ("inactive_latents", "versions", "figures")
 )
 BY_CHANCE = BESIDES | {"seed", "found"}
 
