@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from vae_granularity.data.__main__ import main, run
-from vae_granularity.data.sheet import COLUMNS, GAP, MARGIN, contact_sheet
+from vae_granularity.data.info import COLUMNS, GAP, MARGIN, contact_sheet
 from vae_granularity.training.config import compose
 
 
