@@ -76,7 +76,8 @@ def test_auto_is_an_error_where_nothing_draws_the_images(name: str, open_dataset
         (
             "celeba",
             "rendered",
-            "rendered does not exist for celeba: nothing draws its images. Other ways: source=official",
+            "rendered does not exist for celeba: nothing draws its images. "
+            "Other ways: source=official",
         ),
         ("mnist", "rendered", "rendered does not exist for mnist"),
         (

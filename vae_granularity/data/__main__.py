@@ -58,7 +58,7 @@ def run(verb: str, config: object) -> str:
         return describe(data)
     data.setup()
     name = "_".join(["contact_sheet", *re.findall(r"[a-z0-9]+", data.title)])
-    path = data.cache_dir / data.name / f"{name}.png"
+    path = data.cache_dir / data.card.name / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(data).save(path)
     return f"{describe(data)}\n{'contact sheet':<22} {path}"

@@ -4,21 +4,21 @@ import copy
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypedDict, cast
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from PIL.Image import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
-from vae_granularity.data.batches import BatchesByNumber, BatchOrder, TrainBatches, split
+from vae_granularity.data.batches import BatchOrder, TrainBatches, split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
-from vae_granularity.data.files.store import ArrayStore, ImageStore, PackedStore, open_array
+from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError
 
@@ -85,6 +85,7 @@ class ImageDataModule(LightningDataModule):
         hub_id: str | None = None,
     ) -> None:
         super().__init__()
+        self.name = self.card.name
         self.source = errors.choice("dataset.source", source, sources.SOURCES)
         self.device = errors.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
@@ -101,9 +102,7 @@ class ImageDataModule(LightningDataModule):
         self.files: dict[str, Path] = {}
         self.cache_directory: Path | None = None
         self._manifest: dict[str, Any] = {}
-        self._store: ImageStore | None = None
-
-    # What a dataset declares
+        self._store: Store | None = None
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """The images of the official files, by declared name; subclasses read their own format."""
@@ -114,14 +113,9 @@ class ImageDataModule(LightningDataModule):
         return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
     @property
-    def name(self) -> str:
-        """Short name, as in `dataset=NAME`."""
-        return self.card.name
-
-    @property
     def title(self) -> str:
         """Name for people: says so when the images are rendered."""
-        return f"{self.name} (rendered)" if self.source == "rendered" else self.name
+        return self.card.name + (" (rendered)" if self.source == "rendered" else "")
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -138,8 +132,6 @@ class ImageDataModule(LightningDataModule):
         """Names of the columns of `labels`."""
         return self.card.factors.names if self.card.factors else self.card.label_names
 
-    # Source, files, cache
-
     def resolve(self) -> str:
         """Settle the source: `official`, `hub` or `rendered`; downloads missing official files.
 
@@ -148,16 +140,14 @@ class ImageDataModule(LightningDataModule):
                 other ways.
         """
         if not self.files:
-            self.source, self.files = sources.settle(
-                self.card, self.source, self.hub_id, self.data_dir, self.cache_dir
-            )
+            folders = self.data_dir, self.cache_dir
+            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
         """Settle the source and convert its images into the cache, unless they are drawn on demand.
 
-        Args:
-            thorough: hash the cache that is already there, too.
+        With `thorough`, a cache that is already there is hashed, too.
 
         Raises:
             DataError: the images cannot be had, or are not what they should be.
@@ -166,7 +156,7 @@ class ImageDataModule(LightningDataModule):
         conversion = None if self._manifest else self.conversion()
         if conversion is None:
             return
-        root = self.cache_dir / self.name
+        root = self.cache_dir / self.card.name
         self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
         self._manifest = cache.prepare(
             self.cache_directory, conversion.read, packed=self.packed, thorough=thorough
@@ -174,26 +164,24 @@ class ImageDataModule(LightningDataModule):
         self.verified = self._manifest.get("verified")
         if self.verified is False:
             what = "have no published hash that matches: used unverified"
-            log.warning("%s: the files in %s %s", self.name, self.data_dir, what)
+            log.warning("%s: the files in %s %s", self.card.name, self.data_dir, what)
 
     def conversion(self) -> Conversion | None:
         """How the images of the settled source come into the cache; None where they do not."""
         sizes = self.card.factors.sizes if self.card.factors else None
         key = [self.source, self.image_shape, sizes]
         if self.source == "official":
-            return Conversion(key, self.files, self._open_official)
+            return Conversion(key, self.files, self._official)
         if self.source == "hub":
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files = hub.cache_files(table)
             return Conversion(key, files, lambda: hub.read_table(self.card, table, self.pixels))
         return None
 
-    def _open_official(self) -> ImageStream:
+    def _official(self) -> ImageStream:
         stream = self.read_official(self.files)
         stream.facts["verified"] = verify(self.card.files, self.files)
         return stream
-
-    # Images, labels, splits
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images and draw the split; calling it again changes nothing."""
@@ -217,15 +205,17 @@ class ImageDataModule(LightningDataModule):
         if valid:  # an official validation part takes the place of the random split
             self.train_indices, self.val_indices = np.arange(train), train + np.arange(valid)
         self.test_indices = train + valid + np.arange(sizes["test"]) if "test" in sizes else None
+        self.train_size = len(self.train_indices)  # the N of the estimators
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
+        self.steps_per_epoch = self._order.steps_per_epoch  # whole batches in the training set
 
-    def open_store(self) -> ImageStore:
+    def open_store(self) -> Store:
         """The images; subclasses that draw or generate them override this."""
         assert self.cache_directory is not None, "prepare_data() comes first"
         images = open_array(self.cache_directory / cache.IMAGES, self.device)
         if cache.LABELS in self._manifest["arrays"]:
             self._labels = np.load(self.cache_directory / cache.LABELS, allow_pickle=False)
-        return (PackedStore if self._manifest["packed"] else ArrayStore)(images)
+        return (packed_store if self._manifest["packed"] else array_store)(images)
 
     @property
     def parts(self) -> dict[str, int]:
@@ -233,15 +223,10 @@ class ImageDataModule(LightningDataModule):
         return self._manifest.get("parts", {})
 
     @property
-    def train_size(self) -> int:
-        """Number of training images (the N of the estimators)."""
-        return len(self.train_indices)
-
-    @property
     def provenance(self) -> dict[str, Any]:
         """What the run was trained on, for results.json; complete after `setup`."""
         return {
-            "name": self.name,
+            "name": self.card.name,
             "source": self.source,
             "verified": self.verified,
             "files": {name: str(path) for name, path in self.files.items()},
@@ -256,7 +241,7 @@ class ImageDataModule(LightningDataModule):
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then scaled."""
         assert self._store is not None, "setup() comes first"
-        images = self._store.gather(torch.as_tensor(indices)).to(torch.float32)
+        images = self._store(torch.as_tensor(indices)).to(torch.float32)
         return images if self.card.max_value == 1 else images.div_(self.card.max_value)
 
     def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
@@ -265,13 +250,6 @@ class ImageDataModule(LightningDataModule):
         if self.factor_space is not None:
             return self.factor_space.factors(index)
         return self._labels[index] if self.label_names else None
-
-    # Batches
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches in the training set."""
-        return self._order.steps_per_epoch
 
     def batch_indices(self, step: int) -> torch.Tensor:
         """Indices (B,) int64 of training step `step`: a pure function of (seed, step)."""
@@ -295,16 +273,15 @@ class ImageDataModule(LightningDataModule):
     def torch_dataloader(
         self, first_step: int = 0, steps: int | None = None, **options: Any
     ) -> DataLoader:
-        """The same batches in the same order as a torch DataLoader; `options` are its own.
+        """The same batches in the same order as a torch DataLoader, whose own are the `options`.
 
-        Args:
-            first_step: of the first batch.
-            steps: number of batches; one epoch by default.
+        They are those of `steps` steps (one epoch by default) from `first_step` on.
         """
         self.setup()
         last = first_step + (self.steps_per_epoch if steps is None else steps)
         batches = [self.batch_indices(step) for step in range(first_step, last)]
-        return DataLoader(BatchesByNumber(self.images, batches), batch_size=None, **options)
+        options |= {"batch_size": None, "collate_fn": self.images}
+        return DataLoader(cast(Dataset, batches), **options)  # a list has all that it asks for
 
     def state_dict(self) -> dict[str, int]:
         """Batches served so far: a run that continues gets the batches it would have had."""

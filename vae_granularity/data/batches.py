@@ -1,10 +1,9 @@
 """Which images when: the seeded split and the order of batches, pure functions of (seed, step)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from vae_granularity.errors import ArgumentError
 
@@ -51,21 +50,6 @@ class BatchOrder:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(len(self.indices))
             self._epoch, self._permuted = epoch, torch.from_numpy(self.indices[order])
         return self._permuted[batch * self.batch_size : (batch + 1) * self.batch_size]
-
-
-class BatchesByNumber(Dataset):
-    """Batches (B, C, H, W) by their number, for a torch DataLoader."""
-
-    def __init__(
-        self, images: Callable[[torch.Tensor], torch.Tensor], batches: Sequence[torch.Tensor]
-    ) -> None:
-        self.images, self.batches = images, batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self.images(self.batches[number])
 
 
 class TrainBatches:

@@ -97,16 +97,11 @@ def draw_block(kind: str, dim: int, count: int, noise: float, rng: np.random.Gen
     """(count, dim) coordinates of mean 0 and variance 1, and (count,) int64 cell of the state.
 
     >>> points, cell = draw_block("ring", 2, 100, noise=0.0, rng=np.random.default_rng(0))
-    >>> points.shape, points.std(0).round(6).tolist(), cell.max()
-    ((100, 2), [1.0, 1.0], 7)
+    >>> points.shape, points.std(0).round(6).tolist(), cell[:3].tolist()
+    ((100, 2), [1.0, 1.0], [5, 2, 0])
 
-    Args:
-        kind: a key of `KINDS`.
-        dim: number of coordinates n.
-        count: number of samples.
-        noise: standard deviation of the Gaussian noise added to each coordinate, in units of the
-            noiseless one's.
-        rng: generator; the state is drawn first, so that the noise does not change it.
+    `noise` is the standard deviation of the Gaussian noise added to each coordinate, in units of
+    the noiseless one's. The state is drawn first, so that the noise does not change it.
     """
     check_kind(kind, dim)
     points, cell = KINDS[kind][0](count, dim, rng)

@@ -1,7 +1,7 @@
 """Blocks: synthetic data whose true latent structure, and so the right granularity, is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from vae_granularity.data.base import DataOptions, ImageDataModule
 from vae_granularity.data.block_kinds import check_kind, draw_block
 from vae_granularity.data.files.declaration import DatasetCard
-from vae_granularity.data.files.store import ArrayStore
+from vae_granularity.data.files.store import Store, array_store
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.partition import LatentPartition
 
@@ -27,7 +27,6 @@ class Blocks(ImageDataModule):
     given indices, and `true_blocks` says which of them belong together.
 
     Args:
-        source: auto or synthetic, the only source there is.
         num_blocks: K.
         block_dim: coordinates n of a block, one number or one for each block.
         kinds: name of the distribution, one or one for each block: see `block_kinds.KINDS`.
@@ -39,17 +38,25 @@ class Blocks(ImageDataModule):
         mixing_layers: non-linear layers of the map; 0 is a rotation.
         data_seed: of the draw and of the map; `seed` (of the split and the order) leaves the data
             what they are.
-        options: as for `ImageDataModule`: batch_size, seed, val_fraction, device (cpu or cuda);
-            data_dir and cache_dir are not used, nothing is read or kept.
+        options: as for `ImageDataModule`; source is auto or synthetic, the only source there is,
+            device cpu or cuda; data_dir and cache_dir are not used, nothing is read or kept.
 
     Raises:
         ArgumentError: an argument outside its range.
     """
 
+    card = DatasetCard(
+        name="blocks",
+        image_shape=(6,),
+        files=(),
+        licence="none needed: generated",
+        citation="vae-granularity, dataset=blocks",
+        homepage="",
+    )
+
     def __init__(
         self,
         *,
-        source: str = "auto",
         num_blocks: int = 3,
         block_dim: int | Sequence[int] = 2,
         kinds: str | Sequence[str] = "ring",
@@ -61,14 +68,13 @@ class Blocks(ImageDataModule):
         data_seed: int = 0,
         **options: Unpack[DataOptions],
     ) -> None:
-        for name, value, accepted, why in (
-            ("source", source, ("auto", "synthetic"), "which are generated"),
-            ("device", options.get("device", "cpu"), ("cpu", "cuda"), "generated in memory"),
-            ("hub_id", options.get("hub_id"), (None,), "which are generated"),
-        ):
-            if value not in accepted:
-                words = f"{' or '.join(map(str, accepted))} for blocks, {why}"
-                raise ArgumentError(f"dataset.{name} must be {words}, got {value!r}")
+        source, device = options.pop("source", "auto"), options.get("device", "cpu")
+        if source not in ("auto", "synthetic"):
+            wanted = "auto or synthetic for blocks, which are generated"
+            raise ArgumentError(f"dataset.source must be {wanted}, got {source!r}")
+        if device not in ("cpu", "cuda"):
+            wanted = "cpu or cuda for blocks, which are generated in memory"
+            raise ArgumentError(f"dataset.device must be {wanted}, got {device!r}")
         super().__init__(**options)
         self.source = "synthetic"
         integer("dataset.num_blocks", num_blocks, 1)
@@ -93,13 +99,9 @@ class Blocks(ImageDataModule):
         elif observed_dim is not None:
             integer("dataset.observed_dim", observed_dim, dim)
         self.observed_dim, self.image_size = observed_dim or dim, image_size
-        self.card = DatasetCard(
-            name="blocks",
+        self.card = replace(
+            self.card,
             image_shape=(1, image_size, image_size) if image_size else (self.observed_dim,),
-            files=(),
-            licence="none needed: generated",
-            citation="vae-granularity, dataset=blocks",
-            homepage="",
             label_names=tuple(f"block{k}" for k in range(num_blocks)),
             max_value=255 if image_size else 1,
         )
@@ -125,7 +127,7 @@ class Blocks(ImageDataModule):
         """Always `synthetic`."""
         return self.source
 
-    def open_store(self) -> ArrayStore:
+    def open_store(self) -> Store:
         """Draw the blocks and mix them."""
         kinds = list(zip(self.kinds, self.partition.sizes, strict=True))
         seeds = np.random.SeedSequence(self.data_seed).spawn(len(kinds) + 1)
@@ -149,7 +151,7 @@ class Blocks(ImageDataModule):
         else:
             pixels = 1.0 / (1.0 + np.exp(-mixed * (LOGIT_SCALE / mixed.std())))
             observed = np.rint(255.0 * pixels).astype(np.uint8).reshape(-1, *self.image_shape)
-        return ArrayStore(torch.from_numpy(observed).to(self.device))
+        return array_store(torch.from_numpy(observed).to(self.device))
 
     def coordinates(self, indices: torch.Tensor | np.ndarray) -> np.ndarray:
         """True coordinates (n, D) float32 of the indices (n,), noise included."""
@@ -173,16 +175,11 @@ class MixingMap:
     The bend is a smooth leaky rectifier with slopes from 1 - |bend| to 1 + |bend|: it neither
     flattens nor explodes, whatever the number of layers, and its inverse is the root of a
     quadratic.
-
-    Args:
-        rotations: (L, D, D) orthogonal.
-        bends: (L, D) in (-1, 1); 0 leaves a coordinate as it is.
-        embedding: (O, D) with orthonormal columns.
     """
 
-    rotations: np.ndarray
-    bends: np.ndarray
-    embedding: np.ndarray
+    rotations: np.ndarray  # (L, D, D) orthogonal
+    bends: np.ndarray  # (L, D) in (-1, 1); 0 leaves a coordinate as it is
+    embedding: np.ndarray  # (O, D) with orthonormal columns
 
     def forward(self, coordinates: np.ndarray) -> np.ndarray:
         """Observations (n, O) of the true coordinates (n, D)."""

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.readers import Chunks, members
 from vae_granularity.data.grid import FactorGridDataModule
@@ -38,13 +39,15 @@ class Cars3D(FactorGridDataModule):
         renderer="vae_granularity.data.render.cars3d",
     )
 
-    def official_images(self, files: dict[str, Path]) -> Chunks:
+    def read_official(self, files: dict[str, Path]) -> ImageStream:
         """`data/cars/list.txt` orders the types; each `car_NNN_mesh.mat` holds all views of one.
 
         The array is `im` (128, 128, 3, azimuth, elevation) uint8.
         """
-        path, (elevations, azimuths, _) = files[FILE], self.space.sizes
-        types = self._types(path)
+        return self.stream(self._views(files[FILE], self._types(files[FILE])))
+
+    def _views(self, path: Path, types: list[str]) -> Chunks:
+        elevations, azimuths, _ = self.space.sizes
         number_of = {f"{name}.mat": number for number, name in enumerate(types)}
         left, views = set(number_of), np.arange(elevations * azimuths)
         limit = self.card.files[0].max_bytes

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.files.readers import Chunks, npz_images
 from vae_granularity.data.grid import FactorGridDataModule
@@ -44,9 +45,11 @@ class DSprites(FactorGridDataModule):
         hub=HubTable("eurecom-ds/dsprites", labels=(None, *(f"label_{c}" for c in COLUMNS))),
     )
 
-    def official_images(self, files: dict[str, Path]) -> Chunks:
+    def read_official(self, files: dict[str, Path]) -> ImageStream:
         """`imgs` (N, 64, 64) uint8 of 0 and 1, in index order; the pickled member is not read."""
-        path = files[FILE]
+        return self.stream(self._binary(files[FILE]))
+
+    def _binary(self, path: Path) -> Chunks:
         for positions, images in npz_images(path, "imgs", self.official_shape[:3]):
             if images.max() > 1:
                 raise DataError(f"{path}: array `imgs` must hold 0 and 1, got {images.max()}")

@@ -96,7 +96,8 @@ class FactorSpace:
         Raises:
             ArgumentError: as `checked`.
         """
-        return np.ravel_multi_index(tuple(self.checked(factors).T), self.sizes).astype(np.int64)
+        rows = self.checked(factors)
+        return np.asarray(np.ravel_multi_index(tuple(rows.T), self.sizes), np.int64)
 
     def factors(self, index: ArrayLike) -> np.ndarray:
         """Factor rows (n, F) int64 of the indices (n,).

@@ -6,15 +6,16 @@ from dataclasses import replace
 from importlib import import_module
 from math import prod
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from vae_granularity.data.base import DataOptions, ImageDataModule
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import Conversion, ImageStream
+from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.readers import Chunks
-from vae_granularity.data.files.store import ImageStore, RenderedStore
+from vae_granularity.data.files.store import Store, rendered_store
 from vae_granularity.errors import ArgumentError
 
 CONVERTED_BYTES = 1 << 29
@@ -44,15 +45,8 @@ class FactorGridDataModule(ImageDataModule):
             factors = FactorSpace(self.space.names, tuple(factor_sizes))
             self.card = replace(self.card, factors=factors)
 
-    def official_images(self, files: dict[str, Path]) -> Chunks:
-        """Chunks (positions, images (n, H, W, C) uint8) of the official files; in index order."""
-        raise TypeError(f"{type(self).__name__} must define official_images() or read_official()")
-
-    def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """The whole grid; labels are not read, they follow from the index."""
-        return self._stream(self.official_images(files))
-
-    def _stream(self, chunks: Chunks, **facts: str) -> ImageStream:
+    def stream(self, chunks: Chunks, **facts: str) -> ImageStream:
+        """The grid from chunks of images (n, H, W, C); labels follow from the index."""
         turned = ((positions, images.transpose(0, 3, 1, 2)) for positions, images in chunks)
         return ImageStream(self.image_shape, self.parts, turned, facts=facts)
 
@@ -80,15 +74,15 @@ class FactorGridDataModule(ImageDataModule):
             return super().conversion()
         if self.space.size * prod(self.image_shape) > CONVERTED_BYTES:
             return None
-        key = [self.title, self.image_shape, self.space.sizes, _source_of(self._renderer_name)]
-        return Conversion(key, {}, lambda: self._stream(self._drawn(), source=self.source))
+        key = [self.title, self.image_shape, self.space.sizes, _source_of(self.card)]
+        return Conversion(key, {}, lambda: self.stream(self._drawn(), source=self.source))
 
-    def open_store(self) -> ImageStore:
+    def open_store(self) -> Store:
         """The converted images, or the renderer."""
         if self.cache_directory is not None:
             return super().open_store()
         device = "cuda" if self.device == "cuda" else "cpu"
-        return RenderedStore(self.space, self.renderer(), device)
+        return rendered_store(self.space, self.renderer(), device)
 
     def _drawn(self) -> Chunks:
         render = self.renderer()
@@ -96,18 +90,18 @@ class FactorGridDataModule(ImageDataModule):
             positions = np.arange(first, min(first + DRAWN_AT_ONCE, self.space.size))
             yield positions, render(self.space.factors(positions))
 
-    @property
-    def _renderer_name(self) -> str:
-        assert self.card.renderer is not None, "the source would not be settled as rendered"
-        return self.card.renderer
-
-    def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
+    def renderer(self) -> Callable[..., np.ndarray]:
         """Factors (n, F) to rendered images (n, H, W, C) uint8; variants bind theirs."""
-        return import_module(self._renderer_name).render
+        return _module(self.card).render
 
 
-def _source_of(renderer: str) -> str:
-    """Hex digest of the module's folder of sources: another renderer draws other images."""
-    folder = Path(str(import_module(renderer).__file__)).parent
+def _module(card: DatasetCard) -> Any:
+    assert card.renderer is not None, "the source would not be settled as rendered"
+    return import_module(card.renderer)
+
+
+def _source_of(card: DatasetCard) -> str:
+    """Hex digest of the sources in the renderer's folder: another renderer draws other images."""
+    folder = Path(_module(card).__file__).parent
     sources = (file.read_bytes() for file in sorted(folder.glob("*.py")))
     return hashlib.sha256(b"".join(sources)).hexdigest()

@@ -10,8 +10,9 @@ import numpy as np
 
 from vae_granularity import errors
 from vae_granularity.data.base import DataOptions
+from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
-from vae_granularity.data.files.readers import Chunks, npz_images
+from vae_granularity.data.files.readers import npz_images
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.render.mpi3d import FACTORS
 
@@ -64,20 +65,21 @@ class MPI3D(FactorGridDataModule):
         self.variant = variant
         self.card = replace(self.card, files=(_file(variant),))
 
-    def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
+    def renderer(self) -> Callable[..., np.ndarray]:
         """The look of the variant."""
         return partial(super().renderer(), variant=self.variant)
 
     @property
     def title(self) -> str:
         """Name for people, with the variant."""
-        return super().title.replace(self.name, f"{self.name} {self.variant}", 1)
+        return super().title.replace("mpi3d", f"mpi3d {self.variant}", 1)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """With the variant."""
         return super().provenance | {"variant": self.variant}
 
-    def official_images(self, files: dict[str, Path]) -> Chunks:
-        """`images` (N, 64, 64, 3) uint8 in index order."""
-        return npz_images(files[self.card.files[0].name], "images", self.official_shape)
+    def read_official(self, files: dict[str, Path]) -> ImageStream:
+        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels."""
+        path = files[self.card.files[0].name]
+        return self.stream(npz_images(path, "images", self.official_shape))

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
-from vae_granularity.data.files.readers import Chunks, h5_images
+from vae_granularity.data.files.readers import h5_images
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.render.shapes3d import FACTORS
 
@@ -32,6 +33,6 @@ class Shapes3D(FactorGridDataModule):
         hub=HubTable("eurecom-ds/shapes3d"),
     )
 
-    def official_images(self, files: dict[str, Path]) -> Chunks:
-        """`images` (N, 64, 64, 3) uint8 in index order."""
-        return h5_images(files[FILE], "images", self.official_shape)
+    def read_official(self, files: dict[str, Path]) -> ImageStream:
+        """`images` (N, 64, 64, 3) uint8 in index order; `labels` are not read."""
+        return self.stream(h5_images(files[FILE], "images", self.official_shape))

@@ -79,9 +79,7 @@ def dense(
 
 
 def activated(
-    layer: type[nn.Conv2d] | type[nn.ConvTranspose2d],
-    channels: Sequence[int],
-    kernels: Sequence[int],
+    layer: type[nn.Conv2d | nn.ConvTranspose2d], channels: Sequence[int], kernels: Sequence[int]
 ) -> list[nn.Module]:
     """Convolutions that halve (or, transposed, double) the image, each with a ReLU after it."""
     layers: list[nn.Module] = []

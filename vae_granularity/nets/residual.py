@@ -47,7 +47,8 @@ class Residual(Network):
         """One block that halves or doubles the image, and depth - 1 that keep it."""
         half, double = nn.Conv2d(n_in, n_out, 4, 2, 1), nn.ConvTranspose2d(n_in, n_out, 4, 2, 1)
         resized: nn.Module = nn.AvgPool2d(2) if down else nn.Upsample(scale_factor=2)
-        stage = [Block(half if down else double, nn.Sequential(resized, nn.Conv2d(n_in, n_out, 1)))]
+        skip = nn.Sequential(resized, nn.Conv2d(n_in, n_out, 1))
+        stage: list[nn.Module] = [Block(half if down else double, skip)]
         for _ in range(self.depth - 1):
             stage.append(Block(nn.Conv2d(n_out, n_out, 3, 1, 1), nn.Identity()))
         return stage

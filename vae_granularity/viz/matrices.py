@@ -3,13 +3,13 @@
 Colours are from cividis: even to colour-blind eyes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 COLOURS = "cividis"
 CELL = 0.42  # inches
@@ -39,13 +39,7 @@ def matrix_figure(
     widths = [max(2.2, 0.9 * len(panel.columns)) for panel in panels]
     height = max(CELL * max(len(panel.rows) for panel in panels), 1.2) + 2.1
     figure = _figure(sum(widths) + 1.3 * len(panels) + 1.2, height, title, note)
-    axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
-    for ax, panel in zip(axes, panels, strict=True):
-        image = _show(ax, panel, panel.values, top)
-        if panel.values.size <= MOST_NUMBERS:
-            for place, value in np.ndenumerate(panel.values):
-                _write(ax, place, f"{value:.2f}", dark=value > BRIGHT * top)
-    figure.colorbar(image, ax=list(axes), label=label, shrink=0.9)
+    _fill(figure, panels, widths, top, label, lambda place, value: f"{value:.2f}")
     return figure
 
 
@@ -58,31 +52,26 @@ def profile_figure(
     title: str,
     note: str,
 ) -> Figure:
-    """The factor-granularity profile: each factor's share of entropy in its best unit, by γ.
+    """The factor-granularity profile: share (F, Γ) of a factor's entropy in its best unit.
 
-    Args:
-        share: (F, Γ) of a factor's entropy in its best unit.
-        gap: (F, Γ) to the second best unit, nan with one unit.
-        alone: (F, Γ) bool; cells whose best unit holds another factor too carry an asterisk.
-        granularities: Γ values.
-        factors: F names.
-        title, note: above and below.
+    Beside it, the gap (F, Γ) to the second best, nan with one unit. Cells whose best unit holds
+    another factor too, those not in alone (F, Γ) bool, carry an asterisk.
     """
     columns = [f"γ={g}" for g in granularities]
     note = f"{note}; *: the best unit holds another factor too; –: one unit has no second"
-    size = 1.7 * len(columns) + 4.2, CELL * len(factors) + 2.0
-    figure = _figure(*size, title, note)
-    axes = figure.subplots(1, 2)
-    names = ("share in its best unit", "gap to the second best unit")
-    for ax, name, values in zip(axes, names, (share, gap), strict=True):
-        panel = Panel(name, values, factors, columns)
-        image = _show(ax, panel, np.ma.masked_invalid(values), 1)
-        ax.set_facecolor("0.85")
-        for place, value in np.ndenumerate(values):
-            known = bool(np.isfinite(value))
-            text = f"{value:.2f}{'' if alone[place] else '*'}" if known else "–"
-            _write(ax, place, text, dark=not known or value > BRIGHT)
-    figure.colorbar(image, ax=list(axes), label="share of the factor's entropy", shrink=0.9)
+    figure = _figure(1.7 * len(columns) + 4.2, CELL * len(factors) + 2.0, title, note)
+    panels = (
+        Panel("share in its best unit", share, factors, columns),
+        Panel("gap to the second best unit", gap, factors, columns),
+    )
+    _fill(
+        figure,
+        panels,
+        [1, 1],
+        1.0,
+        "share of the factor's entropy",
+        lambda place, value: f"{value:.2f}{'' if alone[place] else '*'}",
+    )
     return figure
 
 
@@ -115,18 +104,30 @@ def _figure(width: float, height: float, title: str, note: str) -> Figure:
     return figure
 
 
-def _show(ax: Axes, panel: Panel, values: np.ndarray, top: float) -> AxesImage:
-    """The matrix as an image from 0 to `top`, rows and columns named."""
-    image = ax.imshow(values, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
-    ax.set_title(panel.title, fontsize=9)
+def _fill(
+    figure: Figure,
+    panels: Sequence[Panel],
+    widths: Sequence[float],
+    top: float,
+    label: str,
+    text: Callable[[tuple[int, ...], float], str],
+) -> None:
+    """Panels side by side on a scale from 0 to `top` named `label`; `text` of a place and value."""
+    axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
     turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    ax.set_xticks(range(len(panel.columns)), panel.columns, fontsize=8, **turned)
-    ax.set_yticks(range(len(panel.rows)), panel.rows, fontsize=8)
-    ax.tick_params(length=0)
-    return image
-
-
-def _write(ax: Axes, place: tuple[int, ...], text: str, *, dark: bool) -> None:
-    row, column = place
-    colour = "black" if dark else "white"
-    ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    for ax, panel in zip(axes, panels, strict=True):
+        values = np.ma.masked_invalid(panel.values)
+        ax.imshow(values, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
+        ax.set_facecolor("0.85")  # of cells without a number
+        ax.set_title(panel.title, fontsize=9)
+        ax.set_xticks(range(len(panel.columns)), panel.columns, fontsize=8, **turned)
+        ax.set_yticks(range(len(panel.rows)), panel.rows, fontsize=8)
+        ax.tick_params(length=0)
+        for (row, column), value in np.ndenumerate(panel.values):
+            if panel.values.size <= MOST_NUMBERS:
+                known = bool(np.isfinite(value))
+                shown = text((row, column), value) if known else "–"
+                colour = "black" if not known or value > BRIGHT * top else "white"
+                ax.text(column, row, shown, ha="center", va="center", fontsize=7, color=colour)
+    scale = ScalarMappable(Normalize(0, top), COLOURS)
+    figure.colorbar(scale, ax=list(axes), label=label, shrink=0.9)

@@ -34,29 +34,22 @@ MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
 class ImageStream:
     """What a reader gives: N images of one shape in chunks, in any order, each with its positions.
 
-    `shape` is (C, H, W); a chunk is (positions (n,) int64, images (n, C, H, W) uint8); `labels`
-    (N, L) int64 are read when the chunks are exhausted; `parts` gives the images of each official
-    part, in order.
+    A chunk is (positions (n,) int64, images (n, C, H, W) uint8).
     """
 
-    shape: tuple[int, ...]
-    parts: dict[str, int]
+    shape: tuple[int, ...]  # (C, H, W)
+    parts: dict[str, int]  # images in each official part, in their order; N in all
     chunks: Iterable[tuple[np.ndarray, np.ndarray]]
-    labels: Callable[[], np.ndarray] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def num_images(self) -> int:
-        """N."""
-        return sum(self.parts.values())
+    labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
+    facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a cache is made from: `key` is what it becomes, `files` its origin, `read` opens it."""
+    """What a cache is made from."""
 
-    key: Sequence[Any]
-    files: Mapping[str, Path]
+    key: Sequence[Any]  # what it becomes
+    files: Mapping[str, Path]  # its origin
     read: Callable[[], ImageStream]
 
 
@@ -126,36 +119,34 @@ def prepare(
         if ready := load(directory):
             return ready
         (directory / MANIFEST).unlink(missing_ok=True)
-        for left_over in directory.iterdir():
-            left_over.unlink()
+        _empty(directory)
         try:
             with _named(directory):
                 return _convert(directory, open_stream(), packed)
         except BaseException:
-            for half in directory.glob("*.tmp"):
-                half.unlink()
+            _empty(directory)
             raise
+
+
+def _empty(directory: Path) -> None:
+    for left_over in directory.iterdir():
+        left_over.unlink()
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
     with _written(directory / IMAGES) as file:
         shape = _write_images(file, directory, stream, packed)
-    names = [IMAGES]
     if stream.labels is not None:
-        names.append(LABELS)
         with _written(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
     arrays = {}
-    for name in names:
-        sha256 = digest(_temporary(directory / name), "sha256")
-        _temporary(directory / name).rename(directory / name)
-        stat = (directory / name).stat()
-        arrays[name] = {"sha256": sha256, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    for path in filter(Path.exists, (directory / IMAGES, directory / LABELS)):
+        size, changed, hashed = path.stat().st_size, path.stat().st_mtime_ns, digest(path, "sha256")
+        arrays[path.name] = {"sha256": hashed, "bytes": size, "mtime_ns": changed}
     manifest = {"version": VERSION, "shape": shape, "dtype": "uint8", "packed": packed}
     manifest |= {"parts": stream.parts, "arrays": arrays, **stream.facts}
     with _written(directory / MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1).encode())
-    _temporary(directory / MANIFEST).rename(directory / MANIFEST)
     return manifest
 
 
@@ -164,7 +155,8 @@ def _write_images(
 ) -> tuple[int, ...]:
     """Every image at its place in an .npy file; returns the shape of the array."""
     width = stream.shape[-1] // 8 if packed else stream.shape[-1]
-    shape = (stream.num_images, *stream.shape[:-1], width)
+    count = sum(stream.parts.values())
+    shape = (count, *stream.shape[:-1], width)
     needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
     if needed > free:
         short = f"it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
@@ -172,7 +164,7 @@ def _write_images(
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     start, row = file.tell(), int(np.prod(shape[1:]))
-    seen = np.zeros(stream.num_images, dtype=bool)
+    seen = np.zeros(count, dtype=bool)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(f"converting to {directory}", total=len(seen))
         for positions, chunk in (part for part in stream.chunks if len(part[0])):
@@ -198,14 +190,12 @@ def _named(directory: Path) -> Iterator[None]:
         raise DataError(f"cannot write the cache {directory}: {cause}") from error
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}.tmp")
-
-
 @contextmanager
 def _written(path: Path) -> Iterator[IO[bytes]]:
-    """The temporary file of `path`, to be written; on disk when the block ends."""
-    with _temporary(path).open("wb") as file:
+    """The file `path` to be written; it has another name until it is whole and on disk."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
+    temporary.rename(path)

@@ -13,21 +13,16 @@ GZIP = b"\x1f\x8b"  # how a gzip file begins
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, other names it is found under, its origins, its hash.
-
-    `hash_of_content` means that the hash is of the bytes inside the gzip (they are what matters,
-    and compressing again changes the outside). `impostors` are hashes of other files that would
-    pass for this one, with their names. `max_bytes` caps what an archive may unpack to.
-    """
+    """One official file: its names, its origins, its hash."""
 
     name: str
     urls: tuple[str, ...] = ()
     sha256: str | None = None
     md5: str | None = None
-    hash_of_content: bool = False
-    impostors: tuple[tuple[str, str], ...] = ()
-    aliases: tuple[str, ...] = ()
-    max_bytes: int = 1 << 40
+    hash_of_content: bool = False  # inside the gzip: compressing again changes only the outside
+    impostors: tuple[tuple[str, str], ...] = ()  # hashes and names of files that pass for this one
+    aliases: tuple[str, ...] = ()  # other names it is found under
+    max_bytes: int = 1 << 40  # that an archive may unpack to
 
     @property
     def digest(self) -> tuple[str, str] | None:
@@ -39,26 +34,21 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class HubTable:
-    """A parquet data set on the Hugging Face hub: id, splits by our part names, columns.
+    """A parquet data set on the Hugging Face hub, or a local folder with the same columns."""
 
-    Without an id no copy is known; a local folder with these columns is read all the same. A label
-    column of None is a factor of one value that the table leaves out. No label columns: those of a
-    factor grid are called `label_FACTOR`.
-    """
-
-    id: str | None = None
-    splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})
-    labels: tuple[str | None, ...] = ()
+    id: str | None = None  # None: no copy is known
+    splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})  # by our part names
+    labels: tuple[str | None, ...] = ()  # columns; None: a factor of one value that is left out
     image: str = "image"
     config: str | None = None
 
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """The declaration of one dataset: `image_shape` is (C, H, W), pixels are in [0, max_value]."""
+    """The declaration of one dataset."""
 
     name: str
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, ...]  # (C, H, W)
     files: tuple[RemoteFile, ...]
     licence: str
     citation: str
@@ -67,11 +57,11 @@ class DatasetCard:
     label_names: tuple[str, ...] = ()
     hub: HubTable = field(default_factory=HubTable)
     renderer: str | None = None
-    max_value: int = 255
+    max_value: int = 255  # of a pixel
 
     @property
     def hub_labels(self) -> tuple[str | None, ...]:
-        """Columns of the hub's table, one for each label or factor."""
+        """Columns of the hub's table; those of a grid without declared ones are `label_FACTOR`."""
         named = self.factors.names if self.factors else ()
         return self.hub.labels or tuple(f"label_{name}" for name in named)
 

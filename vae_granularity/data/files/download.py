@@ -26,15 +26,12 @@ DROPPED = "the connection was dropped or stalled"
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to wait for a connection and for the next bytes; attempts without progress; back-off.
+    """How long a download waits and how often it tries again."""
 
-    `backoff` is in seconds before the second attempt and doubles with each further one.
-    """
-
-    connect: float
-    read: float
-    attempts: int
-    backoff: float
+    connect: float  # seconds for a connection
+    read: float  # seconds for the next bytes
+    attempts: int  # in a row without progress
+    backoff: float  # seconds before the second attempt, doubling with each further one
 
 
 PATIENT = Patience(connect=10, read=30, attempts=4, backoff=1.0)
@@ -80,11 +77,8 @@ def fetch(
 ) -> Path:
     """The file in `directory`, downloaded if it is not there; safe for concurrent processes.
 
-    Args:
-        file: what to download and the hash that it must have.
-        directory: where it goes; an unfinished download stays there as NAME.part and is resumed.
-        patience: time-outs and attempts.
-        urls: mirrors to try, in order; all declared ones by default.
+    Mirrors are tried in order, `urls` or all declared ones. An unfinished download stays in the
+    directory as NAME.part and is resumed.
 
     Raises:
         DownloadError: no mirror gave the file; names what each did.

@@ -41,7 +41,7 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
     return tables
 
 
-def _load(where: str, config: str | None, cache_dir: Path) -> Tables:
+def _load(where: str, config: str | None, cache_dir: Path) -> Any:
     import datasets  # it takes a second to import, and only this source needs it
 
     saved = any((Path(where) / name).exists() for name in ("dataset_dict.json", "state.json"))

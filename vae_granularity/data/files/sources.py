@@ -78,12 +78,9 @@ def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
 
 
 def fetch_all(missing: list[RemoteFile], roots: list[Path], *, brisk: bool) -> dict[str, Path]:
-    """Download the missing files into the first of `roots[1:]` that can be written.
+    """Download the missing files into the first of `search_roots`[1:] that can be written.
 
-    Args:
-        missing: what to fetch.
-        roots: of `search_roots`.
-        brisk: give up a host that does not answer within 3 s (10 s otherwise).
+    With `brisk`, a host that does not answer within 3 s (10 s otherwise) is given up.
 
     Raises:
         DownloadError: a file could not be had; nothing is created when no host answers.

@@ -1,12 +1,12 @@
-"""Stores of images: uint8 in memory, memory-mapped, on the GPU, bit-packed, or drawn on demand."""
+"""Stores: functions from indices to uint8 images, in memory, mapped, on the GPU, packed, drawn."""
 
 import logging
 import mmap
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,56 +16,47 @@ from vae_granularity.data.factors import FactorSpace
 log = logging.getLogger(__name__)
 
 Render = Callable[[np.ndarray], np.ndarray]
+Store = Callable[[torch.Tensor], torch.Tensor]  # indices (n,) int64 → images (n, …)
 
 
-class ImageStore(Protocol):
-    """Anything that gathers images by index."""
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, …) of the indices (n,) int64 in the store's dtype (uint8 for pictures)."""
-        ...
-
-
-class ArrayStore:
+def array_store(images: torch.Tensor) -> Store:
     """Images (N, C, H, W) uint8, or vectors (N, dim) float32, as one tensor; one gather a batch."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8."""
-        return self.images.index_select(0, indices.to(self.images.device))
+    return partial(_gather, images)
 
 
-class PackedStore(ArrayStore):
-    """Binary images (N, C, H, W/8) uint8, eight pixels a byte, most significant bit first."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        super().__init__(images)
-        # (256,): the eight pixels of a byte as one number of eight bytes. A look-up of whole
-        # numbers is the fastest way to unpack here.
-        pixels = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-        self._pixels_of = torch.from_numpy(pixels.view(np.int64)[:, 0]).to(images.device)
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8 of 0 and 1."""
-        packed = super().gather(indices)  # (n, C, H, W/8)
-        pixels = self._pixels_of.index_select(0, packed.flatten().int()).view(torch.uint8)
-        return pixels.view(*packed.shape[:-1], -1)
+def _gather(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    return images.index_select(0, indices.to(images.device))
 
 
-class RenderedStore:
-    """Images drawn on demand from the factors of their index."""
+def packed_store(images: torch.Tensor) -> Store:
+    """Binary images (N, C, H, W/8) uint8, eight pixels a byte, most significant bit first.
 
-    def __init__(self, space: FactorSpace, render: Render, device: str = "cpu") -> None:
-        self.space, self.render, self.device = space, render, device
-        # What a renderer makes at its first call is made now, not in the first step.
-        self.gather(torch.zeros(1, dtype=torch.long))
+    >>> packed_store(torch.tensor([[[[0b10100000]]]], dtype=torch.uint8))(torch.tensor([0]))
+    tensor([[[[1, 0, 1, 0, 0, 0, 0, 0]]]], dtype=torch.uint8)
+    """
+    # (256,): the eight pixels of a byte as one number of eight bytes. A look-up of whole numbers is
+    # the fastest way to unpack here.
+    pixels = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    return partial(_unpack, images, torch.from_numpy(pixels.view(np.int64)[:, 0]).to(images.device))
 
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8."""
-        images = self.render(self.space.factors(indices.cpu().numpy()))  # (n, H, W, C)
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(self.device)
+
+def _unpack(images: torch.Tensor, pixels_of: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    packed = _gather(images, indices)  # (n, C, H, W/8)
+    pixels = pixels_of.index_select(0, packed.flatten().int()).view(torch.uint8)
+    return pixels.view(*packed.shape[:-1], -1)
+
+
+def rendered_store(space: FactorSpace, render: Render, device: str) -> Store:
+    """Images (n, C, H, W) uint8 drawn on demand from the factors of their index."""
+    store = partial(_draw, space, render, device)
+    # What a renderer makes at its first call is made now, not in the first step.
+    store(torch.zeros(1, dtype=torch.long))
+    return store
+
+
+def _draw(space: FactorSpace, render: Render, device: str, indices: torch.Tensor) -> torch.Tensor:
+    images = render(space.factors(indices.cpu().numpy()))  # (n, H, W, C)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:

@@ -18,18 +18,12 @@ class CameraRays:
 
     What a plane makes of such rays is a number a row plus a number a column, so it costs one
     addition a pixel.
-
-    Args:
-        origin: (n, 3).
-        frame: (n, 3, 3) right, below and forward, one a row.
-        across: (n, w), of the columns.
-        down: (n, h), of the rows.
     """
 
-    origin: np.ndarray
-    frame: np.ndarray
-    across: np.ndarray
-    down: np.ndarray
+    origin: np.ndarray  # (n, 3)
+    frame: np.ndarray  # (n, 3, 3) right, below and forward, one a row
+    across: np.ndarray  # (n, w), of the columns
+    down: np.ndarray  # (n, h), of the rows
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,21 +107,13 @@ class LightRays:
 
 @dataclass(frozen=True)
 class View:
-    """What n pictures are taken with: cameras and a lamp far away.
+    """What n pictures are taken with: cameras and a lamp far away."""
 
-    Args:
-        position: (n, 3) of the cameras.
-        frame: (n, 3, 3) unit vectors right, down and forward, one a row.
-        light: (n, 3) unit vectors towards the lamp.
-        tan_half_view: tangent of half the field of view.
-        pixels: side of the square pictures.
-    """
-
-    position: np.ndarray
-    frame: np.ndarray
-    light: np.ndarray
-    tan_half_view: float
-    pixels: int
+    position: np.ndarray  # (n, 3) of the cameras
+    frame: np.ndarray  # (n, 3, 3) unit vectors right, down and forward, one a row
+    light: np.ndarray  # (n, 3) unit vectors towards the lamp
+    tan_half_view: float  # tangent of half the field of view
+    pixels: int  # side of the square pictures
 
     def select(self, rows: np.ndarray) -> Self:
         """The views of some pictures, by number (m,)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.render import scene
@@ -42,27 +43,16 @@ STYLES = {
 
 @dataclass(frozen=True)
 class CarTypes:
-    """One row for each of the 183 types.
+    """One row for each of the 183 types."""
 
-    Args:
-        style: (183,) number of the style, in the order of `STYLES`.
-        lean: (183, 3) of the cabin's walls: front, rear and side.
-        body: (183, 3) half length, width and height of the body.
-        cabin: (183, 3) half length, width and height of the cabin.
-        cabin_shift: (183,) of the cabin's middle along the car.
-        wheel: (183,) radius.
-        paint: (183, 3) RGB in [0, 255].
-        roof: (183, 3) RGB of the roof: the paint, or on some cars grey or black.
-    """
-
-    style: np.ndarray
-    lean: np.ndarray
-    body: np.ndarray
-    cabin: np.ndarray
-    cabin_shift: np.ndarray
-    wheel: np.ndarray
-    paint: np.ndarray
-    roof: np.ndarray
+    style: np.ndarray  # (183,) number of the style, in the order of `STYLES`
+    lean: np.ndarray  # (183, 3) of the cabin's walls: front, rear and side
+    body: np.ndarray  # (183, 3) half length, width and height of the body
+    cabin: np.ndarray  # (183, 3) half length, width and height of the cabin
+    cabin_shift: np.ndarray  # (183,) of the cabin's middle along the car
+    wheel: np.ndarray  # (183,) radius
+    paint: np.ndarray  # (183, 3) RGB in [0, 255]
+    roof: np.ndarray  # (183, 3) RGB: the paint, or on some cars grey or black
 
 
 @cache
@@ -101,7 +91,7 @@ def render(factors: np.ndarray) -> np.ndarray:
     canvas = Canvas.on(np.full((3, len(kind), _PIXELS, _PIXELS), 255, np.uint8))
     view = _views().select(elevation * len(_AZIMUTH) + azimuth)
 
-    def paint(shape: scene.Shape, size: np.ndarray, x: object, z: object, colour: object) -> None:
+    def paint(shape: scene.Shape, size: np.ndarray, x: ArrayLike, z: ArrayLike, colour: ArrayLike):
         place = np.stack(np.broadcast_arrays(x, 0.0, z), axis=1)
         canvas.paint(view, scene.Solid(shape, size, place), colour)
 

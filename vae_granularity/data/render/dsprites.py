@@ -12,7 +12,6 @@ FACTORS = FactorSpace(
     ("color", "shape", "scale", "orientation", "pos_x", "pos_y"), (1, 3, 6, 40, 32, 32)
 )
 
-_SQUARE, _ELLIPSE, _HEART = range(3)
 _SCALE = np.linspace(0.5, 1.0, 6, dtype=np.float32)
 _ANGLE = np.linspace(0.0, 2.0 * np.pi, 40)
 _COS, _SIN = np.cos(_ANGLE).astype(np.float32), np.sin(_ANGLE).astype(np.float32)
@@ -45,7 +44,7 @@ def render(factors: np.ndarray) -> np.ndarray:
     factors = FACTORS.checked(factors)
     images = np.zeros((len(factors), 64, 64, 1), np.uint8)
     window = np.arange(-_REACH, _REACH + 1)
-    for shape, inside in ((_SQUARE, _in_square), (_ELLIPSE, _in_ellipse), (_HEART, _in_heart)):
+    for shape, inside in enumerate((_in_square, _in_ellipse, _in_heart)):
         rows = np.flatnonzero(factors[:, 1] == shape)
         _, _, scale, orientation, pos_x, pos_y = factors[rows].T
         centres = (_CENTRE[pos_x][:, None], _CENTRE[pos_y][:, None])

@@ -15,37 +15,24 @@ from vae_granularity.data.render.camera import look_at
 from vae_granularity.data.render.canvas import Canvas
 from vae_granularity.errors import choice
 
-FACTORS = FactorSpace(
-    (
-        "object_color",
-        "object_shape",
-        "object_size",
-        "camera_height",
-        "background_color",
-        "horizontal_axis",
-        "vertical_axis",
-    ),
-    (6, 6, 2, 3, 3, 40, 40),
-)
+_OBJECT = ("object_color", "object_shape", "object_size")
+_ROOM = ("camera_height", "background_color", "horizontal_axis", "vertical_axis")
+FACTORS = FactorSpace((*_OBJECT, *_ROOM), (6, 6, 2, 3, 3, 40, 40))
 
 
 @dataclass(frozen=True)
 class Look:
-    """Colours (..., 3) RGB in [0, 255], read off the videos; `falloff` darkens the far floor.
+    """Colours (..., 3) RGB in [0, 255], read off the videos."""
 
-    Objects (6, 3) are white, green, red, blue, brown, olive; rings (3, 3) purple, sea green,
-    salmon. `falloff` is a part of the floor's colour a unit of length away from the camera.
-    """
-
-    objects: np.ndarray
-    rings: np.ndarray
+    objects: np.ndarray  # (6, 3) white, green, red, blue, brown, olive
+    rings: np.ndarray  # (3, 3) purple, sea green, salmon
     floor: np.ndarray
     wall: np.ndarray
     post: np.ndarray
     knob: np.ndarray
     foot: np.ndarray
     rod: np.ndarray
-    falloff: float
+    falloff: float  # part of its colour that the floor loses a unit of length from the camera
 
 
 def _look(objects: str, rings: str, room: str, falloff: float) -> Look:
@@ -107,9 +94,7 @@ _SHAPES = (  # canonical shape and its proportions; the shape's z points along t
 def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
     """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 7), integers as in `FACTORS`.
 
-    Args:
-        factors: (n, 7).
-        variant: look of the room: toy | realistic | real.
+    The look of the room is `variant`: toy | realistic | real.
 
     Raises:
         ArgumentError: no such variant, a factor out of range, or `factors` is not (n, 7) integers.

@@ -21,32 +21,21 @@ NOWHERE = np.finfo(np.float32).max  # nearness of what is not met: finite, for 0
 class Shape:
     """A convex body in [-1, 1]^3: normals p <= offsets and, if given, quadric . p^2 <= 1.
 
-    Args:
-        normals: (K, 3) outward normals, of any length; or (K, n, 3), those of a body for each
-            picture.
-        offsets: (K,) or (K, n).
-        quadric: (3,) non-negative weights of the squares; ones are a sphere, (1, 1, 0) is a
-            cylinder along z.
+    The quadric's weights are not negative: ones are a sphere, (1, 1, 0) is a cylinder along z.
     """
 
-    normals: np.ndarray
-    offsets: np.ndarray
+    normals: np.ndarray  # (K, 3) outward, of any length; or (K, n, 3), a body for each picture
+    offsets: np.ndarray  # (K,) or (K, n)
     quadric: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Solid:
-    """A shape scaled by `size` and moved to `position`; to turn it, turn camera and light.
-
-    Args:
-        shape: the canonical shape.
-        size: (3,) factors along the axes, or (n, 3), one for each picture.
-        position: (3,) or (n, 3) of the shape's origin.
-    """
+    """A shape scaled by `size` and moved to `position`; to turn it, turn camera and light."""
 
     shape: Shape
-    size: np.ndarray
-    position: np.ndarray
+    size: np.ndarray  # (3,) factors along the axes, or (n, 3), one for each picture
+    position: np.ndarray  # (3,) or (n, 3) of the shape's origin
 
     def planes(self) -> tuple[np.ndarray, np.ndarray]:
         """Normals (K, n or 1, 3) and offsets (K, n or 1, 1) in the world."""

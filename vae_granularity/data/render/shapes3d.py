@@ -51,28 +51,17 @@ def render(factors: np.ndarray) -> np.ndarray:
 
 
 def _encode(material: np.ndarray, brightness: np.ndarray, highlight: np.ndarray) -> np.ndarray:
-    """One uint16 code a pixel.
-
-    Args:
-        material: (...) integers, the number of the surface.
-        brightness: (...) factor on the surface's colour, clipped to [0, `_BRIGHTEST`].
-        highlight: (...) part of the surface's highlight there, clipped to [0, 1].
-    """
+    """One uint16 code a pixel from the surface's number, brightness and part of its highlight."""
     level = np.rint(np.clip(brightness, 0.0, _BRIGHTEST) * ((_LEVELS - 1) / _BRIGHTEST))
     step = np.rint(np.clip(highlight, 0.0, 1.0) * (_HIGHLIGHTS - 1))
     return (level + _LEVELS * (step + _HIGHLIGHTS * np.asarray(material))).astype(np.uint16)
 
 
 def _shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
-    """All codes of one material in each of its colours: clip(brightness * colour + highlight).
+    """All codes of one material in its colours (k, 3): clip(brightness * colour + highlight).
 
-    Args:
-        colours: (k, 3) RGB in [0, 255].
-        highlight: grey levels that the whole highlight adds.
-
-    Returns:
-        (k, `_HIGHLIGHTS` * `_LEVELS`, 4) uint8, the last channel unused: four bytes are gathered as
-        one number.
+    They are (k, `_HIGHLIGHTS` * `_LEVELS`, 4) uint8, the last channel unused: four bytes are
+    gathered as one number. `highlight` is in grey levels.
     """
     brightness = np.linspace(0.0, _BRIGHTEST, _LEVELS)[:, None]
     added = np.linspace(0.0, highlight, _HIGHLIGHTS)[:, None, None]
