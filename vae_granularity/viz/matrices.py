@@ -3,7 +3,7 @@
 Colours are from cividis: even to colour-blind eyes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,10 +36,9 @@ def matrix_figure(
     """
     largest = [float(np.nanmax(panel.values)) for panel in panels if panel.values.size]
     top = (max(largest, default=1.0) or 1.0) if high is None else high
-    widths = [max(2.2, 0.9 * len(panel.columns)) for panel in panels]
     height = max(CELL * max(len(panel.rows) for panel in panels), 1.2) + 2.1
-    figure = _figure(sum(widths) + 1.3 * len(panels) + 1.2, height, title, note)
-    _fill(figure, panels, widths, top, label, lambda place, value: f"{value:.2f}")
+    figure = _figure(sum(map(_width, panels)) + 1.3 * len(panels) + 1.2, height, title, note)
+    _fill(figure, panels, top, label)
     return figure
 
 
@@ -64,14 +63,7 @@ def profile_figure(
         Panel("share in its best unit", share, factors, columns),
         Panel("gap to the second best unit", gap, factors, columns),
     )
-    _fill(
-        figure,
-        panels,
-        [1, 1],
-        1.0,
-        "share of the factor's entropy",
-        lambda place, value: f"{value:.2f}{'' if alone[place] else '*'}",
-    )
+    _fill(figure, panels, 1.0, "share of the factor's entropy", np.where(alone, "", "*"))
     return figure
 
 
@@ -104,30 +96,29 @@ def _figure(width: float, height: float, title: str, note: str) -> Figure:
     return figure
 
 
+def _width(panel: Panel) -> float:
+    return max(2.2, 0.9 * len(panel.columns))
+
+
 def _fill(
-    figure: Figure,
-    panels: Sequence[Panel],
-    widths: Sequence[float],
-    top: float,
-    label: str,
-    text: Callable[[tuple[int, ...], float], str],
+    figure: Figure, panels: Sequence[Panel], top: float, label: str, marks: np.ndarray | None = None
 ) -> None:
-    """Panels side by side on a scale from 0 to `top` named `label`; `text` of a place and value."""
+    """Panels side by side on a scale from 0 to `top` named `label`, `marks` after their numbers."""
+    widths = [_width(panel) for panel in panels]
     axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
     turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    for ax, panel in zip(axes, panels, strict=True):
-        values = np.ma.masked_invalid(panel.values)
-        ax.imshow(values, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
+    for ax, (title, values, rows, columns) in zip(axes, panels, strict=True):
+        known = np.ma.masked_invalid(values)
+        ax.imshow(known, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
         ax.set_facecolor("0.85")  # of cells without a number
-        ax.set_title(panel.title, fontsize=9)
-        ax.set_xticks(range(len(panel.columns)), panel.columns, fontsize=8, **turned)
-        ax.set_yticks(range(len(panel.rows)), panel.rows, fontsize=8)
+        ax.set_title(title, fontsize=9)
+        ax.set_xticks(range(len(columns)), columns, fontsize=8, **turned)
+        ax.set_yticks(range(len(rows)), rows, fontsize=8)
         ax.tick_params(length=0)
-        for (row, column), value in np.ndenumerate(panel.values):
-            if panel.values.size <= MOST_NUMBERS:
-                known = bool(np.isfinite(value))
-                shown = text((row, column), value) if known else "–"
-                colour = "black" if not known or value > BRIGHT * top else "white"
-                ax.text(column, row, shown, ha="center", va="center", fontsize=7, color=colour)
+        for place, value in np.ndenumerate(values) if values.size <= MOST_NUMBERS else ():
+            finite = bool(np.isfinite(value))
+            text = f"{value:.2f}{'' if marks is None else marks[place]}" if finite else "–"
+            colour = "white" if finite and value <= BRIGHT * top else "black"
+            ax.text(*place[::-1], text, ha="center", va="center", fontsize=7, color=colour)
     scale = ScalarMappable(Normalize(0, top), COLOURS)
     figure.colorbar(scale, ax=list(axes), label=label, shrink=0.9)
