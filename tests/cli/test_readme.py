@@ -37,7 +37,6 @@ def workplace(tmp_path_factory) -> Path:
     COMMANDS,
     ids=[f"{m.split('.')[1]}-{i}" for i, (m, _) in enumerate(COMMANDS)],
 )
-@pytest.mark.xdist_group("readme")
 def test_command(workplace, request, module, arguments):
     words = shlex.split(arguments, comments=True)
     if module.endswith(".train"):
