@@ -16,15 +16,9 @@ def run(cfg: DictConfig) -> Any:
     as a population.
     """
     config.check_training_config(cfg)
-    if "pack" in cfg:
-        from vae_granularity.population.jobs import train_pack
+    from vae_granularity.population.jobs import train_one, train_pack
 
-        return train_pack(cfg.pack)
-    from vae_granularity.training.run import (
-        train,  # torch and Lightning take seconds: after the checks
-    )
-
-    return train(cfg)
+    return train_pack(cfg.pack) if "pack" in cfg else train_one(cfg)
 
 
 def main() -> None:

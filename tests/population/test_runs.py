@@ -197,12 +197,17 @@ def test_a_diverged_member_fails_as_a_solo_run_does_and_the_others_finish(
 def test_a_gradient_that_is_not_finite_names_its_step(tmp_path, alone, monkeypatch):
     original = Population.step
 
+    gradient = torch.autograd.grad
+
+    def infinite(loss, weights):
+        (found,) = gradient(loss, weights)
+        return (found.index_fill(0, torch.tensor([2]), float("inf")),)
+
     def poison(self, inputs):
-        if self.step_count == 23:
-            self.weights.register_hook(
-                lambda grad: grad.index_fill(0, torch.tensor([2]), float("inf"))
-            )
-        return original(self, inputs)
+        with monkeypatch.context() as patch:
+            if self.step_count == 23:
+                patch.setattr(torch.autograd, "grad", infinite)
+            return original(self, inputs)
 
     monkeypatch.setattr(Population, "step", poison)
     outcomes = train_population(configs(tmp_path))

@@ -1,7 +1,5 @@
 """Which points of a sweep can be trained as one population."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +18,15 @@ FREE = (
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW")
 PRECISIONS = ("32-true", "64-true")
 TRAINER = ("_target_", "max_steps", "accelerator", "devices", "precision", "gradient_clip_val")
-CALLBACKS = ("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpoint", "ProgressBar")
+CALLBACKS = (
+    *("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpoint", "ProgressBar"),
+    "CompiledStep",  # a population's step is compiled by other means
+)
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Positions of points that can train together, group by group, and of those that train alone,
-    with the reason.
-    """
+    """Positions of points that train together, by group; those that train alone, with the reason."""
 
     groups: list[list[int]]
     alone: dict[int, str]
@@ -38,7 +37,7 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
 
     Args:
         config: resolved.
-        model: that the config names.
+        model: of the class and with the dials that the config names.
     """
     trainer, optimizer = config["trainer"], config["optimizer"]
     if model.stateful:
@@ -66,8 +65,7 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
 
 
 def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
-    """Group points, resolved configs with their models, by everything that members of a population
-    share.
+    """Group points, resolved configs with models of their class, by what members share.
 
     Members share shapes, data set, batch size, likelihood, length and evaluation; they may differ
     in the model's dials, partition, seed and learning rate.

@@ -1,7 +1,5 @@
 """K modules of one architecture as the rows of one matrix."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
@@ -25,7 +23,12 @@ class Stack:
         self.sizes = [prod(shape) for shape in self.shapes.values()]
 
     def rows(self, modules: Sequence[nn.Module]) -> Tensor:
-        """(K, P) copy of the parameters of K modules."""
+        """(K, P) copy of the parameters of K modules.
+
+        >>> layers = [nn.Linear(3, 2), nn.Linear(3, 2)]
+        >>> Stack(layers[0]).rows(layers).shape
+        torch.Size([2, 8])
+        """
         return torch.stack([self.row(dict(module.named_parameters())) for module in modules])
 
     def row(self, named: Named) -> Tensor:
@@ -42,7 +45,7 @@ class Stack:
 
 
 def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
-    """(K, *shape) copies of the buffers that belong to the saved state of K modules, by name."""
+    """(K, *shape) copies of the buffers in the saved state of K modules, by name."""
     saved = set(modules[0].state_dict())
     names = [name for name, _ in modules[0].named_buffers() if name in saved]
     return {

@@ -10,7 +10,8 @@ from torch.nn.functional import pad
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import Forward, LatentModel, Settings
 
-MODES = ("default", "reduce-overhead")
+AUTO, NONE = "auto", "none"
+MODES = (NONE, AUTO, "default", "reduce-overhead")
 
 
 class CompiledStep(Callback):
@@ -22,7 +23,8 @@ class CompiledStep(Callback):
     the run's own generator.
 
     Args:
-        mode: `default`, or `reduce-overhead`, which captures forward and backward pass in CUDA
+        mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, and
+            is `none` in it; `default`; or `reduce-overhead`, which captures forward and backward pass in CUDA
             graphs; without CUDA it is `default`.
         backend: of `torch.compile`.
 
@@ -36,6 +38,8 @@ class CompiledStep(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         assert isinstance(pl_module, LatentModel)
+        if self.mode in (AUTO, NONE):
+            return
         if pl_module.stateful:
             raise ArgumentError(
                 f"compile must be left out for {type(pl_module).__name__}, whose step changes more than the weights"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 from vae_granularity.evaluation.protocol import EvaluationProtocol
@@ -46,4 +47,5 @@ class PeriodicEvaluation(Callback):
                 }
             # For callbacks that watch a metric, in all processes: the checkpoint of the best
             # validation ELBO.
-            pl_module.log_dict(trainer.strategy.broadcast(values), logger=False)
+            shared = trainer.strategy.broadcast(values)
+            trainer.callback_metrics.update({k: torch.tensor(v) for k, v in shared.items()})
