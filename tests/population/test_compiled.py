@@ -108,7 +108,9 @@ def test_runs_trained_compiled_reach_the_elbo_of_solo_runs(tmp_path):
         ]
         outcomes = train_population(seeds, how) if how == "compiled" else _alone(seeds)
         assert outcomes == [None] * 5
-        found[name] = [results(r)["terms"]["elbo"] for r in sorted((folder / "runs").glob("st*"))]
+        found[name] = [
+            results(r)["terms"]["val/elbo"] for r in sorted((folder / "runs").glob("st*"))
+        ]
     error = sqrt(sum(statistics.variance(values) / 5 for values in found.values()))
     assert abs(statistics.mean(found["a"]) - statistics.mean(found["b"])) < 2 * error
 

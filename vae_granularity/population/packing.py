@@ -26,7 +26,7 @@ CALLBACKS = (
 
 @dataclass(frozen=True)
 class Packing:
-    """Positions of points that train together, by group; those that train alone, with the reason."""
+    """Positions of points that train together, by group; the others, with the reason."""
 
     groups: list[list[int]]
     alone: dict[int, str]

@@ -87,11 +87,11 @@ class Batch:
             self.outputs = self.population.step(self.inputs(step))
             self.waiting.append(self.outputs.terms)
 
-    def tell(self, done: int, hook: Callable[[Member, dict[str, Any]], None]) -> None:
+    def tell(self, done: int, hook: Callable[[Member, int, dict[str, Any]], None]) -> None:
         """Bring what each member has not seen to its trainer, which stands after step `done`.
 
         Args:
-            hook: called with what the last step has returned for the member.
+            hook: called with `done` and what the last step has returned for the member.
         """
         state = self.population.state
         alive, steps = state.alive.flatten().tolist(), state.steps_alive.flatten().tolist()
@@ -113,7 +113,7 @@ class Batch:
                     logger.keep(names, rows[:-1])
                     forward = Forward(*(each[k] for each in self.outputs.forward))
                     last = dict(zip(names, rows[-1], strict=True))
-                    hook(member, {"terms": last, "forward": forward})
+                    hook(member, done, {"terms": last, "forward": forward})
                 except Exception as error:  # of any kind, a full disk say: only this member fails
                     state.alive[k] = False
                     member.fail(error)
@@ -232,7 +232,7 @@ def _end(member: Member, seconds: float, members: int) -> None:
 
 
 def common_start(directories: Sequence[Path]) -> int:
-    """The newest step of which every run has a readable checkpoint, or 0; newer ones are removed."""
+    """The newest step with a readable checkpoint of every run, or 0; newer ones are removed."""
     steps = [
         {int(p.stem.removeprefix("step=")): p for p in checkpoints(folder) if p.name != FINAL}
         for folder in directories
@@ -295,7 +295,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
                 batch.take(range(began_at, done))
             if done == max_steps or any(done % n == 0 for n in intervals):
                 for batch in batches:
-                    batch.tell(done, lambda m, outputs: loop.after_step(m.trainer, done, outputs))
+                    batch.tell(done, _after_step)
             lines = max(1, max_steps // PROGRESS_LINES)
             if done // lines > began_at // lines:
                 left = (time.monotonic() - began) / (done - start) * (max_steps - done)
@@ -311,19 +311,23 @@ def _take_steps(batches: list[Batch], start: int) -> None:
                 sys.exit(128 + signal.SIGTERM)
 
 
+def _after_step(member: Member, done: int, outputs: dict[str, Any]) -> None:
+    loop.after_step(member.trainer, done, outputs)
+
+
 def _save(batch: Batch, done: int) -> None:
     """Save as Lightning does where the process is asked to end between two steps."""
-
-    def save(member: Member, outputs: dict[str, Any]) -> None:
-        names, last = list(outputs["terms"]), torch.stack(tuple(outputs["terms"].values()))
-        term_logger(member.trainer).keep(names, last.unsqueeze(0))
-        _save_now(member, done)
-
     if batch.waiting:
-        batch.tell(done, save)
+        batch.tell(done, _keep_and_save)
     else:
         for member in batch.members:
             _try(member, _save_now, done)
+
+
+def _keep_and_save(member: Member, done: int, outputs: dict[str, Any]) -> None:
+    last = torch.stack(tuple(outputs["terms"].values()))
+    term_logger(member.trainer).keep(list(outputs["terms"]), last.unsqueeze(0))
+    _save_now(member, done)
 
 
 def _save_now(member: Member, done: int) -> None:

@@ -1,7 +1,5 @@
 """A compiled training step, from CUDA graphs where there is a GPU."""
 
-from __future__ import annotations
-
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -23,9 +21,9 @@ class CompiledStep(Callback):
     the run's own generator.
 
     Args:
-        mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, and
-            is `none` in it; `default`; or `reduce-overhead`, which captures forward and backward pass in CUDA
-            graphs; without CUDA it is `default`.
+        mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, where
+            it is `none`; `default`; or `reduce-overhead`, which captures forward and backward pass
+            in CUDA graphs and without CUDA is `default`.
         backend: of `torch.compile`.
 
     Raises:
@@ -42,7 +40,8 @@ class CompiledStep(Callback):
             return
         if pl_module.stateful:
             raise ArgumentError(
-                f"compile must be left out for {type(pl_module).__name__}, whose step changes more than the weights"
+                f"compile must be none or auto for {type(pl_module).__name__}, whose step changes "
+                "more than the weights"
             )
         plain = LatentModel.compute.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode
