@@ -163,8 +163,8 @@ class Population:
                 parameter.copy_(weights[name])
                 optimizer.state[parameter] = {
                     "step": torch.tensor(float(self.step_count), device=parameter.device),
-                    "exp_avg": means[name].clone(),
-                    "exp_avg_sq": squares[name].clone(),
+                    "exp_avg": means[name].clone(memory_format=torch.contiguous_format),
+                    "exp_avg_sq": squares[name].clone(memory_format=torch.contiguous_format),
                 }
             for name, buffer in model.named_buffers():
                 if name in self.state.buffers:
