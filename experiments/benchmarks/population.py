@@ -1,6 +1,8 @@
 """Member-steps a second of populations against the same members in Lightning's loop.
 
-    OMP_NUM_THREADS=1 python experiments/benchmarks/population.py [CASE ...]
+    OMP_NUM_THREADS=1 python experiments/benchmarks/population.py [--short] [CASE ...]
+
+With --short it rehearses one case and writes nothing.
 
 Process CPU time of the step alone, on both sides without callbacks and loggers; on a GPU wall time.
 """
@@ -146,6 +148,10 @@ def measure(case: str, folder: str) -> list[dict[str, Any]]:
 
 
 def main(cases: list[str]) -> None:
+    global MEMBERS, REPETITIONS
+    short = "--short" in cases
+    if short:
+        MEMBERS, REPETITIONS, cases = (8,), 1, [next(iter(CASES))]
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -153,9 +159,11 @@ def main(cases: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for case in cases or CASES:
-            rows += measure(case, folder)
-            for row in rows[-9:]:
-                print(row, flush=True)
+            found = measure(case, folder)
+            rows += found
+            print(*found, sep="\n", flush=True)
+    if short:
+        return
     if CUDA:
         facts["max_memory_allocated"] = torch.cuda.max_memory_allocated()
     clock = "Wall time, all captured in graphs" if CUDA else "Process CPU time"
