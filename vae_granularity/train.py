@@ -1,8 +1,4 @@
-"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train one VAE, or with -m a
-sweep of them.
-"""
-
-from __future__ import annotations
+"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train a VAE, or a sweep (-m)."""
 
 from typing import Any
 
@@ -12,9 +8,7 @@ from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> Any:
-    """One training job, from a composed config to results.json; with `pack`, the runs of that file
-    as a population.
-    """
+    """One training job, from a composed config to results.json; `pack` names several runs."""
     config.check_training_config(cfg)
     from vae_granularity.population.jobs import train_one, train_pack
 

@@ -13,6 +13,7 @@ from fake_runs import fake_results, grid, v_elbo, write_run
 from vae_granularity.analysis.axes import pairs, slices, swept
 from vae_granularity.analysis.collect import collect
 from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.filters import keep_where
 from vae_granularity.analysis.surface import make_surface
 from vae_granularity.errors import ArgumentError
 
@@ -176,6 +177,23 @@ def test_runs_that_do_not_compare_are_refused_unless_allowed(
     with pytest.raises(ArgumentError, match=rf"mix=\[{kind}\]"):
         check_comparable(table)
     assert list(check_comparable(table, [kind])) == [kind]
+
+
+def test_two_versions_of_the_protocol_are_never_compared(folder: Path) -> None:
+    """An old results.json has no version, which counts as 1."""
+    old = fake_results(width=7.0)
+    del old["protocol"]["protocol_version"]
+    write_run(folder, old)
+    table = collect([folder]).table
+    for mix in ([], ["protocol"]):
+        with pytest.raises(
+            ArgumentError,
+            match=r"blocks must be measured under one protocol_version, got 1 and 2; measure again: "
+            r"python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=2",
+        ):
+            check_comparable(table, mix)
+    for version in (1, 2):
+        assert check_comparable(keep_where(table, {"protocol_version": version})) == {}
 
 
 def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(

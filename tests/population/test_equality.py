@@ -91,7 +91,7 @@ def test_networks_of_images_equal_their_solo_run(net, tolerance):
 @pytest.mark.parametrize("likelihood", options("likelihood"))
 def test_every_likelihood_equals_its_solo_run(likelihood):
     members = [
-        (f"likelihood={likelihood}", f"seed={seed}", f"model.beta={beta}")
+        ("dataset.image_size=4", f"likelihood={likelihood}", f"seed={seed}", f"model.beta={beta}")
         for seed, beta in ((0, 1), (1, 6))
     ]
     population, feed = together(members)
@@ -104,9 +104,11 @@ def test_every_likelihood_equals_its_solo_run(likelihood):
     "optimizer", ["optimizer=adam_fast", "optimizer=adamw", "+optimizer.weight_decay=0.1"]
 )
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_optimisers_and_clipping_equal_torchs_for_each_member(optimizer, clip):
+@pytest.mark.parametrize("model", ["stcvae", "qlae"])
+def test_optimisers_and_clipping_equal_torchs_for_each_member(model, optimizer, clip):
     members = [
-        (optimizer, f"seed={seed}", f"optimizer.lr={lr}") for seed, lr in ((0, 1e-3), (1, 1e-2))
+        (f"model={model}", optimizer, f"seed={seed}", f"optimizer.lr={lr}")
+        for seed, lr in ((0, 1e-3), (1, 1e-2))
     ]
     population, feed = together(members, clip)
     advance(population, feed, range(STEPS))

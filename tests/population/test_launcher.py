@@ -17,7 +17,7 @@ from vae_granularity.population.training import train_population
 
 SHORT = (
     "trainer.max_steps=12",
-    "callbacks.last.every_n_train_steps=5",
+    "callbacks.checkpoint.every_n_train_steps=5",
     "callbacks.terms.every=4",
     "evaluation.every=6",
     "metrics=mig",

@@ -52,7 +52,7 @@ def test_points_that_differ_in_dials_partition_seed_and_learning_rate_train_toge
         "model.latent_dim=5",
         "dataset.batch_size=32",
         "dataset.noise=0.1",
-        "likelihood=bernoulli",
+        "likelihood=gaussian_optimal",
         "model=betatcvae",
         "model.estimator=stratified",
         "trainer.max_steps=7",

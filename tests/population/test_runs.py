@@ -25,7 +25,7 @@ from vae_granularity.training.run import train
 ROOT = Path(__file__).parents[2]
 LONGER = (
     "trainer.max_steps=60",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
     "metrics=mig",
@@ -120,7 +120,7 @@ def test_runs_trained_together_are_the_runs_trained_alone(tmp_path, alone):
             a["callbacks"], b["callbacks"] = (
                 {k.split("{")[0]: v for k, v in c["callbacks"].items()} for c in (a, b)
             )
-            for name in ("LastCheckpoint", "ModelCheckpoint"):  # these hold paths
+            for name in ("NewestCheckpoints", "BestCheckpoint"):  # these hold paths
                 a["callbacks"].pop(name), b["callbacks"].pop(name)
             assert a["loops"] == b["loops"], path.name
             assert a["partitions"] == b["partitions"]
@@ -291,7 +291,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
 @pytest.mark.slow
 def test_twenty_kills_at_any_moment_change_nothing(tmp_path):
     """Nine SIGKILL and eleven SIGTERM; the runs end with the numbers of undisturbed ones."""
-    arguments = ("3", "2", "trainer.max_steps=4000", "callbacks.last.every_n_train_steps=100")
+    arguments = ("3", "2", "trainer.max_steps=4000", "callbacks.checkpoint.every_n_train_steps=100")
     assert started(tmp_path / "whole", *arguments).wait() == 0
     moments = random.Random(0)
     killed = 0
@@ -315,7 +315,7 @@ def test_twenty_kills_at_any_moment_change_nothing(tmp_path):
 @pytest.mark.slow
 def test_512_members_train_and_resume_after_a_kill(tmp_path):
     """One pack, in turns of eight; before, 100 members ended in a RecursionError."""
-    arguments = ("512", "8", "trainer.max_steps=60", "callbacks.last.every_n_train_steps=20")
+    arguments = ("512", "8", "trainer.max_steps=60", "callbacks.checkpoint.every_n_train_steps=20")
     process = started(tmp_path, *arguments)
     last = None
     while last is None and process.poll() is None:

@@ -13,18 +13,20 @@ from vae_granularity.analysis.codes import Codes
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 
+SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
+
 
 def udr_scores(
     table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]
 ) -> pd.DataFrame:
-    """`scores/udr` and `scores/udr_group` of each run (its agreement with the other seeds of its
-    point), indexed as the table.
+    """`scores/udr`, `scores/udr_group` and its null of each run (its agreement with the other seeds
+    of its point), indexed as the table.
 
     Spearman form. Groups are those of the point's own granularity. Missing for a point with one
-    model, and by groups where an explicit partition takes the place of the granularity.
+    model, and by groups where there is one, or an explicit partition takes the granularity's place.
     """
     by_run = {code.run: code for code in codes}
-    found = pd.DataFrame(np.nan, index=table.index, columns=["scores/udr", "scores/udr_group"])
+    found = pd.DataFrame(np.nan, index=table.index, columns=[f"scores/{name}" for name in SCORES])
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index)]
     for _, runs in table.groupby(keys, observed=True, dropna=False):
         members = [by_run[index] for index in runs.index if index in by_run]
@@ -36,10 +38,9 @@ def udr_scores(
             kl=kl if np.isfinite(kl).all() else None,
             partition=_partition(runs, members[0]),
         )
-        places = [member.run for member in members]
-        found.loc[places, "scores/udr"] = result.model_scores
-        if result.model_scores_group is not None:
-            found.loc[places, "scores/udr_group"] = result.model_scores_group
+        for member, scores in zip(members, result.of_models, strict=True):
+            for name, value in scores.items():
+                found.loc[member.run, f"scores/{name}"] = np.nan if value is None else value
     return found
 
 

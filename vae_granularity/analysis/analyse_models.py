@@ -16,6 +16,7 @@ from vae_granularity.analysis.features import complexity_of, profile_rows
 from vae_granularity.analysis.findings import ModelFindings
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import ArgumentError
+from vae_granularity.runs.protocol import PROTOCOL_VERSION
 
 PROFILE = "profile.csv"
 
@@ -45,14 +46,12 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
     complexity = complexity_of(codes[0].data)
     others = [name for name in parameters if name != "model.granularity"]
     first = separating(table, profile, others)
-    return ModelFindings(
-        agreement, profile, complexity, correlations(first, complexity, others), failed
-    )
+    return ModelFindings(agreement, profile, complexity, correlations(first, complexity), failed)
 
 
 def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) -> pd.DataFrame:
-    """The profile rows of every run; those of an earlier pass are kept while results.json and the
-    number of codes are the same.
+    """The profile rows of every run; those of an earlier pass are kept while results.json, the
+    number of codes and the version of the protocol are the same.
     """
     file = settings.folder / PROFILE
     kept: dict[str, list[dict[str, Any]]] = {}
@@ -64,7 +63,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) ->
     rows: list[dict[str, Any]] = []
     for code in codes:
         run = table.loc[code.run]
-        key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes}"
+        key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes} {PROTOCOL_VERSION}"
         found = kept.get(key) or [{"key": key, **row} for row in profile_rows(code)]
         rows += [{**row, "run": code.run} for row in found]
     profile = pd.DataFrame(rows)

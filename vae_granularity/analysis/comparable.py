@@ -11,6 +11,7 @@ import orjson
 import pandas as pd
 
 from vae_granularity.errors import ArgumentError
+from vae_granularity.runs.protocol import MEASURE_AGAIN, VERSION
 
 KINDS = ("source", "likelihood", "split", "protocol")
 SHOWN = 3  # values named in a message
@@ -22,13 +23,20 @@ def check_comparable(table: pd.DataFrame, mix: Collection[str] = ()) -> dict[str
 
     Raises:
         ArgumentError: they differ in a kind that `mix` does not name, or `mix` names what there is
-            not.
+            not, or they differ in the version of the protocol, which nothing allows.
     """
     unknown = [kind for kind in mix if kind not in KINDS]
     if unknown:
         raise ArgumentError(f"mix must be a list of {', '.join(KINDS)}, got {unknown[0]!r}")
     found: dict[str, str] = {}
     for name, runs in table.groupby("data.name", observed=True):
+        versions = sorted(runs[VERSION].unique())
+        if len(versions) > 1:
+            got = " and ".join(f"{version:g}" for version in versions)
+            raise ArgumentError(
+                f"the runs on {name} must be measured under one {VERSION}, got {got};"
+                f" {MEASURE_AGAIN}, or choose with +where.{VERSION}={versions[-1]:g}"
+            )
         for kind, what in _differences(runs).items():
             sentence = f"the runs on {name} differ in {what}"
             if kind not in mix:

@@ -13,7 +13,7 @@ import orjson
 
 from vae_granularity.analysis.columns import word
 from vae_granularity.errors import DataError
-from vae_granularity.runs.protocol import BY_CHANCE, without
+from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
 
 # Parts of a config that are parameters of a run; the rest says where it lies, what it logs and how
 # it is measured.
@@ -40,7 +40,7 @@ RUN = ("name", "model", "dataset", "title", "num_parameters", "steps", "seconds"
 def row_of(results: Any) -> dict[str, Any]:
     """The row of a run: `run.*`, parameters by their config keys (`model.beta`), `seed`, terms
     (`val/elbo`), scores (`scores/mig`), `data.source`, and as canonical texts `likelihood`,
-    `split`, `protocol`, `version`.
+    `split`, `protocol`, `version`; `protocol_version` as a number.
 
     Raises:
         DataError: a part that every results.json has is missing or of the wrong kind; the message
@@ -57,6 +57,7 @@ def row_of(results: Any) -> dict[str, Any]:
         row["seed"] = int(config["seed"])
         row["data.name"], row["data.source"] = str(data["name"]), str(data["source"])
         row["likelihood"] = _call(config["likelihood"])
+        row[VERSION] = version_of(protocol)
         held_out = protocol.get("terms", {}).get("val")
         row["split"] = (
             f"{data.get('train_size')} training images, val_fraction {data.get('val_fraction')}, val on {held_out}"
@@ -68,7 +69,7 @@ def row_of(results: Any) -> dict[str, Any]:
         raise DataError(
             f"is not as this version writes it: {type(error).__name__}: {error}"
         ) from error
-    row["protocol"] = canonical(without(protocol, BY_CHANCE))
+    row["protocol"] = canonical({VERSION: row[VERSION]} | without(protocol, BY_CHANCE))
     row["version"] = str(results["versions"].get("vae-granularity"))
     row.update(_numbers("", results["terms"]))
     row.update(_numbers("scores/", results["scores"]))

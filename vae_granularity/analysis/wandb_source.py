@@ -9,6 +9,7 @@ from vae_granularity.analysis.collect import Collected
 from vae_granularity.analysis.columns import Columns
 from vae_granularity.analysis.row import row_of
 from vae_granularity.errors import DataError
+from vae_granularity.runs.protocol import VERSION, version_of
 
 PROTOCOL = (
     "num_images",
@@ -29,7 +30,7 @@ def collect_wandb(project: str, api: Api | None = None) -> Collected:
     """The finished runs of `entity/project`; others count as unfinished, those that are not ours as
     broken.
 
-    W&B holds no protocol: the sizes in the run's config stand for it. The size of the split is not
+    W&B holds no protocol: its version and the sizes in the run's config stand for it. The size of the split is not
     known there, its fraction is.
 
     Raises:
@@ -93,7 +94,7 @@ def _results(run: Any) -> dict[str, Any]:
                 for key, value in summary.items()
                 if key.startswith("scores/")
             },
-            "protocol": {key: evaluation[key] for key in PROTOCOL},
+            "protocol": {VERSION: version_of(config)} | {key: evaluation[key] for key in PROTOCOL},
             "versions": {},
         }
     except (KeyError, TypeError, IndexError) as error:

@@ -133,6 +133,7 @@ class Blocks(ImageDataModule):
             homepage="",
             label_names=tuple(f"block{k}" for k in range(num_blocks)),
             max_value=1 if image_size is None else 255,
+            values="real" if image_size is None else "unit",
         )
 
     @property

@@ -5,6 +5,7 @@ real.
 from __future__ import annotations
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.data.grid import FactorGridDataModule
 
 REAL = {
     "auto": "the official files are not here, and nothing draws look-alikes; `prepare` fetches them",
@@ -59,4 +60,9 @@ def _labels(data: ImageDataModule) -> list[tuple[str, str]]:
     factors = ", ".join(
         f"{name} {size}" for name, size in zip(space.names, space.sizes, strict=True)
     )
-    return [("factors", factors), ("constant factors", ", ".join(space.constant))]
+    found = [("factors", factors), ("constant factors", ", ".join(space.constant))]
+    twins = data.duplicate_of_training() if isinstance(data, FactorGridDataModule) else None
+    if twins is not None:
+        share = f"{100 * twins['share']:.2f} % of the validation images have a twin in training"
+        found.append(("twins", f"{twins['reason']}: {share}"))
+    return found

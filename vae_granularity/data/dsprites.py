@@ -28,8 +28,11 @@ class DSprites(FactorGridDataModule):
         name="dsprites",
         image_shape=(1, 64, 64),
         max_value=1,
+        values="binary",
         factors=FactorSpace(
-            ("color", "shape", "scale", "orientation", "pos_x", "pos_y"), (1, 3, 6, 40, 32, 32)
+            ("color", "shape", "scale", "orientation", "pos_x", "pos_y"),
+            (1, 3, 6, 40, 32, 32),
+            twins=(("orientation", 0, 39),),  # both ends of the full turn
         ),
         files=(
             RemoteFile(

@@ -18,13 +18,18 @@ class FactorSpace:
 
     Factors of one value stay in the index and are listed in `constant`.
 
+    Args:
+        twins: (factor, value, other value) whose images are the same, as both ends of a full turn;
+            values beyond a factor's size are no part of this grid.
+
     Raises:
         ArgumentError: no factors, names and sizes of different length, a repeated name, a size
-            below 1.
+            below 1, twins of a factor that there is not.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
+    twins: tuple[tuple[str, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
@@ -39,6 +44,9 @@ class FactorSpace:
             raise ArgumentError(
                 f"factor sizes must be integers >= 1, got {dict(zip(self.names, self.sizes, strict=True))}"
             )
+
+        for factor, *_ in self.twins:
+            self.position(factor)
 
     @property
     def num_factors(self) -> int:
@@ -105,6 +113,14 @@ class FactorSpace:
                 f"index must be in [0, {self.size - 1}], got values from {flat.min()} to {flat.max()}"
             )
         return np.stack(np.unravel_index(flat, self.sizes), axis=-1).astype(np.int64)
+
+    def depicted(self, index: ArrayLike) -> np.ndarray:
+        """Indices (n,) of the same pictures, equal for `twins`: the first value stands for both."""
+        rows = self.factors(index)
+        for factor, value, other in self.twins:
+            column = rows[:, self.position(factor)]
+            column[column == other] = value
+        return self.index(rows)
 
     def sample(
         self,

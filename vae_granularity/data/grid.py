@@ -8,10 +8,12 @@ from dataclasses import replace
 from importlib import import_module
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.data.batches import split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.store import ImageStore, RenderedStore
@@ -56,9 +58,7 @@ class FactorGridDataModule(ImageDataModule):
             hub_id=hub_id,
         )
         if factor_sizes is not None:
-            self.card = replace(
-                self.card, factors=FactorSpace(self.space.names, tuple(factor_sizes))
-            )
+            self.card = replace(self.card, factors=replace(self.space, sizes=tuple(factor_sizes)))
 
     @property
     def space(self) -> FactorSpace:
@@ -71,6 +71,27 @@ class FactorGridDataModule(ImageDataModule):
     def parts(self) -> dict[str, int]:
         """The whole grid is for training: there is no official split."""
         return {"train": self.space.size}
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """As for every data set, and `duplicate_of_training` where there is one."""
+        twins = self.duplicate_of_training()
+        return super().provenance | ({"duplicate_of_training": twins} if twins else {})
+
+    def duplicate_of_training(self) -> dict[str, Any] | None:
+        """`share` of the validation images whose declared twin is a training image, and the
+        `reason`; None where the grid holds no twins or nothing is held out.
+        """
+        present = [
+            f"{factor} {value} and {other} are one picture"
+            for factor, value, other in self.space.twins
+            if max(value, other) < self.space.sizes[self.space.position(factor)]
+        ]
+        if not present or not self.val_fraction:
+            return None
+        parts = split(self.space.size, self.val_fraction, self.seed)
+        train, validation = map(self.space.depicted, parts)
+        return {"share": float(np.isin(validation, train).mean()), "reason": ", ".join(present)}
 
     def conversion(self) -> Conversion | None:
         """As for every dataset; rendered grids of at most `CONVERTED_BYTES` are drawn once, with

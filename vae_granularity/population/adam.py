@@ -15,7 +15,7 @@ class Adam:
 
     betas: tuple[float, float]
     eps: float
-    weight_decay: float
+    weight_decay: float  # of the first parameter group; the others have it too, or 0
     decoupled: bool  # AdamW
 
     @classmethod
@@ -23,16 +23,22 @@ class Adam:
         """The constants of an optimiser.
 
         Raises:
-            ArgumentError: it is neither Adam nor AdamW, has several parameter groups, or an option
-                that is not known here.
+            ArgumentError: it is neither Adam nor AdamW, has parameter groups that differ in more
+                than a weight decay of 0, or an option that is not known here.
         """
         must = "optimizer must be torch.optim.Adam or AdamW in a population"
         if type(optimizer) not in (optim.Adam, optim.AdamW):
             raise ArgumentError(f"{must}, got {type(optimizer).__name__}")
-        if len(optimizer.param_groups) != 1:
-            groups = len(optimizer.param_groups)
-            raise ArgumentError(f"{must} with one parameter group, got {groups}")
-        group = optimizer.param_groups[0]
+        group, *others = optimizer.param_groups
+        own = {"params", "weight_decay"}
+        if any(
+            other["weight_decay"] or any(other[key] != group[key] for key in group.keys() - own)
+            for other in others
+        ):
+            raise ArgumentError(
+                "optimizer must have parameter groups in a population that differ only in a "
+                f"weight_decay of 0, got {len(others)} others"
+            )
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
                 raise ArgumentError(f"optimizer.{option} must be false in a population, got true")
@@ -55,6 +61,7 @@ class Adam:
         moments: tuple[Tensor, Tensor],
         lr: Tensor,
         corrections: Tensor,
+        decay: Tensor,
     ) -> Tensor:
         """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
 
@@ -64,16 +71,17 @@ class Adam:
             grad: (K, P).
             lr: (K, 1), learning rates.
             corrections: (2,), as `corrections`.
+            decay: (P,), weight decay of each column.
         """
         mean, square = moments
         if self.weight_decay and not self.decoupled:
-            grad = grad.add(weights, alpha=self.weight_decay)
+            grad = grad.addcmul(weights, decay)
         mean.lerp_(grad, 1 - self.betas[0])
         square.mul_(self.betas[1]).addcmul_(grad, grad, value=1 - self.betas[1])
         change = mean / square.sqrt().div_(corrections[1]).add_(self.eps)
         change.mul_(lr / corrections[0])
         if self.weight_decay and self.decoupled:
-            change.addcmul_(weights, lr, value=self.weight_decay)
+            change.addcmul_(weights, lr * decay)
         return change
 
 

@@ -22,6 +22,7 @@ class State(NamedTuple):
     squares: Tensor  # (K, P), second moments
     corrections: Tensor  # (2,), of Adam's moments, for the current step
     lr: Tensor  # (K, 1)
+    decay: Tensor  # (P,) weight decay of each parameter
     alive: Tensor  # (K, 1) bool
     steps_alive: Tensor  # (K, 1) steps taken before it was frozen
     buffers: Named  # (K, *shape) each
@@ -80,7 +81,8 @@ class BatchedStep(nn.Module):
             if self.clip_norm is not None:
                 grad = clip(grad, self.clip_norm)
             moments = (state.means, state.squares)
-            change = self.adam.change(state.weights, grad, moments, state.lr, state.corrections)
+            rates = (state.lr, state.corrections, state.decay)
+            change = self.adam.change(state.weights, grad, moments, *rates)
             state.weights.sub_(change.masked_fill_(~state.alive, 0.0))
             for name, old in before.items():
                 alive = state.alive.view(-1, *[1] * (old.ndim - 1))
@@ -136,6 +138,7 @@ class Population:
             torch.stack([square for _, _, square in states]),
             weights.new_ones(2),
             lr,
+            self._decay(models[0], optimizers[0]),
             torch.arange(len(every), device=lr.device).unsqueeze(1) < len(own),
             torch.full_like(lr, self.step_count, dtype=torch.long),
             stacked_buffers([models[k] for k in every]),
@@ -169,6 +172,12 @@ class Population:
             for name, buffer in model.named_buffers():
                 if name in self.state.buffers:
                     buffer.copy_(self.state.buffers[name][k])
+
+    def _decay(self, model: LatentModel, optimizer: optim.Optimizer) -> Tensor:
+        """Weight decay (P,) of every number."""
+        of = {p: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+        full = {name: torch.full_like(p, of[p]) for name, p in model.named_parameters()}
+        return self.stack.row(full)
 
     def _moments(
         self, model: LatentModel, optimizer: optim.Optimizer, like: Tensor

@@ -38,7 +38,7 @@ from vae_granularity.population.plan import (
 )
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
-from vae_granularity.training.prepare import MEANT_BY_US, prepare
+from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
 
 WARM_UP, TRIALS = 2, 5
 COMPILING = 30.0  # seconds, about: what takes less as it is does not wait for a compiler
@@ -73,7 +73,7 @@ class Rehearsal:
         clock = _Clock()
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         with warnings.catch_warnings():
-            for message in MEANT_BY_US:
+            for message in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             trainer: Trainer = create(
                 self.config.trainer,

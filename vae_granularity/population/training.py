@@ -27,6 +27,7 @@ from vae_granularity.population.plan import COMPILED, EAGER
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
+from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.progress import ProgressBar
 from vae_granularity.training.callbacks.terms import term_logger
@@ -77,7 +78,7 @@ class Batch:
     def take(self, steps: range) -> None:
         """Train these steps."""
         models = self.population.models
-        moving = [k for k, m in enumerate(models) if m.grouping.scheduled or m.grouping.regrouping]
+        moving = [k for k, m in enumerate(models) if m.grouping.moves]
         for step in steps:
             for k in moving:
                 rule = models[k].grouping.regrouping
@@ -143,8 +144,8 @@ def train_population(
     Raises:
         SystemExit: the process was asked to end; all runs have been saved.
     """
-    planned: list[Job | Exception] = [_attempt(jobs.job, cfg) for cfg in configs]
-    ended = [isinstance(p, Job) and (p.directory / CHECKPOINTS / FINAL).exists() for p in planned]
+    planned: list[Job | Exception] = [_attempt(jobs.prepare_run, cfg) for cfg in configs]
+    ended = [isinstance(p, Job) and _has_ended(p.directory) for p in planned]
     outcomes: list[Exception | None] = [p if isinstance(p, Exception) else None for p in planned]
     members: dict[int, Member] = {}
     with ExitStack() as everything:
@@ -160,6 +161,10 @@ def train_population(
             _train(list(members.values()), how, together)
         outcomes = [members[i].failure if i in members else o for i, o in enumerate(outcomes)]
     return [train_alone(configs[i]) if ended[i] else o for i, o in enumerate(outcomes)]
+
+
+def _has_ended(directory: Path) -> bool:
+    return is_done(directory) or (directory / CHECKPOINTS / FINAL).exists()
 
 
 def train_alone(config: DictConfig) -> Exception | None:
@@ -192,7 +197,7 @@ def _train(members: list[Member], how: str, together: int) -> None:
     started = time.monotonic()
     start = common_start([member.job.directory for member in members])
     with warnings.catch_warnings():
-        for message in jobs.MEANT_BY_US:
+        for message in jobs.IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         for member in members:
             _try(member, _begin, start)

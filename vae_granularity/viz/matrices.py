@@ -33,9 +33,7 @@ def matrix_figure(
     """Matrices side by side on one scale from 0 to `high` (None: the largest entry); `label` says
     what a cell is, `note` the protocol.
     """
-    largest = max(
-        (float(np.nanmax(panel.values)) for panel in panels if panel.values.size), default=1.0
-    )
+    largest = max((float(np.nanmax(panel.values, initial=0.0)) for panel in panels), default=1.0)
     top = (largest or 1.0) if high is None else high
     widths = [max(2.2, 0.9 * len(panel.columns)) for panel in panels]
     height = max(CELL * max(len(panel.rows) for panel in panels), 1.2)
@@ -51,7 +49,9 @@ def matrix_figure(
         _name(ax, panel)
         if panel.values.size <= MOST_NUMBERS:
             for (r, c), value in np.ndenumerate(panel.values):
-                _write(ax, r, c, f"{value:.2f}", dark=value > BRIGHT * top)
+                known = bool(np.isfinite(value))
+                text = f"{value:.2f}" if known else "–"
+                _write(ax, r, c, text, dark=not known or value > BRIGHT * top)
     figure.colorbar(image, ax=list(axes), label=label, shrink=0.9)
     _head(figure, title, note)
     return figure

@@ -57,8 +57,8 @@ NO_HUB = HubTable(None, splits={}, labels=())
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """The declaration of one dataset. `image_shape` is (C, H, W); pixel values run from 0 to
-    `max_value`.
+    """The declaration of one dataset. `image_shape` is (C, H, W); stored pixels run from 0 to
+    `max_value`; `values` says what the images hold once divided by it (a name of `values.VALUES`).
     """
 
     name: str
@@ -72,3 +72,4 @@ class DatasetCard:
     hub: HubTable = NO_HUB
     renderer: str | None = None
     max_value: int = 255
+    values: str = "unit"

@@ -94,10 +94,10 @@ def error_by_subsampling(
     """Standard error of scores of a table of n rows, from draws of m = fraction · n rows without
     replacement.
 
-    Valid for estimators on rows (MIG, modularity, InfoM, InfoC, IRS, unsupervised): repeating rows,
-    as a bootstrap does, would give k-NN mutual information neighbours at distance 0. The spread
-    over draws is scaled by √(m / (n - m)) (the delete-d jackknife, Shao and Wu 1989); a bias that
-    depends on n is not in it.
+    Valid for smooth estimators on rows (MIG, modularity, InfoM, InfoC, unsupervised), not for
+    statistics that divide by a maximum (IRS). Repeating rows, as a bootstrap does, would give k-NN
+    mutual information neighbours at distance 0. The spread over draws is scaled by √(m / (n - m))
+    (the delete-d jackknife, Shao and Wu 1989); a bias that depends on n is not in it.
 
     Args:
         score: rows (m,) to scores.

@@ -15,10 +15,8 @@ MODES = (NONE, AUTO, "default", "reduce-overhead")
 class CompiledStep(Callback):
     """Replaces `model.compute` by its compiled form while a trainer fits, compiled once for a run.
 
-    What moves during training enters as tensors of a fixed shape (dials as scalars, memberships
-    padded to D groups), so that a
-    schedule of beta or of granularity compiles nothing again. Noise stays outside: it is drawn from
-    the run's own generator.
+    What moves during training enters as tensors of a fixed shape (hyperparameters as scalars,
+    memberships padded to D groups): a schedule compiles nothing again. Noise is drawn outside.
 
     Args:
         mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, where
@@ -40,8 +38,8 @@ class CompiledStep(Callback):
             return
         if pl_module.stateful:
             raise ArgumentError(
-                f"compile must be none or auto for {type(pl_module).__name__}, whose step changes "
-                "more than the weights"
+                f"compile must be none or auto for {type(pl_module).__name__}, "
+                "whose step changes more than the weights"
             )
         plain = LatentModel.compute.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode
