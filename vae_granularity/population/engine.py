@@ -1,7 +1,7 @@
 """One training step of K models at once, and the models' state between steps."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn, optim
@@ -56,11 +56,11 @@ class BatchedStep(nn.Module):
         self.stack = Stack(model)
         self.names: list[str] = []
 
-    def forward(self, *inputs: object) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def forward(self, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
         """Loss, logged scalars and pass of the one model, for `functional_call`."""
         return self.model.compute(*inputs)
 
-    def _one(self, named: Named, *inputs: object) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def _one(self, named: Named, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
         return functional_call(self, {f"model.{name}": t for name, t in named.items()}, inputs)
 
     def advance(self, state: State, inputs: Inputs) -> Outputs:

@@ -49,7 +49,7 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     from vae_granularity.population.rehearsal import best_plan
 
     pack = json.loads(Path(path).read_text())
-    configs: list[DictConfig] = [OmegaConf.create(config) for config in pack["configs"]]
+    configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]
     how, together = pack["how"], pack["together"]
     if how == AUTO:
         plan = best_plan(configs, together, 1, 0.0)

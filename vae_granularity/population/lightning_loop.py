@@ -1,20 +1,21 @@
 """A Lightning trainer whose steps are taken elsewhere: attached, restored, its callbacks called.
 
 By its public interface: the strategy, the state of its loops, the hooks of its callbacks. What it
-saves is what it would have saved, and any Lightning trainer goes on from it.
+saves is what it would have saved, and any Lightning trainer goes on from it. A trainer is `Any`
+here: its callbacks and its data module are no part of Lightning's declared type.
 """
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningDataModule, Trainer
+from lightning import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from vae_granularity.models.base import LatentModel
 
 
-def attach(trainer: Trainer, model: LatentModel, data: LightningDataModule) -> None:
+def attach(trainer: Any, model: LatentModel, data: LightningDataModule) -> None:
     """Bring the trainer to where its loop would begin: model on its device, optimiser made."""
     trainer.state.fn = TrainerFn.FITTING
     model.trainer = data.trainer = trainer
@@ -26,7 +27,7 @@ def attach(trainer: Trainer, model: LatentModel, data: LightningDataModule) -> N
     trainer.strategy.setup(trainer)
 
 
-def restore(trainer: Trainer, path: Path) -> None:
+def restore(trainer: Any, path: Path) -> None:
     """Weights, optimiser, callbacks and position in the data of a checkpoint."""
     saved: dict[str, Any] = trainer.strategy.load_checkpoint(path, weights_only=True)
     model, data = trainer.lightning_module, trainer.datamodule
@@ -40,20 +41,20 @@ def restore(trainer: Trainer, path: Path) -> None:
     data.load_state_dict(saved[type(data).__qualname__])
 
 
-def begin(trainer: Trainer, step: int) -> None:
+def begin(trainer: Any, step: int) -> None:
     """The hooks before the step after `step`."""
     stand_at(trainer, step, step)
     for hook in ("on_fit_start", "on_train_start"):
         call(trainer, hook)
 
 
-def call(trainer: Trainer, hook: str, *arguments: Any) -> None:
+def call(trainer: Any, hook: str, *arguments: Any) -> None:
     """A hook of all callbacks."""
     for callback in trainer.callbacks:
         getattr(callback, hook)(trainer, trainer.lightning_module, *arguments)
 
 
-def stand_at(trainer: Trainer, step: int, completed: int) -> None:
+def stand_at(trainer: Any, step: int, completed: int) -> None:
     """Make the loops stand where they would after `step` steps, with the hooks of `completed`."""
     ended = completed == trainer.max_steps
     batches = {"ready": step, "started": step, "processed": step, "completed": completed}
@@ -77,7 +78,7 @@ def _both(counts: dict[str, int]) -> dict[str, dict[str, int]]:
     return {"total": dict(counts), "current": dict(counts)}
 
 
-def after_step(trainer: Trainer, step: int, outputs: dict[str, Any]) -> None:
+def after_step(trainer: Any, step: int, outputs: dict[str, Any]) -> None:
     """What Lightning does between a step, counted from 1, and the next.
 
     Args:
@@ -88,7 +89,7 @@ def after_step(trainer: Trainer, step: int, outputs: dict[str, Any]) -> None:
     stand_at(trainer, step, step)
 
 
-def detach(trainer: Trainer) -> None:
+def detach(trainer: Any) -> None:
     """The hooks after the last step; the model goes back to the CPU."""
     for hook in ("on_train_end", "on_fit_end"):
         call(trainer, hook)

@@ -123,7 +123,7 @@ class _Clock(Callback):
         self.intervals: list[float] = []
         self._last = 0.0
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *arguments: Any, **options: Any) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = time.perf_counter()

@@ -9,6 +9,7 @@ from torch import Tensor
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.noise import standard_normal
 from vae_granularity.models.base import LatentModel
+from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.schedules import Constant
 
 Item = TypeVar("Item")
@@ -48,7 +49,7 @@ class StepInputs:
             isinstance(dial, Constant) for model in models for dial in model.dials.values()
         )
         self._settings: dict[str, Tensor] | None = None
-        self._partitions: list[object] = []
+        self._partitions: list[LatentPartition] = []
 
     def __call__(self, step: int) -> Inputs:
         """The inputs of training step `step`, counted from 0."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 from torch import Tensor
@@ -30,7 +29,7 @@ from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.progress import ProgressBar
-from vae_granularity.training.callbacks.terms import term_logger
+from vae_granularity.training.callbacks.terms import TermLogger, term_logger
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.prepare import Job
 from vae_granularity.training.run import train
@@ -46,9 +45,16 @@ class Member:
     """One run of the population."""
 
     job: Job
-    trainer: Trainer
+    trainer: Any  # a Trainer
     held: ExitStack  # the lock of its directory, the record of failures, its loggers
     failure: Exception | None = None
+
+    @property
+    def terms(self) -> TermLogger:
+        """The callback that keeps the terms of its steps."""
+        logger = term_logger(self.trainer)
+        assert logger is not None, "every training config has one"
+        return logger
 
     def fail(self, error: Exception) -> None:
         """Record the failure; nothing more is saved or logged."""
@@ -97,21 +103,21 @@ class Batch:
         state = self.population.state
         alive, steps = state.alive.flatten().tolist(), state.steps_alive.flatten().tolist()
         terms, self.waiting = torch.stack(self.waiting), []
+        assert self.outputs is not None, "no step has been taken"
         for k, member in enumerate(self.members):
             if member.failure is None:
                 try:
                     names, rows = self._rows(k, terms, done)
-                    logger = term_logger(member.trainer)
                     if not alive[k]:
-                        logger.keep(names, rows)
-                        logger.check(done)
+                        member.terms.keep(names, rows)
+                        member.terms.check(done)
                         # A solo run finds a gradient that is not finite a step later.
                         raise TrainingError(
                             f"training stopped: gradient not finite at step {steps[k] + 1}. "
                             "The last good checkpoint is kept"
                         )
                     self.population.write_back(k)
-                    logger.keep(names, rows[:-1])
+                    member.terms.keep(names, rows[:-1])
                     forward = Forward(*(each[k] for each in self.outputs.forward))
                     last = dict(zip(names, rows[-1], strict=True))
                     hook(member, done, {"terms": last, "forward": forward})
@@ -187,7 +193,7 @@ def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None
     if not held.enter_context(jobs.writing(job)):
         return None
     job.open_data(None if first is None else first.data)
-    trainer = held.enter_context(jobs.trainer(job))
+    trainer: Any = held.enter_context(jobs.trainer(job))
     trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, ProgressBar)]
     return Member(job, trainer, held)
 
@@ -331,7 +337,7 @@ def _save(batch: Batch, done: int) -> None:
 
 def _keep_and_save(member: Member, done: int, outputs: dict[str, Any]) -> None:
     last = torch.stack(tuple(outputs["terms"].values()))
-    term_logger(member.trainer).keep(list(outputs["terms"]), last.unsqueeze(0))
+    member.terms.keep(list(outputs["terms"]), last.unsqueeze(0))
     _save_now(member, done)
 
 
