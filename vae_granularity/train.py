@@ -10,13 +10,9 @@ from vae_granularity.training import config
 def run(cfg: DictConfig) -> Any:
     """One training job, from a composed config to results.json; `pack` names several runs."""
     config.check_training_config(cfg)
-    if "pack" in cfg:
-        from vae_granularity.population.jobs import train_pack
+    from vae_granularity.population.jobs import train_one, train_pack
 
-        return train_pack(cfg.pack)
-    from vae_granularity.training.run import train  # torch and Lightning: after the checks
-
-    return train(cfg)
+    return train_pack(cfg.pack) if "pack" in cfg else train_one(cfg)
 
 
 def main() -> None:

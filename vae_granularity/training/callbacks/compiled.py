@@ -8,7 +8,8 @@ from torch.nn.functional import pad
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import Forward, LatentModel, Settings
 
-MODES = ("default", "reduce-overhead")
+AUTO, NONE = "auto", "none"
+MODES = (NONE, AUTO, "default", "reduce-overhead")
 
 
 class CompiledStep(Callback):
@@ -18,8 +19,9 @@ class CompiledStep(Callback):
     memberships padded to D groups): a schedule compiles nothing again. Noise is drawn outside.
 
     Args:
-        mode: `default`, or `reduce-overhead`, which captures forward and backward pass in CUDA
-            graphs; without CUDA it is `default`.
+        mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, where
+            it is `none`; `default`; or `reduce-overhead`, which captures forward and backward pass
+            in CUDA graphs and without CUDA is `default`.
         backend: of `torch.compile`.
 
     Raises:
@@ -32,9 +34,11 @@ class CompiledStep(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         assert isinstance(pl_module, LatentModel)
+        if self.mode in (AUTO, NONE):
+            return
         if pl_module.stateful:
             raise ArgumentError(
-                f"compile must be left out for {type(pl_module).__name__}, "
+                f"compile must be none or auto for {type(pl_module).__name__}, "
                 "whose step changes more than the weights"
             )
         plain = LatentModel.compute.__get__(pl_module)

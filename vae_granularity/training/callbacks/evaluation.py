@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 from vae_granularity.evaluation.protocol import EvaluationProtocol
@@ -35,4 +36,5 @@ class PeriodicEvaluation(Callback):
             found = report(*asked, trainer.loggers, step, Path(trainer.default_root_dir))
             values = {key: value for key, value in found.logged.items() if key.startswith("val/")}
         # In all processes, for callbacks that watch a number: the checkpoint of the best ELBO.
-        pl_module.log_dict(trainer.strategy.broadcast(values), logger=False)
+        shared = trainer.strategy.broadcast(values)
+        trainer.callback_metrics.update({key: torch.tensor(value) for key, value in shared.items()})
