@@ -122,7 +122,7 @@ def plane_names(group: tuple[int, ...]) -> tuple[str, str]:
 def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     """Model, data (and that it is rendered, where it is), hyperparameters and step."""
     name = type(model).__name__
-    beta = f", β={model.dials['beta'](step):g}" if "beta" in model.dials else ""
+    beta = f", β={model.schedules['beta'](step):g}" if "beta" in model.schedules else ""
     return f"{name} on {data.title}{beta}, {_partition_name(model.partition)}, step {step}"
 
 

@@ -101,7 +101,7 @@ def held_out_elbo(
     with evaluation_mode(model):
         start = 0
         for x in image_batches(data, indices, protocol.batch_size, model.device):
-            out = model.run(x, noise[start : start + len(x)].to(x.device))
+            out = model.forward_pass(x, noise[start : start + len(x)].to(x.device))
             kl = (
                 out.kl.double().sum()
                 if model.stochastic
