@@ -2,15 +2,12 @@
 differences.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import logistic
-from vae_granularity.metrics.core.grid_metric import GridMetric
 from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.sampling import (
@@ -18,10 +15,12 @@ from vae_granularity.metrics.core.sampling import (
     shared_factor_batches,
     varying_factors,
 )
+from vae_granularity.metrics.core.table_metric import GridMetric
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BetaVAEScoreResult(MetricResult):
+    names = ("beta_vae",)
     standard_error = "draws"
     train_accuracy: float
     coefficients: Array  # (C, D); one row for two factors

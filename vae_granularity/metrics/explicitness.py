@@ -2,8 +2,6 @@
 factor off all latents?
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from vae_granularity.metrics.core.table_metric import TableMetric
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExplicitnessResult(MetricResult):
+    names = ("explicitness",)
     explicitness_per_factor: Array  # (F, 2): train, test
 
 
@@ -38,9 +37,8 @@ def explicitness(
         ArgumentError: bad tables, or no test part.
     """
     sample = labelled_sample(latents, factors, test)
-    alive = (np.ptp(sample.latents, axis=0) > 0) & ~inactive.inactive(kl, sample.latents.shape[1])
+    alive = inactive.active(sample.latents, kl)
     mean, spread = sample.latents.mean(0), sample.latents.std(0)
-    alive &= spread > 1e-12 * np.abs(sample.latents).max(0)
     train, held_out = (
         (z[:, alive] - mean[alive]) / spread[alive] for z in (sample.latents, sample.test_latents)
     )
@@ -65,7 +63,7 @@ def explicitness(
         "classifier": logistic.version(),
         "found": {
             "unconverged_fits": unconverged,
-            "dead_latents": np.flatnonzero(~alive).tolist(),
+            "dead_latents": inactive.indices(~alive),
             **inactive.found(kl, len(alive)),
         },
     }

@@ -2,8 +2,6 @@
 orbit spread over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from vae_granularity.metrics.core.sampling import varying_factors
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorComplexityResult(MetricResult):
+    names = ("complexity/*",)
     names: tuple[str, ...]  # F factors with two or more values
     per_setting: Array  # (F, S)
 

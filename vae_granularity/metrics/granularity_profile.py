@@ -1,7 +1,5 @@
 """The factor-granularity profile: at which granularity does each factor have a unit of its own?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
 from vae_granularity.metrics.core.confidence import Interval, interval
-from vae_granularity.metrics.core.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -24,6 +22,7 @@ HOLDS = 0.1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnitProfileResult(MetricResult):
+    names = ("carriers", "carriers_group")
     nmi: Array  # (G, F) k-NN mutual information / entropy of the factor
     best_unit: NDArray[np.int64]  # (F,)
     share: Array  # (F,) of the factor's entropy, in its best unit
@@ -67,7 +66,7 @@ def unit_profile(
     """
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    groups = units(partition, sample.latents.shape[1])
+    groups = groups_of(partition, sample.latents.shape[1])
     live = inactive.silenced(sample.latents, kl)
     mi = unit_information.mutual_information_matrix(
         live, groups, sample.factors, num_neighbors=num_neighbors, seed=seed

@@ -2,8 +2,6 @@
 while the other factors change?
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import number
-from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample, units
+from vae_granularity.metrics.core import inactive
+from vae_granularity.metrics.core.inputs import Array, Codes, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -19,6 +18,8 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IRSResult(MetricResult):
+    names = ("irs", "irs_group")
+    needs = ("space",)  # labels that are not all factors cannot say what the others do
     # Halves of the rows give 0.5 to 1.2 of the truth: the score divides by a maximum.
     standard_error = "fresh"
     active_latents: tuple[int, ...]  # A dimensions that are not constant
@@ -54,20 +55,18 @@ def irs(
     diff_quantile = number("diff_quantile", diff_quantile, 0, 1)
     sample = labelled_sample(latents, factors)
     dim = sample.latents.shape[1]
-    groups = units(partition, dim)
-    active = np.ptp(sample.latents, axis=0) > 0
+    groups = groups_of(partition, dim)
+    active = inactive.active(sample.latents)
     protocol = sample.protocol() | {
         "diff_quantile": diff_quantile,
-        "found": {"dead_latents": np.flatnonzero(~active).tolist()},
+        "found": {"dead_latents": inactive.indices(~active)},
     }
 
     def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
-        live = [[d for d in group if active[d]] for group in of]
-        return _robustness(
-            sample.latents, [group for group in live if group], sample.factors, diff_quantile
-        )
+        live = [group for group in inactive.active_groups(of, active) if group]
+        return _robustness(sample.latents, live, sample.factors, diff_quantile)
 
-    matrix, weights = robustness(units(None, dim))
+    matrix, weights = robustness(groups_of(None, dim))
     scores: Scores = {"irs": _weighted(matrix, weights)}
     matrix_group = None
     if partition is not None:
@@ -76,7 +75,7 @@ def irs(
     return IRSResult(
         scores=scores,
         protocol=protocol,
-        active_latents=tuple(np.flatnonzero(active).tolist()),
+        active_latents=tuple(inactive.indices(active)),
         irs_matrix=matrix,
         max_deviations=weights,
         disentanglement_scores=matrix.max(1),

@@ -2,8 +2,6 @@
 Locatello et al., arXiv 1811.12359).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGResult(MetricResult):
+    names = ("mig",)
     standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats
     factor_entropy: Array  # (F,) empirical, nats

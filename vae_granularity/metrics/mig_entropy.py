@@ -2,8 +2,6 @@
 1802.04942), by dimension and group.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from torch import Tensor
 
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import factor_matrix, histogram
-from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, groups_of, labelled_sample
 from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.core.progress_bar import Progress
 from vae_granularity.metrics.core.result import MetricResult, Scores
@@ -31,6 +29,7 @@ SATURATED = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGEntropyResult(MetricResult):
+    names = ("mig_entropy", "mig_entropy_group")
     mi_matrix: Array  # (D, F) nats, clipped at 0
     factor_entropy: Array  # (F,) empirical, nats
     marginal_entropies: Array  # (D,) H(z_d), differential: may be negative
@@ -86,7 +85,7 @@ def mig_entropy(
     sample = labelled_sample(mu, factors)
     num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
     rows, dim = sample.latents.shape
-    groups = LatentPartition(units(partition, dim))
+    groups = LatentPartition(groups_of(partition, dim))
     checked = {
         "z": as_latents(z, "z"),
         "mu": sample.latents,

@@ -2,8 +2,6 @@
 only?
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -19,15 +17,15 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityResult(MetricResult):
+    names = ("modularity",)
     standard_error = "subsamples"
-    error_of_groups = False  # nearest neighbours cost a hundred times the histograms; `modularity_knn` gives the errors of its scores
     mi_matrix: Array  # (D, F) nats, from histograms
     per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
-    knn: ModularityKNNResult | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityKNNResult(MetricResult):
+    names = ("modularity_knn", "modularity_knn_group")
     standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from nearest neighbours
     mi_matrix_group: Array | None  # (G, F) nats
@@ -50,15 +48,18 @@ def modularity(
     Args:
         latents: (n, D).
         factors: (n, F) integers; with F = 1 the score is undefined and missing.
-        partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint
-            bins of a group would be empty.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
-        ArgumentError: bad tables or partition, num_bins outside [2, n].
+        ArgumentError: bad tables, num_bins outside [2, n].
+        NoGroupForm: a partition was given; joint bins of a group would be empty.
     """
+    if partition is not None:
+        raise NoGroupForm(
+            "partition must be None: modularity from histograms has no group form (joint bins are"
+            " empty); use modularity_knn"
+        )
     sample = labelled_sample(latents, factors)
-    units(partition, sample.latents.shape[1])
     mi = histogram.mutual_information(
         histogram.discretize(inactive.silenced(sample.latents, kl), num_bins), sample.factors
     )
@@ -71,14 +72,7 @@ def modularity(
         },
     }
     scores: Scores = {"modularity": mean_modularity(mi)}
-    neighbours = None
-    if partition is not None:
-        neighbours = modularity_knn(latents, factors, partition=partition, kl=kl)
-        scores |= neighbours.scores
-        protocol |= {"knn": neighbours.protocol}
-    return ModularityResult(
-        scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent, knn=neighbours
-    )
+    return ModularityResult(scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent)
 
 
 def modularity_knn(
@@ -89,11 +83,13 @@ def modularity_knn(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    with_errors: bool = True,
 ) -> ModularityKNNResult:
     """Modularity from k-NN mutual information, per dimension and per group: another estimator,
     hence another name. Groups: see `unit_information`.
 
     Args:
+        with_errors: False where a standard error would cost too much: twenty times the scores.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
@@ -102,7 +98,7 @@ def modularity_knn(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     dim = sample.latents.shape[1]
-    groups, live = units(partition, dim), inactive.silenced(sample.latents, kl)
+    groups, live = groups_of(partition, dim), inactive.silenced(sample.latents, kl)
     known: unit_information.Known = {}
 
     def matrix(of: Any) -> Array:
@@ -110,7 +106,7 @@ def modularity_knn(
             live, of, sample.factors, num_neighbors=num_neighbors, seed=seed, known=known
         )
 
-    mi = matrix(units(None, dim))
+    mi = matrix(groups_of(None, dim))
     scores: Scores = {"modularity_knn": mean_modularity(mi)}
     mi_group = None
     if partition is not None:
@@ -126,7 +122,11 @@ def modularity_knn(
         },
     }
     return ModularityKNNResult(
-        scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group
+        scores=scores,
+        protocol=protocol,
+        with_errors=with_errors,
+        mi_matrix=mi,
+        mi_matrix_group=mi_group,
     )
 
 

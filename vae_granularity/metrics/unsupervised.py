@@ -5,8 +5,6 @@ As in Locatello et al. (arXiv 1811.12359, section "unsupervised scores"). The co
 Gaussian with its covariance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import histogram, inactive
-from vae_granularity.metrics.core.inputs import Array, as_latents, units
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -22,6 +20,14 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnsupervisedResult(MetricResult):
+    names = (
+        "gaussian_tc",
+        "gaussian_tc_group",
+        "gaussian_wasserstein",
+        "gaussian_wasserstein_group",
+        "gaussian_wasserstein_norm",
+        "mutual_info_score",
+    )
     standard_error = "subsamples"
     covariance: Array  # (D, D), with n - 1
     mi_matrix: (
@@ -58,8 +64,8 @@ def unsupervised(
         ArgumentError: bad table or partition, num_bins outside [2, n].
     """
     z = inactive.silenced(as_latents(latents, min_rows=2), kl)
-    groups = units(partition, z.shape[1])
-    active = np.ptp(z, axis=0) > 1e-12 * np.abs(z).max(0)
+    groups = groups_of(partition, z.shape[1])
+    active = inactive.active(z)
     alive = np.flatnonzero(active)
     covariance = np.atleast_2d(np.cov(z, rowvar=False))
     mi = (
@@ -70,7 +76,7 @@ def unsupervised(
     scores: Scores = {}
     singular = []
     for suffix, of in (
-        ("", units(None, z.shape[1])),
+        ("", groups_of(None, z.shape[1])),
         ("_group", groups if partition is not None else None),
     ):
         if of is None:
@@ -91,7 +97,7 @@ def unsupervised(
         "num_samples": len(z),
         "num_bins": num_bins,
         "found": {
-            "dead_latents": np.flatnonzero(~active).tolist(),
+            "dead_latents": inactive.indices(~active),
             "singular": singular,
             **inactive.found(kl, len(active)),
         },

@@ -9,7 +9,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import BY_CHANCE, Interval, interval, same_protocol
-from vae_granularity.metrics.core.harmonic_scores import PARTNERS
+from vae_granularity.metrics.core.harmonic_scores import HARMONIC
 from vae_granularity.runs.protocol import BESIDES, MEASURE_AGAIN, VERSION, version_of, without
 
 Results = Mapping[str, Any]  # what a results.json holds
@@ -24,16 +24,10 @@ def number_protocol(results: Results, name: str) -> dict[str, Any]:
     protocol = results.get("protocol", {})
     if name in results.get("terms", {}):
         return without(protocol.get("terms", {}), BESIDES)
-    parts = {
-        f"{part.removesuffix('_group')}_harmonic_group": (part, partner)
-        for part, partner in PARTNERS.items()
-    }
-    entries = [
-        entry for entry in protocol.get("metrics", {}).values() if name in entry.get("scores", ())
-    ]
-    if entries:
-        return without(entries[-1], BESIDES)
-    return {part: number_protocol(results, part) for part in parts.get(name, ())}
+    for entry in protocol.get("metrics", {}).values():
+        if name in entry.get("scores", ()):
+            return without(entry, BESIDES)
+    return {part: number_protocol(results, part) for part in HARMONIC.get(name, ())}
 
 
 def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]:

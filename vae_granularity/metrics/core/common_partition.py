@@ -4,8 +4,6 @@ Models of different granularity are compared under common partitions, never each
 alone: a model without groups may hold the same blocks, only unnamed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

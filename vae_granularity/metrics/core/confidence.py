@@ -1,7 +1,5 @@
 """How sure a score is: its standard error for one model, its spread and interval over seeds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

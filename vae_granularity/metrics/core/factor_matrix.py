@@ -4,8 +4,6 @@ compactness of a row or a column.
 A nan is an entry that could not be estimated: what is read off a matrix with one is missing.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from vae_granularity.metrics.core.inputs import Array

@@ -2,17 +2,15 @@
 partition of it, without a fit.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import Scores
 from vae_granularity.metrics.infomec import active_latents, group_scores
@@ -44,7 +42,7 @@ class GroupInformation:
         num_neighbors: int,
         seed: int,
         kl: Any = None,
-    ) -> GroupInformation:
+    ) -> Self:
         """From latents (n, D) and factors (n, F); a seeded subset of `num_samples` rows where n is
         larger; `kl` (D,) as in `inactive`.
 
@@ -84,7 +82,7 @@ class GroupInformation:
 
     def shares(self, partition: LatentPartition) -> Array:
         """(G, F) mutual information of each group and factor / entropy of the factor."""
-        live = [[d for d in group if self.active[d]] for group in partition.groups]
+        live = inactive.active_groups(partition.groups, self.active)
         mi = unit_information.mutual_information_matrix(
             self.sample.latents,
             live,
@@ -105,7 +103,7 @@ class GroupInformation:
         scores["carriers_group"] = (
             factor_matrix.carriers(shares) if partition.num_groups > 1 else None
         )
-        return scores | group_headlines(scores)
+        return scores | harmonic_scores(scores)
 
     def protocol(self) -> dict[str, object]:
         """Rows, factors, neighbours and seed; under `found`, inactive dimensions and why values are

@@ -1,7 +1,5 @@
 """Plug-in mutual information between latents cut into bins and integer factors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, choice, integer

@@ -2,8 +2,6 @@
 F), arrays or tensors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -164,7 +162,7 @@ def labelled_sample(
     return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
 
 
-def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:
+def groups_of(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:
     """Groups of the partition; single dimensions for None.
 
     Raises:

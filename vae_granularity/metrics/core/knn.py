@@ -6,11 +6,10 @@ maximum norm for vectors: I = ψ(n) + <ψ(k_i)> - <ψ(n_class(i))> - <ψ(m_i)>, 
 than the k-th neighbour within the class of i, in nats.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
+from vae_granularity.metrics.core import inactive
 from vae_granularity.metrics.core.inputs import Array, Codes
 
 FEW = 500  # rows up to which scipy counts as fast as scikit-learn, whose import takes longer than all of it
@@ -23,8 +22,7 @@ def standardize(latents: Array, other: Array | None = None) -> tuple[Array, NDAr
     centre = latents.mean(0)
     centred = (latents if other is None else other) - centre
     spread = (latents - centre).std(0)
-    # Against the size of the numbers, since the mean of a constant column is off by rounding.
-    alive = spread > 1e-12 * np.abs(latents).max(0)
+    alive = inactive.active(latents)
     return np.where(alive, centred / np.where(alive, spread, 1.0), 0.0), alive
 
 

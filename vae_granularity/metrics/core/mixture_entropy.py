@@ -2,8 +2,6 @@
 each value of a factor.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,7 +13,7 @@ from torch import Tensor
 from vae_granularity.densities.gaussian import log_density
 from vae_granularity.densities.mixture import mixture_densities
 from vae_granularity.metrics.core.inputs import Array, Codes
-from vae_granularity.metrics.core.progress_bar import Progress, announced
+from vae_granularity.metrics.core.progress_bar import Progress, progress_bar
 from vae_granularity.partition import LatentPartition
 
 CHUNK_ELEMENTS = 2**20  # numbers in a table
@@ -61,7 +59,7 @@ def mixture_entropies(
     marginal, others, joint = np.zeros(units), np.zeros(units), 0.0
     conditional, of_others = np.zeros((2, units, factors.shape[1]))
     covered = np.zeros(factors.shape[1])
-    with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
+    with progress_bar("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
             part = (mu, logvar) if factor is None else (mu[components], logvar[components])

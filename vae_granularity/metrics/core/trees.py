@@ -1,7 +1,5 @@
 """Gradient-boosted trees for DCI: one classifier a factor, factors in parallel processes."""
 
-from __future__ import annotations
-
 import importlib.util
 from importlib.metadata import version as package_version
 
