@@ -105,7 +105,7 @@ def test_no_two_metrics_give_one_score(partition):
         for score in given_by(name, partition).results[name].scores:
             owners.setdefault(score, []).append(name)
     assert {score: by for score, by in owners.items() if len(by) > 1} == {}
-    declared = {name: result_class(function(name)).names for name in SINGLE}
+    declared = {name: result_class(function(name)).score_names for name in SINGLE}
     for score, (owner,) in owners.items():
         fit = {name for name, names in declared.items() if any(fnmatch(score, p) for p in names)}
         assert fit == ({"dci", "dci_fast"} if owner == "dci_fast" else {owner}), score

@@ -15,7 +15,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ActiveUnitsResult(MetricResult):
-    names = ("active_kl", "active_kl_group", "active_variance", "active_variance_group")
+    score_names = ("active_kl", "active_kl_group", "active_variance", "active_variance_group")
     kl: Array | None  # (D,) mean KL(q(z_d|x) || N(0, 1)) in nats; None for a deterministic encoder
     variance: Array  # (D,) variance of the posterior means
 

@@ -20,7 +20,7 @@ from vae_granularity.metrics.core.table_metric import GridMetric
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BetaVAEScoreResult(MetricResult):
-    names = ("beta_vae",)
+    score_names = ("beta_vae",)
     standard_error = "draws"
     train_accuracy: float
     coefficients: Array  # (C, D); one row for two factors

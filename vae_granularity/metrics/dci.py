@@ -17,7 +17,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DCIResult(MetricResult):
-    names = ("dci_*",)
+    score_names = ("dci_*",)
     importance_matrix: Array  # (D, F); columns sum to 1, or are 0 where no latent tells anything
     importance_matrix_group: Array | None  # (G, F)
     informativeness_train: Array  # (F,) accuracies

@@ -16,7 +16,7 @@ from vae_granularity.metrics.core.result import MetricResult
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorDimensionsResult(MetricResult):
-    names = ("factor_dimensions/*",)
+    score_names = ("factor_dimensions/*",)
     dimensions: tuple[int | None, ...]  # F; None where the whole code tells nothing
     chosen: tuple[tuple[int, ...], ...]  # F; latents in the order they were added
     information: Array  # (F,) held-out InfoE of the whole code

@@ -22,7 +22,7 @@ HOLDS = 0.1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnitProfileResult(MetricResult):
-    names = ("carriers", "carriers_group")
+    score_names = ("carriers", "carriers_group")
     nmi: Array  # (G, F) k-NN mutual information / entropy of the factor
     best_unit: NDArray[np.int64]  # (F,)
     share: Array  # (F,) of the factor's entropy, in its best unit
@@ -31,9 +31,7 @@ class UnitProfileResult(MetricResult):
 
     @property
     def separated(self) -> NDArray[np.bool_]:
-        """(F,) factors that their best unit holds, more than half of it there alone, and without
-        another factor.
-        """
+        """(F,) factors that their best unit holds alone, with a gap of half the share or more."""
         if self.gap is None:
             return np.zeros(len(self.share), dtype=bool)
         return self.alone & (self.share >= HOLDS) & (self.gap >= self.share / 2)
@@ -48,8 +46,7 @@ def unit_profile(
     seed: int = 0,
     kl: Any = None,
 ) -> UnitProfileResult:
-    """For each factor: the share of its entropy in its best unit, the gap to the second, whether
-    that unit holds other factors too.
+    """Share of each factor's entropy in its best unit, gap to the second, what else is there.
 
     A unit holds a factor from a share of `HOLDS` on, the same for all γ, as the estimate does not
     fall with γ (see `unit_information`); a nan where a group could not be estimated.
@@ -86,9 +83,7 @@ def profile_of(
     protocol: dict[str, Any],
     name: str = "carriers_group",
 ) -> UnitProfileResult:
-    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only
-    score.
-    """
+    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only score."""
     best = nmi.argmax(0)
     others = (np.delete(nmi[unit], f) for f, unit in enumerate(best))
     alone = np.array([not (of >= HOLDS).any() and not np.isnan(of).any() for of in others])
@@ -123,9 +118,7 @@ def granularity_profile(
 
 
 def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int | None]:
-    """The smallest γ of the profile at which each factor is `separated`, length F; None where it
-    never is.
-    """
+    """Smallest γ of the profile at which each factor is `separated`; None where it never is."""
     order = sorted(profile)
     return [
         next((g for g in order if profile[g].separated[f]), None)
@@ -134,8 +127,7 @@ def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int
 
 
 def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
-    """Does the γ at which a factor separates grow with its complexity? Spearman's rank correlation
-    over factors, interval over seeds.
+    """Spearman's correlation over factors of complexity and separating γ, interval over seeds.
 
     Args:
         complexity: (F,) of `factor_complexity`.
@@ -152,11 +144,13 @@ def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
     x = as_latents(np.atleast_2d(np.asarray(complexity, dtype=np.float64)), "complexity")[0]
     if table.shape[1] != len(x) or len(x) < 3:
         raise ArgumentError(
-            f"granularity must have a column for each of 3 or more factors, got shape {table.shape} for {len(x)} factors"
+            f"granularity must have a column for each of 3 or more factors, got shape {table.shape}"
+            f" for {len(x)} factors"
         )
     flat = [s for s, row in enumerate(table) if np.ptp(row) == 0]
     if flat or np.ptp(x) == 0:
         raise ArgumentError(
-            f"granularity and complexity must differ between factors, got constant ones in seeds {flat}"
+            "granularity and complexity must differ between factors, got constant ones in seeds"
+            f" {flat}"
         )
     return interval([float(spearmanr(x, row).statistic) for row in table])

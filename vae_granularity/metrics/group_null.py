@@ -17,7 +17,7 @@ NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_g
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupNullResult(MetricResult):
-    names = ("*_null_group", "*_null_sd_group", "*_lift_group")
+    score_names = ("*_null_group", "*_null_sd_group", "*_lift_group")
     nulls: dict[
         str, Null | None
     ]  # by group score, with the score on the same rows; empty for G = 1 and G = D

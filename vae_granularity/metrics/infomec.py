@@ -28,7 +28,7 @@ MOST_BIAS = 0.1  # share of a factor's entropy, of the plug-in estimate of a dis
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InfoMECResult(MetricResult):
-    names = ("infom", "infoc", "infoe", "infom_group", "infoc_group")
+    score_names = ("infom", "infoc", "infoe", "infom_group", "infoc_group")
     standard_error = "subsamples"
     nmi: Array  # (D, F) mutual information / entropy of the factor; 0 for inactive latents
     active_latents: NDArray[np.bool_]  # (D,)

@@ -29,7 +29,7 @@ SATURATED = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGEntropyResult(MetricResult):
-    names = ("mig_entropy", "mig_entropy_group")
+    score_names = ("mig_entropy", "mig_entropy_group")
     mi_matrix: Array  # (D, F) nats, clipped at 0
     factor_entropy: Array  # (F,) empirical, nats
     marginal_entropies: Array  # (D,) H(z_d), differential: may be negative

@@ -23,7 +23,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PartitionComparisonResult(MetricResult):
-    names = ("*/*_group", "separating_granularity/*")
+    score_names = ("*/*_group", "separating_granularity/*")
     profiles: dict[str, UnitProfileResult]  # by name of the partition, in the order given
     factor_names: tuple[str, ...]  # F factors that were kept
 

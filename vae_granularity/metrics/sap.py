@@ -20,7 +20,7 @@ SMALLEST_VARIANCE = 1e-12
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SAPResult(MetricResult):
-    names = ("sap", "sap_group")
+    score_names = ("sap", "sap_group")
     score_matrix: Array  # (D, F) test accuracy, or squared correlation
     score_matrix_group: Array | None  # (G, F)
 

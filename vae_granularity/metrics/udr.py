@@ -29,7 +29,7 @@ CORRELATIONS = ("spearman", "lasso")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UDRResult(MetricResult):
-    names = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
+    score_names = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
     active_latents: NDArray[np.bool_]  # (models, D)
     # (models, models, D, D): rows are latents of the first model, columns of the second; 0 where
     # not active.

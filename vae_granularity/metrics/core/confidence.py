@@ -61,7 +61,8 @@ def over_seeds(results: Sequence[MetricResult], level: float = 0.95) -> dict[str
     for i, result in enumerate(results):
         if not same_protocol(result.protocol, results[0].protocol):
             raise ArgumentError(
-                f"results must have one protocol, got {result.protocol} in results[{i}] and {results[0].protocol} in the first"
+                f"results must have one protocol, got {result.protocol} in results[{i}] and"
+                f" {results[0].protocol} in the first"
             )
     known = {
         name: [v for v in (r.scores.get(name) for r in results) if v is not None]

@@ -28,7 +28,7 @@ def mean_kl(mu: Array, logvar: Array) -> Array:
 
 
 def active(latents: Array, kl: Any = None, *, least_range: float = 0.0) -> NDArray[np.bool_]:
-    """(D,) dimensions of latents (n, D) that vary beyond rounding and are not `inactive` by kl (D,).
+    """(D,) dimensions of latents (n, D) that vary beyond rounding and are not `inactive` by kl.
 
     Args:
         least_range: share of the widest dimension's range that a dimension's must exceed too.
@@ -65,7 +65,7 @@ def active_groups(groups: Sequence[Sequence[int]], on: NDArray[np.bool_]) -> lis
 
 
 def silenced(latents: Array, kl: Any) -> Array:
-    """Latents (n, D), 0 where inactive by kl: what a score does with constants it does with them."""
+    """Latents (n, D), 0 where inactive by kl: scores treat those as they treat constants."""
     quiet = inactive(kl, latents.shape[1])
     return np.where(quiet, 0.0, latents) if quiet.any() else latents
 

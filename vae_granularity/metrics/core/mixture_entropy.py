@@ -1,6 +1,4 @@
-"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to
-each value of a factor.
-"""
+"""Entropies of the aggregate posterior, a Gaussian mixture, and of it given a factor's value."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -41,8 +39,7 @@ def mixture_entropies(
     chosen: Codes,
     progress: Progress = None,
 ) -> MixtureEntropies:
-    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that
-    share the row's value of a factor.
+    """-E log q over chosen rows of z, q the mixture of all posteriors or those of a factor's value.
 
     Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
 
@@ -87,8 +84,9 @@ def _mean_log_densities(
     membership: Tensor,
     tick: Callable[[int, int], None] | None,
 ) -> tuple[Array, Array]:
-    """Means of log q over z (S, D), for D dimensions, G groups and all, (D + G + 1,) each: q of M
-    posteriors (M, D) of equal weight, and of all but the one that the sample is from, own (S,).
+    """Means of log q over z (S, D) for D dimensions, G groups and all, (D + G + 1,) each.
+
+    q of M posteriors (M, D) of equal weight, and of all but the sample's own (S,).
     """
     width = sum(membership.shape) + 1
     rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
@@ -122,9 +120,7 @@ def _mean_log_densities(
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
-    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a
-    chosen sample are left out.
-    """
+    """(factor or None, p(value), rows of z, rows of the mixture) of values with a chosen sample."""
     yield None, 1.0, chosen, np.arange(len(factors))
     for f, factor in enumerate(factors.T):
         for value in np.unique(factor):

@@ -1,4 +1,4 @@
-"""What a group score owes to the sizes of the groups alone: dimensions dealt to groups at random."""
+"""What a group score owes to the groups' sizes alone: dimensions dealt to groups at random."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

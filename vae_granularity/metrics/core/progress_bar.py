@@ -1,4 +1,4 @@
-"""The time that sums over samples, components and dimensions take, logged first and shown as a bar."""
+"""The time that sums over samples and mixture components take, logged first, shown as a bar."""
 
 import logging
 import sys

@@ -20,8 +20,8 @@ class MetricResult:
         protocol: what the numbers depend on, JSON-serialisable; under `found`, what this input made
             of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
-        with_errors: False where no standard errors are wanted, whose cost is many times the scores'.
-        names: patterns (as of `fnmatch`) of all names that `scores` may have. No other metric has
+        with_errors: False where no standard errors are wanted: they cost many times the scores.
+        score_names: patterns (as of `fnmatch`) of all names that `scores` may have. No other metric has
             them: a score has one protocol.
         needs: inputs that must exist for the scores to mean anything, beside the parameters.
         standard_error: how one is had, see `confidence`: from `subsamples` of the rows, repeated
@@ -32,12 +32,12 @@ class MetricResult:
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
     with_errors: bool = True
-    names: ClassVar[tuple[str, ...]] = ()
+    score_names: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
     standard_error: ClassVar[Literal["subsamples", "draws", "fresh"] | None] = None
 
     def rescore(self, partition: LatentPartition) -> Scores:
-        """Group scores under another partition from the matrices at hand; none if that takes a fit."""
+        """Group scores under another partition from what is here; none if that takes a fit."""
         return {}
 
 
@@ -45,7 +45,7 @@ def result_class(metric: Callable[..., MetricResult]) -> type[MetricResult]:
     """What a metric, with or without bound options, is annotated to return.
 
     >>> from vae_granularity import metrics
-    >>> result_class(functools.partial(metrics.mig, num_bins=10)).names
+    >>> result_class(functools.partial(metrics.mig, num_bins=10)).score_names
     ('mig',)
     """
     function = metric.func if isinstance(metric, functools.partial) else metric

@@ -95,8 +95,8 @@ def run_suite(
         for score in suite.results[name].scores:
             if score in owner:
                 raise ArgumentError(
-                    f"metrics must give each score once, got {score} from {owner[score]} and {name};"
-                    " leave one of them out"
+                    f"metrics must give each score once, got {score} from {owner[score]} and"
+                    f" {name}; leave one of them out"
                 )
             owner[score] = name
     if companions is not None:

@@ -1,4 +1,4 @@
-"""The thin torchmetrics form of a pure metric: batches are collected, the function sees them once."""
+"""The torchmetrics form of a pure metric: batches are collected, the function sees them once."""
 
 import inspect
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class TableMetric(Metric):
             getattr(self, f"test_{state}" if test else state).append(batch)
 
     def table(self, prefix: str = "") -> list[Tensor]:
-        """The collected inputs: lists before, tensors after a distributed sync (torchmetrics#2005)."""
+        """Collected inputs: lists before, tensors after a distributed sync (torchmetrics#2005)."""
         return [dim_zero_cat(getattr(self, prefix + name)) for name in self.inputs]
 
     def result(self) -> MetricResult:
@@ -81,7 +81,7 @@ class TableMetric(Metric):
 
 
 class GridMetric(TableMetric):
-    """Collects latents and factors of every point of `space`, in any order, as what scores index."""
+    """Collects latents and factors of every point of `space`, in any order, for scores to index."""
 
     def __init__(self, space: FactorSpace, **options: Any) -> None:
         super().__init__(**options)

@@ -34,7 +34,7 @@ def mutual_information_matrix(
     seed: int = 0,
     known: Known | None = None,
 ) -> Array:
-    """Mutual information in nats of every unit and factor: latents (n, D), factors (n, F) to (G, F).
+    """Mutual information in nats, (G, F), of every unit of latents (n, D) and factor (n, F).
 
     One dimension: k-NN (Ross 2014). More: the largest of lower bounds, see `_of_group`; nan where a
     factor has fewer than 20 rows a value. Dimensions are standardised; dead ones are left out of
@@ -92,7 +92,7 @@ class _OfFactor(NamedTuple):
     f: int
 
     def unit(self, dims: tuple[int, ...]) -> float:
-        """A dimension as it is; a group less what the same search finds in factors dealt at random."""
+        """A dimension as it is; a group less what the same search finds in random factors."""
         if len(dims) == 1:
             return self._line(dims[0], self.codes)
         if len(self.codes) < ROWS_PER_VALUE * (self.codes.max() + 1):
@@ -152,7 +152,7 @@ class _Reading(NamedTuple):
 
 
 def _readings(x: Array, codes: Codes, seed: int, *, products: bool) -> Iterator[_Reading]:
-    """Each half of the rows through Fisher's discriminants of the other: x (n, d), codes (n,) from 0.
+    """Each half of rows x (n, d), codes (n,) through Fisher's discriminants of the other.
 
     What is read off a held-out row cannot tell more of its value than the row does, so neither
     coordinates nor classifier gain information in expectation, whatever d. The halves are drawn
@@ -188,7 +188,7 @@ def _read(x: Array, codes: Codes, other: Array, other_codes: Codes) -> _Reading:
 
 
 def _axes(inside: Array, between: Array) -> Array:
-    """Directions (p, p) of largest variance between values (K, p) over the variance inside (n, p)."""
+    """Directions (p, p) of largest variance between (K, p) over that inside (n, p) the values."""
     within = inside.T @ inside / len(inside)
     within += np.eye(len(within)) * max(RIDGE * np.trace(within) / len(within), 1e-12)
     whiten = np.linalg.inv(np.linalg.cholesky(within)).T
