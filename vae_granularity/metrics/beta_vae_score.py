@@ -100,7 +100,7 @@ def classify(x: Array, y: Codes, num_train: int) -> tuple[float, float, Array, b
     D), y (n,).
     """
     model, converged = logistic.fit(x[:num_train], y[:num_train])
-    right = model.predict(x) == y
+    right = np.asarray(model.predict(x) == y)
     return float(right[:num_train].mean()), float(right[num_train:].mean()), model.coef_, converged
 
 

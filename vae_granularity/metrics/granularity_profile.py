@@ -83,7 +83,7 @@ def profile_of(
     protocol: dict[str, Any],
     name: str = "carriers_group",
 ) -> UnitProfileResult:
-    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only score."""
+    """The profile of shares (G, F) of the factors' entropy; `name` of its only score."""
     best = nmi.argmax(0)
     others = (np.delete(nmi[unit], f) for f, unit in enumerate(best))
     alone = np.array([not (of >= HOLDS).any() and not np.isnan(of).any() for of in others])
@@ -153,4 +153,4 @@ def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
             "granularity and complexity must differ between factors, got constant ones in seeds"
             f" {flat}"
         )
-    return interval([float(spearmanr(x, row).statistic) for row in table])
+    return interval([float(np.asarray(spearmanr(x, row))[0]) for row in table])

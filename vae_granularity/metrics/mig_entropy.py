@@ -104,7 +104,8 @@ def mig_entropy(
         else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
     )
     tensors = _tensors((z, mu, logvar), checked.values())
-    found = mixture_entropies(*tensors, groups, sample.factors, chosen, progress)
+    of_z, of_mu, of_logvar = tensors
+    found = mixture_entropies(of_z, of_mu, of_logvar, groups, sample.factors, chosen, progress)
     marginal, conditional = found.marginal, found.conditional
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
@@ -158,13 +159,11 @@ def _of_groups(
 
 
 def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
-    kinds = {(value.dtype, value.device) if isinstance(value, Tensor) else None for value in given}
-    if (
-        len(kinds) == 1
-        and next(iter(kinds), None) is not None
-        and next(iter(kinds))[0] in (torch.float32, torch.float64)
-    ):
-        return [value.detach() for value in given]
+    tensors = [value.detach() for value in given if isinstance(value, Tensor)]
+    kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+    floats = {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}
+    if len(tensors) == 3 and len(kinds) == 1 and floats:
+        return tensors
     return [torch.from_numpy(array) for array in checked]
 
 

@@ -85,12 +85,9 @@ def partition_comparison(
         }
         profiles[name] = profile_of(shares, partition.groups, information.protocol())
     protocol = information.protocol()
-    protocol["found"] = protocol.get("found", {}) | {
-        "partitions": {
-            name: [list(group) for group in partition.groups]
-            for name, partition in partitions.items()
-        }
-    }
+    listed = {name: [list(group) for group in of.groups] for name, of in partitions.items()}
+    noted = protocol.get("found")
+    protocol["found"] = (noted if isinstance(noted, dict) else {}) | {"partitions": listed}
     result = PartitionComparisonResult(
         scores=scores, protocol=protocol, profiles=profiles, factor_names=kept
     )

@@ -191,14 +191,15 @@ class UDR(TableMetric):
         self.inputs = tuple(f"latents_{m}" for m in range(count))
         super().__init__(**options)
 
-    def update(self, latents: Sequence[Any]) -> None:
-        """Add a batch of each model: tables (b, D). Raises ArgumentError for another number."""
+    def update(self, *arrays: Any, test: bool = False) -> None:
+        """Add a batch: one list of a table (b, D) for each model, whose number is checked."""
+        (latents,) = arrays
         count = len(self.inputs)
         if len(latents) != count:
             raise ArgumentError(
                 f"latents must hold the tables of {count} models, got {len(latents)}"
             )
-        super().update(*latents)
+        super().update(*latents, test=test)
 
     def result(self) -> UDRResult:
         """The pure function's result on everything collected so far."""

@@ -49,16 +49,16 @@ def mutual_information(x: Array, codes: Codes, num_neighbors: int) -> float:
 
 
 def _kth_distance(x: Array, k: int) -> Array:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return cKDTree(x).query(x, k=[k + 1], p=np.inf)[0][:, 0]
+    return KDTree(x).query(x, k=k + 1, p=np.inf)[0][:, k]
 
 
 def _count_closer(x: Array, radius: Array) -> Codes:
     if len(x) <= FEW:
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
-        return cKDTree(x).query_ball_point(x, np.nextafter(radius, 0), p=np.inf, return_length=True)
+        return KDTree(x).query_ball_point(x, np.nextafter(radius, 0), p=np.inf, return_length=True)
     # It counts whole branches, scipy's visits each point: three times as fast here.
     from sklearn.neighbors import KDTree
 

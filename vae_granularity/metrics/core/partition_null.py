@@ -76,8 +76,8 @@ def partition_null(
     for name, score in own.items():
         values = [value for value in (draw.get(name) for draw in dealt) if value is not None]
         if name.endswith("_group"):
-            known = score is not None and len(values) == len(draws)
-            result[name] = Null.of(score, values) if known else None
+            known = len(values) == len(draws)
+            result[name] = None if score is None or not known else Null.of(score, values)
     return result
 
 

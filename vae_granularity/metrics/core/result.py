@@ -21,8 +21,8 @@ class MetricResult:
             of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
         with_errors: False where no standard errors are wanted: they cost many times the scores.
-        score_names: patterns (as of `fnmatch`) of all names that `scores` may have. No other metric has
-            them: a score has one protocol.
+        score_names: patterns (as of `fnmatch`) of all names that `scores` may have; no other metric
+            has them, as a score has one protocol.
         needs: inputs that must exist for the scores to mean anything, beside the parameters.
         standard_error: how one is had, see `confidence`: from `subsamples` of the rows, repeated
             `draws` from the ground truth (of the metric's own, or of `fresh` latents and factors),

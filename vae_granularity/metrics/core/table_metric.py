@@ -70,7 +70,7 @@ class TableMetric(Metric):
     def result(self) -> MetricResult:
         """The pure function's result on everything collected so far."""
         options = dict(self.options)
-        if self.has_test and len(self.test_latents):
+        if self.has_test and self.metric_state["test_latents"] != []:
             options["test"] = tuple(self.table("test_"))
         return type(self).function(*self.table(), **options)
 

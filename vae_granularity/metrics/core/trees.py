@@ -2,6 +2,7 @@
 
 import importlib.util
 from importlib.metadata import version as package_version
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,7 +28,8 @@ def fit_all(regressor: str, sample: LabelledSample, *, seed: int, n_jobs: int | 
     y, test_y = sample.factors, sample.test_factors
     tasks = (fit(x, y[:, f], test_x, test_y[:, f], seed) for f in order)
     # Batches of one: joblib would bundle tasks that finish fast and undo the order.
-    done = joblib.Parallel(n_jobs=jobs, batch_size=1)(tasks)
+    bundles: dict[str, Any] = {"batch_size": 1}
+    done = cast(list[Fit], joblib.Parallel(n_jobs=jobs, **bundles)(tasks))
     return [done[order.index(f)] for f in range(num_factors)]
 
 
@@ -36,7 +38,11 @@ def fit_sklearn(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> 
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(random_state=seed).fit(x, y)
-    return model.feature_importances_, float(model.score(x, y)), float(model.score(test_x, test_y))
+    return (
+        np.asarray(model.feature_importances_),
+        float(model.score(x, y)),
+        float(model.score(test_x, test_y)),
+    )
 
 
 def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> Fit:
