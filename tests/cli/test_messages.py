@@ -24,6 +24,7 @@ def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProce
         (["model.bta=3"], "did you mean 'model.beta'?"),
         (["dataset.sorce=rendered"], "did you mean 'dataset.source'?"),
         (["modle=stcvae"], "did you mean 'model'?"),
+        (["callbacks.last.save_top_k=3"], "did you mean 'callbacks.checkpoint'?"),
         (["model=stcva"], "model has no option 'stcva', did you mean 'stcvae'?"),
         (["model=vae", "model.beta=2"], "no such key 'model.beta'"),
         (["model.granularity=99"], "granularity must be in [1, latent_dim=10], got 99"),
@@ -59,7 +60,8 @@ def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(tmp
 def test_help_and_config_do_not_load_torch(arguments):
     probe = f"import sys, runpy; sys.argv = ['train', *{arguments!r}]\n"
     probe += "try: runpy.run_module('vae_granularity.train', run_name='__main__')\n"
-    probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    probe += "except SystemExit: pass\n"
+    probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
     )

@@ -11,8 +11,8 @@ import pytest
 
 from vae_granularity.data import grid
 from vae_granularity.data.cars3d import Cars3D
-from vae_granularity.data.describe import describe
 from vae_granularity.data.files import cache
+from vae_granularity.data.info import describe
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")

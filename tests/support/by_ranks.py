@@ -20,7 +20,7 @@ from tiny import tiny_config
 
 from vae_granularity.runs.build import build
 from vae_granularity.training.callbacks.gather import GatherBatches
-from vae_granularity.training.prepare import MEANT_BY_US
+from vae_granularity.training.prepare import IGNORED_WARNINGS
 
 ROOT = Path(__file__).parents[2]
 RANKS = 2
@@ -47,7 +47,7 @@ def trained(overrides: Sequence[str], gathers: bool, ranks: int = 1) -> State:
         use_distributed_sampler=False,
     )
     with warnings.catch_warnings():
-        for message in MEANT_BY_US:
+        for message in IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, datamodule=data)
     return model.state_dict()

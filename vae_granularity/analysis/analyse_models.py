@@ -46,9 +46,7 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
     complexity = complexity_of(codes[0].data)
     others = [name for name in parameters if name != "model.granularity"]
     first = separating(table, profile, others)
-    return ModelFindings(
-        agreement, profile, complexity, correlations(first, complexity, others), failed
-    )
+    return ModelFindings(agreement, profile, complexity, correlations(first, complexity), failed)
 
 
 def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import already_there, requests
+from vae_granularity.evaluation.request import already_there, asked_of_terms, drawn_before, requests
 from vae_granularity.evaluation.scores import Metrics, score
-from vae_granularity.evaluation.terms import asked_of_terms, measure_terms
+from vae_granularity.evaluation.terms import measure_terms
 from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
@@ -61,14 +62,15 @@ def evaluate(
     terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
     kept = []
-    if how.get("terms", {}).get("asked") == asked_of_terms(model, protocol):
+    groups = [list(group) for group in model.partition.groups]
+    if how.get("terms", {}).get("asked") == asked_of_terms(protocol, groups):
         kept.append("terms")
     else:
         measured = measure_terms(model, data, protocol, test=test)
         terms, how["terms"] = measured.values, measured.protocol
         missing |= measured.not_applicable
-    asked = requests(metrics, protocol, model.partition)
-    kept += already_there(asked, how)
+    asked = requests(metrics, protocol, groups)
+    kept += already_there(asked, how, drawn_before(before) if protocol.draws_metrics else None)
     suite = score(
         model,
         data,
@@ -81,18 +83,22 @@ def evaluate(
         scores |= suite.scores_of(name)
         for other in [other for other in entries if other != name]:
             # Of another version, or of a metric that was called by another name.
-            rest = [score for score in entries[other]["scores"] if score not in entry["scores"]]
+            listed = entries[other]["scores"]
+            rest = [score for score in listed if score not in entry["scores"]]
             entries[other] = {**entries[other], "scores": rest}
-            if not rest:
+            if listed and not rest:
                 del entries[other]
         entries[name] = {"asked": asked[name], **entry}
         missing.pop(name, None)
+    for name, reason in suite.not_applicable.items():
+        if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again
+            entries.setdefault(name, {"asked": asked[name], "scores": []})
     how |= {
         VERSION: PROTOCOL_VERSION,
         "weights": "last",
         "codes": "means" if model.stochastic else "quantised codes",
         "label_names": list(data.label_names),
-        "partition": [list(group) for group in model.partition.groups],
+        "partition": groups,
         "partition_labels": list(model.partition.labels),
         "metrics": entries,
         "not_applicable": missing | suite.not_applicable,

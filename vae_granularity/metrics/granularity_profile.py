@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
@@ -124,33 +123,3 @@ def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int
         next((g for g in order if profile[g].separated[f]), None)
         for f in range(len(profile[order[0]].share))
     ]
-
-
-def complexity_correlation(complexity: Any, granularity: Any) -> Interval:
-    """Spearman's correlation over factors of complexity and separating γ, interval over seeds.
-
-    Args:
-        complexity: (F,) of `factor_complexity`.
-        granularity: (seeds, F) of `separating_granularity`; put D + 1, say, for a factor that never
-            separated: only ranks count.
-
-    Raises:
-        ArgumentError: shapes disagree, fewer than 3 factors, or a seed whose γ are all equal, which
-            has no ranks.
-    """
-    from scipy.stats import spearmanr
-
-    table = as_latents(granularity, "granularity")
-    x = as_latents(np.atleast_2d(np.asarray(complexity, dtype=np.float64)), "complexity")[0]
-    if table.shape[1] != len(x) or len(x) < 3:
-        raise ArgumentError(
-            f"granularity must have a column for each of 3 or more factors, got shape {table.shape}"
-            f" for {len(x)} factors"
-        )
-    flat = [s for s, row in enumerate(table) if np.ptp(row) == 0]
-    if flat or np.ptp(x) == 0:
-        raise ArgumentError(
-            "granularity and complexity must differ between factors, got constant ones in seeds"
-            f" {flat}"
-        )
-    return interval([float(np.asarray(spearmanr(x, row))[0]) for row in table])

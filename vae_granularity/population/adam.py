@@ -1,9 +1,8 @@
 """Adam and AdamW on the rows of a matrix, each with its own learning rate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, optim
 
@@ -12,27 +11,24 @@ from vae_granularity.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Adam:
-    """The constants that all rows share; see `torch.optim.Adam` and `AdamW`, whose numbers these
-    are.
-    """
+    """The constants that all rows share, as in `torch.optim.Adam` and `AdamW`."""
 
     betas: tuple[float, float]
     eps: float
-    weight_decay: float
+    weight_decay: float  # of the first parameter group; the others have it too, or 0
     decoupled: bool  # AdamW
 
     @classmethod
-    def of(cls, optimizer: optim.Optimizer) -> Adam:
+    def of(cls, optimizer: optim.Optimizer) -> Self:
         """The constants of an optimiser.
 
         Raises:
             ArgumentError: it is neither Adam nor AdamW, has parameter groups that differ in more
                 than a weight decay of 0, or an option that is not known here.
         """
+        must = "optimizer must be torch.optim.Adam or AdamW in a population"
         if type(optimizer) not in (optim.Adam, optim.AdamW):
-            raise ArgumentError(
-                f"optimizer must be torch.optim.Adam or AdamW in a population, got {type(optimizer).__name__}"
-            )
+            raise ArgumentError(f"{must}, got {type(optimizer).__name__}")
         group, *others = optimizer.param_groups
         own = {"params", "weight_decay"}
         if any(
@@ -41,18 +37,19 @@ class Adam:
         ):
             raise ArgumentError(
                 "optimizer must have parameter groups in a population that differ only in a "
-                f"weight_decay of 0, got {len(optimizer.param_groups)} others"
+                f"weight_decay of 0, got {len(others)} others"
             )
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
                 raise ArgumentError(f"optimizer.{option} must be false in a population, got true")
-        return cls(
-            group["betas"], group["eps"], group["weight_decay"], isinstance(optimizer, optim.AdamW)
-        )
+        decoupled = isinstance(optimizer, optim.AdamW)
+        return cls(group["betas"], group["eps"], group["weight_decay"], decoupled)
 
     def corrections(self, step: int) -> tuple[float, float]:
-        """What the first and the square root of the second moment are divided by in step `step`,
-        counted from 1.
+        """Divisors of the first and of the root of the second moment in step `step`, from 1.
+
+        >>> Adam((0.5, 0.75), 1e-8, 0.0, decoupled=False).corrections(1)
+        (0.5, 0.5)
         """
         first, second = self.betas
         return 1 - first**step, math.sqrt(1 - second**step)
@@ -63,7 +60,7 @@ class Adam:
         grad: Tensor,
         moments: tuple[Tensor, Tensor],
         lr: Tensor,
-        corrections: tuple[Tensor, Tensor],
+        corrections: Tensor,
         decay: Tensor,
     ) -> Tensor:
         """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
@@ -89,8 +86,6 @@ class Adam:
 
 
 def clip(grad: Tensor, largest: float) -> Tensor:
-    """Rows of grad (K, P) scaled down to a norm of at most `largest`, each on its own, as
-    `torch.nn.utils.clip_grad_norm_` does.
-    """
+    """Rows of grad (K, P) scaled to a norm of at most `largest`, as `clip_grad_norm_` does."""
     norm = grad.norm(dim=1, keepdim=True)
     return grad * (largest / (norm + 1e-6)).clamp(max=1.0)

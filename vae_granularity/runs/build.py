@@ -1,7 +1,5 @@
 """From a composed config to the objects it names."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -20,8 +18,7 @@ from vae_granularity.values import VALUES, admits
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
-    """Model and data of a config. Reads no data; every argument is checked here. The seed decides
-    the initial weights.
+    """Model and data of a config, whose seed decides the initial weights. Reads no data.
 
     Raises:
         ArgumentError: an argument is out of range, or the likelihood does not admit the data.
@@ -30,9 +27,7 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     check_support(likelihood, data)
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
-    net.to(
-        memory_format=torch.channels_last
-    )  # convolutions are up to a third faster (docs/speed.md)
+    net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
     parts = Parts(net, likelihood, instantiate(cfg.optimizer), cfg.seed)
     return create(cfg.model, parts=parts), data
 
@@ -63,8 +58,7 @@ def check_support(likelihood: nn.Module, data: ImageDataModule) -> None:
 
 
 def create(node: DictConfig, **runtime: Any) -> Any:
-    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they
-    are.
+    """Call the node's `_target_` with its keys and the runtime arguments, passed as they are.
 
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
@@ -80,9 +74,7 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
     try:
         return list(instantiate(cfg.callbacks, _convert_="all").values())
     except InstantiationException as error:
-        if isinstance(
-            error.__cause__, UserError
-        ):  # raised by a constructor that Hydra called for us
+        if isinstance(error.__cause__, UserError):  # of a constructor that Hydra called for us
             raise error.__cause__ from None
         raise
 

@@ -16,7 +16,7 @@ from vae_granularity.analysis.page import charts
 from vae_granularity.analysis.page.feature_charts import profile_chart
 from vae_granularity.analysis.page.labels import name_of, with_unit
 from vae_granularity.analysis.slice_result import Reading, SliceResult
-from vae_granularity.analysis.verdict import EDGE, MIN_SUPPORT, NOT_ENOUGH
+from vae_granularity.analysis.verdict import EDGE, MAX_CHANCE, MIN_SUPPORT, NOT_ENOUGH
 
 MAX_SLICES = 12
 
@@ -72,8 +72,11 @@ def render(page: Page) -> str:
         sections=[*(s for s in sections if not absent.get(s[0])), ("provenance", "Provenance")],
         value_name=name_of(page.value),
         method=(
-            "Each surface is the mean over seeds. The trajectory is the place of the optimum on the grid; a straight line, a monotone "
-            "curve and a V are fitted to it in grid steps, the simplest that fits wins (BIC), and a shape is named only if it also wins in "
+            "Each surface is the mean over seeds. The trajectory is the place of the optimum on "
+            "the grid; rows whose differences seeds alone may have made (permutation test, "
+            f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to "
+            "the others in grid steps, the simplest that fits wins (BIC), unless more than half of "
+            "the optima are on the edge. Either is said only if it also holds in "
             f"{MIN_SUPPORT:.0%} of the bootstrap resamplings of the seeds."
         ),
         verdicts=[
@@ -193,7 +196,8 @@ def _features(page: Page) -> dict[str, Any] | None:
     intro = (
         "Models of every γ are seen under the same partitions of their latents. A factor is separated where its best unit holds a tenth of "
         "its entropy or more, twice what the second holds, and no other factor. Complexity: participation ratio of the images along the "
-        "factor's orbit (1 is a straight line). The claim: the γ at which a factor separates grows with its complexity."
+        "factor's orbit (1 is a straight line). The claim: the γ at which a factor separates grows with its complexity; "
+        "the factors are the sample, so they are permuted, and γ is averaged over seeds."
     )
     return {"intro": intro, "findings": page.features["findings"], "charts": listed}
 

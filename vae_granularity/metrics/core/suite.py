@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import TOO_LITTLE, ArgumentError
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.inactive import inactive, indices
@@ -14,10 +14,6 @@ from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores, result_class
 from vae_granularity.metrics.core.sampling import fresh_sample
 from vae_granularity.partition import LatentPartition
-
-# How the reason begins where another sample or other options could do; any other reason holds for
-# this data set and model.
-TOO_LITTLE = "too little data: "
 
 
 @dataclass(frozen=True)

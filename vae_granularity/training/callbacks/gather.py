@@ -1,8 +1,8 @@
 """The loss over the batches of all processes, for runs on several devices."""
 
-from __future__ import annotations
-
 from lightning import Callback, LightningModule, Trainer
+
+from vae_granularity.models.base import LatentModel
 
 
 class GatherBatches(Callback):
@@ -13,4 +13,5 @@ class GatherBatches(Callback):
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, LatentModel)
         pl_module.gathers = True
