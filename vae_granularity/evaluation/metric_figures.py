@@ -16,7 +16,7 @@ from vae_granularity.metrics.core.inactive import marked
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
 from vae_granularity.metrics.mig import MIGResult
-from vae_granularity.metrics.modularity import ModularityKNNResult, ModularityResult
+from vae_granularity.metrics.modularity import ModularityKNNResult
 from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
 from vae_granularity.partition import LatentPartition
 from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
@@ -59,8 +59,6 @@ def _matrices(
             "mi_histogram",
             matrix_figure(panels, f"{title}: information by latent (histograms)", note, SHARE),
         )
-    elif isinstance(result, ModularityResult) and result.knn is not None:
-        yield from _matrices(result.knn, partition, names, title, quiet)
     elif isinstance(result, ModularityKNNResult):
         factors, note = (
             _factors(result.protocol, names),

@@ -17,7 +17,7 @@ from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import asked_of_terms
-from vae_granularity.metrics.core.progress_bar import announced
+from vae_granularity.metrics.core.progress_bar import progress_bar
 from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
 from vae_granularity.models.gaussian_vae import term_means
@@ -136,7 +136,7 @@ def exact_terms(
         protocol.seed, 1, (protocol.num_samples, model.latent_dim), like=components.mu
     )
     z = reparametrise(components.mu[component], components.logvar[component], noise)
-    with announced("exact terms", len(z) * len(components.mu), model.latent_dim) as progress:
+    with progress_bar("exact terms", len(z) * len(components.mu), model.latent_dim) as progress:
         terms = decompose_exact(
             z,
             components.mu,
