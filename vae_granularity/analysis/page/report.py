@@ -207,7 +207,7 @@ def _sentence(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return (files("vae_granularity.analysis") / "assets" / name).read_text(encoding="utf-8")
+    return (files("vae_granularity.analysis.page") / "assets" / name).read_text(encoding="utf-8")
 
 
 @cache
