@@ -1,11 +1,5 @@
-"""`python -m vae_granularity.analyze runs=FOLDER`: one page to read, one table and the figures of a
-folder of finished runs.
-"""
+"""`python -m vae_granularity.analyze runs=FOLDER`: finished runs as one page to read."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,27 +12,10 @@ def run(cfg: DictConfig) -> None:
     from vae_granularity.analysis.settings import Settings
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
-    given = values["runs"]
-    values["runs"] = tuple(
-        Path(str(path))
-        for path in (given if isinstance(given, list) else [] if given is None else [given])
-    )
-    values["out"] = None if values["out"] is None else Path(values["out"])
-    values["where"] = dict(_flat(values["where"]))
-    values["mix"] = tuple(values["mix"])
-    settings = Settings(**values)
-    from vae_granularity.analysis.pipeline import analyse  # pandas and scipy: after the checks
+    settings = Settings.from_config(values)
+    from vae_granularity.analysis.page.written import write_analysis  # scipy: after the checks
 
-    analyse(settings)
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`model.beta` for {"model": {"beta": 4}}."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    write_analysis(settings)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fake_runs import grid, v_elbo
 
-from vae_granularity.analysis.axes import swept
 from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.slices import swept
 from vae_granularity.analysis.wandb_source import collect_wandb
 from vae_granularity.errors import DataError
 
@@ -53,10 +53,10 @@ def test_finished_runs_become_rows_and_the_rest_is_said() -> None:
     )
     found = collect_wandb("me/project", Project(*done, running, foreign))
     assert len(found.table) == 7
-    assert found.unfinished == (running.url,)
+    assert found.unfinished == [running.url]
     assert list(found.broken) == [foreign.url]
     assert "no run of this program" in found.broken[foreign.url]
-    assert swept(found.table) == ["net.width", "model.granularity"]
+    assert list(swept(found.table)) == ["net.width", "model.granularity"]
     assert check_comparable(found.table) == {}
     assert found.table["val/elbo"].max() < 0
 

@@ -24,6 +24,9 @@ from vae_granularity.errors import ArgumentError, UserError, integer
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping
 
+# Keys of earlier versions, and what they are called now.
+RENAMED = {"mix": ("allow_mixed",), "draws": ("num_bootstrap",), "rows": ("max_rows",)}
+
 
 def config_dir() -> Path:
     """The folder of yaml files: beside the package in a checkout, inside it in an installed
@@ -103,7 +106,8 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    renamed = [name for name in RENAMED.get(word, ()) if name in known]
+    matches = renamed or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {matches[0]!r}?" if matches else ""
 
 
