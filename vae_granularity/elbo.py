@@ -1,5 +1,4 @@
-"""The four-way decomposition of the KL term, and objectives as weightings of it. Pure functions, in
-nats.
+"""The four terms of the KL, and objectives as weightings of them. Pure functions, in nats.
 
 E_x KL(q(z|x) || p(z)) = I + TC_between + TC_within + sum_d KL(q(z_d) || p(z_d)), exactly and for
 every partition of the latent dimensions (Chen et al., arXiv 1802.04942, eq. 2; the split of the
@@ -26,9 +25,7 @@ Weight = float | Tensor
 
 @dataclass(frozen=True)
 class LatentTerms:
-    """Per-sample terms of the decomposition, S samples, G groups, D dimensions, in nats. Their
-    means are the terms.
-    """
+    """Per-sample terms, in nats: S samples, G groups, D dimensions. Their means are the terms."""
 
     mutual_information: Tensor  # (S,)    log q(z|x) - log q(z)
     between_group_tc: Tensor  # (S,)    log q(z) - sum_g log q(z_g)
@@ -50,12 +47,17 @@ def decompose(
 ) -> LatentTerms:
     """Minibatch estimate of the four terms at z_i ~ q(z|x_i) = N(mu_i, exp(logvar_i)).
 
+    >>> z = mu = logvar = torch.zeros(2, 3)
+    >>> P = LatentPartition.from_granularity(latent_dim=3, granularity=2)
+    >>> terms = decompose(z=z, mu=mu, logvar=logvar, partition=P, dataset_size=2, estimator="mss")
+    >>> terms.within_group_tc.tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
+
     Args:
         z, mu, logvar: (B, D), float32 or float64; call it outside autocast.
         partition: a `LatentPartition` or its (D, G) membership matrix; empty groups give 0.
         dataset_size: N, the number of training images behind q(z).
-        estimator: `mws`, `mss` or `stratified`, see `estimators.log_weights` for the assumption of
-            each.
+        estimator: `mws`, `mss` or `stratified`; `estimators.log_weights` has their assumptions.
 
     Raises:
         ArgumentError: shapes disagree, or as `estimators.log_weights`.
@@ -97,19 +99,16 @@ def decompose_exact(
     membership = _membership(z, mu, logvar, partition)
     if component is None:
         if len(z) != len(mu):
-            raise ArgumentError(
-                f"component must be given when z has another length than mu, got {len(z)} and {len(mu)}"
-            )
+            lengths = f"{len(z)} and {len(mu)}"
+            raise ArgumentError(f"component must be given when z and mu differ, got {lengths} rows")
         own_mu, own_logvar = mu, logvar
     else:
         if component.shape != z.shape[:1]:
-            raise ArgumentError(
-                f"component must have shape ({len(z)},), got {tuple(component.shape)}"
-            )
+            shape = tuple(component.shape)
+            raise ArgumentError(f"component must have shape ({len(z)},), got {shape}")
         if len(z) and not 0 <= int(component.min()) <= int(component.max()) < len(mu):
-            raise ArgumentError(
-                f"component must be in [0, {len(mu)}), got {int(component.min())}..{int(component.max())}"
-            )
+            found = f"{int(component.min())}..{int(component.max())}"
+            raise ArgumentError(f"component must be in [0, {len(mu)}), got {found}")
         own_mu, own_logvar = mu[component], logvar[component]
     densities = exact_densities(
         z, mu, logvar, membership, chunk_elements=chunk_elements, progress=progress
@@ -144,15 +143,18 @@ def _weighted(weight: Weight, term: Tensor) -> Tensor:
     return term if isinstance(weight, float) and weight == 1.0 else weight * term
 
 
-def point_cost(
+def collapse_cost(
     partition: LatentPartition,
     *,
     mutual_information: float,
     between_group_tc: float,
     within_group_tc: float,
 ) -> float:
-    """What it costs a weighted objective when every posterior becomes a point, in units of log B;
-    negative if it pays.
+    """What a weighted objective pays, in log B, when posteriors become points; gains if negative.
+
+    >>> P = LatentPartition.from_granularity(latent_dim=12, granularity=6)
+    >>> collapse_cost(P, mutual_information=1, between_group_tc=4, within_group_tc=-2)
+    -15
 
     With I_S the information that the dimensions S carry about the image, TC_between = sum_g I_g - I
     and TC_within = sum_d I_d - sum_g I_g up to terms that do not depend on how sharp posteriors
@@ -178,9 +180,8 @@ def _membership(
         raise ArgumentError(f"z, mu, logvar must have shapes (S, D), (M, D), (M, D), got {shapes}")
     matrix = partition.membership() if isinstance(partition, LatentPartition) else partition
     if matrix.ndim != 2 or matrix.shape[0] != z.shape[1]:
-        raise ArgumentError(
-            f"partition must divide latent_dim={z.shape[1]} dimensions, got a membership of shape {tuple(matrix.shape)}"
-        )
+        need = f"partition must divide latent_dim={z.shape[1]} dimensions"
+        raise ArgumentError(f"{need}, got a membership of shape {tuple(matrix.shape)}")
     return matrix.to(device=z.device, dtype=z.dtype)
 
 
@@ -191,9 +192,7 @@ def _terms(
     return LatentTerms(
         mutual_information=log_qz_x - log_qz,
         between_group_tc=log_qz - groups.sum(-1),
-        within_group_tc=torch.addmm(
-            groups, dims, membership, alpha=-1
-        ),  # groups - dims @ membership
+        within_group_tc=torch.addmm(groups, dims, membership, alpha=-1),
         dimension_kl=(dims - log_standard_normal(z)).sum(-1),
         log_qz=log_qz,
         log_qz_groups=groups,

@@ -11,15 +11,11 @@ class UserError(Exception):
 
 
 class ArgumentError(UserError, ValueError):
-    """An argument is out of range: the message names the argument, its value and the accepted
-    range.
-    """
+    """An argument is out of range: the message names it, its value and the accepted range."""
 
 
 class DataError(UserError, RuntimeError):
-    """A data file is missing, unreadable or not what its name says: the message names the file and
-    the cause.
-    """
+    """A data file is missing, unreadable or not what its name says: the message says why."""
 
 
 class TrainingError(UserError, RuntimeError):
@@ -33,16 +29,16 @@ class BusyError(UserError, RuntimeError):
 def integer(name: str, value: object, low: int, high: int | None = None) -> int:
     """`value` as int if it is an integer in [low, high].
 
+    >>> integer("model.granularity", 3, 1, 10)
+    3
+
     Raises:
         ArgumentError: it is not.
     """
-    if (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
-        and low <= int(value)
-        and (high is None or int(value) <= high)
-    ):
-        return int(value)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        whole = int(value)
+        if low <= whole and (high is None or whole <= high):
+            return whole
     accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
     raise ArgumentError(f"{name} must be {accepted}, got {value!r}")
 
@@ -52,6 +48,9 @@ def number(
 ) -> float:
     """`value` as float if it is finite and in [low, high], or in (low, high] with `above`.
 
+    >>> number("optimizer.lr", 1e-3, 0.0, above=True)
+    0.001
+
     Raises:
         ArgumentError: it is not.
     """
@@ -59,15 +58,17 @@ def number(
         x = float(value)
         if math.isfinite(x) and low <= x <= high and not (above and x == low):
             return x
-    start = f"> {low:g}" if above else f">= {low:g}"
-    accepted = (
-        "" if math.isinf(low) else f" {start}" if math.isinf(high) else f" {start} and <= {high:g}"
-    )
+    accepted = "" if math.isinf(low) else f" {'>' if above else '>='} {low:g}"
+    accepted += "" if math.isinf(high) else f" and <= {high:g}"
     raise ArgumentError(f"{name} must be a finite number{accepted}, got {value!r}")
 
 
 def choice(name: str, value: object, accepted: tuple[str, ...]) -> str:
     """`value` if it is one of the accepted words.
+
+    >>> choice("model.estimator", "mwss", ("mws", "mss"))
+    Traceback (most recent call last):
+    vae_granularity.errors.ArgumentError: model.estimator must be one of mws, mss, got 'mwss'
 
     Raises:
         ArgumentError: it is not.

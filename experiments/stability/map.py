@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 
 from vae_granularity.data.blocks import Blocks
 from vae_granularity.data.dsprites import DSprites
-from vae_granularity.elbo import point_cost
+from vae_granularity.elbo import collapse_cost
 from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.models.base import Parts
@@ -140,7 +140,7 @@ def show() -> None:
         text += [
             f"## {name}",
             "",
-            "Each cell: cost of points (`elbo.point_cost`); smallest sigma, saturation, ELBO.",
+            "Each cell: cost of points (`elbo.collapse_cost`); smallest sigma, saturation, ELBO.",
             "",
             _agreement(lines, dataset),
             "",
@@ -189,7 +189,7 @@ def _cell(lines: list[dict], *point: object) -> str:
 def _cost(line: dict) -> float:
     partition = LatentPartition.from_granularity(D, line["granularity"])
     weights = {"between_group_tc": line["beta"], "within_group_tc": line["inside"] * line["beta"]}
-    return point_cost(partition, mutual_information=1.0, **weights)
+    return collapse_cost(partition, mutual_information=1.0, **weights)
 
 
 def _agreement(lines: list[dict], dataset: str) -> str:

@@ -1,1 +1,1 @@
-"""Log-densities of Gaussians, their mixtures and estimates of q(z): pure functions of tensors; enters only `partition` and `errors`."""
+"""Log-densities of Gaussians and mixtures, estimates of q(z), noise: pure functions of tensors."""

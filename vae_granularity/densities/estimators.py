@@ -24,8 +24,11 @@ ESTIMATORS = ("mws", "mss", "stratified")
 def log_weights(
     estimator: str, batch_size: int, dataset_size: int, *, like: Tensor
 ) -> float | Tensor:
-    """log W of a minibatch estimator: one number for `mws`, a (B, B) matrix with dtype and device
-    of `like` otherwise.
+    """log W of a minibatch estimator: one number for `mws`, a (B, B) matrix like `like` otherwise.
+
+    >>> log_weights("stratified", 2, 2, like=torch.zeros(())).exp()
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
 
     - `mws`: W_ij = 1/(B N), minibatch weighted sampling (Chen et al., arXiv 1802.04942, appendix
       C.1). Its rows sum to 1/N, so its densities carry the constant -log N once per density.
@@ -48,25 +51,22 @@ def log_weights(
     if b < 2:
         raise ArgumentError(f"batch size must be >= 2 for estimator {estimator!r}, got {b}")
     if n < b:
-        raise ArgumentError(
-            f"dataset_size must be >= the batch size {b} for estimator {estimator!r}, got {n}"
-        )
+        need = f"dataset_size must be >= the batch size {b} for estimator {estimator!r}"
+        raise ArgumentError(f"{need}, got {n}")
     own = torch.eye(b, dtype=torch.bool, device=like.device)
     if estimator == "stratified":
         rest = like.new_full((b, b), math.log(n - 1) - math.log(n) - math.log(b - 1))
     else:
         rest = like.new_full((b, b), -math.log(b - 1))
-        rest = rest.masked_fill(
-            own.roll(1, dims=1), math.log(n - b + 1) - math.log(n) - math.log(b - 1)
-        )
+        next_column = math.log(n - b + 1) - math.log(n) - math.log(b - 1)
+        rest = rest.masked_fill(own.roll(1, dims=1), next_column)
     return rest.masked_fill(own, -math.log(n))
 
 
 def minibatch_densities(
     z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, *, dataset_size: int, estimator: str
 ) -> AggregateDensities:
-    """Densities at z_i ~ q(z|x_i) estimated from the batch itself: z, mu, logvar (B, D), membership
-    (D, G).
+    """Densities at z_i ~ q(z|x_i) from the batch itself: z, mu, logvar (B, D), membership (D, G).
 
     Raises:
         ArgumentError: as `log_weights`.
@@ -84,8 +84,7 @@ def exact_densities(
     chunk_elements: int = 2**22,
     progress: Callable[[int, int], None] | None = None,
 ) -> AggregateDensities:
-    """Densities under the full mixture of M components with weight 1/M each, in chunks: z (S, D);
-    mu, logvar (M, D).
+    """Densities at z (S, D) under the whole mixture, weights 1/M, in chunks; mu, logvar (M, D).
 
     The estimator's assumption: the M components *are* the aggregate posterior. With M below the
     number of training images it is the aggregate posterior of those M images. No table larger than

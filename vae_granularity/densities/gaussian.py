@@ -1,6 +1,4 @@
-"""Diagonal Gaussians: log-density, reparametrised sample, KL to the standard normal. Pure
-functions, in nats.
-"""
+"""Diagonal Gaussians: log-density, reparametrised sample, KL to the standard normal. In nats."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """log N(z; mu, exp(logvar)) per dimension; shapes broadcast, (B, D) with (B, D) gives (B,
-    D).
-    """
+    """log N(z; mu, exp(logvar)) per dimension; shapes broadcast."""
     scaled = (z - mu) * torch.exp(-0.5 * logvar)
     return -0.5 * torch.addcmul(logvar + LOG_2PI, scaled, scaled)
 
@@ -26,14 +22,14 @@ def log_standard_normal(z: Tensor) -> Tensor:
 
 
 def reparametrise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """mu + sigma * noise, all (B, D); the noise is an argument so that the function is pure (arXiv
-    1312.6114, §2.4).
-    """
+    """mu + sigma * noise, all (B, D); pure, as the noise is an argument (arXiv 1312.6114, §2.4)."""
     return torch.addcmul(mu, torch.exp(0.5 * logvar), noise)
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, exp(logvar)) || N(0, 1)) per dimension, (B, D) to (B, D) (arXiv 1312.6114, appendix
-    B).
+    """KL(N(mu, exp(logvar)) || N(0, 1)) per dimension, (B, D) (arXiv 1312.6114, appendix B).
+
+    >>> kl_to_standard_normal(torch.tensor([[0.0, 1.0]]), torch.zeros(1, 2))
+    tensor([[0.0000, 0.5000]])
     """
     return 0.5 * (torch.addcmul(logvar.expm1(), mu, mu) - logvar)

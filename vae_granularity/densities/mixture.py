@@ -1,5 +1,4 @@
-"""Log-densities of a weighted Gaussian mixture over all dimensions, every group and every
-dimension, with their gradient. In nats.
+"""Log-densities of a Gaussian mixture: all dimensions, each group, each dimension. In nats.
 
 One pairwise table (S, D, M) of per-dimension log-densities, times the membership matrix, gives
 every subset at once. It is never held whole: a block of its rows at a time fits the processor's
@@ -27,9 +26,7 @@ BLOCK = {"cpu": 2**16, "cuda": 2**24}
 
 
 class AggregateDensities(NamedTuple):
-    """Log-densities at S samples: of all dimensions, of the G groups, of the D single
-    dimensions.
-    """
+    """Log-densities at S samples: of all dimensions, the G groups, the D single dimensions."""
 
     log_qz: Tensor  # (S,)
     log_qz_groups: Tensor  # (S, G); 0 for a group without dimensions
@@ -39,8 +36,7 @@ class AggregateDensities(NamedTuple):
 def mixture_densities(
     z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, log_weight: float | Tensor
 ) -> AggregateDensities:
-    """log sum_j W_ij prod_{d in S} N(z_id; mu_jd, exp(logvar_jd)) for S = everything, each group,
-    each dimension.
+    """log sum_j W_ij prod_{d in S} N(z_id; mu_jd, exp(logvar_jd)), S all, a group, a dimension.
 
     z (S, D); mu, logvar (M, D); membership (D, G) of 0/1, empty columns allowed; log_weight one
     number or (S, M). Differentiable once, in z, mu and logvar.
@@ -51,9 +47,7 @@ def mixture_densities(
 
 
 class _Components(NamedTuple):
-    """The M components, with M on the last axis and contiguous: the reductions over it
-    vectorise.
-    """
+    """The M components, with M on the last axis and contiguous: reductions over it vectorise."""
 
     mu: Tensor  # (D, M)
     inverse_sigma: Tensor  # (D, M)
@@ -62,9 +56,8 @@ class _Components(NamedTuple):
 
 def _components(mu: Tensor, logvar: Tensor) -> _Components:
     log_inverse_sigma = -0.5 * logvar.t().contiguous()
-    return _Components(
-        mu.t().contiguous(), log_inverse_sigma.exp(), log_inverse_sigma - 0.5 * LOG_2PI
-    )
+    peak = log_inverse_sigma - 0.5 * LOG_2PI
+    return _Components(mu.t().contiguous(), log_inverse_sigma.exp(), peak)
 
 
 def _blocks(z: Tensor, mu: Tensor) -> Iterator[slice]:
@@ -77,9 +70,9 @@ def _blocks(z: Tensor, mu: Tensor) -> Iterator[slice]:
 def _tables(
     z: Tensor, of: _Components, subsets: Tensor, log_weight: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Scaled differences (s, D, M), and weighted log-densities (s, D + K, M) of the dimensions and
-    of the subsets (D, K), for z (s, D).
+    """Scaled differences (s, D, M) and weighted log-densities (s, D + K, M) at z (s, D).
 
+    The log-densities are those of the D dimensions, then of the K subsets (D, K).
     Difference form: the expanded (matmul) form loses gradient accuracy for sharp posteriors.
     """
     scaled = (z.unsqueeze(2) - of.mu) * of.inverse_sigma
@@ -91,15 +84,8 @@ def _tables(
 def _log_sum_exp(table: Tensor) -> Tensor:
     """Over the last axis of (s, K, M), which it overwrites; (s, K)."""
     largest = table.amax(-1, keepdim=True)
-    return (
-        table.sub_(largest)
-        .clamp_min_(NEGLIGIBLE)
-        .exp_()
-        .sum(-1, keepdim=True)
-        .log_()
-        .add_(largest)
-        .squeeze(-1)
-    )
+    shares = table.sub_(largest).clamp_min_(NEGLIGIBLE).exp_()
+    return shares.sum(-1, keepdim=True).log_().add_(largest).squeeze(-1)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -107,8 +93,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 class _AggregateLogDensity(torch.autograd.Function):
-    """z (S, D), mu, logvar (M, D), membership (D, G), log weights (S, M) or one number ->
-    log-densities (S,), (S, G), (S, D), and what helps.
+    """The log-densities (S,), (S, G), (S, D) with a gradient that holds no table of all pairs.
 
     Under `torch.vmap` a step below is one operator over all members, whichever arguments differ
     between them: what is overwritten depends on all that the other operand depends on. A block is
@@ -125,9 +110,8 @@ class _AggregateLogDensity(torch.autograd.Function):
         subsets = torch.cat((membership, membership.new_ones(membership.shape[0], 1)), 1)
         of, parts = _components(mu, logvar), []
         for rows in _blocks(z, mu):
-            _, table = _tables(
-                z[rows], of, subsets, log_weight[rows] if isinstance(log_weight, Tensor) else None
-            )
+            weight = log_weight[rows] if isinstance(log_weight, Tensor) else None
+            _, table = _tables(z[rows], of, subsets, weight)
             parts.append(_log_sum_exp(table))
         densities = _joined(parts)
         weighted = densities if isinstance(log_weight, Tensor) else densities + log_weight
@@ -139,9 +123,8 @@ class _AggregateLogDensity(torch.autograd.Function):
         z, _, _, _, log_weight = inputs
         ctx.mark_non_differentiable(*output[3:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(
-            z, log_weight if isinstance(log_weight, Tensor) else None, *output[3:]
-        )
+        weight = log_weight if isinstance(log_weight, Tensor) else None
+        ctx.save_for_backward(z, weight, *output[3:])
 
     @staticmethod
     @once_differentiable
@@ -150,46 +133,32 @@ class _AggregateLogDensity(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         z, log_weight, densities, subsets, *components = ctx.saved_tensors
         of, dim = _Components(*components), z.shape[1]
+        parts = (densities[:, -1], densities[:, dim:-1], densities[:, :dim])
         whole, groups, dims = (
             torch.zeros_like(part) if gradient is None else gradient
-            for gradient, part in zip(
-                grad_outputs[:3],
-                (densities[:, -1], densities[:, dim:-1], densities[:, :dim]),
-                strict=True,
-            )
+            for gradient, part in zip(grad_outputs[:3], parts, strict=True)
         )
         gradient = torch.cat((dims, groups, whole.unsqueeze(1)), 1)
 
         def of_block(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-            """Gradients in z (s, D), and in the means and log-variances (D, M) up to factors that
-            all blocks share.
-            """
-            scaled, table = _tables(
-                z[rows], of, subsets, None if log_weight is None else log_weight[rows]
-            )
+            """Gradients in z (s, D), and, up to shared factors, in mean and log-variance (D, M)."""
+            weight = None if log_weight is None else log_weight[rows]
+            scaled, table = _tables(z[rows], of, subsets, weight)
             # The gradient of a log-density is shared out over the components by their
             # responsibilities; `pull` (s, D, M) is the table's.
-            responsibilities = (
-                table.sub_(densities[rows].unsqueeze(2)).clamp_min_(NEGLIGIBLE).exp_()
-            )
-            shared = responsibilities * gradient[rows].unsqueeze(2)
+            logs = table.sub_(densities[rows].unsqueeze(2))
+            shared = logs.clamp_min_(NEGLIGIBLE).exp_() * gradient[rows].unsqueeze(2)
             pull = shared[:, :dim] + subsets @ shared[:, dim:]
             pulls = pull.sum(0)
             moved = pull.mul_(scaled)
-            return (
-                -(moved * of.inverse_sigma).sum(2),
-                moved.sum(0),
-                moved.mul_(scaled).sum(0) - pulls,
-            )
+            moves = moved.sum(0)
+            return -(moved * of.inverse_sigma).sum(2), moves, moved.mul_(scaled).sum(0) - pulls
 
         blocks = map(of_block, _blocks(z, of.mu))
         part, moves, spreads = next(blocks)
         grad_z = [part]
-        for (
-            part,
-            move,
-            spread,
-        ) in blocks:  # summed as they come: all of them are as large as the table would be
+        # Summed as they come: all of them together are as large as the table would be.
+        for part, move, spread in blocks:
             grad_z.append(part)
             moves, spreads = moves + move, spreads + spread
         return _joined(grad_z), (moves * of.inverse_sigma).t(), (0.5 * spreads).t(), None, None

@@ -1,6 +1,4 @@
-"""Noise as a function of (seed, step): the same numbers whether a run was stopped and continued or
-not.
-"""
+"""Noise as a function of (seed, step): the same whether or not a run was stopped and continued."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ from torch import Tensor
 def step_generator(
     seed: int, step: int, device: torch.device | str = "cpu", *, stream: int | None = None
 ) -> torch.Generator:
-    """A generator whose state depends on its arguments alone; those of different seeds, steps and
-    streams are unrelated.
+    """A generator whose state depends on its arguments alone, unrelated to that of any others.
 
     NumPy's SeedSequence mixes them. `stream` sets apart a second use of random numbers in the same
     step.
@@ -27,9 +24,5 @@ def step_generator(
 
 def standard_normal(seed: int, step: int, shape: Sequence[int], *, like: Tensor) -> Tensor:
     """Standard normal noise of the given shape for one step, with dtype and device of `like`."""
-    return torch.randn(
-        *shape,
-        generator=step_generator(seed, step, like.device),
-        dtype=like.dtype,
-        device=like.device,
-    )
+    generator = step_generator(seed, step, like.device)
+    return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)

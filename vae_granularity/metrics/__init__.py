@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from vae_granularity.metrics.active_units import ActiveUnits, active_units
 from vae_granularity.metrics.beta_vae_score import BetaVAEScore, beta_vae_score
-from vae_granularity.metrics.core.group_null import group_null
 from vae_granularity.metrics.core.suite import run_suite
 from vae_granularity.metrics.dci import DCI, dci
 from vae_granularity.metrics.explicitness import Explicitness, explicitness
@@ -18,6 +17,7 @@ from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
 from vae_granularity.metrics.factor_vae_score import FactorVAEScore, factor_vae_score
 from vae_granularity.metrics.granularity_profile import unit_profile
+from vae_granularity.metrics.group_null import group_null
 from vae_granularity.metrics.infomec import InfoMEC, infomec
 from vae_granularity.metrics.irs import IRS, irs
 from vae_granularity.metrics.mig import MIG, mig

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_granularity.densities.estimators import ESTIMATORS
 from vae_granularity.densities.gaussian import reparametrise
-from vae_granularity.elbo import LatentTerms, decompose, point_cost, weighted_elbo
+from vae_granularity.elbo import LatentTerms, decompose, collapse_cost, weighted_elbo
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import (
     Forward,
@@ -101,7 +101,7 @@ class WeightedVAE(GaussianVAE):
                 for name, weight in self.weights(self.settings(step)).items()
                 if name != "dimension_kl"
             }
-            cost = point_cost(self.grouping.at(step), **inner)
+            cost = collapse_cost(self.grouping.at(step), **inner)
             if cost < 0:
                 sizes = "+".join(map(str, self.grouping.at(step).sizes))
                 return [

@@ -1,1 +1,1 @@
-"""Rules that say which partition a run uses at a step: scheduled, adaptive, regrouped by dependence."""
+"""Which partition a run uses at a step: fixed, scheduled, or regrouped by dependence."""
