@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.analysis.page.labels import is_missing
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import half_width
+from vae_granularity.interval import half_width
 
 Array = NDArray[np.float64]
 
