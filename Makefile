@@ -27,17 +27,16 @@ check: setup  ## style, types, layering
 	$(BIN)/lint-imports
 
 test: check  ## checks and the test suite, under ten minutes on two cores
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu and not network and not launcher"
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not network and not launcher"
 
 test-all: check  ## with the long tests
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: setup  ## benchmarks on one CPU thread, under ten minutes on a quiet machine; results in experiments/benchmarks/results
 	for name in loss step data_path lightning_overhead sweep_overhead; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
 
-bench-gpu: setup  ## the same on a GPU, with captured steps and populations
-	$(BIN)/python experiments/benchmarks/machine.py
-	for name in loss step lightning_overhead population; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
+bench-gpu: setup  ## tests, benchmarks and a slice of a study on a GPU, piece by piece, at most 40 minutes
+	PYTHON=$(abspath $(BIN))/python sh experiments/gpu/run.sh
 
 browser:  ## Chromium for tests/browser, which are skipped without one (Debian, as root)
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)

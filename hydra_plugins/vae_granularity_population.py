@@ -1,8 +1,4 @@
-"""Hydra's side of population training: packs the compatible jobs of a multirun and hands packs and
-other jobs to another launcher.
-"""
-
-from __future__ import annotations
+"""Hydra's side of population training: packs compatible jobs, another launcher runs the packs."""
 
 import time
 from collections.abc import Sequence
@@ -16,13 +12,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from vae_granularity.errors import choice, integer
-from vae_granularity.population.jobs import AUTO, remove_packs, write_pack
+from vae_granularity.population.jobs import remove_packs, write_pack
 from vae_granularity.training.config import job_config
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
-ALONE = "alone"
-BACKENDS = (AUTO, ALONE, "vectorised", "grouped", "streams")
+AUTO, ALONE = "auto", "alone"
+WAYS = (AUTO, ALONE, "eager", "compiled")
 
 
 class PopulationLauncher(Launcher):
@@ -31,22 +27,26 @@ class PopulationLauncher(Launcher):
     Args:
         jobs: config of the launcher that runs packs and other points as jobs. With Hydra's basic
             one, on this machine, the number of processes is chosen too.
-        backend: auto | alone | vectorised | grouped | streams.
+        how: auto | alone | eager | compiled.
         max_members: of a pack.
+        together: members of a pack that are computed at once; more take turns. None is chosen:
+            what fits the cache, or all on a GPU.
         processes: at a time on this machine, at most; None is one a core, one where there is a GPU.
     """
 
     def __init__(
         self,
         jobs: DictConfig,
-        backend: str = AUTO,
-        max_members: int = 64,
+        how: str = AUTO,
+        max_members: int = 512,
+        together: int | None = None,
         processes: int | None = None,
     ) -> None:
-        self.jobs, self.backend = jobs, choice("hydra.launcher.backend", backend, BACKENDS)
+        self.jobs, self.how = jobs, choice("hydra.launcher.how", how, WAYS)
         self.max_members = integer("hydra.launcher.max_members", max_members, 1)
-        self.processes = (
-            None if processes is None else integer("hydra.launcher.processes", processes, 1)
+        self.together, self.processes = (
+            None if value is None else integer(f"hydra.launcher.{name}", value, 1)
+            for name, value in (("together", together), ("processes", processes))
         )
 
     def setup(
@@ -59,13 +59,11 @@ class PopulationLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Run the jobs; one return for each, a failed one with its exception."""
         from vae_granularity.population.packing import evenly, pack
-        from vae_granularity.training.prepare import prepare
 
-        startup = (
-            time.process_time()
-        )  # nearly all of it are the imports, which a further process has to repeat
+        # Nearly all of it are the imports, which a further process has to repeat.
+        startup = time.process_time()
         configs = [job_config(self.context, self.config, overrides) for overrides in job_overrides]
-        packing = pack([(_resolved(cfg), prepare(cfg)[0]) for cfg in configs])
+        packing = pack(_with_models(configs))
         for i, reason in packing.alone.items():
             print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
         jobs: list[tuple[list[int], Sequence[str]]] = [
@@ -73,12 +71,14 @@ class PopulationLauncher(Launcher):
         ]
         folder, processes = Path(configs[0].paths.output_dir), 1
         for group in packing.groups:
-            backend, members, at_a_time = self._plan([configs[i] for i in group], startup)
+            how, together, at_a_time = self._plan([configs[i] for i in group], startup)
             processes = max(processes, at_a_time)
+            members = 1 if how == ALONE else min(self.max_members, -(-len(group) // at_a_time))
             for part in evenly(group, members):
                 own = job_overrides[part[0]]
                 if len(part) > 1:
-                    own = [*own, f"+pack={write_pack(folder, [configs[i] for i in part], backend)}"]
+                    file = write_pack(folder, [configs[i] for i in part], how, together)
+                    own = [*own, f"+pack={file}"]
                 jobs.append((part, own))
         try:
             returned = self._launcher(processes).launch(
@@ -89,29 +89,17 @@ class PopulationLauncher(Launcher):
         return _each(returned, [part for part, _ in jobs], len(configs))
 
     def _plan(self, configs: Sequence[DictConfig], startup: float) -> tuple[str, int, int]:
-        """Backend, members of a pack, and packs at a time. Measured here only if the jobs run
-        here.
-        """
-        if self.jobs._target_ != BASIC:
-            return self.backend, 1 if self.backend == ALONE else self.max_members, 1
+        """How, members together, processes at a time. Measured here only if the jobs run here."""
+        most, here = self.together or self.max_members, self.jobs._target_ == BASIC
+        if self.how != AUTO or not here:
+            return self.how, most, (self.processes or 1) if here else 1
         from vae_granularity.population.rehearsal import best_plan, processes_here
 
-        if self.backend != AUTO:
-            processes = self.processes or 1
-            return (
-                self.backend,
-                1
-                if self.backend == ALONE
-                else min(self.max_members, -(-len(configs) // processes)),
-                processes,
-            )
-        plan = best_plan(configs, self.max_members, self.processes or processes_here(), startup)
-        return plan.backend, plan.members, plan.processes
+        plan = best_plan(configs, most, self.processes or processes_here(), startup)
+        return plan.how, plan.together, plan.processes
 
     def _launcher(self, processes: int) -> Launcher:
-        """What runs the jobs: the launcher that was asked for, or several processes of this
-        machine.
-        """
+        """What runs the jobs: the launcher asked for, or several processes of this machine."""
         config = self.config.copy()
         with read_write(config), open_dict(config):
             config.hydra.launcher = self.jobs if processes == 1 else JOBLIB | {"n_jobs": processes}
@@ -120,8 +108,19 @@ class PopulationLauncher(Launcher):
         )
 
 
-def _resolved(config: DictConfig) -> Any:
-    return OmegaConf.to_container(config, resolve=True)
+def _with_models(configs: Sequence[DictConfig]) -> list[tuple[Any, Any]]:
+    """Resolved configs, each with a model of its class and dials; one is built for all like it."""
+    from vae_granularity.runs.build import build
+
+    models, found = {}, []
+    for cfg in configs:
+        resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+        names = [name for name, value in resolved["model"].items() if value is not None]
+        key = (resolved["model"]["_target_"], *names)
+        if key not in models:
+            models[key] = build(cfg)[0]
+        found.append((resolved, models[key]))
+    return found
 
 
 def _each(

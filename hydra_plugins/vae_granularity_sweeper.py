@@ -1,18 +1,13 @@
-"""Hydra's side of a sweep: from override strings to points, and from points to the launcher. The
-logic is in `vae_granularity.sweeps.complete`.
-"""
+"""Hydra's side of a sweep: from overrides to points to the launcher; see `sweeps.complete`."""
 
-from __future__ import annotations
-
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.errors import HydraException
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -23,12 +18,9 @@ from vae_granularity.sweeps import complete as sweep
 from vae_granularity.sweeps.complete import Point
 from vae_granularity.training.config import explain, job_config
 
-log = logging.getLogger(__name__)
-
 
 class ResumableSweeper(Sweeper):
-    """All combinations of the swept values, in the order of Hydra's basic sweeper, as a set of runs
-    that is completed.
+    """All combinations of the swept values, as a set of runs that is completed.
 
     Args:
         params: swept keys and values beside those of the command line, which wins.
@@ -41,12 +33,9 @@ class ResumableSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        from hydra.core.plugins import Plugins
-
         self.context, self.config = hydra_context, config
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        context = {"hydra_context": hydra_context, "task_function": task_function}
+        self.launcher = Plugins.instance().instantiate_launcher(**context, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Complete the sweep of the override strings.
@@ -56,12 +45,9 @@ class ResumableSweeper(Sweeper):
                 was trained.
         """
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        overrides = OverridesParser.create(
-            config_loader=self.context.config_loader
-        ).parse_overrides(given)
-        swept = {
-            override.get_key_element() for override in overrides if override.is_sweep_override()
-        }
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        overrides = parser.parse_overrides(given)
+        swept = {one.get_key_element() for one in overrides if one.is_sweep_override()}
         combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
         points = sweep.checked_points(
             [(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose
@@ -70,6 +56,7 @@ class ResumableSweeper(Sweeper):
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a job, as `hydra.core.utils.run_job` hands it over."""
+        assert self.config is not None, "Hydra calls setup first"
         try:
             config = job_config(self.context, self.config, overrides)
             OmegaConf.resolve(config)
@@ -79,5 +66,6 @@ class ResumableSweeper(Sweeper):
 
     def _launch(self, points: Sequence[Point]) -> list[Any]:
         """Run the points; what each of them raised, or None."""
+        assert self.launcher is not None, "Hydra calls setup first"
         returned = self.launcher.launch([point.overrides for point in points], initial_job_idx=0)
         return [job._return_value if job.status is JobStatus.FAILED else None for job in returned]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import numbers
 
+# How a reason begins where a metric lacks rows: another sample or other options could do. Any other
+# reason holds for the data set and model.
+TOO_LITTLE = "too little data: "
+
 
 class UserError(Exception):
     """Something the user can mend; the message names it and says how."""

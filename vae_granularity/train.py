@@ -1,8 +1,4 @@
-"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train one VAE, or with -m a
-sweep of them.
-"""
-
-from __future__ import annotations
+"""`python -m vae_granularity.train model=stcvae dataset=shapes3d`: train a VAE, or a sweep (-m)."""
 
 from typing import Any
 
@@ -12,19 +8,11 @@ from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> Any:
-    """One training job, from a composed config to results.json; with `pack`, the runs of that file
-    as a population.
-    """
+    """One training job, from a composed config to results.json; `pack` names several runs."""
     config.check_training_config(cfg)
-    if "pack" in cfg:
-        from vae_granularity.population.jobs import train_pack
+    from vae_granularity.population.jobs import train_one, train_pack
 
-        return train_pack(cfg.pack)
-    from vae_granularity.training.run import (
-        train,  # torch and Lightning take seconds: after the checks
-    )
-
-    return train(cfg)
+    return train_pack(cfg.pack) if "pack" in cfg else train_one(cfg)
 
 
 def main() -> None:

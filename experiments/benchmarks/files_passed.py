@@ -73,7 +73,7 @@ def main() -> None:
         folder = Path(name)
 
         def train(out: str, *arguments: str) -> dict[tuple[str, str], int]:
-            return calls(root, folder, "train", *TINY, f"paths.output_dir={out}", *arguments)
+            return calls(root, folder, "train", *arguments, *TINY, f"paths.output_dir={out}")
 
         quiet = ("metrics=active_units", "callbacks.terms.every=1000")
         found["one training batch"] = more(

@@ -70,7 +70,7 @@ def a_job(folder: Path) -> Job:
         "evaluation.every=100000",
         "dataset.source=synthetic",
     )
-    found = jobs.job(compose("train", [*SMALL, *steps, *paths]))
+    found = jobs.prepare_run(compose("train", [*SMALL, *steps, *paths]))
     found.directory.mkdir(parents=True)
     found.open_data()
     return found

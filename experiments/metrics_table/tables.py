@@ -3,21 +3,19 @@
 python experiments/metrics_table/tables.py RUN_DIRECTORY
 """
 
-from __future__ import annotations
-
-import json
 import shutil
 import sys
 from pathlib import Path
 
 from vae_granularity.evaluation.score_table import as_markdown, tables, term_lines
+from vae_granularity.runs.table import read_results
 
 FIGURES = ("scores", "mi_knn", "dci_importances", "granularity_profile")
 
 
 def write(run: Path, folder: Path) -> None:
     """table.md and the figures of a run directory into `folder`."""
-    found = json.loads((run / "results.json").read_text())
+    found = read_results(run)
     terms = "\n".join(f"- {line}" for line in term_lines(found["terms"], found["protocol"]))
     shown = "\n\n".join(as_markdown(table) for table in tables(found["scores"], found["protocol"]))
     (folder / "table.md").write_text(

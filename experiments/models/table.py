@@ -1,17 +1,14 @@
-"""Table and picture of a folder of finished runs, one run a model: python
-experiments/models/table.py FOLDER
-"""
+"""Table and picture of runs, one a model: python experiments/models/table.py FOLDER"""
 
-from __future__ import annotations
-
-import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+
+from vae_granularity import read_runs
 
 HERE = Path(__file__).parent
 TERMS = ("elbo", "reconstruction", "kl", "between_group_tc", "within_group_tc")
@@ -19,16 +16,11 @@ SCORES = ("mig", "sap", "modularity", "active_variance")
 GROUP_SCORES = ("modularity_knn_group", "gaussian_tc_group", "irs_group")
 
 
-def main(folder: Path) -> None:
-    runs = [
-        (path.parent, json.loads(path.read_text()))
-        for path in sorted(folder.glob("*/results.json"))
-    ]
-    columns = (
-        [f"val/{name}" for name in TERMS],
-        [name for name in (*SCORES, *GROUP_SCORES) if any(name in r["scores"] for _, r in runs)],
-    )
-    head = ["model", "γ", *TERMS, *columns[1]]
+def main(folder: str) -> None:
+    runs = read_runs(folder)
+    scores = [name for name in (*SCORES, *GROUP_SCORES) if f"scores/{name}" in runs]
+    names = [*(f"val/{name}" for name in TERMS), *(f"scores/{name}" for name in scores)]
+    head = ["model", "γ", *TERMS, *scores]
     lines = [
         "# Every model, 2 000 steps on dSprites (rendered), one seed",
         "",
@@ -36,25 +28,18 @@ def main(folder: Path) -> None:
         "",
     ]
     lines += ["| " + " | ".join(head) + " |", "| --- |" + " --- |" * (len(head) - 1)]
-    for _, found in runs:
-        values = [found["terms"].get(name) for name in columns[0]] + [
-            found["scores"].get(name) for name in columns[1]
-        ]
-        cells = [
-            found["run"]["model"],
-            str(found["config"]["model"]["granularity"]),
-            *map(_number, values),
-        ]
+    for _, run in runs.iterrows():
+        cells = [run["model"], str(run["model.granularity"]), *map(_number, run[names])]
         lines.append("| " + " | ".join(cells) + " |")
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     picture(runs).savefig(HERE / "traversals.png", dpi=110)
 
 
-def _number(value: float | None) -> str:
-    return "missing" if value is None else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+def _number(value: float) -> str:
+    return "missing" if math.isnan(value) else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def picture(runs: list[tuple[Path, dict[str, Any]]]) -> Figure:
+def picture(runs: pd.DataFrame) -> Figure:
     """The traversals of all runs in one figure."""
     columns = 4
     rows = math.ceil(len(runs) / columns)
@@ -62,11 +47,11 @@ def picture(runs: list[tuple[Path, dict[str, Any]]]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    for panel, (directory, found) in zip(panels, runs, strict=False):
-        panel.imshow(Image.open(directory / "figures" / "traversals.png"))
-        panel.set_title(found["run"]["title"], fontsize=10)
+    for panel, (_, run) in zip(panels, runs.iterrows(), strict=False):
+        panel.imshow(Image.open(Path(run["path"]) / "figures" / "traversals.png"))
+        panel.set_title(run["run.title"], fontsize=10)
     return figure
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

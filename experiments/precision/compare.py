@@ -2,14 +2,12 @@
 experiments/precision/compare.py FOLDER
 """
 
-from __future__ import annotations
-
-import json
 import sys
 from pathlib import Path
 
 from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.runs.aggregate import over_runs
+from vae_granularity.runs.table import read_results, run_directories
 
 HERE = Path(__file__).parent
 NAMES = ("val/elbo", "val/reconstruction", "val/kl", "val/between_group_tc", "val/within_group_tc")
@@ -18,7 +16,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def main(folder: Path) -> None:
-    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*/results.json"))]
+    runs = [read_results(path) for path in run_directories(folder)]
     of = {
         p: sorted(
             (r for r in runs if r["config"]["trainer"]["precision"] == p),

@@ -84,10 +84,10 @@ def show_mpi3d() -> None:
             "images"
         ][0]
         for factor in traversed:
-            column = mpi3d.NAMES.index(factor)
+            column = mpi3d.FACTORS.names.index(factor)
             rows.append(video[column, np.linspace(0, 19, 12).astype(int)])
             factors = np.repeat([[2, 1, 1, 1, 0, 12, 18]], 12, axis=0)
-            factors[:, column] = np.linspace(0, mpi3d.SIZES[column] - 1, 12).astype(int)
+            factors[:, column] = np.linspace(0, mpi3d.FACTORS.sizes[column] - 1, 12).astype(int)
             rows.append(mpi3d.render(factors, look))
     save("mpi3d.png", rows)
 
@@ -132,7 +132,9 @@ def save(name: str, rows: list[np.ndarray]) -> None:
 
 def main() -> None:
     times = {
-        module.__name__.rsplit(".", 1)[1]: milliseconds_per_batch(module.render, module.SIZES)
+        module.__name__.rsplit(".", 1)[1]: milliseconds_per_batch(
+            module.render, module.FACTORS.sizes
+        )
         for module in RENDERERS
     }
     numbers = times | {

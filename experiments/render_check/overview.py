@@ -10,10 +10,10 @@ from pathlib import Path
 from vae_granularity.data.blocks import Blocks
 from vae_granularity.data.cars3d import Cars3D
 from vae_granularity.data.dsprites import DSprites
+from vae_granularity.data.info import overview
 from vae_granularity.data.mnist import MNIST
 from vae_granularity.data.mpi3d import MD5, MPI3D
 from vae_granularity.data.shapes3d import Shapes3D
-from vae_granularity.data.sheet import overview
 
 HERE = Path(__file__).parent
 MNIST_DIR = HERE.parents[1] / ".." / "shared" / "data" / "mnist"

@@ -1,51 +1,27 @@
-"""`python experiments/sweep_blocks/table.py runs/sweep_blocks`: held-out ELBO and MIG over seeds,
-as a table.
-"""
+"""Held-out ELBO and MIG over seeds: python experiments/sweep_blocks/table.py runs/sweep_blocks"""
 
-from __future__ import annotations
-
-import json
 import sys
-from pathlib import Path
 
 import pandas as pd
 
+from vae_granularity import read_runs
 
-def table(folder: Path) -> str:
-    """Markdown: one row a beta, one column a granularity; ELBO (nats) and MIG of the finished runs
-    in the folder.
-    """
-    found = [json.loads(path.read_text()) for path in folder.glob("*/results.json")]
-    rows = pd.DataFrame(
-        {
-            "beta": run["config"]["model"]["beta"],
-            "granularity": run["config"]["model"]["granularity"],
-            "elbo": run["terms"]["val/elbo"],
-            "mig": run["scores"]["mig"],
-        }
-        for run in found
-    )
-    groups = rows.groupby(["beta", "granularity"])
-    cells = groups.apply(
-        lambda g: (
-            f"{g.elbo.mean():.2f} ± {g.elbo.std():.2f}, {g.mig.mean():.2f} ± {g.mig.std():.2f} ({len(g)})"
-        )
-    )
-    wide = cells.unstack()
-    lines = [
-        "| β | " + " | ".join(f"γ = {g}" for g in wide.columns) + " |",
-        "| --- " * (len(wide.columns) + 1) + "|",
-    ]
-    return "\n".join(
-        [
-            *lines,
-            *(
-                f"| {beta:g} | " + " | ".join(row) + " |"
-                for beta, row in zip(wide.index, wide.values, strict=True)
-            ),
-        ]
-    )
+
+def table(folder: str) -> str:
+    """Markdown: a row a beta, a column a granularity; ELBO (nats) and MIG of the finished runs."""
+    groups = read_runs(folder).groupby(["model.beta", "model.granularity"])
+    wide = groups.apply(_cell).unstack()
+    head = ["β", *(f"γ = {g}" for g in wide.columns)]
+    rows = [[f"{beta:g}", *row] for beta, row in zip(wide.index, wide.to_numpy(), strict=True)]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(runs: pd.DataFrame) -> str:
+    names = ("val/elbo", "scores/mig")
+    numbers = ", ".join(f"{runs[name].mean():.2f} ± {runs[name].std():.2f}" for name in names)
+    return f"{numbers} ({len(runs)})"
 
 
 if __name__ == "__main__":
-    print(table(Path(sys.argv[1])))
+    print(table(sys.argv[1]))

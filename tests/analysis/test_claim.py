@@ -13,44 +13,55 @@ from vae_granularity.analysis.correlation import correlations
 COMPLEXITY = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
 
 
+def table(first: dict[str, float], seeds: int = 3) -> pd.DataFrame:
+    """Every seed separates each factor at the same γ."""
+    rows = [
+        {"partition": "own", "seed": seed, "factor": factor, "first": gamma, "tried": 6}
+        for seed in range(seeds)
+        for factor, gamma in first.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 @pytest.mark.parametrize(
     ("first", "said"),
     [
-        ([1, 2, 3, 6], "the claim is borne out"),
-        ([1, 2, 3, np.nan], "the claim is borne out"),
+        ([1, 2, 3, 6], "the claim is borne out at the 5% level"),  # p = 1/24
+        ([1, 2, 3, np.nan], "the claim is borne out at the 5% level"),
+        ([1, 2, 6, 3], "the claim is not borne out"),  # 4 of 24 orders are as good
         ([6, 3, 2, 1], "the claim is not borne out"),
+        ([1, 1, 2, 3], "the claim cannot be judged: no order of these 4 factors reaches 5%"),
+        ([2, 2, 2, 2], "no rank correlation"),
         (
             [1, np.nan, np.nan, np.nan],
             "the claim cannot be judged: most factors separate at no γ tried",
         ),
     ],
 )
-def test_the_claim_is_judged_by_factors_that_separate(first: list[float], said: str) -> None:
-    rows = [
-        {
-            "partition": "single dimensions",
-            "seed": seed,
-            "factor": factor,
-            "first": gamma,
-            "tried": 6,
-        }
-        for seed in range(3)
-        for factor, gamma in zip(COMPLEXITY, first, strict=True)
-    ]
-    [found] = correlations(pd.DataFrame(rows), COMPLEXITY, [])
-    # Seeds that all agree have an interval of no width.
+@pytest.mark.parametrize("seeds", [1, 10])  # the factors are the sample: seeds add no evidence
+def test_the_claim_is_judged_over_factors(first: list[float], said: str, seeds: int) -> None:
+    [found] = correlations(table(dict(zip(COMPLEXITY, first, strict=True)), seeds), COMPLEXITY)
     assert said in found.sentence
 
 
-def test_one_seed_or_none_with_ranks_gives_no_verdict() -> None:
-    alike = pd.DataFrame(
-        [
-            {"partition": "own", "seed": 0, "factor": factor, "first": 2, "tried": 6}
-            for factor in COMPLEXITY
-        ]
-    )
-    [found] = correlations(alike, COMPLEXITY, [])
+def test_three_factors_cannot_bear_it_out_whatever_the_number_of_seeds() -> None:
+    """The rule so far took an interval over seeds, here of no width, for evidence."""
+    [found] = correlations(table({"a": 1, "b": 2, "c": 3}, 20), COMPLEXITY)
+    assert "no order of these 3 factors reaches 5%" in found.sentence
+    assert found.test is not None
+    assert found.test.p == pytest.approx(1 / 6)
+
+
+def test_a_factor_of_unknown_complexity_is_left_out() -> None:
+    [found] = correlations(table({"a": 1, "other": 6, "b": 2, "c": 3, "d": 6}), COMPLEXITY)
+    assert "over 4 factors, γ averaged over 3 seeds (p = 0.042, one-sided" in found.sentence
+    [found] = correlations(table({"a": 1, "other": 6}), COMPLEXITY)
     assert "no rank correlation" in found.sentence
-    [found] = correlations(alike.assign(first=[1, 2, 3, 4]), COMPLEXITY, [])
-    assert "one seed gives no interval" in found.sentence
-    assert "borne out" not in found.sentence
+
+
+def test_seeds_are_averaged_before_ranks_are_taken() -> None:
+    rows = table(dict.fromkeys(COMPLEXITY, 1.0), 2)
+    rows["first"] = [1, 3, 2, 4, 2, 2, 4, np.nan]  # means 1.5, 2.5, 3, 5.5
+    [found] = correlations(rows, COMPLEXITY)
+    assert found.test is not None
+    assert found.test.rho == pytest.approx(1)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fake_runs import fake_results, grid, v_elbo, write_run
 
-from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.comparable import check_comparable, keep_where
 from vae_granularity.analysis.points import make_surface
 from vae_granularity.analysis.runs_table import collect
 from vae_granularity.analysis.slices import pairs, slices, swept
@@ -100,10 +100,10 @@ def test_a_second_pass_reads_only_what_changed(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is not JSON"),
+        ("", "no JSON"),
         ('{"run": {"name": "a", "se', "half-written"),
-        ("[1, 2]", "holds list, not the results of a run"),
-        ('{"run": {}, "config": {}}', "has no 'data': half-written, or of another version"),
+        ("[1, 2]", "it holds list"),
+        ('{"run": {}, "config": {}}', "damaged, or of another version of this program: no 'data'"),
     ],
 )
 def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(
@@ -178,6 +178,23 @@ def test_runs_that_do_not_compare_are_refused_unless_allowed(
     assert list(check_comparable(table, [kind])) == [kind]
 
 
+def test_two_versions_of_the_protocol_are_never_compared(folder: Path) -> None:
+    """An old results.json has no version, which counts as 1."""
+    old = fake_results(width=7.0)
+    del old["protocol"]["protocol_version"]
+    write_run(folder, old)
+    table = collect([folder]).table
+    for allowed in ([], ["protocol"]):
+        with pytest.raises(
+            ArgumentError,
+            match=r"blocks must be measured under one protocol_version, got 1 and 2; measure "
+            r"again: python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=2",
+        ):
+            check_comparable(table, allowed)
+    for version in (1, 2):
+        assert check_comparable(keep_where(table, {"protocol_version": version})) == {}
+
+
 def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protocol(
     folder: Path,
 ) -> None:
@@ -224,7 +241,7 @@ def test_three_data_sets_are_refused_in_one_sentence_that_names_them(tmp_path: P
 
 def test_data_sets_never_share_a_surface_whatever_is_allowed(tmp_path: Path) -> None:
     table = three_data_sets(tmp_path)
-    assert list(swept(table))[0] == "data.name"
+    assert next(iter(swept(table))) == "data.name"
     assert {"model.beta", "model.granularity"} <= set(swept(table)["data.name"])
     assert pairs(table, list(swept(table))) == []
     assert slices(table, list(swept(table)), "model.beta", "model.granularity") == []

@@ -72,7 +72,10 @@ def verdicts(
         ("line", [2, 2, 2, 2, 2, 2], 5, 5),
         ("monotone", [1, 1, 1, 3, 3, 3], 5, 3),
         ("monotone", [5, 5, 5, 2, 2, 1, 1], 7, 5),
-        ("edge", [0, 0, 0, 0, 1, 1], 5, 3),
+        # The least majority must stay one in 80 % of the resamplings: with three seeds it does in
+        # 0.92 of the surfaces.
+        ("edge", [0, 0, 0, 0, 1, 1], 5, 5),
+        ("edge", [0, 0, 0, 0, 0, 1], 5, 3),
         ("edge", [5, 5, 4, 4, 4, 4], 5, 5),
         ("not enough runs", [3, 2, 1, 1, 2, 3], 5, 2),  # two seeds a point
         ("not enough runs", [2, 1, 1, 2], 5, 5),  # four places: no two sides of two steps
@@ -86,12 +89,10 @@ def test_the_right_verdict_in_95_percent_of_the_draws(
 
 @pytest.mark.parametrize("num_seeds", [3, 5])
 @pytest.mark.parametrize("num_y", [3, 5, 8])
-def test_noise_is_no_v(num_y: int, num_seeds: int) -> None:
+def test_noise_is_nothing(num_y: int, num_seeds: int) -> None:
     found = verdicts(None, num_y, num_seeds, noise=1.0)
-    assert found.get("V", 0.0) + found.get("inverted V", 0.0) <= 0.05
-    assert (
-        found.get("not enough runs", 0.0) + found.get("edge", 0.0) >= 0.9
-    )  # a fact of the means, no claim on a shape
+    # "edge" was excepted as a fact of the means: on a third of 5 x 5 surfaces, more on smaller.
+    assert found["not enough runs"] >= 0.95
 
 
 @pytest.mark.parametrize("noise", [1.5, 3.0])

@@ -11,7 +11,8 @@ from fake_runs import grid, v_elbo
 from vae_granularity.analysis.comparable import check_comparable
 from vae_granularity.analysis.slices import swept
 from vae_granularity.analysis.wandb_source import collect_wandb
-from vae_granularity.errors import DataError
+from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.runs.protocol import VERSION
 
 
 class Project:
@@ -37,7 +38,7 @@ def as_wandb(results: dict[str, Any], state: str = "finished") -> SimpleNamespac
         name=name,
         url=f"https://wandb.test/{name}",
         state=state,
-        config=results["config"],
+        config=results["config"] | {VERSION: results["protocol"][VERSION]},
         summary=summary,
     )
 
@@ -59,6 +60,28 @@ def test_finished_runs_become_rows_and_the_rest_is_said() -> None:
     assert list(swept(found.table)) == ["net.width", "model.granularity"]
     assert check_comparable(found.table) == {}
     assert found.table["val/elbo"].max() < 0
+
+
+def test_runs_of_before_there_was_a_version_are_not_compared_with_newer_ones() -> None:
+    old, *new = [as_wandb(results) for results in grid(v_elbo, widths=(0.5,), granularities=(1, 2))]
+    del old.config[VERSION]
+    table = collect_wandb("me/project", Project(old, *new)).table
+    assert sorted(table[VERSION].unique()) == [1, 2]
+    with pytest.raises(ArgumentError, match="must be measured under one protocol_version"):
+        check_comparable(table)
+
+
+def test_null_draws_of_5_and_20_are_two_protocols() -> None:
+    """Five sizes alone stood for the protocol on W&B: such runs were averaged."""
+    sweep = grid(v_elbo, widths=(0.5,), granularities=(1, 2))
+    few, *many = map(as_wandb, sweep)
+    for run, draws in [(few, 5), *((run, 20) for run in many)]:
+        run.config["metrics"] = {"mig": {"_target_": "vae_granularity.metrics.mig"}}
+        run.config["evaluation"] = {**run.config["evaluation"], "null_draws": draws}
+    table = collect_wandb("me/project", Project(few, *many)).table
+    with pytest.raises(ArgumentError, match=r"null_draws: (5 \| 20|20 \| 5).*allow_mixed"):
+        check_comparable(table)
+    assert list(check_comparable(table, ["protocol"])) == ["protocol"]
 
 
 def test_a_project_that_does_not_exist_is_named() -> None:

@@ -107,7 +107,8 @@ def test_noise_thickens_the_block_and_leaves_its_cells(kind: str, dim: int) -> N
         (
             "rings",
             2,
-            "kind must be one of ring, moons, spiral, checkerboard, sphere, torus, gaussian, got 'rings'",
+            "kind must be one of ring, moons, spiral, checkerboard, sphere, torus, gaussian, "
+            "got 'rings'",
         ),
         ("ring", 3, "block_dim must be 2 for kind=ring, got 3"),
         ("torus", 2, "block_dim must be >= 3 for kind=torus, got 2"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_granularity.data.mixing import (
+from vae_granularity.data.blocks import (
     MixingMap,
     random_mixing,
     random_orthonormal,

@@ -16,7 +16,6 @@ from vae_granularity.training.config import compose
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 WIDTHS = (1280, 390)
 
 

@@ -26,6 +26,7 @@ def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProce
         (["model.bta=3"], "did you mean 'model.beta'?"),
         (["dataset.sorce=rendered"], "did you mean 'dataset.source'?"),
         (["modle=stcvae"], "did you mean 'model'?"),
+        (["callbacks.last.save_top_k=3"], "did you mean 'callbacks.checkpoint'?"),
         (["model=stcva"], "model has no option 'stcva', did you mean 'stcvae'?"),
         (["model=vae", "model.beta=2"], "no such key 'model.beta'"),
         (["model.granularity=99"], "granularity must be in [1, latent_dim=10], got 99"),
@@ -39,7 +40,7 @@ def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
     started = time.monotonic()
     done = command("train", *arguments)
     seconds = time.monotonic() - started
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert len(done.stderr.strip().splitlines()) == 1
@@ -59,11 +60,23 @@ def test_a_key_of_an_earlier_version_is_told_its_name_of_today(old, new, capsys,
     )
 
 
+def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(tmp_path):
+    """It trained before, to an ELBO of +10 293 726 and exit code 0."""
+    paths = (f"paths.output_dir={tmp_path}/runs", "logger=csv")
+    done = command("train", "dataset=blocks", "likelihood=bernoulli", "trainer=debug", *paths)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    for word in ("Bernoulli", "dataset=blocks", "gaussian, gaussian_optimal"):
+        assert word in line
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_do_not_load_torch(arguments):
     probe = f"import sys, runpy; sys.argv = ['train', *{arguments!r}]\n"
     probe += "try: runpy.run_module('vae_granularity.train', run_name='__main__')\n"
-    probe += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    probe += "except SystemExit: pass\n"
+    probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False
     )

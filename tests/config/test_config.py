@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 import pytest
 from hydra.utils import get_object
@@ -34,18 +34,35 @@ def target_nodes(node: Any, path: str = "") -> list[tuple[str, DictConfig]]:
     ]
 
 
+def parameters_of(target: Any) -> set[str]:
+    """Names that may be passed: for `**options: Unpack[Options]` (PEP 692) the keys of Options."""
+    names = set()
+    for name, parameter in inspect.signature(target).parameters.items():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            names.add(name)
+            continue
+        hint = get_type_hints(target.__init__ if inspect.isclass(target) else target)[name]
+        if get_origin(hint) is Unpack:
+            names |= set(get_type_hints(get_args(hint)[0]))
+    return names
+
+
+def test_options_passed_through_count_as_parameters_and_a_plain_kwargs_does_not():
+    from vae_granularity.data.mpi3d import MPI3D
+
+    def plain(a: int, **others: int) -> None: ...
+
+    assert {"variant", "factor_sizes", "hub_id", "batch_size"} < parameters_of(MPI3D)
+    assert "options" not in parameters_of(MPI3D)
+    assert parameters_of(plain) == {"a"}
+
+
 @pytest.mark.parametrize("group, option", OPTIONS, ids=lambda value: value)
 def test_every_option_composes_and_its_keys_are_parameters(group, option):
     cfg = compose("train", [f"{group}={option}"])
     OmegaConf.to_container(cfg, resolve=True)
     for path, node in target_nodes(cfg):
-        parameters = inspect.signature(get_object(node._target_)).parameters
-        named = {
-            name
-            for name, parameter in parameters.items()
-            if parameter.kind is not parameter.VAR_KEYWORD
-        }
-        unknown = set(node) - HYDRA_KEYS - named
+        unknown = set(node) - HYDRA_KEYS - parameters_of(get_object(node._target_))
         assert not unknown, f"{path}: {node._target_} has no parameters {unknown}"
 
 

@@ -32,7 +32,8 @@ def toy(tmp_path, monkeypatch):
 
             def weights(self, settings):
                 beta = settings["beta"]
-                return {"mutual_information": beta, "between_group_tc": 1.0, "within_group_tc": beta, "dimension_kl": 1.0}
+                half = {"mutual_information": beta, "within_group_tc": beta}
+                return half | {"between_group_tc": 1.0, "dimension_kl": 1.0}
         ''')
     )
     monkeypatch.syspath_prepend(tmp_path)

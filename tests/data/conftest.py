@@ -24,8 +24,7 @@ from scipy.io import savemat
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.cars3d import Cars3D
-from vae_granularity.data.celeba import CelebA
-from vae_granularity.data.celeba_lists import ATTRIBUTES
+from vae_granularity.data.celeba import ATTRIBUTES, CelebA
 from vae_granularity.data.dsprites import DSprites
 from vae_granularity.data.mnist import MNIST
 from vae_granularity.data.mpi3d import MPI3D

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from vae_granularity.data.files.hashes import digest
+from vae_granularity.data.files.declaration import digest
 from vae_granularity.errors import DataError
 
 DSPRITES = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"

@@ -141,7 +141,8 @@ def test_a_disk_too_small_is_said_before_anything_is_written(tmp_path: Path, mon
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(
         DataError,
-        match=r"no space left for the cache .*x: it needs 153,600 bytes, 1,000 are free; set cache_dir",
+        match=r"no space left for the cache .*x: it needs 153,600 bytes, 1,000 are free; "
+        r"set cache_dir",
     ):
         cache.prepare(tmp_path / "x", stream)
     assert list((tmp_path / "x").iterdir()) == []
@@ -179,7 +180,9 @@ PREPARE = textwrap.dedent("""
         time.sleep(0.02)
         return np.arange(len(pixels))[:, None]
     print("started", flush=True)
-    cache.prepare(Path(sys.argv[1]), lambda: cache.ImageStream(pixels.shape[1:], {"train": len(pixels)}, chunks(), labels))
+    parts = {"train": len(pixels)}
+    stream = cache.ImageStream(pixels.shape[1:], parts, chunks(), labels)
+    cache.prepare(Path(sys.argv[1]), lambda: stream)
 """)
 
 

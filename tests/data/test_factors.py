@@ -66,6 +66,12 @@ def test_factors_of_one_value_stay_and_are_named() -> None:
     )
 
 
+def test_twins_are_depicted_by_the_first_of_their_values() -> None:
+    space = FactorSpace(("shape", "turn"), (2, 5), twins=(("turn", 0, 4), ("shape", 1, 7)))
+    rows = space.factors(np.arange(space.size))
+    assert (space.factors(space.depicted(np.arange(space.size))) == rows % [2, 4]).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -75,7 +81,12 @@ def test_factors_of_one_value_stay_and_are_named() -> None:
         ),
         (lambda: FactorSpace(("a", "a"), (2, 3)), "must differ"),
         (lambda: FactorSpace(("a", "b"), (2, 0)), "integers >= 1, got {'a': 2, 'b': 0}"),
-        (lambda: SHAPES3D.index(np.zeros((2, 5))), r"shape \(n, 6\), got \(2, 5\)"),
+        (lambda: FactorSpace(("a",), (2,), twins=(("b", 0, 1),)), "got 'b'"),
+        (
+            lambda: SHAPES3D.index(np.zeros((2, 5), int)),
+            r"an \(n, 6\) array of integers \(floor, .*\), got shape \(2, 5\) of int64",
+        ),
+        (lambda: SHAPES3D.index(np.zeros((2, 6))), r"array of integers .* of float64"),
         (lambda: SHAPES3D.index([[0, 0, 0, 8, 0, 0]]), r"scale must be in \[0, 7\], got 8"),
         (lambda: SHAPES3D.factors([480_000]), r"index must be in \[0, 479999\]"),
         (lambda: SHAPES3D.position("hue"), "got 'hue'"),

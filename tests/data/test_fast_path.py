@@ -132,6 +132,6 @@ def test_more_than_the_machine_s_memory_is_mapped_and_read_image_by_image(
         )
         file.seek(file.tell() + (count - 1) * row)
         file.write(bytes([7]) * row)
-    images = store.ArrayStore(store.open_array(path, device)).gather(torch.tensor([0, count - 1]))
+    images = store.array_store(store.open_array(path, device))(torch.tensor([0, count - 1]))
     assert images.flatten(1).unique(dim=1).flatten().tolist() == [0, 7]
     assert ("is memory-mapped" in caplog.text) == (device == "cpu")

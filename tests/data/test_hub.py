@@ -44,7 +44,7 @@ def test_the_image_of_given_factors_shows_these_factors(
     name: str, form: str, small, open_dataset, tmp_path: Path
 ) -> None:
     data = open_dataset(name, source="hub", hub_id=str(tmp_path / "table"))
-    save(grid_table(name, small, data.card.hub.labels), tmp_path / "table", form)
+    save(grid_table(name, small, data.card.hub_labels), tmp_path / "table", form)
     data.setup()
     rows = small.grid(name)
     read = small.read_back_binary if name == "dsprites" else small.read_back
@@ -139,7 +139,7 @@ def test_a_table_that_does_not_fit_is_refused_with_what_was_found(
 ) -> None:
     data = open_dataset("shapes3d", source="hub", hub_id=str(tmp_path / "table"))
     datasets.disable_progress_bars()
-    change(grid_table("shapes3d", small, data.card.hub.labels)).save_to_disk(
+    change(grid_table("shapes3d", small, data.card.hub_labels)).save_to_disk(
         str(tmp_path / "table")
     )
     with pytest.raises(DataError, match=message):

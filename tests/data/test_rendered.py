@@ -12,6 +12,7 @@ import pytest
 from vae_granularity.data import grid
 from vae_granularity.data.cars3d import Cars3D
 from vae_granularity.data.files import cache
+from vae_granularity.data.info import describe
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")
@@ -100,3 +101,44 @@ def test_a_cache_that_cannot_be_written_is_named(open_dataset, tmp_path: Path) -
         DataError, match=r"cannot write the cache .*cache/cars3d.*; set cache_dir elsewhere"
     ):
         open_dataset("cars3d", source="rendered").setup()
+
+
+def test_the_share_of_pictures_that_are_held_out_and_trained_on_is_in_the_provenance(
+    open_dataset,
+) -> None:
+    """dSprites lists both ends of a full turn: orientations 0 and 39 are drawn alike."""
+    data = open_dataset("dsprites", source="rendered", factor_sizes=(1, 2, 2, 40, 3, 3))
+    data.setup()
+    ends = [data.space.traverse([0, s, 1, 0, 2, 1], "orientation")[[0, 39]] for s in (0, 1)]
+    for first, last in (data.images(data.space.index(rows)) for rows in ends):
+        assert (first == last).all()
+    trained = set(map(tuple, data.labels(data.train_indices)))
+    other = {0: 39, 39: 0}
+    in_training = [
+        (*row[:3], other.get(row[3]), *row[4:]) in trained for row in data.labels(data.val_indices)
+    ]
+    twins = data.provenance["duplicate_of_training"]
+    assert twins["reason"] == "orientation 0 and 39 are one picture"
+    assert twins["share"] == np.mean(in_training) > 0
+    assert "orientation 0 and 39 are one picture: " in describe(data)
+
+
+def test_a_whole_dsprites_holds_out_four_to_five_per_cent_of_twins(open_dataset) -> None:
+    data = open_dataset("dsprites", source="rendered", factor_sizes=None)
+    # 2 of 40 orientations have a twin, nine in ten of which are trained on.
+    assert data.duplicate_of_training()["share"] == pytest.approx(0.05 * 0.9, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dsprites", {"factor_sizes": (1, 2, 2, 39, 3, 3)}),
+        ("dsprites", {"factor_sizes": (1, 2, 2, 40, 3, 3), "val_fraction": 0.0}),
+        ("cars3d", {}),
+    ],
+)
+def test_no_twins_or_nothing_held_out_is_not_mentioned(name: str, options, open_dataset) -> None:
+    data = open_dataset(name, source="rendered", **options)
+    data.setup()
+    assert "duplicate_of_training" not in data.provenance
+    assert "one picture" not in describe(data)

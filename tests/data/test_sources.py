@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_granularity.data.files import messages
-from vae_granularity.data.files.hashes import digest
+from vae_granularity.data.files import sources
+from vae_granularity.data.files.declaration import digest
 from vae_granularity.errors import DataError
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")
@@ -41,7 +41,7 @@ def test_auto_without_file_and_network_draws_and_says_so(
     assert time.monotonic() - start < 5
     assert "THE OFFICIAL DATA ARE NOT HERE. USING RENDERED IMAGES." in caplog.text
     assert (
-        messages.rendered_warning(data.card, "").splitlines()[1].strip("!") == ""
+        sources.rendered_warning(data.card, "").splitlines()[1].strip("!") == ""
     )  # a frame that nobody overlooks
     assert "(rendered)" in data.title
     assert list((tmp_path / "files").iterdir()) == []
@@ -76,7 +76,8 @@ def test_auto_is_an_error_where_nothing_draws_the_images(name: str, open_dataset
         (
             "celeba",
             "rendered",
-            "rendered does not exist for celeba: nothing draws its images. Other ways: source=official",
+            "rendered does not exist for celeba: nothing draws its images. "
+            "Other ways: source=official",
         ),
         ("mnist", "rendered", "rendered does not exist for mnist"),
         (

@@ -84,6 +84,25 @@ def test_two_protocols_are_never_averaged(change, number, message):
     ]
 
 
+@pytest.mark.parametrize("number", ["mig", "val/elbo", "infoc_group", "unknown"])
+def test_two_versions_of_the_protocol_are_never_averaged(number):
+    """Not even a number of which no record says how it was measured; no version counts as 1."""
+    runs = [results(name, 0.2) for name in ("a", "b", "c")]
+    runs[1]["protocol"]["protocol_version"] = 2
+    runs[2]["protocol"]["protocol_version"] = 1
+    for run in runs:
+        run["scores"]["unknown"] = 0.5
+    with pytest.raises(
+        ArgumentError,
+        match=r"protocol_version=1 in a and 2 in b; measure again: python -m vae_granularity\.eval",
+    ):
+        over_runs(runs, number)
+    assert [[run["run"]["name"] for run in lot] for lot in split_by_protocol(runs, number)] == [
+        ["a", "c"],
+        ["b"],
+    ]
+
+
 def test_a_run_without_the_score_does_not_stand_in_the_way():
     other = copy.deepcopy(results("b", None, bins=30))
     assert over_runs([results("a", 0.2), other], "mig").count == 1

@@ -120,8 +120,9 @@ def test_groups_need_not_be_neighbours(tmp_path):
 
 def test_nulls_of_every_group_score_where_asked_for():
     partition = LatentPartition.from_granularity(4, 2)
+    # Two latents hold the factors: of pure noise groups hold nothing, and InfoM is missing.
     given = {
-        "latents": Z,
+        "latents": np.hstack((Z[:, :2], F + 0.1 * Z[:, 2:])),
         "factors": F,
         "test": (Z, F),
         "mu": Z,

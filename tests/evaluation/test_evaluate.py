@@ -4,6 +4,7 @@ broken runs do not stop the others.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ from tiny import results, tiny_config
 from vae_granularity import evaluate as command
 from vae_granularity.errors import DataError
 from vae_granularity.runs.aggregate import number_protocol
+from vae_granularity.runs.protocol import PROTOCOL_VERSION
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 
@@ -94,16 +96,13 @@ def test_what_stands_beside_a_score_is_in_the_results(run):
     )
     found = results(run)
     scores = found["scores"]
-    for name in (
-        "infom",
-        "infoc",
-        "modularity_knn",
-        "infom_group",
-        "infoc_group",
-        "gaussian_tc",
-        "mig",
-    ):
+    for name in ("infom", "infoc", "modularity_knn", "gaussian_tc", "gaussian_tc_group", "mig"):
         assert scores[f"se/{name}"] >= 0
+    # Of halves of 256 rows, in which a factor has fewer than 20 rows a value.
+    assert scores["se/infom_group"] is None
+    assert scores["infom_group"] is not None
+    how = found["protocol"]
+    assert how["inactive_latents"] == how["metrics"]["infomec"]["found"]["inactive_kl"]
     for name in (
         "infom",
         "infoc",
@@ -206,11 +205,34 @@ def test_no_run_at_all_is_an_error(tmp_path, given):
         evaluate(f"run={tmp_path / given}")
 
 
-def test_results_of_an_older_version_are_measured_anew(run):
+@pytest.mark.parametrize("version", [None, 1])
+def test_scores_of_another_version_of_the_protocol_are_measured_anew(run, capsys, version):
+    new = results(run)
+    assert new["protocol"]["protocol_version"] == PROTOCOL_VERSION == 2
+    old = copy.deepcopy(new)
+    del old["protocol"]["protocol_version"]
+    if version is not None:
+        old["protocol"]["protocol_version"] = version
+    old["scores"] = dict.fromkeys(old["scores"], 0.123)
+    old["terms"] = dict.fromkeys(old["terms"], 0.123)
+    (run / "results.json").write_text(json.dumps(old))
+    evaluate(f"run={run}")
+    out = capsys.readouterr().out
+    assert "kept, same protocol: nothing" in out
+    assert "computed: terms, mig, unsupervised" in out
+    assert "protocol version 1 became 2; left out, not asked for: nothing" in out
+    assert results(run) == new
+
+
+def test_old_scores_that_are_not_asked_for_do_not_stay_beside_new_ones(run, capsys):
     old = results(run)
     old["protocol"] = {"num_codes": 5}
     old["scores"]["something"] = 0.5
     (run / "results.json").write_text(json.dumps(old))
     evaluate(f"run={run}", "metrics=[mig]")
-    assert results(run)["scores"]["something"] == 0.5
+    assert "left out, not asked for: " in (out := capsys.readouterr().out)
+    assert "something" in out.split("left out, not asked for: ")[1]
+    assert {"something", "gaussian_tc"}.isdisjoint(results(run)["scores"])
     assert number_protocol(results(run), "mig")["asked"]["num_codes"] == 256
+    evaluate(f"run={run}")
+    assert "gaussian_tc" in results(run)["scores"]

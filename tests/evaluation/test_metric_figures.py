@@ -36,8 +36,10 @@ def figures():
         "partitions": PARTITIONS,
         "factor_names": ("hue", "still", "size"),
     }
+    given["kl"] = np.array([1.0, 0.001, 0.002, 1.0])
     suite = metrics.run_suite(chosen, given, GROUPS)
     protocol = {"label_names": ["hue", "still", "size"], "codes": "means"}
+    protocol["inactive_latents"] = list(suite.inactive)
     return dict(
         metric_figures(
             Evaluation({}, suite.scores, protocol, suite.results),
@@ -75,7 +77,8 @@ def test_matrices_name_units_factors_and_protocol(figures, name):
     assert "VAE on blocks (rendered)" in shown[0]
     assert "80 points" in shown[1]
     assert "1 factor(s) of one value left out" in shown[1]
-    assert ({"z0+z3", "z1-z2"} <= set(shown)) == (name != "mi_histogram")
+    assert {"z1 (inactive)", "z2 (inactive)"} <= set(shown)
+    assert ({"z0+z3", "z1-z2 (inactive)"} <= set(shown)) == (name != "mi_histogram")
 
 
 def test_profile_marks_shared_units_and_single_units(figures):

@@ -9,11 +9,7 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.factor_complexity import participation_ratio
-from vae_granularity.metrics.granularity_profile import (
-    complexity_correlation,
-    granularity_profile,
-    separating_granularity,
-)
+from vae_granularity.metrics.granularity_profile import granularity_profile, separating_granularity
 
 SPACE = FactorSpace(("line", "turn", "still", "switch", "fixed"), (7, 12, 4, 2, 1))
 
@@ -97,11 +93,3 @@ def test_profile_of_an_explicit_partition_names_its_units():
     assert found.protocol["found"]["units"] == [[0, 1], [2, 3]]
     assert found.best_unit[:2].tolist() == [0, 1]
     assert found.nmi.shape == (2, 3)
-
-
-def test_correlation_of_complexity_and_granularity():
-    found = complexity_correlation([1.0, 2.0, 3.0], [[1, 2, 4], [1, 2, 3], [2, 1, 4]])
-    assert found.mean == pytest.approx((1 + 1 + 0.5) / 3)
-    assert found.count == 3
-    with pytest.raises(ArgumentError, match=r"got constant ones in seeds \[1\]"):
-        complexity_correlation([1.0, 2.0, 3.0], [[1, 2, 4], [2, 2, 2]])

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from vae_granularity import metrics
+from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.confidence import (
     error_by_draws,
     error_by_subsampling,
@@ -13,6 +15,7 @@ from vae_granularity.metrics.core.confidence import (
     same_protocol,
 )
 from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.sampling import fresh_sample
 
 
 def test_interval_of_four_values():
@@ -58,6 +61,50 @@ def test_subsampling_agrees_with_fresh_samples(score):
     )[score]
     fresh = error_by_draws(lambda seed: function(*sample(seed)).scores, num_draws=30)[score]
     assert 0.5 < ours / fresh < 2
+
+
+WIDE = FactorSpace(tuple("abcd"), (20,) * 4)
+CODE = 2 * WIDE.factors(np.arange(WIDE.size)) / 19 - 1
+CODE = CODE + np.random.default_rng(99).normal(size=CODE.shape)
+
+
+def encode(factors):
+    return CODE[WIDE.index(factors)]
+
+
+def test_the_error_of_irs_is_the_spread_over_fresh_samples():
+    """Halves of the rows gave 0.7 of it: half a sample has another maximum to divide by."""
+    samples = [fresh_sample(encode, WIDE, 1000, seed) for seed in range(40)]
+    truth = np.std([metrics.irs(**sample).scores["irs"] for sample in samples], ddof=1)
+    halves = [
+        error_by_subsampling(
+            lambda rows, own=sample: metrics.irs(own["latents"][rows], own["factors"][rows]).scores,
+            1000,
+        )["irs"]
+        for sample in samples[:4]
+    ]
+    assert np.mean(halves) / truth == pytest.approx(0.7, abs=0.1)
+    found = metrics.run_suite(
+        {"irs": metrics.irs},
+        {**samples[0], "encode": encode, "space": WIDE},
+        companions=Companions(draws=40, seed=1),
+    )
+    assert found.scores["se/irs"] / truth == pytest.approx(1, abs=0.25)  # 11 % each
+
+
+def test_without_a_ground_truth_irs_has_no_error():
+    sample = fresh_sample(encode, WIDE, 100, 0)
+    result = metrics.irs(**sample)
+    assert Companions().beside(metrics.irs, sample, result) == {}
+
+
+def test_a_fresh_sample_repeats_points_only_where_the_grid_is_too_small():
+    space = FactorSpace(("a", "b"), (4, 5))
+    for n, distinct in ((20, 20), (12, 12)):
+        found = fresh_sample(lambda factors: factors.astype(float), space, n, 3)
+        assert len(np.unique(space.index(found["factors"]))) == distinct
+        np.testing.assert_array_equal(found["latents"], found["factors"])
+    assert len(fresh_sample(lambda factors: factors * 1.0, space, 50, 3)["latents"]) == 50
 
 
 def test_repeated_rows_would_break_nearest_neighbours():

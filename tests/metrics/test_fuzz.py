@@ -199,6 +199,10 @@ OTHER = {
         lambda: metrics.udr([Z, Z], kl=np.ones((2, 3))),
         r"kl must be finite numbers of shape \(2, 4\)",
     ),
+    "udr null": (
+        lambda: metrics.udr([Z, Z], null_draws=1),
+        "null_draws must be 0 or at least 2, got 1",
+    ),
     "codes": (lambda: metrics.mig(Z, F, binning="codes"), "latents must be whole numbers"),
 }
 

@@ -145,7 +145,7 @@ SINGLE = {
     "mig_entropy": lambda z, f, p: metrics.mig_entropy(
         z, 0.9 * z, np.full_like(z, -2.0), f, partition=p
     ),
-    "udr": lambda z, f, p: metrics.udr([z, z[:, ::-1]], partition=p),
+    "udr": lambda z, f, p: metrics.udr([z, z[:, ::-1]], partition=p, null_draws=0),
     "active_units": lambda z, f, p: metrics.active_units(z, -np.abs(z), partition=p),
 }
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from vae_granularity import metrics
+from vae_granularity.data.factors import FactorSpace
 from vae_granularity.metrics.beta_vae_score import classify, pair_differences
+from vae_granularity.metrics.core.sampling import shared_factor_batches
 from vae_granularity.metrics.factor_vae_score import batch_variances, least_varying, majority_vote
 
 THRESHOLDS = ("0.05", "0.0")
@@ -84,3 +86,41 @@ def test_our_beta_vae_draws_agree_within_sampling_error(case_of, kind):
     case = case_of("shapes3d", kind)
     found = metrics.beta_vae_score(case.encode, case.space, num_train=600, num_eval=300)
     assert found.scores["beta_vae"] == pytest.approx(float(case["betavae/eval_accuracy"]), abs=0.1)
+
+
+DSPRITES = FactorSpace(("shape", "scale", "orientation", "x", "y"), (3, 6, 40, 32, 32))
+
+
+def scaled_by_the_first(factors):
+    """u0 and u_i (1.2 + u0)."""
+    u = 2 * factors / (np.array(DSPRITES.sizes) - 1) - 1
+    return np.column_stack((u[:, 0], u[:, 1:] * (1.2 + u[:, :1])))
+
+
+@pytest.mark.parametrize(("pairs", "accuracy"), [(False, 0.946), (True, 1.0)])
+def test_one_value_for_a_whole_batch_confuses_the_beta_vae_score(pairs, accuracy):
+    """Ours was 0.946: the one value of u0 sets the scale of all other differences of its batch."""
+    draws = shared_factor_batches(DSPRITES, 3_000, 128, np.random.default_rng(0), pairs=pairs)
+    points, labels = zip(
+        *(
+            (pair_differences(scaled_by_the_first(rows.reshape(-1, 5)).reshape(-1, 128, 5)), held)
+            for rows, held in draws
+        ),
+        strict=True,
+    )
+    found = classify(np.concatenate(points), np.concatenate(labels), 2_000)[1]
+    assert found == pytest.approx(accuracy, abs=0.015)
+    ours = metrics.beta_vae_score(scaled_by_the_first, DSPRITES, num_train=600, num_eval=300)
+    assert ours.scores["beta_vae"] == pytest.approx(1.0, abs=0.005)
+
+
+def test_pairs_share_the_held_factor_and_nothing_else():
+    space = FactorSpace(tuple("abc"), (50, 1, 50))
+    for factors, fixed in shared_factor_batches(
+        space, 40, 20, np.random.default_rng(0), pairs=True
+    ):
+        first, second = factors[:, :10], factors[:, 10:]
+        for b, held in enumerate(fixed):
+            assert (first[b, :, held] == second[b, :, held]).all()
+            assert len(np.unique(first[b, :, held])) > 1
+            assert (first[b, :, 2 - held] == second[b, :, 2 - held]).mean() < 0.5

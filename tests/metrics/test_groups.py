@@ -198,6 +198,43 @@ def test_udr_of_groups_does_not_reward_duplicates():
     assert metrics.udr([z, rng.normal(size=(400, 2))]).scores["udr"] < 0.2
 
 
+def test_udr_of_one_group_is_missing():
+    """Of pure noise it was 0.94: with nothing beside it, a group's best match is its only one."""
+    rng = np.random.default_rng(0)
+    tables = [rng.normal(size=(60, 20)) for _ in range(3)]
+    found = metrics.udr(tables, partition=LatentPartition.from_sizes([20]))
+    assert found.scores["udr"] < 0.2
+    assert {name: value for name, value in found.scores.items() if name != "udr"} == dict.fromkeys(
+        ("udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
+    )
+
+
+def test_udr_of_groups_stands_beside_its_null():
+    """Groups that seeds agree on lie far above random ones, those of noise do not; what the seeds'
+    latents are called does not matter.
+    """
+    rng = np.random.default_rng(0)
+    z, partition = rng.normal(size=(400, 6)), LatentPartition.from_granularity(6, 2)
+    turned = [np.kron(np.eye(3), rotation(a)) for a in (0.3, 0.7)]
+    for order in ([0, 1, 2, 3, 4, 5], [4, 5, 1, 0, 2, 3]):
+        agreed = metrics.udr([z @ turned[0], (z @ turned[1])[:, order]], partition=partition)
+        assert agreed.scores["udr_group"] > 0.8
+        assert agreed.scores["udr_lift_group"] > 4 * agreed.scores["udr_null_sd_group"]
+        assert [scores["udr_group"] for scores in agreed.of_models] == pytest.approx(
+            [agreed.scores["udr_group"]] * 2, abs=1e-9
+        )
+    noise = metrics.udr([rng.normal(size=(400, 6)) for _ in range(3)], partition=partition).scores
+    assert abs(noise["udr_lift_group"]) < 3 * noise["udr_null_sd_group"]
+    assert set(metrics.udr([z, z], partition=partition, null_draws=0).scores) == {
+        "udr",
+        "udr_group",
+    }
+
+
+def rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
 def test_k_nn_information_of_a_group_is_at_least_that_of_its_dimensions():
     rng = np.random.default_rng(1)
     angle = rng.integers(0, 8, 1500)

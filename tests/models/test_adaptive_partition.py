@@ -92,7 +92,9 @@ def test_when_regrouping_is_due():
 def test_a_run_records_the_sequence_of_its_partitions(tmp_path):
     rule = "model.partition={schedule: adaptive, every: 5, free: true, threshold: 0.0}"
     run = train(
-        tiny_config(tmp_path, rule, "trainer.max_steps=12", "callbacks.last.every_n_train_steps=6")
+        tiny_config(
+            tmp_path, rule, "trainer.max_steps=12", "callbacks.checkpoint.every_n_train_steps=6"
+        )
     )
     found = results(run)
     sequence = found["run"]["partitions"]

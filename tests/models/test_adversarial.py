@@ -17,7 +17,7 @@ HARSH = (
     "trainer.max_steps=30",
     "callbacks.terms.every=5",
     "evaluation.every=15",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
 )
 WEIGHTS = {
     "betavae": "beta",

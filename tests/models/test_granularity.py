@@ -118,6 +118,24 @@ def test_the_controller_holds_the_kl_at_its_capacity(tmp_path):
     assert max(betas) <= 10
 
 
+@pytest.mark.parametrize(
+    "kl, before, beta, integral, old",
+    [  # base is 1.01, but 1.0000034 for kl = 0
+        (5008.0, 97.0, 100.0, 98.99, 98.01),  # I would be 102
+        (0.0, 0.005, 1.0, -0.0000034, 1.0050034),  # I would be -0.003
+        (1008.0, 97.0, 99.01, 98.0, float("nan")),  # inside, as before
+    ],
+    ids=["past beta_max", "below beta_min", "inside"],
+)
+def test_a_step_past_a_bound_puts_beta_on_it(tmp_path, kl, before, beta, integral, old):
+    """I takes the value that belongs to the bound; the step used to be dropped, giving `old`."""
+    model, _ = build(tiny_config(tmp_path, "model=controlvae", "model.capacity=8"))
+    model.integral.fill_(before)
+    found = [float(value) for value in model.control(torch.tensor(kl), model.settings(0))]
+    assert found == pytest.approx([beta, integral], rel=1e-6, abs=1e-6)
+    assert found[0] != pytest.approx(old, rel=1e-4)
+
+
 @pytest.mark.parametrize("kl, end", [(0.0, "beta_min"), (500.0, "beta_max")])
 def test_a_saturated_controller_does_not_wind_up(tmp_path, kl, end):
     model, _ = build(tiny_config(tmp_path, "model=controlvae", "model.capacity=8"))

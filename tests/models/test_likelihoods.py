@@ -16,6 +16,7 @@ from vae_granularity.likelihoods.bernoulli import Bernoulli
 from vae_granularity.likelihoods.continuous_bernoulli import ContinuousBernoulli, log_integral
 from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.likelihoods.gaussian_optimal import OptimalGaussian
+from vae_granularity.runs.build import build as build_run
 from vae_granularity.runs.build import create
 from vae_granularity.training.config import compose
 
@@ -206,3 +207,25 @@ def test_a_limit_that_is_not_positive_is_named():
         ArgumentError, match=r"likelihood\.min_sigma must be a finite number > 0, got 0"
     ):
         OptimalGaussian(0)
+
+
+VECTORS, GREY = ("dataset=blocks", "net=mlp"), ("dataset=mnist", "net=mlp")
+BINARY = ("dataset=dsprites", "net=mlp")
+
+
+@pytest.mark.parametrize("data, values", [(VECTORS, "real"), (GREY, "unit"), (BINARY, "binary")])
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_a_likelihood_that_is_no_density_at_the_data_is_refused(data, values, name):
+    """Bernoulli on blocks reported an ELBO of +10 293 726 before, and exit code 0."""
+    cfg = compose("train", [*data, "net.width=0.1", f"likelihood={name}"])
+    if values == "real" and "bernoulli" in name:
+        fitting = "dataset=blocks, .*: one of gaussian, gaussian_optimal; got .*Bernoulli"
+        with pytest.raises(ArgumentError, match=fitting):
+            build_run(cfg)
+    else:
+        assert build_run(cfg)[1].card.values == values
+
+
+def test_blocks_as_pictures_are_grey():
+    cfg = compose("train", [*VECTORS, "dataset.image_size=8", "likelihood=bernoulli"])
+    assert build_run(cfg)[1].card.values == "unit"

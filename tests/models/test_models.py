@@ -12,6 +12,7 @@ from vae_granularity.elbo import decompose
 from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build
+from vae_granularity.training.config import compose
 
 N = 540
 MODELS = options("model")
@@ -196,3 +197,28 @@ def test_a_loss_that_points_would_lower_is_announced(tmp_path, overrides, cautio
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"stcvae"}))
 def test_no_other_default_asks_for_points(tmp_path, model):
     assert make(tmp_path, f"model={model}")[0].cautions(steps=6) == []
+
+
+@pytest.mark.parametrize("decay, decayed", [(0.1, True), (0.0, False)])
+def test_weight_decay_spares_biases_and_the_values_of_qlae(tmp_path, decay, decayed):
+    """As the authors of QLAE do (arXiv 2305.18378); everything decayed before, in one group."""
+    model, _ = make(tmp_path, "model=qlae", "optimizer=adamw", f"optimizer.weight_decay={decay}")
+    groups = model.configure_optimizers().param_groups
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    found = {names[p]: group["weight_decay"] for group in groups for p in group["params"]}
+    assert set(found) == set(names.values())
+    assert {name for name, value in found.items() if value} == {
+        name for name in found if decayed and name.endswith(".weight")
+    }
+    assert {group["lr"] for group in groups} == {1e-3}
+
+
+def test_the_preset_of_qlae_is_the_authors(tmp_path):
+    """Clipped by value, at 1 for a mean over pixels; it was by norm, at 1 for the sum."""
+    cfg = compose("train", ["experiment=qlae_shapes3d"])
+    assert cfg.model.quantisation_weight == 0.01
+    assert cfg.trainer.gradient_clip_algorithm == "value"
+    assert cfg.trainer.gradient_clip_val == 1.0 * 3 * 64 * 64
+    groups = build(cfg)[0].configure_optimizers().param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"])

@@ -17,8 +17,9 @@ from torch.distributions import Normal, kl_divergence
 from vae_granularity.densities.noise import standard_normal
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build
+from vae_granularity.training.config import compose
 
-N, B, D = 540, 12, 6
+N, B, D, PIXELS = 540, 12, 6, 9
 STEP = 3
 
 
@@ -131,14 +132,14 @@ def dip(second: bool) -> Callable[[LatentModel, Tensor], Tensor]:
 
 def infovae(model: LatentModel, x: Tensor) -> Tensor:
     """Expectations under the prior by Gauss-Hermite quadrature in each dimension, of which the
-    kernel is a product.
+    kernel, exp(-mean (z - z')² / D) in the authors' code, is a product.
     """
     p = Plain(model, x)
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(60))
     weights = weights / weights.sum()
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return torch.exp(-((a - b) ** 2) / (2 * D))
+        return torch.exp(-((a - b) ** 2) / D / D)
 
     codes = sum(kernel(p.z[i], p.z[j]).prod() for i in range(B) for j in range(B)) / B**2
     across = (
@@ -158,14 +159,12 @@ def controlvae(model: LatentModel, x: Tensor) -> Tensor:
     """First step of the controller: I(0) = 0."""
     p = Plain(model, x)
     error = 0.5 - p.kl.item()
-    integral = -0.001 * error
-    beta = 0.01 / (1 + math.exp(error)) + integral + 1
-    if beta < 1:
-        beta = max(1.0, 0.01 / (1 + math.exp(error)) + 1)
+    beta = max(1.0, 0.01 / (1 + math.exp(error)) - 0.001 * error + 1)
     return -p.log_px + beta * p.kl
 
 
 def qlae(model: LatentModel, x: Tensor) -> Tensor:
+    """The published loss takes means, over pixels too: times their number, it is in nats."""
     z_c = model.net.encoder(x)[:, :D]
     z_q = torch.stack(
         [
@@ -175,12 +174,9 @@ def qlae(model: LatentModel, x: Tensor) -> Tensor:
         1,
     )
     z = z_c + (z_q - z_c).detach()
-    log_px = Normal(model.net.decoder(z), sigma(model)).log_prob(x).sum(1).mean()
-    quantise, commit = (
-        ((z_c.detach() - z_q) ** 2).sum(1).mean(),
-        ((z_c - z_q.detach()) ** 2).sum(1).mean(),
-    )
-    return -log_px + 0.01 * (quantise + commit)
+    reconstruction = -Normal(model.net.decoder(z), sigma(model)).log_prob(x).mean()
+    quantise, commit = ((z_c.detach() - z_q) ** 2).mean(), ((z_c - z_q.detach()) ** 2).mean()
+    return PIXELS * (reconstruction + 0.01 * (quantise + commit))
 
 
 PUBLISHED = {
@@ -206,7 +202,11 @@ def test_every_model_is_here():
 
 @pytest.mark.parametrize("name", options("model"))
 def test_loss_and_gradient_are_the_published_ones(tmp_path, name):
-    model, data = build(tiny_config(tmp_path, f"model={name}", "model.granularity=1"))
+    model, data = build(
+        tiny_config(
+            tmp_path, f"model={name}", "model.granularity=1", f"dataset.observed_dim={PIXELS}"
+        )
+    )
     model = model.double()
     model.dataset_size = N
     x = torch.randn(
@@ -228,3 +228,38 @@ def test_loss_and_gradient_are_the_published_ones(tmp_path, name):
     ]
     assert gradients[1].norm() > 0
     assert (gradients[0] - gradients[1]).norm() <= 1e-10 * gradients[1].norm()
+
+
+def test_the_scale_of_qlae_is_not_that_of_sums(tmp_path):
+    """0.01 against squared distances summed over latents, as it was, is C·H·W/D times weaker: about
+    1 000 times on Shapes3D.
+    """
+    weights = {}
+    for name, size, latent_dim in (("shapes3d", 3 * 64 * 64, 12), ("dsprites", 64 * 64, 12)):
+        model, data = build(
+            compose("train", ["model=qlae", f"dataset={name}", "net=mlp", "net.width=0.1"])
+        )
+        with torch.no_grad():
+            out = model.run(torch.rand(2, *data.image_shape), torch.zeros(2, latent_dim))
+            loss, _ = model.objective(out, model.settings(0), model.membership)
+        distance = 2 * (out.mu - out.z).square().sum(1).mean()
+        weights[name] = float((loss + out.log_px.mean()) / distance)
+        assert weights[name] == pytest.approx(0.01 * size / latent_dim, rel=1e-2), "old: 0.01"
+    assert weights == {
+        "shapes3d": pytest.approx(10.24, 1e-2),
+        "dsprites": pytest.approx(3.41, 1e-2),
+    }
+
+
+@pytest.mark.parametrize("latent_dim, published, old", [(10, 50.0, 10.0), (2, 2.0, 2.0)])
+def test_the_kernel_of_infovae_is_the_authors(tmp_path, latent_dim, published, old):
+    """exp(-mean (z - z')² / D) = exp(-|z - z'|² / D²); h² was D, the median heuristic."""
+    overrides = (f"model.latent_dim={latent_dim}", f"net.latent_dim={latent_dim}")
+    model, _ = build(tiny_config(tmp_path, "model=infovae", *overrides))
+    assert model.bandwidth == published
+    assert (
+        build(tiny_config(tmp_path, "model=infovae", *overrides, f"model.bandwidth={old}"))[
+            0
+        ].bandwidth
+        == old
+    )

@@ -80,7 +80,7 @@ def test_means_come_before_log_variances(net):
 def test_an_image_that_does_not_fit_is_named(net, image_shape):
     with pytest.raises(
         ArgumentError,
-        match=rf"net={net} needs square images .* n a multiple of \d+, got shape \({image_shape[0]}",
+        match=rf"net={net} needs square images .* multiple of \d+, got shape \({image_shape[0]}",
     ):
         build(net, image_shape)
 

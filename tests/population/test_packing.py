@@ -1,7 +1,5 @@
 """Which points of a sweep train together, and what a plan is projected to take."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,13 +8,19 @@ import pytest
 from omegaconf import OmegaConf
 from tiny import tiny_config
 
+from vae_granularity.errors import ArgumentError
 from vae_granularity.population.packing import evenly, pack
 from vae_granularity.population.plan import (
     ALONE,
+    COMPILED,
+    EAGER,
+    Found,
     Plan,
+    Speed,
     Work,
     candidates,
     fastest,
+    fitting,
     settled,
     table,
     try_plans,
@@ -48,7 +52,7 @@ def test_points_that_differ_in_dials_partition_seed_and_learning_rate_train_toge
         "model.latent_dim=5",
         "dataset.batch_size=32",
         "dataset.noise=0.1",
-        "likelihood=bernoulli",
+        "likelihood=gaussian_optimal",
         "model=betatcvae",
         "model.estimator=stratified",
         "trainer.max_steps=7",
@@ -99,61 +103,68 @@ def test_parts_are_even():
 
 
 def test_the_plan_that_is_projected_to_end_first_is_chosen():
-    """Packs of 16 take 100 · 0.1 s; two processes of one run each take 16 · 100 · 0.02 s / 2 and 3
-    s to begin.
-    """
+    """16 together take 100 · 0.1 s; two processes of 8 a turn less, and 3 s to begin."""
     work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
-    times = {
-        Plan(ALONE, 1, 1): 0.02,
-        Plan(ALONE, 1, 2): 0.02,
-        Plan("vectorised", 16, 1): 0.1,
-        Plan("vectorised", 8, 2): 0.08,
+    times: Found = {
+        Plan(ALONE, 1, 1): Speed(0.02),
+        Plan(ALONE, 1, 2): Speed(0.02),
+        Plan(EAGER, 16, 1): Speed(0.1),
+        Plan(EAGER, 8, 2): Speed(0.08),
+        Plan(COMPILED, 8, 2): Speed(0.02, ready=20.0),
+        Plan(COMPILED, 16, 1): "no compiler",
     }
-    assert [work.seconds(plan, step) for plan, step in times.items()] == pytest.approx(
-        [32.0, 19.0, 10.0, 11.0]
-    )
-    assert fastest(work, times) == Plan("vectorised", 16, 1)
-    long = Work(points=16, steps=1000, seconds_besides=0.0, startup=3.0)
-    assert fastest(long, times) == Plan("vectorised", 8, 2)
-    assert table(work, times).splitlines()[0].endswith("packs of 16 (vectorised) in 1 process")
+    timed = [(plan, speed) for plan, speed in times.items() if isinstance(speed, Speed)]
+    seconds = [work.seconds(plan, speed) for plan, speed in timed]
+    assert seconds == pytest.approx([32.0, 19.0, 10.0, 11.0, 25.0])
+    assert fastest(work, times) == Plan(EAGER, 16, 1)
+    long = replace(work, steps=1000)
+    assert fastest(long, times) == Plan(COMPILED, 8, 2)
+    assert table(work, times).splitlines()[0].endswith("16 members together (eager) in 1 process")
+    assert "no compiler" in table(work, times).splitlines()[-1]
+
+
+def test_members_that_are_not_computed_together_take_turns():
+    work = Work(points=16, steps=100, seconds_besides=0.0, startup=0.0)
+    assert work.seconds(Plan(EAGER, 8, 1), Speed(0.01)) == pytest.approx(2.0)
 
 
 def test_what_a_run_does_besides_training_counts():
-    assert Work(4, 0, 1.0, 0.0).seconds(Plan("vectorised", 4, 1), 0.0) == 4.0
-    assert Work(4, 0, 1.0, 0.0).seconds(Plan("vectorised", 2, 2), 0.0) == 2.0
+    work = Work(4, 0, 1.0, 0.0)
+    assert work.seconds(Plan(EAGER, 4, 1), Speed(0.0)) == 4.0
+    assert work.seconds(Plan(EAGER, 2, 2), Speed(0.0)) == 2.0
 
 
 def test_the_plan_is_settled_where_no_length_of_evaluation_could_change_it():
-    """Two processes evaluate half as many runs each, so only a plan of one process can be
-    overtaken.
-    """
-    one, two = Plan("vectorised", 16, 1), Plan("vectorised", 8, 2)
+    """Two processes evaluate half as many runs each: only a plan of one can be overtaken."""
+    one, two = Plan(EAGER, 16, 1), Plan(EAGER, 8, 2)
     work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
-    assert settled(work, {one: 0.2, two: 0.1, Plan("streams", 8, 2): "no GPU"}) == two
-    times: dict[Plan, float | str] = {one: 0.1, two: 0.08}
+    assert settled(work, {one: Speed(0.2), two: Speed(0.1), Plan(COMPILED, 8, 2): "none"}) == two
+    times: Found = {one: Speed(0.1), two: Speed(0.08)}
     assert fastest(work, times) == one
     assert settled(work, times) is None
     assert fastest(replace(work, seconds_besides=1.0), times) == two
 
 
-def test_candidates_use_one_process_or_all_and_share_the_points_evenly():
-    assert candidates(16, ["vectorised"], 2, 64) == [
+def test_candidates_use_one_process_or_all():
+    assert candidates(16, [EAGER], 2, 8) == [
         Plan(ALONE, 1, 1),
-        Plan("vectorised", 8, 1),
-        Plan("vectorised", 16, 1),
+        Plan(EAGER, 8, 1),
         Plan(ALONE, 1, 2),
-        Plan("vectorised", 8, 2),
+        Plan(EAGER, 8, 2),
     ]
 
 
+def test_as_many_members_together_as_fit_the_cache():
+    sizes = [fitting(parameters, 2**25) for parameters in (10_000, 300_000, 1_000_000, 10**8)]
+    assert sizes == [8, 6, 2, 2]
+
+
 def test_a_plan_that_is_not_possible_is_listed_with_its_reason():
-    from vae_granularity.errors import ArgumentError
-
-    def trial(plan: Plan) -> float:
-        if plan.backend == "grouped":
+    def trial(plan: Plan) -> Speed:
+        if plan.how == EAGER:
             raise ArgumentError("no such layer")
-        return 0.01
+        return Speed(0.01)
 
-    found = try_plans(candidates(4, ["grouped"], 1, 64), trial)
+    found = try_plans(candidates(4, [EAGER], 1, 64), trial)
     assert "no such layer" in table(Work(4, 10, 0.0, 0.0), found)
     assert fastest(Work(4, 10, 0.0, 0.0), found) == Plan(ALONE, 1, 1)

@@ -2,10 +2,14 @@
 same way to continue.
 """
 
-from __future__ import annotations
-
 import csv
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +22,10 @@ from vae_granularity.population.training import train_population
 from vae_granularity.runs.identity import checkpoints
 from vae_granularity.training.run import train
 
+ROOT = Path(__file__).parents[2]
 LONGER = (
     "trainer.max_steps=60",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
     "metrics=mig",
@@ -115,7 +120,7 @@ def test_runs_trained_together_are_the_runs_trained_alone(tmp_path, alone):
             a["callbacks"], b["callbacks"] = (
                 {k.split("{")[0]: v for k, v in c["callbacks"].items()} for c in (a, b)
             )
-            for name in ("LastCheckpoint", "ModelCheckpoint"):  # these hold paths
+            for name in ("NewestCheckpoints", "BestCheckpoint"):  # these hold paths
                 a["callbacks"].pop(name), b["callbacks"].pop(name)
             assert a["loops"] == b["loops"], path.name
             assert a["partitions"] == b["partitions"]
@@ -197,12 +202,17 @@ def test_a_diverged_member_fails_as_a_solo_run_does_and_the_others_finish(
 def test_a_gradient_that_is_not_finite_names_its_step(tmp_path, alone, monkeypatch):
     original = Population.step
 
+    gradient = torch.autograd.grad
+
+    def infinite(loss, weights):
+        (found,) = gradient(loss, weights)
+        return (found.index_fill(0, torch.tensor([2]), float("inf")),)
+
     def poison(self, inputs):
-        if self.step_count == 23:
-            self.weights.register_hook(
-                lambda grad: grad.index_fill(0, torch.tensor([2]), float("inf"))
-            )
-        return original(self, inputs)
+        with monkeypatch.context() as patch:
+            if self.step_count == 23:
+                patch.setattr(torch.autograd, "grad", infinite)
+            return original(self, inputs)
 
     monkeypatch.setattr(Population, "step", poison)
     outcomes = train_population(configs(tmp_path))
@@ -231,3 +241,89 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, alone):
         outcomes = train_population(configs(tmp_path))
     assert "another process is training" in str(outcomes[0])
     assert outcomes[1:] == [None] * 3
+
+
+def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone):
+    """Its metrics go to /dev/full, where every write fails; the others are what they are alone."""
+    full, *others = runs(tmp_path, alone)
+    full.mkdir(parents=True)
+    (full / "metrics.csv.part").symlink_to("/dev/full")
+    outcomes = train_population(configs(tmp_path))
+    assert "No space left" in str(outcomes[0])
+    assert outcomes[1:] == [None] * 3
+    assert not (full / "results.json").exists()
+    assert not (full / "failed.json").exists()  # not the run's doing: it is tried again
+    for found, expected in zip(others, alone[1:], strict=True):
+        assert_same_run(found, expected)
+
+
+def test_members_that_take_turns_are_the_runs_trained_alone(tmp_path, alone):
+    """Two batches of two rows and three members: the second is filled up with a frozen copy."""
+    assert train_population(configs(tmp_path)[:3], together=2) == [None] * 3
+    for found, expected in zip(runs(tmp_path, alone)[:3], alone, strict=False):
+        assert_same_run(found, expected)
+
+
+COMMAND = """
+import sys
+sys.path.insert(0, "tests/support")
+from pathlib import Path
+from tiny import tiny_config
+from vae_granularity.population.training import train_population
+folder, members, together, *overrides = sys.argv[1:]
+short = ("dataset.batch_size=16", "metrics=active_units", *overrides)
+configs = [
+    tiny_config(Path(folder), *short, f"seed={k % 8}", f"model.beta={1 + k}")
+    for k in range(int(members))
+]
+outcomes = train_population(configs, together=int(together))
+sys.exit(sum(outcome is not None for outcome in outcomes))
+"""
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", COMMAND, str(folder), *arguments]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_any_moment_change_nothing(tmp_path):
+    """Nine SIGKILL and eleven SIGTERM; the runs end with the numbers of undisturbed ones."""
+    arguments = ("3", "2", "trainer.max_steps=4000", "callbacks.checkpoint.every_n_train_steps=100")
+    assert started(tmp_path / "whole", *arguments).wait() == 0
+    moments = random.Random(0)
+    killed = 0
+    while killed < 20:
+        process = started(tmp_path / "killed", *arguments)
+        try:
+            process.wait(timeout=6.0 + 3.0 * moments.random())
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL if killed % 2 else signal.SIGTERM)
+            process.wait()
+            killed += 1
+    assert started(tmp_path / "killed", *arguments).wait() == 0
+    whole, found = (sorted((tmp_path / name / "runs").glob("st*")) for name in ("whole", "killed"))
+    assert len(whole) == 3
+    for a, b in zip(found, whole, strict=True):
+        assert rows(a) == rows(b)
+        assert results(a)["terms"] == results(b)["terms"]
+
+
+@pytest.mark.slow
+def test_512_members_train_and_resume_after_a_kill(tmp_path):
+    """One pack, in turns of eight; before, 100 members ended in a RecursionError."""
+    arguments = ("512", "8", "trainer.max_steps=60", "callbacks.checkpoint.every_n_train_steps=20")
+    process = started(tmp_path, *arguments)
+    last = None
+    while last is None and process.poll() is None:
+        time.sleep(0.2)
+        saved = list((tmp_path / "runs").glob("*/checkpoints/step=20.ckpt"))
+        last = saved[-1] if len(saved) == 512 else None
+    process.kill()
+    process.wait()
+    assert last is not None
+    assert started(tmp_path, *arguments).wait() == 0
+    assert len(list((tmp_path / "runs").glob("*/results.json"))) == 512

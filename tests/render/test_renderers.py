@@ -19,11 +19,16 @@ from vae_granularity.data.shapes3d import Shapes3D
 from vae_granularity.errors import ArgumentError
 
 RENDERERS = {
-    "dsprites": (dsprites.render, dsprites.NAMES, dsprites.SIZES, 1),
-    "shapes3d": (shapes3d.render, shapes3d.NAMES, shapes3d.SIZES, 3),
-    "cars3d": (cars3d.render, cars3d.NAMES, cars3d.SIZES, 3),
+    "dsprites": (dsprites.render, dsprites.FACTORS.names, dsprites.FACTORS.sizes, 1),
+    "shapes3d": (shapes3d.render, shapes3d.FACTORS.names, shapes3d.FACTORS.sizes, 3),
+    "cars3d": (cars3d.render, cars3d.FACTORS.names, cars3d.FACTORS.sizes, 3),
     **{
-        f"mpi3d_{look}": (partial(mpi3d.render, variant=look), mpi3d.NAMES, mpi3d.SIZES, 3)
+        f"mpi3d_{look}": (
+            partial(mpi3d.render, variant=look),
+            mpi3d.FACTORS.names,
+            mpi3d.FACTORS.sizes,
+            3,
+        )
         for look in ("toy", "realistic", "real")
     },
 }
@@ -128,10 +133,7 @@ def test_the_data_set_declares_the_factors_that_its_renderer_draws(name: str) ->
     renderer = import_module(f"vae_granularity.data.render.{name}")
     dataset = next(d for d in (DSprites, Shapes3D, MPI3D, Cars3D) if d.card.name == name)
     assert dataset.card.renderer == renderer.__name__
-    assert (dataset.card.factors.names, dataset.card.factors.sizes) == (
-        renderer.NAMES,
-        renderer.SIZES,
-    )
+    assert dataset.card.factors == renderer.FACTORS
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vae_granularity.data.render import scene
-from vae_granularity.data.render.camera import look_at
-from vae_granularity.data.render.rays import CameraRays, LightRays
+from vae_granularity.data.render.camera import CameraRays, LightRays, look_at
 
 SHAPES = {
     "box": scene.BOX,
@@ -80,7 +79,7 @@ def test_normals_are_unit_vectors_against_the_ray_and_out_of_the_solid(
     nearness, surface = scene.intersect(solid, rays)
     picture, ray = np.nonzero(nearness)
     reached = nearness[picture, ray]
-    normal = scene.normals(solid, rays, picture, ray, reached, surface[picture, ray])
+    normal = scene.normals(solid, rays, scene.Met(picture, ray, reached, surface[picture, ray]))
     assert np.linalg.norm(normal, axis=1) == pytest.approx(np.ones(len(ray)), abs=1e-5)
     assert np.all((normal * directions[ray]).sum(1) < 1e-4)
     point = rays.points(picture, ray, 1 / reached)

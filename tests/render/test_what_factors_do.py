@@ -7,7 +7,7 @@ import pytest
 
 from vae_granularity.data.render import cars3d, mpi3d, shapes3d
 from vae_granularity.data.render.camera import View
-from vae_granularity.data.render.car_types import NUM_TYPES, car_types
+from vae_granularity.data.render.cars3d import NUM_TYPES, car_types
 
 
 def changed(render, base: list[int], column: int, value: int) -> np.ndarray:
@@ -66,7 +66,9 @@ def test_mpi3d_axes_move_the_object_sideways_and_in_depth() -> None:
 
 def test_cars3d_is_a_car_in_the_middle_of_white() -> None:
     rng = np.random.default_rng(0)
-    images = cars3d.render(np.stack([rng.integers(0, size, 100) for size in cars3d.SIZES], axis=1))
+    images = cars3d.render(
+        np.stack([rng.integers(0, size, 100) for size in cars3d.FACTORS.sizes], axis=1)
+    )
     car = (images != 255).any(-1)
     assert not car[:, [0, -1]].any()
     assert not car[:, :, [0, -1]].any()
@@ -102,7 +104,7 @@ def test_the_183_cars_can_be_told_apart() -> None:
 def test_windows_cut_nothing_off(module, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracing only a window around each solid draws the same as tracing the whole picture."""
     rng = np.random.default_rng(0)
-    factors = np.stack([rng.integers(0, size, 300) for size in module.SIZES], axis=1)
+    factors = np.stack([rng.integers(0, size, 300) for size in module.FACTORS.sizes], axis=1)
     windowed = module.render(factors)
     monkeypatch.setattr(
         View, "window_around", lambda self, points: (np.zeros((len(points), 2), np.int64), (64, 64))

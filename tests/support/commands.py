@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import resource
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -22,46 +24,44 @@ MAX_FILE_BYTES: int | None = (
 
 def start(folder: Path, *arguments: str) -> BaseProcess:
     """Start the command with the tiny run's options; its output is added to `folder/output.txt`."""
+    places = {"output_dir": "runs", "cache_dir": "cache", "data_dir": "data"}
+    paths = [f"paths.{key}={folder / name}" for key, name in places.items()]
+    flags = [a for a in arguments if a.startswith("-")]
+    overrides = [a for a in arguments if not a.startswith("-")]
+    return start_module("vae_granularity.train", folder, *flags, *SMALL, *paths, *overrides)
+
+
+def start_module(
+    module: str, folder: Path, *arguments: str, cwd: Path | None = None
+) -> BaseProcess:
+    """Start a command of the package as it is; its output is added to `folder/output.txt`."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [
-        f"paths.output_dir={folder / 'runs'}",
-        f"paths.cache_dir={folder / 'cache'}",
-        f"paths.data_dir={folder / 'data'}",
-    ]
-    flags, overrides = (
-        [a for a in arguments if a.startswith("-")],
-        [a for a in arguments if not a.startswith("-")],
-    )
-    process = multiprocessing.get_context("fork").Process(
-        target=_main, args=(folder, [*flags, *SMALL, *paths, *overrides])
-    )
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=_main, args=(module, folder, arguments, cwd))
     process.start()
     return process
 
 
-def _main(folder: Path, arguments: list[str]) -> None:
+def _main(module: str, folder: Path, arguments: Sequence[str], cwd: Path | None) -> None:
     from hydra.core.global_hydra import GlobalHydra
-
-    from vae_granularity import train
 
     output = os.open(folder / "output.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    if MAX_FILE_BYTES is not None:
-        resource.setrlimit(
-            resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES)
-        )  # Python ignores SIGXFSZ: writing raises OSError
+    if MAX_FILE_BYTES is not None:  # Python ignores SIGXFSZ: writing raises OSError
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
     os.environ.pop("WANDB_SERVICE", None)  # a process of its own has a W&B service of its own
-    sys.argv = ["train", *arguments]
+    os.chdir(cwd or ".")
+    sys.argv = [module, *arguments]
     GlobalHydra.instance().clear()
     try:
-        train.main()
+        found = import_module(module)
+        (found if hasattr(found, "main") else import_module(f"{module}.__main__")).main()
     finally:
-        if (
-            "joblib.externals.loky" in sys.modules
-        ):  # a fork skips the exit handler that ends idle workers, which stay for 300 s
-            sys.modules["joblib.externals.loky"].get_reusable_executor().shutdown()
+        loky = sys.modules.get("joblib.externals.loky")
+        if loky is not None:  # a fork skips the exit handler that ends idle workers of 300 s
+            loky.get_reusable_executor().shutdown()
 
 
 def finish(folder: Path, *arguments: str) -> tuple[int | None, str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
+
 Elbo = Callable[[float, int, float, int], float]  # width, granularity, beta, seed
 
 
@@ -152,6 +154,7 @@ def fake_results(
                     }
                 },
             },
+            VERSION: PROTOCOL_VERSION,
             "weights": "last",
             "codes": "means",
             "partition": groups,

@@ -168,3 +168,21 @@ def test_a_run_that_another_process_trains_is_waited_for(points, capsys):
 def _made(point: Point):
     point.directory.mkdir()
     return point.directory
+
+
+def test_a_done_run_that_cannot_be_measured_is_tried_once_and_named(tmp_path, capsys):
+    asked = OmegaConf.create({"evaluation": {"figures": False}})
+    point = Point(("seed=0",), "seed=0", asked, tmp_path / "run")
+    point.directory.mkdir()
+    (point.directory / "results.json").write_text('{"protocol": {}}')
+    launches = []
+
+    def launch(given):
+        launches.append(len(given))
+        return [TrainingError("no readable checkpoint")]
+
+    assert exit_code([point], launch) == 1
+    assert launches == [1]
+    said = capsys.readouterr().out
+    assert "0 to train, 1 to measure, 0 done before" in said
+    assert "no readable checkpoint" in said

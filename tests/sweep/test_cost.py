@@ -1,6 +1,4 @@
-"""What a point that is already done costs: less than Hydra alone takes to compose and launch it,
-and no torch.
-"""
+"""A point that is done costs less than Hydra alone takes to compose and launch it, and no torch."""
 
 from __future__ import annotations
 
@@ -13,8 +11,9 @@ from omegaconf import OmegaConf
 from tiny import SMALL, tiny_config
 
 from vae_granularity.runs.identity import RunInfo
+from vae_granularity.training.run import train
 
-POINTS = 12
+POINTS = 8
 PROBE = """
 import runpy, sys, time
 program, *sys.argv[1:] = sys.argv[1:]
@@ -29,13 +28,14 @@ print("seconds of processor time:", time.process_time() - started)
 
 
 def test_a_point_that_is_done_costs_little_and_loads_no_torch(tmp_path):
-    for seed in range(POINTS):
+    measured = (train(tiny_config(tmp_path, "metrics=fast")) / "results.json").read_text()
+    for seed in range(1, POINTS):
         config: Any = OmegaConf.to_container(
             tiny_config(tmp_path, f"seed={seed}", "dataset.source=synthetic"), resolve=True
         )
         directory = RunInfo(config, tmp_path / "runs").directory
         directory.mkdir(parents=True)
-        (directory / "results.json").write_text("{}")
+        (directory / "results.json").write_text(measured)
     paths = [
         f"paths.output_dir={tmp_path / 'runs'}",
         f"paths.cache_dir={tmp_path / 'cache'}",

@@ -42,6 +42,25 @@ def test_a_sweep_trains_each_point_as_a_single_command_would_and_then_has_nothin
     assert times == [
         (run / "results.json").stat().st_mtime_ns for run in commands.run_directories(tmp_path)
     ]
+    code, said = commands.finish(tmp_path, *GRID, "metrics=[mig,sap]")
+    assert code == 0, said
+    assert "4 points: 0 to train, 4 to measure, 0 done before, 0 failed before" in said
+    assert "0 done, 0 skipped, 0 failed, 4 measured" in said
+    assert said.count("done before: nothing to train; measured: sap") == 4
+    measured = [commands.numbers(run) for run in commands.run_directories(tmp_path)]
+    assert [run["rows"] for run in measured] == [run["rows"] for run in found]
+    assert all("sap" in run["scores"] for run in measured)
+    code, said = commands.finish(tmp_path, *GRID, "metrics=sap", "callbacks.terms.every=3")
+    assert "0 done, 4 skipped, 0 failed" in said
+
+
+def test_points_that_differ_in_what_is_measured_are_one_run(tmp_path):
+    code, said = commands.finish(tmp_path, "-m", "metrics=mig,active_units")
+    assert code == 0, said
+    assert "2 done, 0 skipped, 0 failed" in said
+    (run,) = commands.run_directories(tmp_path)
+    assert {"mig", "active_kl"} <= set(commands.numbers(run)["scores"])
+    assert said.count("\nrun stcvae_blocks") == 1, "trained once"
 
 
 def test_all_invalid_points_are_listed_together_before_anything_trains(tmp_path):

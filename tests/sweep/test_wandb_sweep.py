@@ -123,12 +123,12 @@ def panel_references(panels: list[Any]) -> set[str]:
 )  # wandb-workspaces' own code
 def test_dashboards_refer_only_to_what_runs_log(last):
     pytest.importorskip("wandb_workspaces")
-    from vae_granularity.dashboards import report, sections, workspace
+    from vae_granularity.training.loggers.dashboards import report, sections, workspace
 
     run = next(iter(last.values()))
     rows = [row for each in last.values() for row in each.history]
     logged = {key.removesuffix("/filenames") for row in rows for key in row}
-    named = set().union(*(panel_references(panels) for _, panels in sections()))
+    named = set().union(*(panel_references(panels) for panels in sections().values()))
     assert {
         "summary:val/elbo",
         "figures/traversals",

@@ -21,7 +21,7 @@ COMMON = (
     "trainer.max_steps=12",
     "evaluation.every=6",
     "callbacks.terms.every=3",
-    "callbacks.last.every_n_train_steps=6",
+    "callbacks.checkpoint.every_n_train_steps=6",
     "metrics=mig",
 )
 TWO = ("+trainer.strategy=ddp", "trainer.devices=2", "dataset.batch_size=16")

@@ -30,7 +30,7 @@ TERMS = (
 )
 LONGER = (
     "trainer.max_steps=60",
-    "callbacks.last.every_n_train_steps=10",
+    "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
 )
@@ -240,7 +240,7 @@ def test_load_run_gives_model_data_and_results(tmp_path):
 
 def test_a_run_is_named_by_its_config_but_not_by_its_paths_or_logger(tmp_path):
     base = {
-        "model": {"_target_": "a.stcvae.B", "beta": 4.0, "granularity": 2, "partition": None},
+        "model": {"_target_": "a.stcvae.B", "latent_dim": 6, "beta": 4.0, "granularity": 2},
         "seed": 1,
         "logger": {},
     }

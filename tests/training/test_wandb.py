@@ -8,6 +8,7 @@ import pytest
 from tiny import tiny_config
 from wandb_records import read_offline_run
 
+from vae_granularity.runs.protocol import PROTOCOL_VERSION
 from vae_granularity.training.loggers.wandb import logged_in, sync_hint
 from vae_granularity.training.run import train
 
@@ -38,6 +39,7 @@ def test_the_offline_run_holds_config_terms_figures_and_tags(tmp_path, capsys):
     assert found.group == "first"
     assert found.tags == {"stcvae", "blocks", "synthetic", "beta=4", "granularity=2"}
     assert found.config["model"]["granularity"] == 2
+    assert found.config["protocol_version"] == PROTOCOL_VERSION
     assert found.config["dataset"]["source"] == "synthetic"
     logged = {key: row for row in found.history for key in row}
     assert {

@@ -8,6 +8,7 @@ import pandas as pd
 
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import ArgumentError
+from vae_granularity.runs.protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:  # torch takes seconds, and most analyses need no model
     from vae_granularity.analysis.codes import Codes
@@ -71,12 +72,12 @@ def analyse_models(
         return ModelFindings(agreement, failed=failed)
     complexity = complexity_of(codes[0].data)
     others = [name for name in parameters if name != "model.granularity"]
-    found = correlations(separating(table, profile, others), complexity, others)
+    found = correlations(separating(table, profile, others), complexity)
     return ModelFindings(agreement, profile, complexity, found, failed)
 
 
 def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") -> pd.DataFrame:
-    """The profile rows of every run; those of an unchanged results.json and n are kept."""
+    """The profile rows of every run; kept for equal results.json, n and protocol version."""
     from vae_granularity.analysis.features import profile_rows
 
     file = settings.folder / PROFILE
@@ -84,7 +85,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     parts = []
     for code in codes:
         run = table.loc[code.run]
-        key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes}"
+        key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes} {PROTOCOL_VERSION}"
         rows = kept[key] if key in kept else pd.DataFrame(profile_rows(code))
         parts.append(rows.assign(key=key, run=code.run))
     profile = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

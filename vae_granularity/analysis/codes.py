@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from vae_granularity.analysis.page.labels import first_line, is_missing
-from vae_granularity.analysis.runs_table import canonical
+from vae_granularity.analysis.page.labels import first_line
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, subset
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
+from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.identity import digest, images_of
 from vae_granularity.runs.reading import Run, load_run
 
-# Keys that do not change which image is which.
-SAME_IMAGES = ("seed", "batch_size", "val_fraction", "device", "data_dir", "cache_dir")
 BATCH = 256
+SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class Codes:
     indices: np.ndarray  # (n,) the images
     mu: np.ndarray  # (n, D) posterior means
     kl: np.ndarray  # (D,) mean KL(q(z_d|x) || N(0, 1)), nats; nan for a model without posterior
+    partition: LatentPartition | None = None  # the run's last by its config; None: found by itself
 
 
 def all_codes(
@@ -50,7 +51,7 @@ def all_codes(
         try:
             run = load_run(Path(str(row["path"])))
             node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
-            name = canonical({key: node[key] for key in node if key not in SAME_IMAGES})
+            name = digest(images_of(node))
             if name not in data_of:
                 run.datamodule.setup()
                 data_of[name] = run.datamodule
@@ -59,7 +60,8 @@ def all_codes(
             images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
             file = folder / f"{row['run.name']}.npz"
-            yield Codes(index, data, images, *_kept(file, key, run, data, images))
+            partition = _last_partition(run.config.model, int(row["run.steps"]))
+            yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
             failed[str(row["path"])] = first_line(error)
@@ -85,16 +87,21 @@ def _kept(
     return mu, kl
 
 
+def _last_partition(model: Any, steps: int) -> LatentPartition | None:
+    rule = grouping_of(OmegaConf.to_container(model, resolve=True))
+    return None if rule.regrouping is not None else rule.at(steps)
+
+
 def udr_scores(
     table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]
 ) -> pd.DataFrame:
-    """`scores/udr` and `scores/udr_group` of each run, from the other seeds of its point.
+    """`scores/udr`, `scores/udr_group` and its null of each run, from the other seeds of its point.
 
-    Spearman form. Groups are those of the point's own granularity. Missing for a point with one
-    model, and by groups where an explicit partition takes the place of the granularity.
+    Spearman form. Missing for a point with one model, and by groups where there is one group or the
+    seeds found groups of their own.
     """
     by_run = {code.run: code for code in codes}
-    found = pd.DataFrame(np.nan, index=table.index, columns=["scores/udr", "scores/udr_group"])
+    found = pd.DataFrame(np.nan, index=table.index, columns=[f"scores/{name}" for name in SCORES])
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index)]
     for _, runs in table.groupby(keys, observed=True, dropna=False):
         members = [by_run[index] for index in runs.index if index in by_run]
@@ -104,18 +111,9 @@ def udr_scores(
         result = udr(
             [member.mu for member in members],
             kl=kl if np.isfinite(kl).all() else None,
-            partition=_partition(runs, members[0]),
+            partition=members[0].partition,
         )
-        places = [member.run for member in members]
-        found.loc[places, "scores/udr"] = result.model_scores
-        if result.model_scores_group is not None:
-            found.loc[places, "scores/udr_group"] = result.model_scores_group
+        for member, scores in zip(members, result.of_models, strict=True):
+            for name, value in scores.items():
+                found.loc[member.run, f"scores/{name}"] = np.nan if value is None else value
     return found
-
-
-def _partition(runs: pd.DataFrame, member: Codes) -> LatentPartition | None:
-    granularity = runs["model.granularity"].iloc[0] if "model.granularity" in runs else None
-    explicit = "model.partition" in runs and runs["model.partition"].notna().any()
-    if explicit or is_missing(granularity) or isinstance(granularity, str):
-        return None
-    return LatentPartition.from_granularity(member.mu.shape[1], int(granularity))

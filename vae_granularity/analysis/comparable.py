@@ -1,7 +1,7 @@
 """The runs that an analysis is about: those asked for, refused where numbers do not compare."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ import pandas as pd
 
 from vae_granularity.analysis.page.labels import word
 from vae_granularity.errors import ArgumentError
+from vae_granularity.runs.protocol import MEASURE_AGAIN, VERSION, differences
 
 KINDS = ("dataset", "source", "likelihood", "split", "protocol")
 SHOWN = 3  # values named in a message
@@ -21,13 +22,21 @@ def check_comparable(table: pd.DataFrame, allowed: Collection[str] = ()) -> dict
     each data set.
 
     Raises:
-        ArgumentError: they differ in a kind of `KINDS` that `allowed` does not name.
+        ArgumentError: they differ in a kind of `KINDS` that `allowed` does not name, or those of a
+            data set in the version of the protocol, which nothing allows.
     """
     found: dict[str, str] = {}
     names = dataset_names(table)
     if names.nunique() > 1:
         found["dataset"] = f"the runs differ in data set: {_counted(names.value_counts())}"
     for name, runs in table.groupby(names):
+        versions = sorted(runs[VERSION].unique())
+        if len(versions) > 1:
+            got = " and ".join(f"{version:g}" for version in versions)
+            raise ArgumentError(
+                f"the runs on {name} must be measured under one {VERSION}, got {got};"
+                f" {MEASURE_AGAIN}, or choose with +where.{VERSION}={versions[-1]:g}"
+            )
         for kind, what in _differences(runs).items():
             before = f"{found[kind]}; " if kind in found else ""
             found[kind] = f"{before}the runs on {name} differ in {what}"
@@ -62,41 +71,13 @@ def _differences(runs: pd.DataFrame) -> dict[str, str]:
         if (per_seed > 1).any():
             seed = f"seed {per_seed.idxmax():g}"
             found["split"] = f"split: {seed} holds out different images in different runs"
-    difference = protocol_difference(list(map(orjson.loads, runs["protocol"].dropna().unique())))
-    return found | ({"protocol": f"protocol: {difference}"} if difference else {})
-
-
-def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
-    """The first entry in which protocols differ, with its values; None where they agree.
-
-    What a metric or the terms of a model lack is no difference.
-    """
-    entries = [dict(_entries(protocol)) for protocol in protocols]
-    values: dict[str, dict[str, int]] = {}
-    for key in dict.fromkeys(key for found in entries for key in found):
-        for found in entries:
-            if key in found:
-                text = orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS).decode()
-                values.setdefault(key, {})[text] = 1
-            elif key.startswith("terms.asked.") or not key.startswith(("metrics.", "terms.")):
-                values.setdefault(key, {})["missing"] = 1
-    differing = {key: found for key, found in values.items() if len(found) > 1}
-    if not differing:
-        return None
-    key, found = next(iter(differing.items()))
-    more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
-    return f"{key}: {' | '.join(list(found)[:SHOWN])}{more}"
-
-
-def _entries(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """Single values of a protocol, as `terms.asked.num_images`; not what was not applicable."""
-    for key, value in node.items():
-        if f"{at}{key}" == "not_applicable":
-            continue
-        if isinstance(value, Mapping):
-            yield from _entries(value, f"{at}{key}.")
-        else:
-            yield f"{at}{key}", value
+    differing = differences(map(orjson.loads, runs["protocol"].unique()))
+    if differing:
+        key, values = next(iter(differing.items()))
+        texts = [orjson.dumps(value).decode() for value in values[:SHOWN]]
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        found["protocol"] = f"protocol: {key}: {' | '.join(texts)}{more}"
+    return found
 
 
 def _counted(counts: pd.Series) -> str:

@@ -7,52 +7,58 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import Interval, interval
-from vae_granularity.metrics.granularity_profile import complexity_correlation
+from vae_granularity.metrics.core.rank_test import RankTest, rank_test
 
-ENOUGH = 0.5  # share of the factors that must separate somewhere: else the ranks say only which factors never do
+# Share of the factors that must separate somewhere: else the ranks say only which never do.
+ENOUGH = 0.5
+LEVEL = 0.05  # of the one-sided permutation test
 
 
 @dataclass(frozen=True)
 class Correlation:
     """Spearman's rank correlation over factors between complexity and the smallest γ at which a
-    model separates the factor.
+    model separates the factor, averaged over seeds and settings. The factors are the sample.
     """
 
     partition: str
-    interval: Interval | None  # over seeds; None where no seed has ranks
-    seeds: int  # with ranks
-    without: int  # seeds in which every factor separates at the same γ, or none does
+    test: RankTest | None  # None with fewer than two factors of known complexity
+    seeds: int
     separated: int  # factors, settings and seeds together, that separate at some γ
     of: int
 
     @property
     def sentence(self) -> str:
         """In words."""
-        often = f"{self.separated} of {self.of} factors (all settings and seeds together) separate at some γ"
-        if self.interval is None:
-            return f"Under {self.partition}: no rank correlation, since in no seed the factors separate at different γ; {often}."
-        found = f"rank correlation {self.interval.mean:+.2f}"
-        if self.interval.low is not None and self.interval.high is not None:
-            found += f" (95 % interval over {self.seeds} seeds {self.interval.low:+.2f} to {self.interval.high:+.2f})"
-            found += f"; {self._verdict(self.interval.low)}"
-        else:
-            found += " of the only seed with ranks; one seed gives no interval"
-        without = f"; {self.without} seeds have no ranks" if self.without else ""
-        return f"Under {self.partition}: {found}{without}; {often}."
-
-    def _verdict(self, low: float) -> str:
-        if self.separated < ENOUGH * self.of:
-            return "the claim cannot be judged: most factors separate at no γ tried, and all of those rank as needing more"
-        return (
-            "the claim is borne out"
-            if low > 0
-            else "the claim is not borne out: the interval holds 0 or less"
+        often = (
+            f"{self.separated} of {self.of} factors (all settings and seeds together) "
+            "separate at some γ"
         )
+        return f"Under {self.partition}: {self._found}; {often}."
+
+    @property
+    def _found(self) -> str:
+        if self.test is None or self.test.rho is None:
+            return "no rank correlation, since the factors do not differ in complexity or in γ"
+        seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+        return (
+            f"rank correlation {self.test.rho:+.2f} over {self.test.count} factors, γ averaged "
+            f"over {seeds} (p = {self.test.p:.2g}, one-sided, factors permuted); "
+            f"{self._verdict(self.test)}"
+        )
+
+    def _verdict(self, test: RankTest) -> str:
+        unknown = "the claim cannot be judged: "
+        if self.separated < ENOUGH * self.of:
+            return (
+                f"{unknown}most factors separate at no γ tried, and all of those rank as needing "
+                "more"
+            )
+        if test.least_p > LEVEL:
+            return f"{unknown}no order of these {test.count} factors reaches {LEVEL:.0%}"
+        borne = "borne out" if test.p <= LEVEL else "not borne out"
+        return f"the claim is {borne} at the {LEVEL:.0%} level"
 
 
 def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
@@ -70,32 +76,21 @@ def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]
     return groups.agg(first=("first", "min"), tried=("model.granularity", "max")).reset_index()
 
 
-def correlations(
-    first: pd.DataFrame, complexity: Mapping[str, float], others: Sequence[str]
-) -> list[Correlation]:
-    """One correlation a partition. A seed's value is the mean over the settings of the other
-    parameters in which its factors have ranks; a factor that never separates ranks above all that
-    do."""
+def correlations(first: pd.DataFrame, complexity: Mapping[str, float]) -> list[Correlation]:
+    """One correlation a partition. A factor that never separates counts as one more than the
+    largest γ tried, so it ranks above all that do.
+    """
     found = []
     for partition, rows in first.groupby("partition", observed=True):
-        per_seed: dict[float, list[float]] = {}
-        keys = [rows["seed"], *(rows[name] for name in others)]
-        for key, group in rows.groupby(keys, observed=True, dropna=False):
-            known = group[group["factor"].isin(list(complexity))]
-            values = known["first"].fillna(known["tried"] + 1).to_numpy()[None]
-            ratio = [complexity[factor] for factor in known["factor"]]
-            per_seed.setdefault(key[0], [])
-            try:
-                per_seed[key[0]].append(complexity_correlation(ratio, values).mean)
-            except ArgumentError:  # every factor at the same γ: no ranks
-                continue
-        means = [float(np.mean(values)) for values in per_seed.values() if values]
+        reached = rows["first"].fillna(rows["tried"] + 1)
+        mean = reached.groupby(rows["factor"].astype(str)).mean()
+        known = mean[mean.index.isin(list(complexity))]
+        ratios = [complexity[factor] for factor in known.index]
         found.append(
             Correlation(
                 str(partition),
-                interval(means) if means else None,
-                len(means),
-                len(per_seed) - len(means),
+                rank_test(ratios, known) if len(known) > 1 else None,
+                rows["seed"].nunique(),
                 int(rows["first"].notna().sum()),
                 len(rows),
             )

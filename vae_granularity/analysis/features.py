@@ -32,7 +32,12 @@ def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
     if labels is None:
         return []
     information = GroupInformation.of(
-        codes.mu, labels, num_samples=len(codes.mu), num_neighbors=NEIGHBORS, seed=seed
+        codes.mu,
+        labels,
+        num_samples=len(codes.mu),
+        num_neighbors=NEIGHBORS,
+        seed=seed,
+        kl=codes.kl if np.isfinite(codes.kl).all() else None,
     )
     names = [codes.data.label_names[f] for f in information.sample.kept_factors]
     dim = codes.mu.shape[1]

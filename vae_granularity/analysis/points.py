@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from vae_granularity.analysis.page.labels import is_missing
 from vae_granularity.errors import ArgumentError
-from vae_granularity.interval import half_width
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def aggregate(
     measured = table[list(numbers)].astype(np.float64)
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
     groups = measured.groupby(keys, observed=True, dropna=False)
-    half = half_width(groups.std(ddof=1), groups.count()).add_prefix("±")
+    half = (groups.sem() * t.ppf(0.975, (groups.count() - 1).clip(1))).add_prefix("±")
     points = pd.concat([groups.size().rename("runs"), groups.mean(), half], axis=1).reset_index()
     return points if parameters else points.drop(columns="all")
 

@@ -4,7 +4,7 @@ seeds that happened to be drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from vae_granularity.analysis.points import Array, Surface
 Path = NDArray[np.int64]
 
 MIN_POINTS = 3
+PERMUTATIONS = 499
 SWEEPS = 50  # of alternating least squares
 CHUNK = 20  # draws at a time: what they need stays in the cache
 
@@ -28,6 +29,7 @@ class Trajectory:
     low: Path  # (k,) first and
     high: Path  # (k,) last place of y that the row has
     draws: Path  # (R, k) the optimum under resampled seeds
+    flat: Array  # (k,) chance of means as far from level as the row's if y changes nothing in it
 
     @property
     def best_value(self) -> Array:
@@ -37,13 +39,28 @@ class Trajectory:
     @property
     def on_edge(self) -> NDArray[np.bool_]:
         """(k,) whether the optimum is the first or the last value that was tried."""
-        return (self.best == self.low) | (self.best == self.high)
+        return self._on_edge(self.best)
+
+    def only(self, rows: NDArray[np.bool_]) -> Trajectory:
+        """The same with some of its rows (k,) alone."""
+        of_rows = ("rows", "best", "low", "high", "flat")
+        kept = {name: getattr(self, name)[rows] for name in of_rows}
+        return replace(self, **kept, draws=self.draws[:, rows])
+
+    @property
+    def edge_share(self) -> float:
+        """Share of the resamplings with more than half of the optima on the edge."""
+        return float((self._on_edge(self.draws).sum(-1) > len(self.rows) / 2).mean())
+
+    def _on_edge(self, paths: Path) -> NDArray[np.bool_]:
+        return (paths == self.low) | (paths == self.high)
 
 
 def make_trajectory(
     surface: Surface, *, maximise: bool = True, min_seeds: int = 3, draws: int = 400, seed: int = 0
 ) -> Trajectory:
-    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds.
+    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds;
+    and how likely each row is no more than level.
 
     What a seed adds to all points alike (its split, its first weights) moves no optimum and is
     removed first.
@@ -58,20 +75,19 @@ def make_trajectory(
     )
     usable = usable[rows]
     if not len(rows):
-        nothing = np.zeros(0, dtype=np.int64)
-        return Trajectory(
-            surface, rows, nothing, nothing, nothing, np.zeros((draws, 0), dtype=np.int64)
-        )
+        nothing, none = np.zeros(0, dtype=np.int64), np.zeros((draws, 0), dtype=np.int64)
+        return Trajectory(surface, rows, nothing, nothing, nothing, none, np.zeros(0))
     count = np.isfinite(values).sum(-1)
     means = np.where(usable, np.nansum(values, -1) / np.maximum(count, 1), -np.inf)
-    columns = np.arange(usable.shape[1])
+    columns, rng = np.arange(usable.shape[1]), np.random.default_rng(seed)
     return Trajectory(
         surface,
         rows,
         best=means.argmax(1),
         low=usable.argmax(1),
         high=np.where(usable, columns, -1).max(1),
-        draws=resampled_means(values, draws, np.random.default_rng(seed)).argmax(-1),
+        draws=resampled_means(values, draws, rng).argmax(-1),
+        flat=flatness(values, PERMUTATIONS, rng),
     )
 
 
@@ -125,3 +141,37 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
         )
         sums[start : start + len(places)] = (drawn * within).sum(-1)
     return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
+
+
+def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Array:
+    """(n,) for each row the chance of means as far from level if the second parameter changes
+    nothing in it.
+
+    A permutation test: the values that a seed has in a row change places among themselves, so
+    neither the noise's distribution nor what a seed adds to a row matters.
+
+    Args:
+        values: (n, m, S), nan where a seed is missing.
+    """
+    blocks = values.transpose(0, 2, 1)  # (n, S, m): what changes places lies together
+    known = np.isfinite(blocks)
+    filled = np.where(known, blocks, 0.0)
+    per_block, per_point = np.maximum(known.sum(-1), 1), np.maximum(known.sum(-2), 1)
+    filled -= np.where(known, filled.sum(-1, keepdims=True) / per_block[..., None], 0.0)
+
+    def between(arranged: Array) -> Array:
+        return (arranged.sum(-2) ** 2 / per_point).sum(-1)
+
+    # Missing values keep their places: they are packed last, and put back after the others are
+    # dealt.
+    order = np.argsort(~known, axis=-1, kind="stable")
+    packed, back = np.take_along_axis(filled, order, -1), np.argsort(order, axis=-1)
+    missing = np.where(np.take_along_axis(known, order, -1), 0.0, 1.0)
+    found, reached = between(filled) * (1 - 1e-9), np.ones(len(values))
+    for start in range(0, permutations, CHUNK):
+        shape = (min(CHUNK, permutations - start), *known.shape)
+        dealt = (rng.random(shape) + missing).argsort(-1)
+        arranged = np.take_along_axis(np.broadcast_to(packed, shape), dealt, -1)
+        arranged = np.take_along_axis(arranged, np.broadcast_to(back, shape), -1)
+        reached += (between(arranged) >= found).sum(0)
+    return reached / (permutations + 1)

@@ -15,7 +15,10 @@ from vae_granularity.analysis.trajectory import MIN_POINTS, Trajectory
 EDGE, NOT_ENOUGH = "edge", "not enough runs"
 MIN_PLACES = 5  # two sides of two steps: below, a V cannot be told from a line
 MIN_SUPPORT = 0.8  # share of resamplings that must show the shape
-MAX_SQUARES = 0.3  # mean squared residual, grid steps squared, above which no shape fits; a guess among three places has 2/3
+MAX_CHANCE = 0.05  # of a row as far from level: above, its optimum is taken for chance
+# Mean squared residual, grid steps squared, above which no shape fits; a guess among three places
+# has 2/3.
+MAX_SQUARES = 0.3
 NO_SHAPE = "none of them"
 
 
@@ -42,45 +45,59 @@ class Verdict:
 def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
     """The verdict on a trajectory.
 
-    - `not enough runs`: fewer than five values of the first parameter have three points of three
-      seeds, or no shape holds in 80 % of the resamplings;
+    One rule for all of them: what is said holds of the means and of 80 % of the resamplings, at
+    five places or more where the second parameter matters beyond what seeds do by chance. Rows in
+    which it may not (permutation test, 5 %, see `flatness`) have no optimum to speak of and are
+    left out: their places fall on the edge by chance, and with three seeds the resamplings repeat
+    it.
+
     - `edge`: at more than half of the places the optimum is the first or last value tried, so the
-      true one may lie outside;
-    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion, for
-      the means and for 80 % of the resamplings. A sloped line is monotone too, so where lines and
-      steps of one direction share the support, the verdict is monotone.
+      true one may lie outside; nothing else is said where the means show that;
+    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion. A
+      sloped line is monotone too, so where lines and steps of one direction share the support, the
+      verdict is monotone;
+    - `not enough runs`: anything else.
+
+    False where something else is true, or nothing: in at most 5 % of the simulations of each kind
+    in experiments/verdicts.
     """
-    surface, places = trajectory.surface, trajectory.rows.astype(np.float64)
+    surface, usable = trajectory.surface, len(trajectory.rows)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
+    trajectory = trajectory.only(trajectory.flat <= MAX_CHANCE)
+    places = trajectory.rows.astype(np.float64)
+    flat = usable - len(places)
+    aside = f"; left out: {flat} at which seeds cannot tell whether {y} matters" if flat else ""
     if len(places) < MIN_PLACES:
         why = (
-            f"not enough runs to tell: {len(places)} of {len(surface.x)} values of {x} have {MIN_POINTS} or more values of {y} with "
-            f"{min_seeds} or more seeds each; a shape needs {MIN_PLACES}"
+            f"{NOT_ENOUGH} to tell: {usable} of {len(surface.x)} values of {x} have {MIN_POINTS} "
+            f"or more values of {y} with {min_seeds} or more seeds each{aside}; "
+            f"a shape needs {MIN_PLACES}"
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
     shapes, ways = _resampled(places, trajectory.draws)
-    support = {
-        str(name): float(count) / len(shapes)
-        for name, count in zip(*np.unique(shapes, return_counts=True), strict=True)
-    }
-    curve = next(iter(curves.values()), None)
+    names, counts = np.unique(shapes, return_counts=True)
+    support = {str(n): float(c) / len(shapes) for n, c in zip(names, counts, strict=True)}
+    support[EDGE] = trajectory.edge_share
+    curve, share = _borne_out(curves, shapes, ways) if curves else (None, 0.0)
+    shape, words = (curve.shape, _words(curve, trajectory)) if curve else (NOT_ENOUGH, "")
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
-        tried = f"for {edges} of {len(places)} values of {x} the best {y} is the first or the last one tried"
-        return Verdict(
-            EDGE, f"the optimum sits on the edge of the grid: {tried}", support, curve, places
+        shape, share = EDGE, support[EDGE]
+        words = (
+            f"the optimum sits on the edge of the grid: for {edges} of {len(places)} values of {x} "
+            f"the best {y} is the first or the last one tried"
         )
-    if curve is not None:
-        named, share = _borne_out(curves, shapes, ways)
-        if share >= MIN_SUPPORT:
-            agree = f"{_words(named, trajectory)} ({share:.0%} of the resampled seeds agree)"
-            return Verdict(named.shape, agree, support, named, places)
-    found = ", ".join(
-        f"{name} {share:.0%}" for name, share in sorted(support.items(), key=lambda item: -item[1])
+    if share >= MIN_SUPPORT:
+        agree = f"{words} ({share:.0%} of the resampled seeds agree){aside}"
+        return Verdict(shape, agree, support, curve, places)
+    order = sorted(support.items(), key=lambda item: -item[1])
+    found = ", ".join(f"{name} {part:.0%}" for name, part in order if part)
+    why = (
+        f"{NOT_ENOUGH} to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds "
+        f"({found}){aside}"
     )
-    why = f"not enough runs to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds ({found})"
-    return Verdict(NOT_ENOUGH, why, support, curve, places)
+    return Verdict(NOT_ENOUGH, why, support, next(iter(curves.values()), None), places)
 
 
 def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:

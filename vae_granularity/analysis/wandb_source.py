@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from vae_granularity.analysis.runs_table import STATE, Collected, frame_of, row_of
-from vae_granularity.errors import DataError
-
-# What changes numbers, in config.evaluation.
-PROTOCOL = ("num_images", "num_components", "num_samples", "num_codes", "num_test_codes")
+from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.evaluation.request import protocol_of
+from vae_granularity.runs.identity import file_name
 
 
 class Api(Protocol):
@@ -19,8 +18,8 @@ class Api(Protocol):
 def collect_wandb(project: str, api: Api | None = None) -> Collected:
     """The finished runs of `entity/project`; others are unfinished, those not of ours broken.
 
-    W&B holds no protocol: the sizes in the run's config stand for it. The size of the split is not
-    known there, its fraction is.
+    W&B holds no protocol: what the run's config asks for stands for it. The size of the split is
+    not known there, its fraction is.
 
     Raises:
         DataError: W&B cannot be reached, or has no such project.
@@ -61,22 +60,24 @@ def _results(run: Any) -> dict[str, Any]:
     }
     scores = [key for key in summary if key.startswith("scores/")]
     try:
-        dataset, evaluation = config["dataset"], config["evaluation"]
-        name, model = (config[key]["_target_"].split(".")[-2] for key in ("dataset", "model"))
+        dataset = config["dataset"]
+        name, model = (file_name(config[key]) for key in ("dataset", "model"))
         return {
             "run": {
                 "name": run.name,
                 "model": model,
                 "dataset": name,
                 "steps": config["trainer"]["max_steps"],
+                "num_parameters": None,
                 "seconds": summary.get("_runtime"),
+                "device": None,
             },
             "config": dict(config),
             "data": {key: dataset[key] for key in ("source", "val_fraction")} | {"name": name},
             "terms": {key: summary[key] for key in summary if key.startswith(("val/", "test/"))},
             "scores": {key.removeprefix("scores/"): summary[key] for key in scores},
-            "protocol": {key: evaluation[key] for key in PROTOCOL},
+            "protocol": protocol_of(config),
             "versions": {},
         }
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ArgumentError) as error:
         raise DataError(f"is no run of this program: its config has no {error}") from error

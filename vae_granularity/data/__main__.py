@@ -5,8 +5,6 @@ and what is real, and writes a contact sheet; it downloads no official files. Ke
 training command: `dataset.source`, `dataset.data_dir`, `dataset.variant`, `paths.cache_dir` ...
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import sys
@@ -21,9 +19,7 @@ VERBS = ("prepare", "info")
 
 
 def main() -> None:
-    """Run the command of `sys.argv`; what the user can mend ends in one message and a code that is
-    not 0.
-    """
+    """Run the command of `sys.argv`; a mistake of the user's ends in one message and a code."""
     verb, *overrides = sys.argv[1:] or [""]
     if verb not in VERBS:
         sys.exit(__doc__)
@@ -40,24 +36,18 @@ def main() -> None:
 
 def run(verb: str, config: object) -> str:
     """Prepare or describe the dataset of a config node; returns what to print."""
-    from hydra.utils import (
-        instantiate,
-    )  # torch and Lightning take seconds: a mistyped key is answered before
+    # torch and Lightning take seconds: a mistyped key is answered before
+    from hydra.utils import instantiate
 
     from vae_granularity.data.base import ImageDataModule
-    from vae_granularity.data.describe import describe
     from vae_granularity.data.files import sources
-    from vae_granularity.data.sheet import contact_sheet
+    from vae_granularity.data.info import contact_sheet, describe
 
-    data = instantiate(config, _partial_=True)(
-        batch_size=1
-    )  # partial: a full one would wrap our errors; no batches are drawn here
+    # partial: a full one would wrap our errors; no batches are drawn here
+    data = instantiate(config, _partial_=True)(batch_size=1)
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
-    if (
-        verb == "info"
-        and data.source in ("auto", "official")
-        and not sources.all_here(data.card, data.data_dir, data.cache_dir)
-    ):
+    may_fetch = verb == "info" and data.source in ("auto", "official")
+    if may_fetch and not sources.all_here(data.card, data.data_dir, data.cache_dir):
         if data.source == "official" or not data.card.renderer:
             return describe(data)
         data.source = "rendered"
@@ -67,11 +57,8 @@ def run(verb: str, config: object) -> str:
     if len(data.image_shape) != 3:
         return describe(data)
     data.setup()
-    path = (
-        data.cache_dir
-        / data.name
-        / f"contact_sheet_{'_'.join(re.findall(r'[a-z0-9]+', data.title))}.png"
-    )
+    name = "_".join(["contact_sheet", *re.findall(r"[a-z0-9]+", data.title)])
+    path = data.cache_dir / data.card.name / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(data).save(path)
     return f"{describe(data)}\n{'contact sheet':<22} {path}"

@@ -1,27 +1,25 @@
 """The one door to all datasets: sources, splits and batches behind a LightningDataModule."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict, cast
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from PIL.Image import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
-from vae_granularity.data.batches import BatchesByNumber, BatchOrder, TrainBatches, split
+from vae_granularity.data.batches import BatchOrder, TrainBatches, split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
-from vae_granularity.data.files.declaration import DatasetCard
-from vae_granularity.data.files.hashes import verify
-from vae_granularity.data.files.store import ArrayStore, ImageStore, PackedStore, open_array
+from vae_granularity.data.files.declaration import DatasetCard, verify
+from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
+from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError
 
 log = logging.getLogger(__name__)
@@ -29,11 +27,31 @@ log = logging.getLogger(__name__)
 DEVICES = ("cpu", "mmap", "cuda")
 
 
+class DataOptions(TypedDict, total=False):
+    """What every data module takes, as in conf/dataset; `ImageDataModule` says what each does."""
+
+    source: str
+    data_dir: str | Path
+    cache_dir: str | Path
+    batch_size: int
+    seed: int
+    val_fraction: float
+    device: str
+    hub_id: str | None
+
+
 class ImageDataModule(LightningDataModule):
     """Images by index, seeded splits, and batches that are a pure function of (seed, step).
 
     A dataset is a subclass with a `card` and `read_official`. Indices are positions in one store;
-    for a factor grid they are `FactorSpace` indices.
+    for a factor grid they are `FactorSpace` indices. What is asked of it, in the order of a run:
+
+    - `resolve` settles the source and finds or downloads the official files;
+    - `prepare_data` also converts them into the cache, once for all later runs;
+    - `setup` also opens the images and draws the split: after it everything below works;
+    - `images`, `labels`: of given indices; `batch_indices`: the indices of a training step;
+    - `train_dataloader`: all batches of the run; `state_dict`: how many it has served so far;
+    - `reseeded`: the same images, split and ordered anew; `provenance`: what results.json says.
 
     Args:
         source: auto | official | hub | rendered; `resolve` settles it and `source` then names the
@@ -67,49 +85,37 @@ class ImageDataModule(LightningDataModule):
         hub_id: str | None = None,
     ) -> None:
         super().__init__()
-        errors.choice("dataset.source", source, sources.SOURCES)
-        errors.choice("dataset.device", device, DEVICES)
+        self.name = self.card.name
+        self.source = errors.choice("dataset.source", source, sources.SOURCES)
+        self.device = errors.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
-            raise ArgumentError(
-                "dataset.device=cuda needs a GPU and none is available; use cpu or mmap"
-            )
-        errors.integer("dataset.batch_size", batch_size, 1)
-        errors.integer("dataset.seed", seed, 0)
+            needed = "needs a GPU and none is available; use cpu or mmap"
+            raise ArgumentError(f"dataset.device=cuda {needed}")
+        self.batch_size = errors.integer("dataset.batch_size", batch_size, 1)
+        self.seed = errors.integer("dataset.seed", seed, 0)
         if not 0 <= val_fraction < 1:
             raise ArgumentError(f"dataset.val_fraction must be in [0, 1), got {val_fraction}")
-        self.source, self.device, self.hub_id = source, device, hub_id
+        self.val_fraction, self.hub_id = val_fraction, hub_id
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
-        self.batch_size, self.seed, self.val_fraction = batch_size, seed, val_fraction
         self.step = 0
         self.verified: bool | None = None
         self.files: dict[str, Path] = {}
         self.cache_directory: Path | None = None
         self._manifest: dict[str, Any] = {}
-        self._store: ImageStore | None = None
-
-    # What a dataset declares
+        self._store: Store | None = None
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """The images of the official files, by declared name; each subclass reads its own
-        format.
-        """
+        """The images of the official files, by declared name; subclasses read their own format."""
         raise TypeError(f"{type(self).__name__} must define read_official()")
 
     def pixels(self, picture: Image) -> np.ndarray:
-        """A picture of the hub, already gray or RGB, as (C, H, W) uint8; subclasses crop and resize
-        here.
-        """
+        """A gray or RGB picture of the hub as (C, H, W) uint8; subclasses crop and resize here."""
         return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
-
-    @property
-    def name(self) -> str:
-        """Short name, as in `dataset=NAME`."""
-        return self.card.name
 
     @property
     def title(self) -> str:
         """Name for people: says so when the images are rendered."""
-        return f"{self.name} (rendered)" if self.source == "rendered" else self.name
+        return self.card.name + (" (rendered)" if self.source == "rendered" else "")
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -126,28 +132,22 @@ class ImageDataModule(LightningDataModule):
         """Names of the columns of `labels`."""
         return self.card.factors.names if self.card.factors else self.card.label_names
 
-    # Source, files, cache
-
     def resolve(self) -> str:
-        """Settle the source: `official`, `hub` or `rendered`. Fetches official files that are not
-        there.
+        """Settle the source: `official`, `hub` or `rendered`; downloads missing official files.
 
         Raises:
             DataError: the source asked for does not exist or cannot be had; the message names the
                 other ways.
         """
         if not self.files:
-            self.source, self.files = sources.settle(
-                self.card, self.source, self.hub_id, self.data_dir, self.cache_dir
-            )
+            folders = self.data_dir, self.cache_dir
+            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
-        """Settle the source and convert its images into the cache, once; large rendered grids are
-        drawn on demand instead.
+        """Settle the source and convert its images into the cache, unless they are drawn on demand.
 
-        Args:
-            thorough: hash the cache that is already there, too.
+        With `thorough`, a cache that is already there is hashed, too.
 
         Raises:
             DataError: the images cannot be had, or are not what they should be.
@@ -156,44 +156,32 @@ class ImageDataModule(LightningDataModule):
         conversion = None if self._manifest else self.conversion()
         if conversion is None:
             return
-        self.cache_directory = cache.directory_for(
-            self.cache_dir / self.name, conversion.key, conversion.files
-        )
+        root = self.cache_dir / self.card.name
+        self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
         self._manifest = cache.prepare(
             self.cache_directory, conversion.read, packed=self.packed, thorough=thorough
         )
         self.verified = self._manifest.get("verified")
         if self.verified is False:
-            log.warning(
-                "%s: the files in %s have no published hash that matches: used unverified",
-                self.name,
-                self.data_dir,
-            )
+            what = "have no published hash that matches: used unverified"
+            log.warning("%s: the files in %s %s", self.card.name, self.data_dir, what)
 
     def conversion(self) -> Conversion | None:
-        """How the images of the settled source come into the cache; None where they are not
-        converted.
-        """
-        key = [
-            self.source,
-            self.image_shape,
-            self.card.factors.sizes if self.card.factors else None,
-        ]
+        """How the images of the settled source come into the cache; None where they do not."""
+        sizes = self.card.factors.sizes if self.card.factors else None
+        key = [self.source, self.image_shape, sizes]
         if self.source == "official":
-            return Conversion(key, self.files, self._open_official)
+            return Conversion(key, self.files, self._official)
         if self.source == "hub":
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
-            return Conversion(
-                key, hub.cache_files(table), lambda: hub.read_table(self.card, table, self.pixels)
-            )
+            files = hub.cache_files(table)
+            return Conversion(key, files, lambda: hub.read_table(self.card, table, self.pixels))
         return None
 
-    def _open_official(self) -> ImageStream:
+    def _official(self) -> ImageStream:
         stream = self.read_official(self.files)
         stream.facts["verified"] = verify(self.card.files, self.files)
         return stream
-
-    # Images, labels, splits
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images and draw the split; calling it again changes nothing."""
@@ -201,56 +189,44 @@ class ImageDataModule(LightningDataModule):
             return
         self.prepare_data()
         self._draw_split()
-        self._store = (
-            self.open_store()
-        )  # last: it may take a while, and all arguments are checked by now
+        self._store = self.open_store()  # last: it may take a while, and all arguments are checked
 
     def reseeded(self, seed: int) -> Self:
-        """The images of this module, which is set up, with the split and the order of batches of
-        another seed.
-        """
+        """The images of this module, which is set up, split and ordered by another seed."""
         twin = copy.copy(self)
         twin.seed, twin.step, twin.trainer = seed, 0, None
         twin._draw_split()
         return twin
 
     def _draw_split(self) -> None:
-        parts = self.parts
-        self.train_indices, self.val_indices = split(parts["train"], self.val_fraction, self.seed)
-        if "valid" in parts:  # an official validation part takes the place of the random split
-            self.train_indices, self.val_indices = (
-                np.arange(parts["train"]),
-                parts["train"] + np.arange(parts["valid"]),
-            )
-        first_test = parts["train"] + parts.get("valid", 0)
-        self.test_indices = first_test + np.arange(parts["test"]) if "test" in parts else None
+        sizes = self.parts
+        train, valid = sizes["train"], sizes.get("valid", 0)
+        self.train_indices, self.val_indices = split(train, self.val_fraction, self.seed)
+        if valid:  # an official validation part takes the place of the random split
+            self.train_indices, self.val_indices = np.arange(train), train + np.arange(valid)
+        self.test_indices = train + valid + np.arange(sizes["test"]) if "test" in sizes else None
+        self.train_size = len(self.train_indices)  # the N of the estimators
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
+        self.steps_per_epoch = self._order.steps_per_epoch  # whole batches in the training set
 
-    def open_store(self) -> ImageStore:
+    def open_store(self) -> Store:
         """The images; subclasses that draw or generate them override this."""
         assert self.cache_directory is not None, "prepare_data() comes first"
         images = open_array(self.cache_directory / cache.IMAGES, self.device)
         if cache.LABELS in self._manifest["arrays"]:
             self._labels = np.load(self.cache_directory / cache.LABELS, allow_pickle=False)
-        return (PackedStore if self._manifest["packed"] else ArrayStore)(images)
+        return (packed_store if self._manifest["packed"] else array_store)(images)
 
     @property
     def parts(self) -> dict[str, int]:
-        """Images in each official part in the order of the store (train, valid, test as there are);
-        known after `prepare_data`.
-        """
+        """Images in each official part (train, valid, test) in order, after `prepare_data`."""
         return self._manifest.get("parts", {})
-
-    @property
-    def train_size(self) -> int:
-        """Number of training images (the N of the estimators)."""
-        return len(self.train_indices)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What the run was trained on, for results.json; complete after `setup`."""
         return {
-            "name": self.name,
+            "name": self.card.name,
             "source": self.source,
             "verified": self.verified,
             "files": {name: str(path) for name, path in self.files.items()},
@@ -263,61 +239,52 @@ class ImageDataModule(LightningDataModule):
         }
 
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
-        """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then normalised on
-        the device.
-        """
+        """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then scaled."""
         assert self._store is not None, "setup() comes first"
-        images = self._store.gather(torch.as_tensor(indices)).to(torch.float32)
+        images = self._store(torch.as_tensor(indices)).to(torch.float32)
         return images if self.card.max_value == 1 else images.div_(self.card.max_value)
 
     def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
-        """Labels (n, L) int64 of the indices (n,), columns as in `label_names`; None where there
-        are none.
-        """
+        """Labels (n, L) int64 of the indices (n,), as in `label_names`; None without any."""
         index = torch.as_tensor(indices).cpu().numpy()
         if self.factor_space is not None:
             return self.factor_space.factors(index)
         return self._labels[index] if self.label_names else None
-
-    # Batches
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches in the training set."""
-        return self._order.steps_per_epoch
 
     def batch_indices(self, step: int) -> torch.Tensor:
         """Indices (B,) int64 of training step `step`: a pure function of (seed, step)."""
         return self._order(step)
 
     def train_dataloader(self) -> TrainBatches:
-        """The batches of the whole run as one iterable: one Lightning epoch is the run, on
-        purpose.
-        """
+        """The batches of the whole run: one Lightning epoch is the run, on purpose."""
         self.setup()
-        return TrainBatches(self)
+        return TrainBatches(self._steps_left, self._serve)
+
+    def _steps_left(self) -> range:
+        max_steps = self.trainer.max_steps if self.trainer is not None else -1
+        return range(self.step, max_steps if max_steps >= 0 else self.step + self.steps_per_epoch)
+
+    def _serve(self, step: int) -> torch.Tensor:
+        """The batch of a step, which counts as served from now on; each process has its own."""
+        self.step = step + 1
+        rank, size = world()
+        return self.images(self.batch_indices(step * size + rank))
 
     def torch_dataloader(
         self, first_step: int = 0, steps: int | None = None, **options: Any
     ) -> DataLoader:
-        """The same batches in the same order as a torch DataLoader; `options` are its own
-        (num_workers, pin_memory, ...).
+        """The same batches in the same order as a torch DataLoader, whose own are the `options`.
 
-        Args:
-            first_step: of the first batch.
-            steps: number of batches; one epoch by default.
+        They are those of `steps` steps (one epoch by default) from `first_step` on.
         """
         self.setup()
-        batches = [
-            self.batch_indices(first_step + step)
-            for step in range(self.steps_per_epoch if steps is None else steps)
-        ]
-        return DataLoader(BatchesByNumber(self.images, batches), batch_size=None, **options)
+        last = first_step + (self.steps_per_epoch if steps is None else steps)
+        batches = [self.batch_indices(step) for step in range(first_step, last)]
+        options |= {"batch_size": None, "collate_fn": self.images}
+        return DataLoader(cast(Dataset, batches), **options)  # a list has all that it asks for
 
     def state_dict(self) -> dict[str, int]:
-        """Batches served so far: a run that continues gets exactly the batches it would have
-        had.
-        """
+        """Batches served so far: a run that continues gets the batches it would have had."""
         return {"step": self.step}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:

@@ -1,28 +1,21 @@
-"""Which images when: the seeded split and the order of batches, as pure functions of (seed,
-step).
-"""
-
-from __future__ import annotations
+"""Which images when: the seeded split and the order of batches, pure functions of (seed, step)."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from vae_granularity.data.base import ImageDataModule
 
 SPLIT, ORDER = 0, 1  # streams of one seed that must not coincide
 
 
 def split(num_images: int, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Seeded random split of 0..num_images-1 into (train, validation), each sorted int64;
-    round(n·fraction) validate.
+    """Seeded random split of 0..num_images-1 into (train, validation), each sorted int64.
+
+    >>> train, val = split(10, 0.2, seed=0)
+    >>> len(train), len(val), sorted([*train, *val]) == list(range(10))
+    (8, 2, True)
     """
     order = np.random.default_rng([seed, SPLIT]).permutation(num_images)
     held_out = round(num_images * val_fraction)
@@ -30,8 +23,13 @@ def split(num_images: int, val_fraction: float, seed: int) -> tuple[np.ndarray, 
 
 
 class BatchOrder:
-    """Batches of indices without replacement: epoch e is the permutation of generator (seed, e),
-    the rest dropped.
+    """Batches of indices without replacement: epoch e is the permutation of generator (seed, e).
+
+    What is left of an epoch after its last whole batch is dropped.
+
+    >>> order = BatchOrder(np.arange(7), batch_size=3, seed=0)
+    >>> order.steps_per_epoch, len(order(0)), set(order(0).tolist()) & set(order(1).tolist())
+    (2, 3, set())
 
     Raises:
         ArgumentError: the training set is smaller than one batch.
@@ -39,17 +37,14 @@ class BatchOrder:
 
     def __init__(self, indices: np.ndarray, batch_size: int, seed: int) -> None:
         if batch_size > len(indices):
-            raise ArgumentError(
-                f"batch_size must be in [1, size of the training set = {len(indices)}], got {batch_size}"
-            )
+            accepted = f"[1, size of the training set = {len(indices)}]"
+            raise ArgumentError(f"batch_size must be in {accepted}, got {batch_size}")
         self.indices, self.batch_size, self.seed = indices, batch_size, seed
         self.steps_per_epoch = len(indices) // batch_size
         self._epoch, self._permuted = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, step: int) -> torch.Tensor:
-        """Indices (B,) int64 of the batch of training step `step`, counted from 0 over all
-        epochs.
-        """
+        """Indices (B,) int64 of training step `step`, counted from 0 over all epochs."""
         epoch, batch = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(len(self.indices))
@@ -57,37 +52,20 @@ class BatchOrder:
         return self._permuted[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
-class BatchesByNumber(Dataset):
-    """Batches (B, C, H, W) by their number, for a torch DataLoader."""
-
-    def __init__(
-        self, images: Callable[[torch.Tensor], torch.Tensor], batches: list[torch.Tensor]
-    ) -> None:
-        self.images, self.batches = images, batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self.images(self.batches[number])
-
-
 class TrainBatches:
-    """Iterates over the batches (B, C, H, W) from the data module's step on. Its length counts
-    those already served.
+    """Iterates over the batches (B, C, H, W) of the steps still to do; its length is the last step.
+
+    Args:
+        steps: the range of steps from the next one on, asked anew at every use.
+        batch: makes the batch of a step.
     """
 
-    def __init__(self, data: ImageDataModule) -> None:
-        self.data = data
+    def __init__(self, steps: Callable[[], range], batch: Callable[[int], torch.Tensor]) -> None:
+        self.steps, self.batch = steps, batch
 
     def __len__(self) -> int:
-        max_steps = self.data.trainer.max_steps if self.data.trainer is not None else -1
-        return max_steps if max_steps >= 0 else self.data.step + self.data.steps_per_epoch
+        return self.steps().stop
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        rank, size = world()  # each process takes its own batch
-        for step in range(self.data.step, len(self)):
-            self.data.step = (
-                step + 1
-            )  # before the yield: while a step runs, its batch counts as served
-            yield self.data.images(self.data.batch_indices(step * size + rank))
+        for step in self.steps():
+            yield self.batch(step)

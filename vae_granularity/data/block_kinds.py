@@ -1,11 +1,8 @@
-"""Distributions whose coordinates depend on one another: the blocks of the synthetic data set, one
-function a kind.
+"""Distributions whose coordinates depend on one another: the kinds of blocks, one function each.
 
 Each draws (count, dim) coordinates and a cell (count,), the part of its support that the state lies
 in, as an integer code.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -48,16 +45,13 @@ def checkerboard(count: int, dim: int, rng: np.random.Generator) -> Draw:
 
 
 def sphere(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """The surface of the unit sphere in `dim` dimensions; the cell is the octant of the first three
-    coordinates.
-    """
+    """The unit sphere in `dim` dimensions; the cell is the octant of three coordinates."""
     points = _on_sphere(count, dim, rng)
     return points, _octant(points)
 
 
 def torus(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """A tube of radius 1 around a circle of radius 2: for dim 3 the torus, beyond it the tube's
-    section is a sphere of dim - 2.
+    """A tube of radius 1 around a circle of radius 2; its section is a sphere of dim - 2.
 
     The cell is one of 4 arcs of the circle, on the outer or the inner side of the tube.
     """
@@ -67,9 +61,7 @@ def torus(count: int, dim: int, rng: np.random.Generator) -> Draw:
 
 
 def gaussian(count: int, dim: int, rng: np.random.Generator) -> Draw:
-    """Equally correlated Gaussians, the easy case; the cell is the octant of the first three
-    whitened coordinates.
-    """
+    """Equally correlated Gaussians; the cell is the octant of three whitened coordinates."""
     white = rng.standard_normal((count, dim))
     covariance = np.full((dim, dim), CORRELATION) + (1.0 - CORRELATION) * np.eye(dim)
     return white @ np.linalg.cholesky(covariance).T, _octant(white)
@@ -88,8 +80,10 @@ KINDS: dict[str, tuple[Callable[[int, int, np.random.Generator], Draw], int, int
 
 
 def check_kind(kind: str, dim: int) -> None:
-    """Raises:
-    ArgumentError: there is no such kind, or it does not exist in `dim` dimensions.
+    """Refuse a kind that is not known, or does not exist in `dim` dimensions.
+
+    Raises:
+        ArgumentError: it is so.
     """
     if kind not in KINDS:
         raise ArgumentError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -100,19 +94,14 @@ def check_kind(kind: str, dim: int) -> None:
 
 
 def draw_block(kind: str, dim: int, count: int, noise: float, rng: np.random.Generator) -> Draw:
-    """One block, its coordinates standardised over the draw.
+    """(count, dim) coordinates of mean 0 and variance 1, and (count,) int64 cell of the state.
 
-    Args:
-        kind: a key of `KINDS`.
-        dim: number of coordinates n.
-        count: number of samples.
-        noise: standard deviation of the Gaussian noise added to each coordinate, in units of the
-            noiseless one's.
-        rng: generator; the state is drawn first, so that the noise does not change it.
+    >>> points, cell = draw_block("ring", 2, 100, noise=0.0, rng=np.random.default_rng(0))
+    >>> points.shape, points.std(0).round(6).tolist(), cell[:3].tolist()
+    ((100, 2), [1.0, 1.0], [5, 2, 0])
 
-    Returns:
-        (count, dim) float64 of mean 0 and variance 1, and (count,) int64 cell of the noiseless
-        state.
+    `noise` is the standard deviation of the Gaussian noise added to each coordinate, in units of
+    the noiseless one's. The state is drawn first, so that the noise does not change it.
     """
     check_kind(kind, dim)
     points, cell = KINDS[kind][0](count, dim, rng)

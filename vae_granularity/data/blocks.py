@@ -1,44 +1,32 @@
-"""Blocks: a synthetic data set whose true latent structure, and so the right granularity, is
-known.
-"""
-
-from __future__ import annotations
+"""Blocks: synthetic data whose true latent structure, and so the right granularity, is known."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
-from vae_granularity.data.base import ImageDataModule
+from vae_granularity.data.base import DataOptions, ImageDataModule
 from vae_granularity.data.block_kinds import check_kind, draw_block
 from vae_granularity.data.files.declaration import DatasetCard
-from vae_granularity.data.files.store import ArrayStore
-from vae_granularity.data.mixing import (
-    MixingMap,
-    random_mixing,
-    random_orthonormal,
-    smooth_orthonormal,
-)
-from vae_granularity.errors import ArgumentError
+from vae_granularity.data.files.store import Store, array_store
+from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.partition import LatentPartition
 
-LOGIT_SCALE = (
-    2.0  # standard deviation of the logits of all pixels: most pictures use most of the grey levels
-)
+LOGIT_SCALE = 2.0  # deviation of the logits of all pixels: pictures use most of the grey levels
+KNEE = 0.5  # width of the bend of a layer: coordinates have variance near 1
 
 
 class Blocks(ImageDataModule):
-    """K independent blocks of coordinates that depend on one another, mixed by a fixed smooth
-    invertible map.
+    """K independent blocks of dependent coordinates, mixed by a fixed smooth invertible map.
 
     Observations are vectors of variance 1, or grey pictures whose pixels are sigmoids of the mixed
     coordinates. Each block is a label: the cell that its state lies in (see `block_kinds`). There
-    is no grid of factors.
+    is no grid of factors. Beside what every data module does, `coordinates` are the true ones of
+    given indices, and `true_blocks` says which of them belong together.
 
     Args:
-        source: auto or synthetic, the only source there is.
         num_blocks: K.
         block_dim: coordinates n of a block, one number or one for each block.
         kinds: name of the distribution, one or one for each block: see `block_kinds.KINDS`.
@@ -50,18 +38,25 @@ class Blocks(ImageDataModule):
         mixing_layers: non-linear layers of the map; 0 is a rotation.
         data_seed: of the draw and of the map; `seed` (of the split and the order) leaves the data
             what they are.
-        data_dir, cache_dir: not used, nothing is read or kept; they are here because every dataset
-            takes them.
-        batch_size, seed, val_fraction, device: as for `ImageDataModule`; device cpu or cuda.
+        options: as for `ImageDataModule`; source is auto or synthetic, the only source there is,
+            device cpu or cuda; data_dir and cache_dir are not used, nothing is read or kept.
 
     Raises:
         ArgumentError: an argument outside its range.
     """
 
+    card = DatasetCard(
+        name="blocks",
+        image_shape=(6,),
+        files=(),
+        licence="none needed: generated",
+        citation="vae-granularity, dataset=blocks",
+        homepage="",
+    )
+
     def __init__(
         self,
         *,
-        source: str = "auto",
         num_blocks: int = 3,
         block_dim: int | Sequence[int] = 2,
         kinds: str | Sequence[str] = "ring",
@@ -71,39 +66,24 @@ class Blocks(ImageDataModule):
         image_size: int | None = None,
         mixing_layers: int = 2,
         data_seed: int = 0,
-        data_dir: str | Path = "data",
-        cache_dir: str | Path = "data_cache",
-        batch_size: int = 64,
-        seed: int = 0,
-        val_fraction: float = 0.1,
-        device: str = "cpu",
+        **options: Unpack[DataOptions],
     ) -> None:
+        source, device = options.pop("source", "auto"), options.get("device", "cpu")
         if source not in ("auto", "synthetic"):
-            raise ArgumentError(
-                f"dataset.source must be auto or synthetic for blocks, which are generated, got {source!r}"
-            )
+            wanted = "auto or synthetic for blocks, which are generated"
+            raise ArgumentError(f"dataset.source must be {wanted}, got {source!r}")
         if device not in ("cpu", "cuda"):
-            raise ArgumentError(
-                f"dataset.device must be cpu or cuda for blocks, which are generated in memory, got {device!r}"
-            )
-        super().__init__(
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            batch_size=batch_size,
-            seed=seed,
-            val_fraction=val_fraction,
-            device=device,
-        )
+            wanted = "cpu or cuda for blocks, which are generated in memory"
+            raise ArgumentError(f"dataset.device must be {wanted}, got {device!r}")
+        super().__init__(**options)
         self.source = "synthetic"
-        for name, value, low in (
-            ("num_blocks", num_blocks, 1),
-            ("num_samples", num_samples, 2),
-            ("mixing_layers", mixing_layers, 0),
-        ):
-            _at_least(name, value, low)
-        _at_least("data_seed", data_seed, 0)
+        integer("dataset.num_blocks", num_blocks, 1)
+        self.num_samples = integer("dataset.num_samples", num_samples, 2)
+        self.mixing_layers = integer("dataset.mixing_layers", mixing_layers, 0)
+        self.data_seed = integer("dataset.data_seed", data_seed, 0)
         if not 0 <= noise < float("inf"):
             raise ArgumentError(f"dataset.noise must be a finite number >= 0, got {noise}")
+        self.noise = noise
         self.kinds = _one_each("kinds", kinds, num_blocks)
         self.partition = LatentPartition.from_sizes(_one_each("block_dim", block_dim, num_blocks))
         for kind, size in zip(self.kinds, self.partition.sizes, strict=True):
@@ -111,28 +91,20 @@ class Blocks(ImageDataModule):
         dim = self.partition.latent_dim
         if image_size is not None:
             if observed_dim is not None:
+                where = f"where image_size={image_size} is given"
                 raise ArgumentError(
-                    f"dataset.observed_dim must be null where image_size={image_size} is given, got {observed_dim}"
+                    f"dataset.observed_dim must be null {where}, got {observed_dim}"
                 )
-            _at_least("image_size", image_size, int(np.ceil(np.sqrt(dim + 1))))
+            integer("dataset.image_size", image_size, int(np.ceil(np.sqrt(dim + 1))))
         elif observed_dim is not None:
-            _at_least("observed_dim", observed_dim, dim)
+            integer("dataset.observed_dim", observed_dim, dim)
         self.observed_dim, self.image_size = observed_dim or dim, image_size
-        self.noise, self.num_samples, self.mixing_layers, self.data_seed = (
-            noise,
-            num_samples,
-            mixing_layers,
-            data_seed,
-        )
-        self.card = DatasetCard(
-            name="blocks",
-            image_shape=(self.observed_dim,) if image_size is None else (1, image_size, image_size),
-            files=(),
-            licence="none needed: generated",
-            citation="vae-granularity, dataset=blocks",
-            homepage="",
+        self.card = replace(
+            self.card,
+            image_shape=(1, image_size, image_size) if image_size else (self.observed_dim,),
             label_names=tuple(f"block{k}" for k in range(num_blocks)),
-            max_value=1 if image_size is None else 255,
+            max_value=255 if image_size else 1,
+            values="unit" if image_size else "real",
         )
 
     @property
@@ -148,68 +120,117 @@ class Blocks(ImageDataModule):
     @property
     def provenance(self) -> dict[str, Any]:
         """As for every dataset, and what the data were generated from."""
-        made_from = {
-            "kinds": list(self.kinds),
-            "block_dims": list(self.partition.sizes),
-            "noise": self.noise,
-            "mixing_layers": self.mixing_layers,
-            "data_seed": self.data_seed,
-        }
-        return super().provenance | made_from
+        made_from = {name: getattr(self, name) for name in ("noise", "mixing_layers", "data_seed")}
+        kinds, sizes = list(self.kinds), list(self.partition.sizes)
+        return super().provenance | {"kinds": kinds, "block_dims": sizes} | made_from
 
     def resolve(self) -> str:
         """Always `synthetic`."""
         return self.source
 
-    def open_store(self) -> ArrayStore:
+    def open_store(self) -> Store:
         """Draw the blocks and mix them."""
-        mixing_rng, *block_rngs = (
-            np.random.default_rng(child)
-            for child in np.random.SeedSequence(self.data_seed).spawn(len(self.kinds) + 1)
-        )
+        kinds = list(zip(self.kinds, self.partition.sizes, strict=True))
+        seeds = np.random.SeedSequence(self.data_seed).spawn(len(kinds) + 1)
+        mixing_rng, *rngs = map(np.random.default_rng, seeds)
         blocks = [
             draw_block(kind, size, self.num_samples, self.noise, rng)
-            for kind, size, rng in zip(self.kinds, self.partition.sizes, block_rngs, strict=True)
+            for (kind, size), rng in zip(kinds, rngs, strict=True)
         ]
         coordinates = np.concatenate([points for points, _ in blocks], axis=1)
         self._coordinates = coordinates.astype(np.float32)
         self._labels = np.stack([cells for _, cells in blocks], axis=1)
-        self.mixing = self._mixing(coordinates.shape[1], mixing_rng)
+        dim = self.partition.latent_dim
+        if self.image_size is None:
+            embedding = random_orthonormal(self.observed_dim, dim, mixing_rng)
+        else:
+            embedding = smooth_orthonormal(self.image_size, dim, mixing_rng)
+        self.mixing = random_mixing(dim, self.mixing_layers, embedding, mixing_rng)
         mixed = self.mixing.forward(coordinates)
         if self.image_size is None:
-            observed = torch.from_numpy((mixed / mixed.std()).astype(np.float32))
+            observed = (mixed / mixed.std()).astype(np.float32)
         else:
             pixels = 1.0 / (1.0 + np.exp(-mixed * (LOGIT_SCALE / mixed.std())))
-            observed = torch.from_numpy(np.rint(255.0 * pixels).astype(np.uint8)).reshape(
-                -1, *self.image_shape
-            )
-        return ArrayStore(observed.to(self.device))
-
-    def _mixing(self, dim: int, rng: np.random.Generator) -> MixingMap:
-        if self.image_size is None:
-            embedding = random_orthonormal(self.observed_dim, dim, rng)
-        else:
-            embedding = smooth_orthonormal(self.image_size, dim, rng)
-        return random_mixing(dim, self.mixing_layers, embedding, rng)
+            observed = np.rint(255.0 * pixels).astype(np.uint8).reshape(-1, *self.image_shape)
+        return array_store(torch.from_numpy(observed).to(self.device))
 
     def coordinates(self, indices: torch.Tensor | np.ndarray) -> np.ndarray:
-        """True coordinates (n, D) float32 of the indices (n,), noise included; `true_blocks` says
-        which belong together.
-        """
+        """True coordinates (n, D) float32 of the indices (n,), noise included."""
         assert self._store is not None, "setup() comes first"
         return self._coordinates[torch.as_tensor(indices).cpu().numpy()]
-
-
-def _at_least(name: str, value: int, low: int) -> None:
-    if isinstance(value, bool) or value != int(value) or value < low:
-        raise ArgumentError(f"dataset.{name} must be an integer >= {low}, got {value!r}")
 
 
 def _one_each(name: str, value: Any, count: int) -> tuple[Any, ...]:
     """One value for every block: a single one is repeated."""
     values = (value,) * count if isinstance(value, (str, int)) else tuple(value)
     if len(values) != count:
-        raise ArgumentError(
-            f"dataset.{name} must be one value or one for each of num_blocks={count}, got {list(values)}"
-        )
+        wanted = f"one value or one for each of num_blocks={count}"
+        raise ArgumentError(f"dataset.{name} must be {wanted}, got {list(values)}")
     return values
+
+
+@dataclass(frozen=True)
+class MixingMap:
+    """Rotations alternating with x + bend * (sqrt(x^2 + knee^2) - knee), then an isometry.
+
+    The bend is a smooth leaky rectifier with slopes from 1 - |bend| to 1 + |bend|: it neither
+    flattens nor explodes, whatever the number of layers, and its inverse is the root of a
+    quadratic.
+    """
+
+    rotations: np.ndarray  # (L, D, D) orthogonal
+    bends: np.ndarray  # (L, D) in (-1, 1); 0 leaves a coordinate as it is
+    embedding: np.ndarray  # (O, D) with orthonormal columns
+
+    def forward(self, coordinates: np.ndarray) -> np.ndarray:
+        """Observations (n, O) of the true coordinates (n, D)."""
+        hidden = coordinates
+        for rotation, bend in zip(self.rotations, self.bends, strict=True):
+            turned = hidden @ rotation.T
+            hidden = turned + bend * (np.sqrt(turned**2 + KNEE**2) - KNEE)
+        return hidden @ self.embedding.T
+
+    def inverse(self, observations: np.ndarray) -> np.ndarray:
+        """True coordinates (n, D) of observations (n, O), projected onto the map's range first."""
+        hidden = observations @ self.embedding
+        for rotation, bend in zip(self.rotations[::-1], self.bends[::-1], strict=True):
+            raised = hidden + bend * KNEE
+            turned = (raised - bend * np.sqrt(raised**2 + KNEE**2 * (1 - bend**2))) / (1 - bend**2)
+            hidden = turned @ rotation
+        return hidden
+
+
+def random_mixing(
+    dim: int, layers: int, embedding: np.ndarray, rng: np.random.Generator
+) -> MixingMap:
+    """A map of `dim` coordinates with bends of random sign and size uniform in [0.5, 0.8].
+
+    Two layers leave about a sixth of the variance of the observations beyond a linear map of
+    Gaussian coordinates; none leave the `embedding` (O, D) alone, which is linear.
+
+    >>> rng = np.random.default_rng(0)
+    >>> mixing, x = random_mixing(2, 2, random_orthonormal(3, 2, rng), rng), np.ones((1, 2))
+    >>> mixing.forward(x).shape, mixing.inverse(mixing.forward(x)).round(6).tolist()
+    ((1, 3), [[1.0, 1.0]])
+    """
+    rotations = [random_orthonormal(dim, dim, rng) for _ in range(layers)]
+    bends = rng.choice([-1.0, 1.0], (layers, dim)) * rng.uniform(0.5, 0.8, (layers, dim))
+    return MixingMap(np.array(rotations).reshape(layers, dim, dim), bends, embedding)
+
+
+def random_orthonormal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """(rows, columns) with orthonormal columns, uniformly distributed (Mezzadri, 2007)."""
+    q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
+    return q * np.sign(np.diag(r))
+
+
+def smooth_orthonormal(side: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """(side * side, columns), orthonormal: random mixtures of 2-D cosines of lowest frequency."""
+    per_axis = int(np.ceil(np.sqrt(columns + 1)))
+    frequency, centre = np.arange(per_axis), (np.arange(side) + 0.5) / side
+    cosine = np.cos(np.pi * centre[:, None] * frequency)
+    cosine /= np.linalg.norm(cosine, axis=0)
+    products = np.einsum("ia,jb->ijab", cosine, cosine).reshape(side * side, -1)
+    order = np.argsort(np.add.outer(frequency, frequency).ravel(), kind="stable")
+    basis = products[:, order[1 : columns + 1]]  # without the constant: pictures keep their mean
+    return basis @ random_orthonormal(columns, columns, rng)

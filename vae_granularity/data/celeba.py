@@ -1,28 +1,32 @@
-"""CelebA: 202 599 aligned faces, 178×218, with 40 attributes and an official partition; used at
-64×64.
-"""
-
-from __future__ import annotations
+"""CelebA: 202 599 aligned faces, 40 attributes, an official partition; 178×218, used at 64×64."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.data.celeba_lists import ATTRIBUTES, PARTS, read_attributes, read_partition
-from vae_granularity.data.files.archive import members
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.readers import Chunks, members
 from vae_granularity.errors import DataError
 
 IMAGES, ATTRS, PARTITION = "img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"
 WIDTH, HEIGHT, CROP, SIZE = 178, 218, 148, 64
 CHUNK = 512  # pictures decoded at a time
+PARTS = {"0": "train", "1": "valid", "2": "test"}
+_NAMES = """
+    5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
+    Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee
+    Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard
+    Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair
+    Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young
+"""
+ATTRIBUTES = tuple(_NAMES.split())
 
 
 def _drive(file_id: str) -> tuple[str, ...]:
@@ -32,9 +36,7 @@ def _drive(file_id: str) -> tuple[str, ...]:
 
 
 class CelebA(ImageDataModule):
-    """CelebA (Liu, Luo, Wang and Tang, ICCV 2015), aligned and cropped; a folder `img_align_celeba`
-    of jpgs or the zip.
-    """
+    """CelebA (Liu et al., ICCV 2015), aligned and cropped: the zip or a folder of its pictures."""
 
     card = DatasetCard(
         name="celeba",
@@ -44,7 +46,7 @@ class CelebA(ImageDataModule):
                 IMAGES,
                 urls=_drive("0B7EVK8r0v71pZjFTYXZWM3FlRnM"),
                 sha256="46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
-                aliases=("img_align_celeba", "Img/img_align_celeba.zip", "Img/img_align_celeba"),
+                aliases=("img_align_celeba", f"Img/{IMAGES}", "Img/img_align_celeba"),
                 max_bytes=4 << 30,
             ),
             RemoteFile(
@@ -61,24 +63,20 @@ class CelebA(ImageDataModule):
             ),
         ),
         licence="non-commercial research only; the images may not be handed on",
-        citation="Z. Liu, P. Luo, X. Wang, X. Tang: Deep Learning Face Attributes in the Wild, ICCV 2015",
+        citation="Z. Liu, P. Luo, X. Wang, X. Tang: Deep Learning Face Attributes in the Wild,"
+        " ICCV 2015",
         homepage="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
         label_names=ATTRIBUTES,
         hub=HubTable(
-            "flwrlabs/celeba",
-            splits={"train": "train", "valid": "valid", "test": "test"},
-            labels=ATTRIBUTES,
+            "flwrlabs/celeba", splits={part: part for part in PARTS.values()}, labels=ATTRIBUTES
         ),
     )
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
-        """The central 148×148 of a 178×218 picture at 64×64, bilinear with antialiasing: (3, 64,
-        64) uint8.
-        """
+        """The central 148×148 at 64×64, bilinear with antialiasing: (3, 64, 64) uint8."""
         if picture.size != (WIDTH, HEIGHT):
-            raise DataError(
-                f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {picture.size[0]}×{picture.size[1]}"
-            )
+            got = "×".join(map(str, picture.size))
+            raise DataError(f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {got}")
         left, top = (WIDTH - CROP) // 2, (HEIGHT - CROP) // 2
         # Not resize(box=...): its filter looks at pixels outside the box.
         face = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
@@ -88,46 +86,30 @@ class CelebA(ImageDataModule):
         """Pictures in the order of the parts, within a part in the order of the attribute list."""
         names, attributes = read_attributes(files[ATTRS])
         partition = read_partition(files[PARTITION])
-        if strangers := set(names) ^ set(partition):
-            raise DataError(
-                f"{files[PARTITION]} and {files[ATTRS].name} must list the same files; only in one: {sorted(strangers)[:3]}"
-            )
-        part = [list(PARTS.values()).index(partition[name]) for name in names]
-        order = np.argsort(part, kind="stable")
-        positions = {names[row]: position for position, row in enumerate(order)}
-        counts = {
-            name: part.count(number)
-            for number, name in enumerate(PARTS.values())
-            if part.count(number)
-        }
+        if strangers := sorted(set(names) ^ set(partition)):
+            lists = f"{files[PARTITION]} and {files[ATTRS].name} must list the same files"
+            raise DataError(f"{lists}; only in one: {strangers[:3]}")
+        part = [partition[name] for name in names]
+        counts = {name: part.count(name) for name in PARTS.values() if name in part}
         if "train" not in counts:
             raise DataError(f"{files[PARTITION]} puts no picture into the training part (0)")
-        return ImageStream(
-            self.image_shape,
-            counts,
-            self._chunks(files[IMAGES], positions),
-            lambda: attributes[order],
-        )
+        order = np.argsort([list(PARTS.values()).index(name) for name in part], kind="stable")
+        positions = {names[row]: position for position, row in enumerate(order)}
+        chunks = self._chunks(files[IMAGES], positions)
+        return ImageStream(self.image_shape, counts, chunks, lambda: attributes[order])
 
-    def _chunks(
-        self, path: Path, positions: dict[str, int]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        left = set(positions)
+    def _chunks(self, path: Path, positions: dict[str, int]) -> Chunks:
+        left, limit = set(positions), self.card.files[0].max_bytes
+        pictures = members(path, lambda name: PurePosixPath(name).name in positions, limit)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures = members(
-                path,
-                lambda name: PurePosixPath(name).name in positions,
-                self.card.files[0].max_bytes,
-            )
-            while chunk := [picture for picture, _ in zip(pictures, range(CHUNK), strict=False)]:
+            while chunk := list(islice(pictures, CHUNK)):
                 images = list(pool.map(lambda picture: self._decode(path, *picture), chunk))
                 names = [PurePosixPath(name).name for name, _ in chunk]
                 left.difference_update(names)
                 yield np.array([positions[name] for name in names]), np.stack(images)
         if left:
-            raise DataError(
-                f"{path} lacks {len(left)} of the {len(positions)} pictures that the lists name, e.g. {min(left)}"
-            )
+            lacks = f"lacks {len(left)} of the {len(positions)} pictures that the lists name"
+            raise DataError(f"{path} {lacks}, e.g. {min(left)}")
 
     def _decode(self, path: Path, name: str, content: bytes) -> np.ndarray:
         try:
@@ -136,6 +118,61 @@ class CelebA(ImageDataModule):
         except DataError as error:
             raise DataError(f"{path}: {name}: {error}") from error
         except (OSError, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"{path}: {name} is not a whole JPEG picture ({len(content):,} bytes): {error}"
-            ) from error
+            what = f"{name} is not a whole JPEG picture ({len(content):,} bytes)"
+            raise DataError(f"{path}: {what}: {error}") from error
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file: {error.reason}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    return [line.split() for line in lines if line.strip()]
+
+
+def _refused(path: Path, number: int, wanted: str, row: list[str]) -> DataError:
+    return DataError(f"{path}, line {number}: must be {wanted}, got {' '.join(row)[:80]!r}")
+
+
+def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
+    """File names (N) and attributes (N, 40) int64 of 0 and 1 (-1 and 1 in the file).
+
+    Line 1 is N, line 2 names the 40 attributes, then one line a picture.
+
+    Raises:
+        DataError: no such lines, other attribute names, a value that is not -1 or 1, or N that is
+            not the number of lines.
+    """
+    rows, wanted = _rows(path), len(ATTRIBUTES)
+    if len(rows) < 3 or len(rows[0]) != 1 or not rows[0][0].isdigit():
+        begin = f"the number of pictures and a line of {wanted} attribute names"
+        raise DataError(f"{path} must begin with {begin}")
+    count, header, body = int(rows[0][0]), rows[1], rows[2:]
+    if tuple(header) != ATTRIBUTES:
+        strange = [name for name in header if name not in ATTRIBUTES]
+        got = f"got {len(header)} names, not known: {strange[:5]}"
+        raise DataError(f"{path} must name the {wanted} attributes in the official order, {got}")
+    if count != len(body):
+        raise DataError(f"{path} says {count} pictures and lists {len(body)}")
+    for number, row in enumerate(body, start=3):
+        if len(row) != 1 + wanted or not set(row[1:]) <= {"-1", "1"}:
+            raise _refused(path, number, f"a file name and {wanted} values -1 or 1", row)
+    names = [row[0] for row in body]
+    if len(set(names)) < len(names):
+        raise DataError(f"{path} lists a file name twice")
+    return names, (np.array([row[1:] for row in body]) == "1").astype(np.int64)
+
+
+def read_partition(path: Path) -> dict[str, str]:
+    """Part (train, valid, test) of each file name.
+
+    Raises:
+        DataError: a line that is not a file name and 0, 1 or 2.
+    """
+    rows = _rows(path)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2 or row[1] not in PARTS:
+            raise _refused(path, number, "a file name and 0, 1 or 2", row)
+    return {name: PARTS[part] for name, part in rows}

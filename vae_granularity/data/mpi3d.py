@@ -1,23 +1,20 @@
-"""MPI3D: 1 036 800 RGB 64×64 images of a robot arm that holds a solid; simple rendering, realistic
-rendering, or photographs.
-"""
+"""MPI3D: 1 036 800 RGB 64×64 images of a robot arm that holds a solid, rendered or photographed."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from vae_granularity.data.factors import FactorSpace
+from vae_granularity import errors
+from vae_granularity.data.base import DataOptions
 from vae_granularity.data.files.cache import ImageStream
-from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
-from vae_granularity.data.files.npz import images_in
+from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
+from vae_granularity.data.files.readers import npz_images
 from vae_granularity.data.grid import FactorGridDataModule
-from vae_granularity.errors import ArgumentError
+from vae_granularity.data.render.mpi3d import FACTORS
 
 MD5 = {  # of the first mirror, which is gone; the copy on the hub should be the same bytes
     "toy": "55889cb7c7dfc655d6e0277beee88868",
@@ -28,28 +25,9 @@ MD5 = {  # of the first mirror, which is gone; the copy on the hub should be the
 
 def _file(variant: str) -> RemoteFile:
     name = f"mpi3d_{variant}.npz"
-    return RemoteFile(
-        name,
-        urls=(f"https://huggingface.co/datasets/waleedgondal/mpi3d/resolve/main/{name}",),
-        md5=MD5[variant],
-        impostors=tuple(
-            (md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant
-        ),
-    )
-
-
-FACTORS = FactorSpace(
-    (
-        "object_color",
-        "object_shape",
-        "object_size",
-        "camera_height",
-        "background_color",
-        "horizontal_axis",
-        "vertical_axis",
-    ),
-    (6, 6, 2, 3, 3, 40, 40),
-)
+    url = f"https://huggingface.co/datasets/waleedgondal/mpi3d/resolve/main/{name}"
+    others = tuple((md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant)
+    return RemoteFile(name, urls=(url,), md5=MD5[variant], impostors=others)
 
 
 class MPI3D(FactorGridDataModule):
@@ -58,18 +36,17 @@ class MPI3D(FactorGridDataModule):
     Args:
         variant: toy | realistic | real.
         factor_sizes: also opens the older releases, e.g. (4, 4, 2, 3, 3, 40, 40).
+        options: as for `ImageDataModule`.
     """
 
     card = DatasetCard(
         name="mpi3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
-        hub=HubTable(
-            None, splits={"train": "train"}, labels=tuple(f"label_{name}" for name in FACTORS.names)
-        ),
         files=(_file("toy"),),
         licence="CC BY 4.0",
-        citation="M. W. Gondal et al.: On the Transfer of Inductive Bias from Simulation to the Real World, NeurIPS 2019",
+        citation="M. W. Gondal et al.: On the Transfer of Inductive Bias from Simulation to the"
+        " Real World, NeurIPS 2019",
         homepage="https://github.com/rr-learning/disentanglement_dataset",
         renderer="vae_granularity.data.render.mpi3d",
     )
@@ -77,43 +54,25 @@ class MPI3D(FactorGridDataModule):
     def __init__(
         self,
         *,
-        source: str = "auto",
-        data_dir: str | Path = "data",
-        cache_dir: str | Path = "data_cache",
-        batch_size: int = 64,
-        seed: int = 0,
-        val_fraction: float = 0.1,
-        device: str = "cpu",
-        hub_id: str | None = None,
-        factor_sizes: Sequence[int] | None = None,
         variant: str = "toy",
+        factor_sizes: Sequence[int] | None = None,
+        **options: Unpack[DataOptions],
     ) -> None:
-        super().__init__(
-            source=source,
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            batch_size=batch_size,
-            seed=seed,
-            val_fraction=val_fraction,
-            device=device,
-            hub_id=hub_id,
-            factor_sizes=factor_sizes,
-        )
+        super().__init__(factor_sizes=factor_sizes, **options)
         if variant not in MD5:
-            raise ArgumentError(
-                f"dataset.variant must be one of {', '.join(MD5)} for mpi3d, got {variant!r}"
-            )
+            accepted = f"one of {', '.join(MD5)} for mpi3d"
+            raise errors.ArgumentError(f"dataset.variant must be {accepted}, got {variant!r}")
         self.variant = variant
         self.card = replace(self.card, files=(_file(variant),))
 
-    def renderer(self) -> Callable[[np.ndarray], np.ndarray]:
+    def renderer(self) -> Callable[..., np.ndarray]:
         """The look of the variant."""
         return partial(super().renderer(), variant=self.variant)
 
     @property
     def title(self) -> str:
         """Name for people, with the variant."""
-        return super().title.replace(self.name, f"{self.name} {self.variant}", 1)
+        return super().title.replace("mpi3d", f"mpi3d {self.variant}", 1)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -121,16 +80,6 @@ class MPI3D(FactorGridDataModule):
         return super().provenance | {"variant": self.variant}
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels, they follow from the
-        index.
-        """
-        return ImageStream(
-            self.image_shape, {"train": self.space.size}, self._chunks(next(iter(files.values())))
-        )
-
-    def _chunks(self, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        channels, height, width = self.image_shape
-        for positions, images in images_in(
-            path, "images", (self.space.size, height, width, channels)
-        ):
-            yield positions, images.transpose(0, 3, 1, 2)
+        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels."""
+        path = files[self.card.files[0].name]
+        return self.stream(npz_images(path, "images", self.official_shape))

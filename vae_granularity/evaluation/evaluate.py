@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import already_there, requests
+from vae_granularity.evaluation.request import already_there, asked_of_terms, drawn_before, requests
 from vae_granularity.evaluation.scores import Metrics, score
-from vae_granularity.evaluation.terms import asked_of_terms, measure_terms
+from vae_granularity.evaluation.terms import measure_terms
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
 
 CALL = ("function", "options")
 
@@ -53,21 +55,24 @@ def evaluate(
     Args:
         test: adds the ELBO on the official test images, where the data set has them.
         before: an earlier results.json of the same weights. What it holds under the same protocol
-            is kept and not computed again; what it holds besides is kept too.
+            is kept and not computed again; what it holds besides is kept too. Of another version of
+            the protocol nothing is.
     """
-    before = before or {}
+    if not before or version_of(before.get("protocol", {})) != PROTOCOL_VERSION:
+        before = {}
     how: dict[str, Any] = dict(before.get("protocol", {}))
     terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
     kept = []
-    if how.get("terms", {}).get("asked") == asked_of_terms(model, protocol):
+    groups = [list(group) for group in model.partition.groups]
+    if how.get("terms", {}).get("asked") == asked_of_terms(protocol, groups):
         kept.append("terms")
     else:
         measured = measure_terms(model, data, protocol, test=test)
         terms, how["terms"] = measured.values, measured.protocol
         missing |= measured.not_applicable
-    asked = requests(metrics, protocol, model.partition)
-    kept += already_there(asked, how)
+    asked = requests(metrics, protocol, groups)
+    kept += already_there(asked, how, drawn_before(before) if protocol.draws_metrics else None)
     suite = score(
         model,
         data,
@@ -85,15 +90,21 @@ def evaluate(
         }
         entries[name] = {"asked": asked[name], **entry}
         missing.pop(name, None)
+    for name, reason in suite.not_applicable.items():
+        if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again
+            entries.setdefault(name, {"asked": asked[name], "scores": []})
     how |= {
+        VERSION: PROTOCOL_VERSION,
         "weights": "last",
         "codes": "means" if model.stochastic else "quantised codes",
         "label_names": list(data.label_names),
-        "partition": [list(group) for group in model.partition.groups],
+        "partition": groups,
         "partition_labels": list(model.partition.labels),
         "metrics": entries,
         "not_applicable": missing | suite.not_applicable,
     }
+    if suite.results:
+        how["inactive_latents"] = list(suite.inactive)
     return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
 
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, subset
+from vae_granularity.evaluation.encoding import LatentTable, encode_table, evaluation_mode, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.metrics.core.inactive import inactive, marked, mean_kl
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
 from vae_granularity.viz.traversals import dimension_figure, group_figure, reconstruction_figure
@@ -47,7 +48,8 @@ def model_figures(
         traverse(origin, torch.eye(model.latent_dim)[d : d + 1], values)
         for d in range(min(model.latent_dim, MAX_PANELS))
     ]
-    labels = [f"z{d}" for d in range(len(rows))]
+    quiet = _inactive(model, table)
+    labels = marked([f"z{d}" for d in range(len(rows))], [(d,) for d in range(len(rows))], quiet)
     yield (
         "traversals",
         dimension_figure(
@@ -69,9 +71,20 @@ def model_figures(
         yield (
             "group_traversals",
             group_figure(
-                pictures, [label for _, label in groups], names, f"{title}: one group at a time"
+                pictures,
+                marked([label for _, label in groups], [group for group, _ in groups], quiet),
+                names,
+                f"{title}: one group at a time",
             ),
         )
+
+
+def _inactive(model: LatentModel, table: LatentTable) -> list[int]:
+    """Dimensions that hold nothing; none in a model without posterior."""
+    if not model.stochastic:
+        return []
+    kl = mean_kl(*(part.double().numpy() for part in (table.mu, table.logvar)))
+    return np.flatnonzero(inactive(kl, len(kl))).tolist()
 
 
 def traverse(origin: Tensor, directions: Tensor, values: np.ndarray) -> Tensor:

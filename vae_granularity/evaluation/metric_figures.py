@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vae_granularity.evaluation.evaluate import Evaluation
 from vae_granularity.evaluation.score_table import saturation_notes, score_table
+from vae_granularity.metrics.core.inactive import marked
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
 from vae_granularity.metrics.mig import MIGResult
@@ -27,9 +28,9 @@ def metric_figures(
     found: Evaluation, partition: LatentPartition, title: str
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture that the metrics computed now give; `title` names the run."""
-    names = found.protocol["label_names"]
+    names, quiet = found.protocol["label_names"], found.protocol.get("inactive_latents", [])
     for result in found.results.values():
-        yield from _matrices(result, partition, names, title)
+        yield from _matrices(result, partition, names, title, quiet)
     table = score_table(found.scores)
     if found.results and table.rows:
         facts = (
@@ -42,26 +43,30 @@ def metric_figures(
 
 
 def _matrices(
-    result: MetricResult, partition: LatentPartition, names: Sequence[str], title: str
+    result: MetricResult,
+    partition: LatentPartition,
+    names: Sequence[str],
+    title: str,
+    quiet: Sequence[int],
 ) -> Iterator[tuple[str, Figure]]:
     if isinstance(result, MIGResult):
         factors, note = (
             _factors(result.protocol, names),
             f"{_facts(result.protocol)}, {result.protocol['num_bins']} bins",
         )
-        panels = _panels(result.mi_matrix / result.factor_entropy, None, partition, factors)
+        panels = _panels(result.mi_matrix / result.factor_entropy, None, partition, factors, quiet)
         yield (
             "mi_histogram",
             matrix_figure(panels, f"{title}: information by latent (histograms)", note, SHARE),
         )
     elif isinstance(result, ModularityResult) and result.knn is not None:
-        yield from _matrices(result.knn, partition, names, title)
+        yield from _matrices(result.knn, partition, names, title, quiet)
     elif isinstance(result, ModularityKNNResult):
         factors, note = (
             _factors(result.protocol, names),
             f"{_facts(result.protocol)}, {result.protocol['num_neighbors']} neighbours",
         )
-        panels = _panels(result.mi_matrix, result.mi_matrix_group, partition, factors)
+        panels = _panels(result.mi_matrix, result.mi_matrix_group, partition, factors, quiet)
         yield (
             "mi_knn",
             matrix_figure(
@@ -79,6 +84,7 @@ def _matrices(
             result.importance_matrix_group,
             partition,
             _factors(result.protocol, names),
+            quiet,
         )
         yield (
             f"{result.prefix}_importances",
@@ -117,12 +123,17 @@ def _panels(
     by_group: np.ndarray | None,
     partition: LatentPartition,
     factors: list[str],
+    quiet: Sequence[int],
 ) -> list[Panel]:
-    """(D, F) and (G, F), the second left out where groups are single dimensions."""
-    latents = [f"z{d}" for d in range(len(by_dimension))]
+    """(D, F) and (G, F), the second left out where groups are single dimensions; inactive units
+    say so.
+    """
+    dim = len(by_dimension)
+    latents = marked([f"z{d}" for d in range(dim)], [(d,) for d in range(dim)], quiet)
     panels = [Panel("by dimension", by_dimension, latents, factors)]
     if by_group is not None and partition.num_groups < partition.latent_dim:
-        panels.append(Panel("by group", by_group, partition.labels, factors))
+        groups = marked(partition.labels, partition.groups, quiet)
+        panels.append(Panel("by group", by_group, groups, factors))
     return panels
 
 

@@ -87,6 +87,11 @@ class EvaluationProtocol:
             tuple(integer("evaluation.granularities", g, 1) for g in self.granularities),
         )
 
+    @property
+    def draws_metrics(self) -> bool:
+        """Whether figures of the metrics are asked for."""
+        return self.figures and self.metric_figures
+
     def of_terms(self) -> dict[str, Any]:
         """The fields that change the terms."""
         return {name: getattr(self, name) for name in OF_TERMS}

@@ -16,6 +16,7 @@ from vae_granularity.evaluation.evaluate import Evaluation, evaluate
 from vae_granularity.evaluation.figures import model_figures, run_title, save_figures
 from vae_granularity.evaluation.metric_figures import metric_figures
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.request import FIGURES, MODEL, drawn_before
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 
@@ -39,11 +40,12 @@ def report(
     drawn again.
     """
     found = evaluate(model, data, protocol, metrics, test=final, before=before)
-    figures = (
-        save_figures(_figures(found, model, data, protocol, step), directory / "figures")
-        if protocol.figures
-        else {}
-    )
+    figures, drawn = {}, drawn_before(before or {}) - set(found.results)
+    if protocol.figures:
+        pictures = _figures(found, model, data, protocol, step, MODEL in drawn)
+        figures = save_figures(pictures, directory / "figures")
+        drawn |= {MODEL, *(found.results if protocol.metric_figures else ())}
+    found.protocol[FIGURES] = sorted(drawn)
     for logger in loggers:
         logger.log_metrics(found.logged, step=step)
         log_image = getattr(
@@ -61,9 +63,10 @@ def _figures(
     data: ImageDataModule,
     protocol: EvaluationProtocol,
     step: int,
+    drawn: bool,
 ) -> Iterator[tuple[str, Figure]]:
     title = run_title(model, data, step)
-    if "terms" not in found.kept:  # the same weights draw the same pictures
+    if not drawn or "terms" not in found.kept:  # the same weights draw the same pictures
         yield from model_figures(model, data, protocol, title)
     if protocol.metric_figures:
         yield from metric_figures(found, model.partition, title)

@@ -1,62 +1,129 @@
-"""What is asked of each metric, as it is stored beside its scores: what was asked before in the
-same words is not computed again.
+"""What is asked of a run's measurement, as stored beside its numbers: equal requests are kept.
+
+Loads no torch: a sweep asks `missing` of each of its finished points.
 """
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.scores import Metrics
-from vae_granularity.metrics.core.suite import TOO_LITTLE
-from vae_granularity.partition import LatentPartition
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, differences, version_of
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")
+TERMS, FIGURES, MODEL = "terms", "figures", "model"  # what is asked beside metrics; its pictures
+Groups = list[list[int]]
 
 
 def requests(
-    metrics: Metrics, protocol: EvaluationProtocol, partition: LatentPartition
+    metrics: Mapping[str, Any], protocol: EvaluationProtocol, groups: Groups
 ) -> dict[str, dict[str, Any]]:
-    """By metric: function, options, sizes and seed of the sample, the model's partition, versions
-    of the packages behind it.
-    """
-    common = {
-        "partition": [list(group) for group in partition.groups],
-        **protocol.of_scores(),
-        "versions": _versions(),
-    }
+    """By metric: function, options, sizes and seed of the sample, the model's groups, versions."""
+    common = {"partition": groups, **protocol.of_scores(), "versions": _versions()}
     return {name: {**_call(metric), **common} for name, metric in metrics.items()}
 
 
-def already_there(asked: Mapping[str, Mapping[str, Any]], before: Mapping[str, Any]) -> list[str]:
-    """The metrics whose request equals the one in the protocol `before`, or which are not
-    applicable to this data set and model.
+def asked_of_terms(protocol: EvaluationProtocol, groups: Groups) -> dict[str, Any]:
+    """What the terms depend on besides model and data."""
+    return protocol.of_terms() | {"partition": groups}
 
-    What had too little data is asked again: another sample or other options may do.
+
+def already_there(
+    asked: Mapping[str, Mapping[str, Any]],
+    before: Mapping[str, Any],
+    drawn: Collection[str] | None = None,
+) -> list[str]:
+    """The metrics that the protocol `before` answers, or that are not applicable to data and model.
+
+    What had too little data is asked again, but not in the same words.
+
+    Args:
+        drawn: metrics whose figures are there; None where none are asked for.
     """
     entries = before.get("metrics", {})
-    missing = {
-        name
-        for name, reason in before.get("not_applicable", {}).items()
-        if not reason.startswith(TOO_LITTLE)
-    }
-    return [
-        name
-        for name, request in asked.items()
-        if entries.get(name, {}).get("asked") == request or name in missing
-    ]
+    reasons = before.get("not_applicable", {})
+    found = []
+    for name, request in asked.items():
+        entry = entries.get(name, {})
+        undrawn = drawn is not None and bool(entry.get("scores")) and name not in drawn
+        inapplicable = name in reasons and not reasons[name].startswith(TOO_LITTLE)
+        if inapplicable or (_same(entry.get("asked"), request) and not undrawn):
+            found.append(name)
+    return found
+
+
+def protocol_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What results.json would say of how a resolved config measures, for `protocol.differences`.
+
+    For runs of which there is a config but no protocol, as on W&B.
+
+    >>> protocol_of({"evaluation": {"null_draws": 5}})["terms"]["asked"]["num_samples"]
+    1000
+
+    Raises:
+        ArgumentError: a key of `evaluation` is out of range.
+    """
+    protocol = EvaluationProtocol(**_options(config["evaluation"]))
+    asked = requests(config.get("metrics") or {}, protocol, [])
+    metrics = {name: {"asked": request} for name, request in asked.items()}
+    terms = {"asked": asked_of_terms(protocol, [])}
+    return {VERSION: version_of(config), TERMS: terms, "metrics": metrics}
+
+
+def drawn_before(results: Mapping[str, Any]) -> set[str]:
+    """Whose figures show the last weights: metrics, and `model`; all asked for in older results."""
+    how, config = results.get("protocol", {}), results.get("config", {})
+    pictured = config.get("evaluation", {}).get("figures", False)
+    return set(how.get(FIGURES, [MODEL, *how.get("metrics", {})] if pictured else []))
+
+
+def missing(config: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+    """What a resolved config asks for and results.json of its run lacks: terms, figures, metrics.
+
+    >>> asked = {"evaluation": {"figures": False}, "metrics": {"mig": {"_target_": "m.mig"}}}
+    >>> missing(asked, {})
+    ['terms', 'mig']
+    """
+    if not config.get("evaluation"):
+        return []
+    protocol = EvaluationProtocol(**_options(config["evaluation"]))
+    before = results.get("protocol", {})
+    how = before if version_of(before) == PROTOCOL_VERSION else {}
+    groups, drawn = before.get("partition", []), drawn_before(results)
+    same_terms = how.get(TERMS, {}).get("asked") == asked_of_terms(protocol, groups)
+    asked = requests(config.get("metrics") or {}, protocol, groups)
+    kept = already_there(asked, how, drawn if protocol.draws_metrics else None)
+    undrawn = protocol.figures and MODEL not in drawn
+    lacking = [TERMS] * (not same_terms) + [FIGURES] * undrawn
+    return [*lacking, *(name for name in asked if name not in kept)]
+
+
+def _same(before: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
+    """Equal in all but the module of the function: a config may name the package instead."""
+    if before is None:
+        return False
+    names = [str(one.get("function")).rpartition(".")[2] for one in (before, request)]
+    pair = zip((before, request), names, strict=True)
+    return not differences([{**one, "function": name} for one, name in pair], ignored=())
 
 
 def _call(metric: Any) -> dict[str, Any]:
-    function, options = (
-        (metric.func, metric.keywords) if isinstance(metric, functools.partial) else (metric, {})
-    )
-    return {"function": f"{function.__module__}.{function.__qualname__}", "options": dict(options)}
+    """Function and options of a config node, or of what it makes."""
+    if isinstance(metric, Mapping):
+        return {"function": metric["_target_"], "options": _options(metric)}
+    partial = metric if isinstance(metric, functools.partial) else functools.partial(metric)
+    name = f"{partial.func.__module__}.{partial.func.__qualname__}"
+    return {"function": name, "options": dict(partial.keywords)}
 
 
+def _options(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if not key.startswith("_")}
+
+
+@cache
 def _versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for package in PACKAGES:

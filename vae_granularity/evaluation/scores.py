@@ -17,6 +17,7 @@ from vae_granularity.evaluation.lookup import GridCodes
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.common_partition import best_block_partition
+from vae_granularity.metrics.core.inactive import mean_kl, silenced
 from vae_granularity.metrics.core.inputs import TooLittleData
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.suite import SuiteResult, run_suite
@@ -50,17 +51,19 @@ def score(
         len(indices) * protocol.num_codes / (protocol.num_codes + protocol.num_test_codes)
     )
     labels = data.labels(table.indices)
+    kl = _mean_kl(model, table, train)
     inputs: dict[str, Any] = {"latents": table.mu[:train], "mu": table.mu[:train]}
     absent: dict[str, str] = {}
     if model.stochastic:
         noise = standard_normal(protocol.seed, 2, table.mu.shape, like=table.mu)
         inputs |= {
             "logvar": table.logvar[:train],
+            "kl": kl,
             "z": reparametrise(table.mu, table.logvar, noise)[:train],
         }
     else:
         inputs["discrete_latents"] = True  # a deterministic code here is a quantised one
-        absent |= dict.fromkeys(("logvar", "z"), "the model has no posterior q(z|x)")
+        absent |= dict.fromkeys(("logvar", "z", "kl"), "the model has no posterior q(z|x)")
     if labels is not None:
         inputs |= {
             "factors": labels[:train],
@@ -79,7 +82,7 @@ def score(
         model.partition,
         protocol,
         data,
-        table.mu[:train].numpy(),
+        silenced(table.mu[:train].numpy(), kl),
         None if labels is None else labels[:train],
     )
     companions = Companions(
@@ -126,6 +129,13 @@ def common_partitions(
                 latents[rows], labels[rows], data.partition.sizes, seed=protocol.seed
             )
     return found
+
+
+def _mean_kl(model: LatentModel, table: LatentTable, rows: int) -> np.ndarray | None:
+    """(D,) mean KL of the first rows in nats; None for a model without posterior."""
+    if not model.stochastic:
+        return None
+    return mean_kl(*(part[:rows].double().numpy() for part in (table.mu, table.logvar)))
 
 
 def _grid(

@@ -16,6 +16,7 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.request import asked_of_terms
 from vae_granularity.metrics.core.progress_bar import announced
 from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
@@ -48,7 +49,7 @@ def measure_terms(
         f"val/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()
     }
     how: dict[str, Any] = {
-        "asked": asked_of_terms(model, protocol),
+        "asked": asked_of_terms(protocol, [list(group) for group in model.partition.groups]),
         "likelihood": type(model.likelihood).__name__,
         "val": "held-out training images"
         if len(data.val_indices)
@@ -82,11 +83,6 @@ def measure_terms(
         if model.stochastic
         else dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR),
     )
-
-
-def asked_of_terms(model: LatentModel, protocol: EvaluationProtocol) -> dict[str, Any]:
-    """What the terms depend on besides model and data."""
-    return protocol.of_terms() | {"partition": [list(group) for group in model.partition.groups]}
 
 
 def held_out_elbo(

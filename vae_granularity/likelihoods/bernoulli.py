@@ -14,6 +14,8 @@ class Bernoulli(nn.Module):
     has no common scale with a Gaussian's or a continuous Bernoulli's.
     """
 
+    support = "unit"
+
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) for output and x (B, ...), x in [0, 1]; (B,)."""
         return -binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1)

@@ -20,6 +20,8 @@ class ContinuousBernoulli(nn.Module):
     towards 1/2.
     """
 
+    support = "unit"
+
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) for output and x (B, ...), x in [0, 1]; (B,)."""
         return (output * x - log_integral(output)).flatten(1).sum(1)

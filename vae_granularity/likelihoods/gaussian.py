@@ -23,6 +23,8 @@ class Gaussian(nn.Module):
         ArgumentError: sigma is not positive.
     """
 
+    support = "real"
+
     def __init__(self, sigma: float = 0.1, learned: bool = False) -> None:
         super().__init__()
         log_sigma = torch.tensor(math.log(number("likelihood.sigma", sigma, 0.0, above=True)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vae_granularity.distributed import gathered
 from vae_granularity.errors import number
 from vae_granularity.likelihoods.gaussian import gaussian_log_prob
 
@@ -13,7 +14,7 @@ AVERAGED_STEPS = 100
 
 class OptimalGaussian(nn.Module):
     """Independent Gaussian pixels whose one variance is, in training, the mean squared error of the
-    batch: the maximum-likelihood value.
+    batch (the batches of all processes): the maximum-likelihood value.
 
     Optimal sigma-VAE of Rybkin et al., arXiv 2006.13202, section 3.2, eq. 6: the gradient flows
     through the variance, so that the loss is a logarithm of the error and needs no weight for it.
@@ -33,6 +34,8 @@ class OptimalGaussian(nn.Module):
         ArgumentError: min_sigma is not positive.
     """
 
+    support = "real"
+
     variance: Tensor
     steps: Tensor
 
@@ -48,7 +51,7 @@ class OptimalGaussian(nn.Module):
         """
         squares, count = (x - output).square().flatten(1).sum(1), x[0].numel()
         if self.training:
-            variance = (squares.mean() / count).clamp(min=self.min_variance)
+            variance = (gathered(squares).mean() / count).clamp(min=self.min_variance)
             self._follow(variance.detach())
         else:
             variance = self.variance.to(output.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, number
+from vae_granularity.metrics.core.inactive import KL_THRESHOLD, mean_kl
 from vae_granularity.metrics.core.inputs import Array, as_latents, units
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.table_metric import TableMetric
@@ -25,7 +26,7 @@ def active_units(
     logvar: Any = None,
     *,
     partition: LatentPartition | None = None,
-    kl_threshold: float = 0.01,
+    kl_threshold: float = KL_THRESHOLD,
     variance_threshold: float = 0.01,
 ) -> ActiveUnitsResult:
     """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose
@@ -58,7 +59,7 @@ def active_units(
             raise ArgumentError(f"logvar must have the shape of mu, {mu.shape}, got {logvar.shape}")
         if logvar.max() > 200:
             raise ArgumentError(f"logvar must be at most 200, got {logvar.max():g}")
-        kl = 0.5 * np.mean(mu**2 + np.exp(logvar) - logvar - 1, axis=0)
+        kl = mean_kl(mu, logvar)
         counted["active_kl"] = kl - kl_threshold
     scores: dict[str, float | None] = {}
     for name, excess in counted.items():

@@ -39,8 +39,8 @@ def beta_vae_score(
     """Test accuracy of a logistic regression that tells which factor `batch_size` pairs share from
     the mean of |z1 - z2|.
 
-    The classifier sees all dimensions, so there is no group form. With one factor that varies there
-    is nothing to tell: missing.
+    Each pair shares its own value of that factor. The classifier sees all dimensions, so there is
+    no group form. With one factor that varies there is nothing to tell: missing.
 
     Args:
         encode: factors (n, F) to latents (n, D), arrays or tensors.
@@ -55,9 +55,8 @@ def beta_vae_score(
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
     points, labels = [], []
-    # A batch of twice the size shares its factor throughout: its halves are the two sides of the
-    # pairs.
-    for factors, fixed in shared_factor_batches(space, num_train + num_eval, 2 * batch_size, rng):
+    batches = shared_factor_batches(space, num_train + num_eval, 2 * batch_size, rng, pairs=True)
+    for factors, fixed in batches:
         latents = encode_rows(encode, factors.reshape(-1, factors.shape[-1]))
         points.append(pair_differences(latents.reshape(len(fixed), 2 * batch_size, -1)))
         labels.append(fixed)

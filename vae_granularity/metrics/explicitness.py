@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics.core import logistic
+from vae_granularity.metrics.core import inactive, logistic
 from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.table_metric import TableMetric
@@ -20,7 +20,9 @@ class ExplicitnessResult(MetricResult):
     explicitness_per_factor: Array  # (F, 2): train, test
 
 
-def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> ExplicitnessResult:
+def explicitness(
+    latents: Any, factors: Any, *, test: tuple[Any, Any], kl: Any = None
+) -> ExplicitnessResult:
     """Mean over factors of the one-vs-rest ROC-AUC, averaged over the factor's values, of a
     multinomial logistic regression.
 
@@ -29,11 +31,14 @@ def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> Explic
     part lacks have no AUC there and are left out of its mean. The score is the test part's. It sees
     all dimensions, so it has no group form.
 
+    Args:
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+
     Raises:
         ArgumentError: bad tables, or no test part.
     """
     sample = labelled_sample(latents, factors, test)
-    alive = np.ptp(sample.latents, axis=0) > 0
+    alive = (np.ptp(sample.latents, axis=0) > 0) & ~inactive.inactive(kl, sample.latents.shape[1])
     mean, spread = sample.latents.mean(0), sample.latents.std(0)
     alive &= spread > 1e-12 * np.abs(sample.latents).max(0)
     train, held_out = (
@@ -58,7 +63,11 @@ def explicitness(latents: Any, factors: Any, *, test: tuple[Any, Any]) -> Explic
             )
     protocol = sample.protocol() | {
         "classifier": logistic.version(),
-        "found": {"unconverged_fits": unconverged, "dead_latents": np.flatnonzero(~alive).tolist()},
+        "found": {
+            "unconverged_fits": unconverged,
+            "dead_latents": np.flatnonzero(~alive).tolist(),
+            **inactive.found(kl, len(alive)),
+        },
     }
     return ExplicitnessResult(
         scores={"explicitness": float(table[:, 1].mean())},

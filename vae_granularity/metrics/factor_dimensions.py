@@ -4,15 +4,15 @@ whole code tells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vae_granularity.errors import integer, number
-from vae_granularity.metrics.core import knn, logistic
-from vae_granularity.metrics.core.inputs import Array, labelled_sample
+from vae_granularity.metrics.core import inactive, knn, logistic
+from vae_granularity.metrics.core.inputs import Array, Codes, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 
 
@@ -20,20 +20,22 @@ from vae_granularity.metrics.core.result import MetricResult
 class FactorDimensionsResult(MetricResult):
     dimensions: tuple[int | None, ...]  # F; None where the whole code tells nothing
     chosen: tuple[tuple[int, ...], ...]  # F; latents in the order they were added
-    information: Array  # (F,) InfoE of the whole code
+    information: Array  # (F,) held-out InfoE of the whole code
 
 
 def factor_dimensions(
     latents: Any,
     factors: Any,
     *,
+    test: tuple[Any, Any] | None = None,
+    kl: Any = None,
     factor_names: Sequence[str] | None = None,
     share: float = 0.9,
     num_samples: int = 2_000,
     seed: int = 0,
     negligible: float = 0.02,
 ) -> FactorDimensionsResult:
-    """Smallest number of latents, added greedily, that reaches `share` of the predictive
+    """Smallest number of latents, added greedily, that reaches `share` of the held-out predictive
     information (InfoE) of all latents on a factor.
 
     Scores are named `factor_dimensions/<factor>`. A factor on which the whole code has less than
@@ -42,8 +44,10 @@ def factor_dimensions(
     Args:
         latents: (n, D); factors: (n, F) integers; factor_names: of their F columns, None for the
             numbers.
-        num_samples: a seeded subset of that many rows is used where n is larger: D fits a step and
-            factor.
+        test: the part that information is measured on; None splits the rows used into halves.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        num_samples: a seeded subset of that many rows of either part is used where there are more:
+            D fits a step and factor.
 
     Raises:
         ArgumentError: bad tables, share outside (0, 1], num_samples < 2.
@@ -53,15 +57,23 @@ def factor_dimensions(
         number("negligible", negligible, 0, 1),
     )
     num_samples, seed = integer("num_samples", num_samples, 2), integer("seed", seed, 0)
-    full = labelled_sample(latents, factors)
-    rows = np.random.default_rng(seed).permutation(len(full.latents))[:num_samples]
-    sample = labelled_sample(full.latents[rows], full.factors[rows])
-    x = knn.standardize(sample.latents)[0]
-    information = np.array([logistic.predictive_information(x, y)[0] for y in sample.factors.T])
-    chosen = tuple(
-        _grow(x, y, share * whole) if whole >= negligible else ()
-        for y, whole in zip(sample.factors.T, information, strict=True)
-    )
+    full = labelled_sample(latents, factors, test)
+    sample = _parts(full, num_samples, seed)
+    live = inactive.silenced(sample.latents, kl)
+    x, other = knn.standardize(live)[0], knn.standardize(live, sample.test_latents)[0]
+    information, chosen = [], []
+    for y, other_y in zip(sample.factors.T, sample.test_factors.T, strict=True):
+
+        def told(dims: list[int], y: Codes = y, other_y: Codes = other_y) -> float:
+            return logistic.predictive_information(x[:, dims], y, (other[:, dims], other_y))[0]
+
+        information.append(told(list(range(x.shape[1]))))
+        grown = (
+            _grow(told, x.shape[1], share * information[-1])
+            if information[-1] >= negligible
+            else ()
+        )
+        chosen.append(grown)
     dimensions = tuple(len(dims) or None for dims in chosen)
     columns = [full.kept_factors[f] for f in sample.kept_factors]
     protocol = sample.protocol() | {
@@ -70,6 +82,7 @@ def factor_dimensions(
         "negligible": negligible,
         "seed": seed,
         "classifier": logistic.version(),
+        "found": inactive.found(kl, x.shape[1]),
     }
     names = [str(f) if factor_names is None else factor_names[f] for f in columns]
     scores = {
@@ -80,19 +93,33 @@ def factor_dimensions(
         scores=scores,
         protocol=protocol,
         dimensions=dimensions,
-        chosen=chosen,
-        information=information,
+        chosen=tuple(chosen),
+        information=np.array(information),
     )
 
 
-def _grow(x: Array, y: Any, target: float) -> tuple[int, ...]:
-    """Latents in the order in which each adds most, until they reach the target: x (n, D), y
-    (n,).
+def _parts(full: LabelledSample, num_samples: int, seed: int) -> LabelledSample:
+    """A seeded subset of at most `num_samples` rows of either part; halves of one without a test
+    part.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(full.latents))[:num_samples]
+    z, f, other = full.latents, full.factors, (full.test_latents, full.test_factors)
+    if len(other[0]):
+        held = rng.permutation(len(other[0]))[:num_samples]
+    else:
+        other, (rows, held) = (z, f), (rows[: -(len(rows) // 2)], rows[-(len(rows) // 2) :])
+    return labelled_sample(z[rows], f[rows], (other[0][held], other[1][held]))
+
+
+def _grow(told: Callable[[list[int]], float], dim: int, target: float) -> tuple[int, ...]:
+    """Latents in the order in which each adds most to what they tell together, until that reaches
+    the target.
     """
     chosen: list[int] = []
-    while len(chosen) < x.shape[1]:
-        rest = [d for d in range(x.shape[1]) if d not in chosen]
-        reached = [logistic.predictive_information(x[:, [*chosen, d]], y)[0] for d in rest]
+    while len(chosen) < dim:
+        rest = [d for d in range(dim) if d not in chosen]
+        reached = [told([*chosen, d]) for d in rest]
         chosen.append(rest[int(np.argmax(reached))])
         if max(reached) >= target:
             break

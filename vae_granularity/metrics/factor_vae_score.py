@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.metrics.core import inactive
 from vae_granularity.metrics.core.grid_metric import GridMetric
 from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, units
 from vae_granularity.metrics.core.result import MetricResult, Scores
@@ -41,6 +43,7 @@ def factor_vae_score(
     batch_size: int = 64,
     prune_std: float = 0.05,
     num_variance: int = 10_000,
+    kl: Any = None,
 ) -> FactorVAEScoreResult:
     """Accuracy of the majority vote from "unit that varies least while one factor is held" to
     "factor held".
@@ -55,6 +58,7 @@ def factor_vae_score(
         encode: factors (n, F) to latents (n, D), arrays or tensors.
         space: the grid; factors of one value are never held.
         partition: adds `factor_vae_group`.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: a number out of range, a bad partition, latents of the wrong shape or not
@@ -71,7 +75,7 @@ def factor_vae_score(
     variances = grid_sample(encode, space, num_variance, rng).var(0, ddof=1)
     dim = len(variances)
     groups = units(partition, dim)
-    active = (variances > 0) & (np.sqrt(variances) >= prune_std)
+    active = (variances > 0) & (np.sqrt(variances) >= prune_std) & ~inactive.inactive(kl, dim)
     partitions = [units(None, dim)] if partition is None else [units(None, dim), groups]
     live = [[[d for d in group if active[d]] for group in of] for of in partitions]
     ballots: list[list[Codes]] = [[] for _ in live]
@@ -100,7 +104,7 @@ def factor_vae_score(
         "prune_std": prune_std,
         "seed": seed,
         "kept_factors": varying,
-        "found": {"pruned_latents": np.flatnonzero(~active).tolist()},
+        "found": {"pruned_latents": np.flatnonzero(~active).tolist(), **inactive.found(kl, dim)},
     }
     return FactorVAEScoreResult(
         scores=scores,

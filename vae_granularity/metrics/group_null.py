@@ -34,6 +34,7 @@ def group_null(
     num_draws: int = 20,
     num_neighbors: int = 10,
     seed: int = 0,
+    kl: Any = None,
 ) -> GroupNullResult:
     """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group`
     and, on a grid, `irs_group`.
@@ -47,13 +48,14 @@ def group_null(
         space: the grid that the factors are of; None for labels that are not all factors, of which
             IRS cannot speak.
         num_samples: a seeded subset of that many rows is used where n is larger.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`, fewer than 2
             draws.
     """
     information = GroupInformation.of(
-        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed
+        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
     )
     sample = information.sample
     units(partition, sample.latents.shape[1])

@@ -5,18 +5,27 @@ arXiv 2310.10644).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
-from vae_granularity.metrics.core import factor_matrix, histogram, knn, logistic
+from vae_granularity.metrics.core import (
+    factor_matrix,
+    histogram,
+    inactive,
+    knn,
+    logistic,
+    unit_information,
+)
 from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample, units
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
+
+MOST_BIAS = 0.1  # share of a factor's entropy, of the plug-in estimate of a discrete group
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,6 +45,7 @@ def infomec(
     partition: LatentPartition | None = None,
     seed: int = 0,
     num_neighbors: int = 10,
+    kl: Any = None,
 ) -> InfoMECResult:
     """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's
     information is in one latent;
@@ -50,37 +60,45 @@ def infomec(
             information of their values.
         factors: (n, F) integers.
         partition: adds `infom_group` and `infoc_group`, from the information in each group's active
-            dimensions as one vector.
-        seed: of the tie-breaking noise.
+            dimensions as one vector (see `unit_information`).
+        seed: of the tie-breaking noise and of the halves that groups are cross-fitted on.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
     """
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
+    sample = replace(sample, latents=inactive.silenced(sample.latents, kl))
     groups = units(partition, sample.latents.shape[1])
     active = active_latents(sample.latents, discrete=discrete_latents)
     entropy = histogram.entropies(sample.factors)
-    shares = (
-        _information(
-            sample,
-            [(d,) for d in range(len(active))],
-            active,
-            discrete_latents,
-            num_neighbors,
-            seed,
+    known: unit_information.Known = {}
+
+    def shares_of(of: Sequence[Sequence[int]]) -> Array:
+        live = [tuple(d for d in group if active[d]) for group in of]
+        if discrete_latents:
+            return _plug_in(sample, live) / entropy
+        return (
+            unit_information.mutual_information_matrix(
+                sample.latents,
+                live,
+                sample.factors,
+                num_neighbors=num_neighbors,
+                seed=seed,
+                known=known,
+            )
+            / entropy
         )
-        / entropy
-    )
+
+    shares = shares_of(units(None, len(active)))
     scores: Scores = {
         "infom": factor_matrix.mean_max_share(shares),
         "infoc": factor_matrix.mean_max_share(shares[active].T),
     }
     shares_group = None
     if partition is not None:
-        shares_group = (
-            _information(sample, groups, active, discrete_latents, num_neighbors, seed) / entropy
-        )
+        shares_group = shares_of(groups)
         scores |= group_scores(shares_group, active, groups)
     x = _one_hot(sample.latents) if discrete_latents else knn.standardize(sample.latents)[0]
     readouts = [logistic.predictive_information(x, factor) for factor in sample.factors.T]
@@ -93,6 +111,8 @@ def infomec(
         "found": {
             "unconverged_fits": sum(not converged for _, converged in readouts),
             "inactive_latents": np.flatnonzero(~active).tolist(),
+            **inactive.found(kl, len(active)),
+            **unit_information.missing(shares_group),
             "uninformative_latents": np.flatnonzero(active & (shares.sum(1) == 0)).tolist(),
         },
     }
@@ -127,16 +147,11 @@ def group_scores(
     }
 
 
-def _information(
-    sample: LabelledSample, groups: Any, active: Any, discrete: bool, num_neighbors: int, seed: int
-) -> Array:
-    live = [tuple(d for d in group if active[d]) for group in groups]
-    if not discrete:
-        return knn.mutual_information_matrix(
-            sample.latents, live, sample.factors, num_neighbors=num_neighbors, seed=seed
-        )
-    # A group of discrete dimensions is one discrete variable: its value is the tuple of their
-    # values.
+def _plug_in(sample: LabelledSample, live: Sequence[Sequence[int]]) -> Array:
+    """(G, F) nats of discrete groups, one variable each: its value is the tuple of their values.
+
+    nan for a group whose tuples are so many that the bias exceeds a tenth of the factor's entropy.
+    """
     codes = np.column_stack(
         [
             np.unique(sample.latents[:, list(g)], axis=0, return_inverse=True)[1].ravel()
@@ -145,7 +160,15 @@ def _information(
             for g in live
         ]
     )
-    return histogram.mutual_information(codes, sample.factors)
+    found = histogram.mutual_information(codes, sample.factors)
+    tuples, values = (
+        np.array([len(np.unique(column)) for column in table.T])
+        for table in (codes, sample.factors)
+    )
+    bias = np.outer(tuples - 1, values - 1) / (2 * len(codes))
+    joint = np.array([len(g) > 1 for g in live])[:, None]
+    too_many = joint & (bias > MOST_BIAS * histogram.entropies(sample.factors))
+    return np.where(too_many, np.nan, found)
 
 
 def _one_hot(latents: Array) -> Array:

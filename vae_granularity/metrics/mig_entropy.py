@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,18 @@ from torch import Tensor
 
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import factor_matrix, histogram
-from vae_granularity.metrics.core.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, labelled_sample, units
 from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.core.progress_bar import Progress
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
+
+WIDEST = 0.15  # share of a factor's entropy between the bounds of a group, from which it is missing
+SATURATED = (
+    f"posteriors too narrow for their number: the bounds of a group are {WIDEST} or more "
+    "of a factor's entropy apart"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,7 +36,8 @@ class MIGEntropyResult(MetricResult):
     marginal_entropies: Array  # (D,) H(z_d), differential: may be negative
     cond_entropies: Array  # (D, F) H(z_d | factor)
     joint_entropy: float  # H(z)
-    mi_matrix_group: Array | None  # (G, F)
+    mi_matrix_group: Array | None  # (G, F); nan where the bounds are too far apart
+    bounds_group: Array | None  # (2, G, F) nats: without and with each sample's own posterior
     marginal_entropies_group: Array | None  # (G,) joint entropy of each group
     cond_entropies_group: Array | None  # (G, F)
 
@@ -53,6 +61,12 @@ def mig_entropy(
     that over the samples and the posteriors of value v. Entropies are differential and may be
     negative; they are not clipped (mutual information is, at 0).
     The rows *are* the aggregate posterior: pass a whole grid, or a subset and say so.
+
+    Of a subset, a sample's own posterior outweighs all others in a group: one of 5 dimensions that
+    is independent of the factor showed a share of 0.95 at σ = 0.1 (0.39 at γ = 3). The mixture with
+    it errs upwards (entropy is concave), the one without it downwards (Jensen), and both more the
+    fewer the components; a group's information is the middle of the two, and missing where they
+    differ by more than 0.15 of the factor's entropy. On a whole grid the mixture is exact.
 
     Args:
         z: (M, D), row i drawn from N(mu[i], exp(logvar[i])); mu, logvar: (M, D). Three float32 or
@@ -97,14 +111,20 @@ def mig_entropy(
     factor_entropy = histogram.entropies(sample.factors)
     scores: Scores = {"mig_entropy": factor_matrix.mean_gap(mi[:dim], factor_entropy)}
     grouped = partition is not None
+    whole_grid = _is_grid(sample.factors)
+    others = mi[dim:] if whole_grid else found.others[dim:]
+    middle, bounds = _of_groups(mi[dim:], others, factor_entropy, groups)
     if grouped:
-        scores["mig_entropy_group"] = factor_matrix.mean_gap(mi[dim:], factor_entropy)
+        scores["mig_entropy_group"] = factor_matrix.mean_gap(middle, factor_entropy)
     protocol = sample.protocol() | {
         "num_components": rows,
         "num_samples": len(chosen),
         "seed": seed,
         "dtype": str(tensors[0].dtype).removeprefix("torch."),
     }
+    if grouped:
+        protocol["whole_grid"] = whole_grid
+        protocol["found"] = {"missing": SATURATED} if np.isnan(middle).any() else {}
     return MIGEntropyResult(
         scores=scores,
         protocol=protocol,
@@ -113,10 +133,29 @@ def mig_entropy(
         marginal_entropies=marginal[:dim],
         cond_entropies=conditional[:dim],
         joint_entropy=found.joint,
-        mi_matrix_group=mi[dim:] if grouped else None,
+        mi_matrix_group=middle if grouped else None,
+        bounds_group=bounds if grouped else None,
         marginal_entropies_group=marginal[dim:] if grouped else None,
         cond_entropies_group=conditional[dim:] if grouped else None,
     )
+
+
+def _is_grid(factors: Codes) -> bool:
+    """Whether the rows (M, F) are all combinations of the factors' values, each once."""
+    sizes = [len(np.unique(column)) for column in factors.T]
+    return math.prod(sizes) == len(factors) == len(np.unique(factors, axis=0))
+
+
+def _of_groups(
+    upper: Array, others: Array, factor_entropy: Array, groups: LatentPartition
+) -> tuple[Array, Array]:
+    """Information of groups (G, F), nan where the bounds are too far apart, and the bounds; a
+    single dimension keeps its published value.
+    """
+    lower = np.clip(others, 0.0, upper)
+    middle = np.where(upper - lower <= WIDEST * factor_entropy, (lower + upper) / 2, np.nan)
+    single = np.array([len(group) == 1 for group in groups.groups])
+    return np.where(single[:, None], upper, middle), np.stack((lower, upper))
 
 
 def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:

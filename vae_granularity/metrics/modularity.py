@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import integer
-from vae_granularity.metrics.core import histogram, knn
+from vae_granularity.metrics.core import histogram, inactive, unit_information
 from vae_granularity.metrics.core.inputs import Array, labelled_sample, units
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
@@ -34,7 +34,12 @@ class ModularityKNNResult(MetricResult):
 
 
 def modularity(
-    latents: Any, factors: Any, *, num_bins: int = 20, partition: LatentPartition | None = None
+    latents: Any,
+    factors: Any,
+    *,
+    num_bins: int = 20,
+    partition: LatentPartition | None = None,
+    kl: Any = None,
 ) -> ModularityResult:
     """Mean over latents of 1 - (sum of the squared mutual information with the other factors) /
     (largest squared one x (F - 1)).
@@ -47,6 +52,7 @@ def modularity(
         factors: (n, F) integers; with F = 1 the score is undefined and missing.
         partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint
             bins of a group would be empty.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partition, num_bins outside [2, n].
@@ -54,17 +60,20 @@ def modularity(
     sample = labelled_sample(latents, factors)
     units(partition, sample.latents.shape[1])
     mi = histogram.mutual_information(
-        histogram.discretize(sample.latents, num_bins), sample.factors
+        histogram.discretize(inactive.silenced(sample.latents, kl), num_bins), sample.factors
     )
     per_latent = _per_unit(mi)
     protocol = sample.protocol() | {
         "num_bins": num_bins,
-        "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()},
+        "found": {
+            "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
+            **inactive.found(kl, len(mi)),
+        },
     }
     scores: Scores = {"modularity": mean_modularity(mi)}
     neighbours = None
     if partition is not None:
-        neighbours = modularity_knn(latents, factors, partition=partition)
+        neighbours = modularity_knn(latents, factors, partition=partition, kl=kl)
         scores |= neighbours.scores
         protocol |= {"knn": neighbours.protocol}
     return ModularityResult(
@@ -79,9 +88,13 @@ def modularity_knn(
     partition: LatentPartition | None = None,
     num_neighbors: int = 10,
     seed: int = 0,
+    kl: Any = None,
 ) -> ModularityKNNResult:
     """Modularity from k-NN mutual information, per dimension and per group: another estimator,
-    hence another name.
+    hence another name. Groups: see `unit_information`.
+
+    Args:
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
@@ -89,11 +102,12 @@ def modularity_knn(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     dim = sample.latents.shape[1]
-    groups = units(partition, dim)
+    groups, live = units(partition, dim), inactive.silenced(sample.latents, kl)
+    known: unit_information.Known = {}
 
     def matrix(of: Any) -> Array:
-        return knn.mutual_information_matrix(
-            sample.latents, of, sample.factors, num_neighbors=num_neighbors, seed=seed
+        return unit_information.mutual_information_matrix(
+            live, of, sample.factors, num_neighbors=num_neighbors, seed=seed, known=known
         )
 
     mi = matrix(units(None, dim))
@@ -105,7 +119,11 @@ def modularity_knn(
     protocol = sample.protocol() | {
         "num_neighbors": num_neighbors,
         "seed": seed,
-        "found": {"uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist()},
+        "found": {
+            "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
+            **inactive.found(kl, dim),
+            **unit_information.missing(mi_group),
+        },
     }
     return ModularityKNNResult(
         scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group
@@ -121,9 +139,11 @@ def _per_unit(mi: Array) -> Array:
 
 
 def mean_modularity(mi: Array) -> float | None:
-    """Mean over units that share information, (U, F) to a number; None without such a unit or with
-    a single factor.
+    """Mean over units that share information, (U, F) to a number; None without such a unit, with a
+    single factor or a nan.
     """
+    if np.isnan(mi).any():
+        return None
     per_unit = _per_unit(mi)
     known = per_unit[~np.isnan(per_unit)]
     return float(known.mean()) if len(known) else None

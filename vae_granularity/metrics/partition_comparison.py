@@ -47,6 +47,7 @@ def partition_comparison(
     num_samples: int = 2_000,
     num_neighbors: int = 10,
     seed: int = 0,
+    kl: Any = None,
 ) -> PartitionComparisonResult:
     """k-NN group scores under each partition, named `<partition>/infom_group` and so on (see
     `GroupInformation.scores`).
@@ -59,13 +60,14 @@ def partition_comparison(
             numbers.
         partitions: by name, such as own, g2, blocks.
         num_samples: a seeded subset of that many rows is used where n is larger.
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
         ArgumentError: bad tables or partitions, not more rows than `num_neighbors`, another number
             of names than factors.
     """
     information = GroupInformation.of(
-        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed
+        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
     )
     sample = information.sample
     num_factors = len(sample.kept_factors) + len(sample.dropped_factors)
@@ -83,12 +85,11 @@ def partition_comparison(
             for score, value in information.scores(partition, shares).items()
         }
         profiles[name] = profile_of(shares, partition.groups, information.protocol())
-    protocol = information.protocol() | {
-        "found": {
-            "partitions": {
-                name: [list(group) for group in partition.groups]
-                for name, partition in partitions.items()
-            }
+    protocol = information.protocol()
+    protocol["found"] = protocol.get("found", {}) | {
+        "partitions": {
+            name: [list(group) for group in partition.groups]
+            for name, partition in partitions.items()
         }
     }
     result = PartitionComparisonResult(

@@ -14,21 +14,30 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.metrics.core.code_agreement import (
+    agreement,
+    canonical,
+    lasso,
+    ranks,
+    standardized,
+)
 from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, units
+from vae_granularity.metrics.core.partition_null import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
 CORRELATIONS = ("spearman", "lasso")
-LASSO_ALPHA = 0.1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UDRResult(MetricResult):
     active_latents: NDArray[np.bool_]  # (models, D)
-    raw_correlations: Array  # (models, models, D, D): rows are latents of the first model, columns of the second; 0 where not active
+    # (models, models, D, D): rows are latents of the first model, columns of the second; 0 where
+    # not active.
+    raw_correlations: Array
     pairwise: Array  # (models, models)
     model_scores: Array  # (models,) median agreement of each model with the others
-    model_scores_group: Array | None
+    of_models: tuple[Scores, ...]  # the same scores of each model
 
 
 def udr(
@@ -38,6 +47,8 @@ def udr(
     correlation: str = "spearman",
     partition: LatentPartition | None = None,
     kl_threshold: float = 0.01,
+    null_draws: int = 20,
+    seed: int = 0,
 ) -> UDRResult:
     """Agreement of models that differ in their seed, on the same images; the score is the mean over
     models.
@@ -52,31 +63,41 @@ def udr(
             out. None leaves out constant ones.
         correlation: `spearman` or `lasso`.
         partition: adds `udr_group`, R the largest canonical correlation of the ranks of two groups
-            (Spearman only).
+            (Spearman only); missing where there is one group, which has no other to be taken
+            for.
+        null_draws: random partitions of the same sizes, of each model its own, behind
+            `udr_null_group`, `udr_null_sd_group` and `udr_lift_group` (see
+            `partition_null.null_scores`; missing for G = 1 and G = D); 0 for none.
+        seed: of these partitions.
 
     Raises:
         ArgumentError: fewer than two models, tables that disagree, bad kl, too few rows for the
-            groups.
+            groups, null_draws of 1.
         NoGroupForm: a partition with Lasso.
     """
     choice("correlation", correlation, CORRELATIONS)
+    if integer("null_draws", null_draws, 0) == 1:
+        raise ArgumentError("null_draws must be 0 or at least 2, got 1")
     tables = [as_latents(table, f"latents[{m}]", min_rows=3) for m, table in enumerate(latents)]
     if len(tables) < 2:
         raise ArgumentError(f"latents must hold the tables of at least 2 models, got {len(tables)}")
     for m, table in enumerate(tables):
         if table.shape != tables[0].shape:
             raise ArgumentError(
-                f"latents[{m}] must have the shape of latents[0], {tables[0].shape}, got {table.shape}"
+                f"latents[{m}] must have the shape of latents[0], {tables[0].shape}, got"
+                f" {table.shape}"
             )
     n, dim = tables[0].shape
     groups = units(partition, dim)
     if partition is not None and correlation == "lasso":
         raise NoGroupForm(
-            "partition must be None with correlation='lasso', which has no group form; use correlation='spearman'"
+            "partition must be None with correlation='lasso', which has no group form; use"
+            " correlation='spearman'"
         )
     if n <= 2 * max(map(len, groups)):
         raise ArgumentError(
-            f"latents must have more rows than twice the largest group, {2 * max(map(len, groups))}, got {n}"
+            "latents must have more rows than twice the largest group,"
+            f" {2 * max(map(len, groups))}, got {n}"
         )
     active = np.stack([np.ptp(table, axis=0) > 1e-12 * np.abs(table).max(0) for table in tables])
     if kl is not None:
@@ -86,27 +107,29 @@ def udr(
                 f"kl must be finite numbers of shape {active.shape}, got shape {divergence.shape}"
             )
         active &= divergence > kl_threshold
-    singles = units(None, dim)
-    relate = _canonical if correlation == "spearman" else _lasso
+    relate = canonical if correlation == "spearman" else lasso
     prepared = [
-        _ranks(table) if correlation == "spearman" else _standardized(table, on)
+        ranks(table) if correlation == "spearman" else standardized(table, on)
         for table, on in zip(tables, active, strict=True)
     ]
-    raw = relate(prepared, active, singles)
-    pairwise, model_scores = _agreement(raw, active)
+    raw = relate(prepared, active, [units(None, dim)] * len(tables))
+    pairwise, model_scores = agreement(raw, active)
     scores: Scores = {"udr": float(model_scores.mean())}
-    by_group = None
-    if partition is not None:
-        alive = np.stack([[bool(on[list(group)].any()) for group in groups] for on in active])
-        by_group = _agreement(relate(prepared, active, groups), alive)[1]
-        scores["udr_group"] = float(by_group.mean())
-    protocol = {
+    of_models: list[Scores] = [{"udr": float(score)} for score in model_scores]
+    protocol: dict[str, object] = {
         "num_models": len(tables),
         "num_samples": n,
         "correlation": correlation,
         "kl_threshold": None if kl is None else kl_threshold,
         "found": {"num_active_latents": active.sum(1).tolist()},
     }
+    if partition is not None:
+        own, dealt = _by_groups(prepared, active, partition, null_draws, seed)
+        protocol |= {"null_draws": null_draws, "seed": seed}
+        nulls = ["udr_group"] if null_draws else []
+        scores |= _beside_null(own.mean() if own.size else None, dealt.mean(1), nulls)
+        for m, of_model in enumerate(of_models):
+            of_model |= _beside_null(own[m] if own.size else None, dealt[:, m], nulls)
     return UDRResult(
         scores=scores,
         protocol=protocol,
@@ -114,93 +137,46 @@ def udr(
         raw_correlations=raw,
         pairwise=pairwise,
         model_scores=model_scores,
-        model_scores_group=by_group,
+        of_models=tuple(of_models),
     )
 
 
-def _ranks(table: Array) -> Array:
-    from scipy.stats import rankdata
-
-    ranks = rankdata(table, axis=0)
-    return ranks - ranks.mean(0)
-
-
-def _standardized(table: Array, active: NDArray[np.bool_]) -> Array:
-    result = np.zeros_like(table)
-    result[:, active] = (table[:, active] - table[:, active].mean(0)) / table[:, active].std(0)
-    return result
-
-
-def _canonical(
-    ranks: list[Array], active: NDArray[np.bool_], groups: Sequence[Sequence[int]]
-) -> Array:
-    """Largest canonical correlation of every two groups; of single dimensions it is |Spearman's
-    rho|.
+def _by_groups(
+    tables: list[Array],
+    active: NDArray[np.bool_],
+    partition: LatentPartition,
+    null_draws: int,
+    seed: int,
+) -> tuple[Array, Array]:
+    """Agreement of each model by groups (models,) and by `null_draws` random partitions (draws,
+    models), from tables of ranks; empty where undefined.
     """
-    bases = [
-        [_basis(table[:, [d for d in group if on[d]]]) for group in groups]
-        for table, on in zip(ranks, active, strict=True)
-    ]
-    result = np.zeros((len(ranks), len(ranks), len(groups), len(groups)))
-    for i, first in enumerate(bases):
-        for j, second in enumerate(bases):
-            for a, left in enumerate(first):
-                for b, right in enumerate(second):
-                    if left.shape[1] and right.shape[1]:
-                        result[i, j, a, b] = min(1.0, float(np.linalg.norm(left.T @ right, 2)))
-    return result
+    models = len(tables)
+    own, dealt = np.empty(0), np.empty((0, models))
+
+    def by(partitions: Sequence[LatentPartition]) -> Array:
+        groups = [each.groups for each in partitions]
+        alive = np.stack(
+            [[on[list(g)].any() for g in of] for on, of in zip(active, groups, strict=True)]
+        )
+        return agreement(canonical(tables, active, groups), alive)[1]
+
+    if partition.num_groups > 1:
+        own = by([partition] * models)
+    if null_draws and 1 < partition.num_groups < partition.latent_dim:
+        # A model's own order of its latents means nothing: each is dealt its own groups.
+        deals = random_partitions(partition, null_draws * models, seed)
+        dealt = np.stack([by(deals[i::null_draws]) for i in range(null_draws)])
+    return own, dealt
 
 
-def _basis(columns: Array) -> Array:
-    if not columns.shape[1]:
-        return columns
-    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-    return basis[:, sizes > 1e-10 * sizes[0]]
-
-
-def _lasso(
-    tables: list[Array], active: NDArray[np.bool_], groups: Sequence[Sequence[int]]
-) -> Array:
-    """|coefficients| of predicting each latent of the second model from all of the first, (models,
-    models, D, D).
+def _beside_null(score: float | None, dealt: Array, nulls: Sequence[str]) -> Scores:
+    """`udr_group` and the nulls of `nulls`, from the scores under random partitions (draws,), which
+    are none where there is no null.
     """
-    from sklearn.linear_model import Lasso
-
-    dim = len(groups)
-    result = np.zeros((len(tables), len(tables), dim, dim))
-    for i, first in enumerate(tables):
-        for j, second in enumerate(tables):
-            result[i, j] = np.abs(
-                Lasso(alpha=LASSO_ALPHA).fit(first, second).coef_.reshape(dim, dim).T
-            )
-    return result
-
-
-def _agreement(raw: Array, active: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Pairwise agreement (models, models) and the median of each model with the others
-    (models,).
-    """
-    models = len(raw)
-    pairwise = np.array(
-        [
-            [_score(raw[i, j][np.ix_(active[i], active[j])]) for j in range(models)]
-            for i in range(models)
-        ]
-    )
-    others = ~np.eye(models, dtype=bool)
-    return pairwise, np.array([np.median(pairwise[others[:, i], i]) for i in range(models)])
-
-
-def _score(r: Array) -> float:
-    if not r.size:
-        return 0.0
-    shares = [
-        np.divide(
-            r.max(axis) ** 2, r.sum(axis), out=np.zeros(r.shape[1 - axis]), where=r.sum(axis) > 0
-        ).mean()
-        for axis in (0, 1)
-    ]
-    return float(np.mean(shares))
+    score = None if score is None else float(score)
+    null = None if score is None or not len(dealt) else Null.of(score, dealt)
+    return {"udr_group": score} | null_scores({"udr_group": null}, nulls)
 
 
 class UDR(Metric):
@@ -217,10 +193,18 @@ class UDR(Metric):
         kl: Any = None,
         correlation: str = "spearman",
         partition: LatentPartition | None = None,
+        null_draws: int = 20,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.num_models = integer("num_models", num_models, 2)
-        self.options = {"kl": kl, "correlation": correlation, "partition": partition}
+        self.options = {
+            "kl": kl,
+            "correlation": correlation,
+            "partition": partition,
+            "null_draws": null_draws,
+            "seed": seed,
+        }
         for m in range(num_models):
             self.add_state(f"latents_{m}", [], dist_reduce_fx="cat")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics.core import histogram
+from vae_granularity.metrics.core import histogram, inactive
 from vae_granularity.metrics.core.inputs import Array, as_latents, units
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
@@ -40,7 +40,7 @@ class UnsupervisedResult(MetricResult):
 
 
 def unsupervised(
-    latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None
+    latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None, kl: Any = None
 ) -> UnsupervisedResult:
     """`gaussian_tc` = ½(Σ log Σ_dd - log det Σ); `gaussian_wasserstein` = 2 tr Σ - 2 tr (diag(Σ)
     Σ)^½, `…_norm` divides by tr Σ; `mutual_info_score` = mean off-diagonal mutual information of
@@ -51,10 +51,13 @@ def unsupervised(
     dependence (one unit a linear function of the others) has
     infinite TC: missing, and `singular` in the protocol.
 
+    Args:
+        kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+
     Raises:
         ArgumentError: bad table or partition, num_bins outside [2, n].
     """
-    z = as_latents(latents, min_rows=2)
+    z = inactive.silenced(as_latents(latents, min_rows=2), kl)
     groups = units(partition, z.shape[1])
     active = np.ptp(z, axis=0) > 1e-12 * np.abs(z).max(0)
     alive = np.flatnonzero(active)
@@ -87,7 +90,11 @@ def unsupervised(
     protocol = {
         "num_samples": len(z),
         "num_bins": num_bins,
-        "found": {"dead_latents": np.flatnonzero(~active).tolist(), "singular": singular},
+        "found": {
+            "dead_latents": np.flatnonzero(~active).tolist(),
+            "singular": singular,
+            **inactive.found(kl, len(active)),
+        },
     }
     return UnsupervisedResult(
         scores=scores,

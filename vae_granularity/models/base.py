@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.densities.noise import standard_normal
-from vae_granularity.distributed import gathered, own_rows, world
+from vae_granularity.distributed import gathered, mean_over_processes, own_rows, world
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.nets.base import Network
@@ -79,6 +79,8 @@ class LatentModel(LightningModule):
     stateful: ClassVar[bool] = (
         False  # whether anything besides weights and step decides the next step: such a model trains alone
     )
+
+    undecayed: ClassVar[tuple[str, ...]] = ()  # parameters, besides vectors, without weight decay
 
     def __init__(
         self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition
@@ -214,7 +216,18 @@ class LatentModel(LightningModule):
         return {"loss": loss, "terms": logged | moving, "forward": out}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optimizer_factory(self.trained_parameters())
+        """The optimiser of the config; weight decay acts on matrices and kernels, not on biases and
+        other vectors nor on what `undecayed` names.
+        """
+        optimizer = self.optimizer_factory(self.trained_parameters())
+        (group,) = optimizer.param_groups
+        if group.get("weight_decay"):
+            spared = {self.get_parameter(name) for name in self.undecayed}
+            spared |= {p for p in group["params"] if p.ndim < 2}
+            rest = [p for p in group["params"] if p in spared]
+            group["params"] = [p for p in group["params"] if p not in spared]
+            optimizer.add_param_group({**group, "params": rest, "weight_decay": 0.0})
+        return optimizer
 
     def optimizer_step(
         self,
@@ -225,6 +238,10 @@ class LatentModel(LightningModule):
     ) -> None:
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.after_step(batch_idx)
+        if world()[1] > 1:  # what batch norm follows is each process's own
+            for buffer in self.net.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(mean_over_processes(buffer))
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         rule = self.grouping.regrouping

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import ArgumentError, number
 from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
@@ -16,9 +17,9 @@ class ControlVAE(GaussianVAE):
     C (Shao et al., arXiv 2004.05988).
 
     With the error e = C(t) - KL of the batch: beta = K_p / (1 + exp(e)) + I(t) + beta_min, I(t) =
-    I(t-1) - K_i e (eq. 7 to 9). Where that beta would leave [beta_min, beta_max], I keeps its value
-    and beta is cut at the bound, so that I does not wind up. Its granularity only decides how the
-    decomposition is logged.
+    I(t-1) - K_i e (eq. 7 to 9). A step that would leave [beta_min, beta_max] puts beta on the bound
+    and I on the value that belongs to it: I neither winds up nor stays behind. The KL is the mean
+    over the batches of all processes. Its granularity only decides how the decomposition is logged.
 
     Args:
         capacity: C in nats, >= 0, or a schedule (published: raised in small steps to its target).
@@ -68,7 +69,8 @@ class ControlVAE(GaussianVAE):
     def objective(
         self, out: Forward, settings: Settings, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
-        self._beta, self._next_integral = self.control(out.kl.detach().mean(), settings)
+        kl = mean_over_processes(out.kl.detach().mean())
+        self._beta, self._next_integral = self.control(kl, settings)
         return (self._beta * out.kl - out.log_px).mean(), None
 
     def control(self, kl: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
@@ -76,10 +78,9 @@ class ControlVAE(GaussianVAE):
         error = settings["capacity"] - kl
         integral = settings["integral"] - self.integral_gain * error
         base = self.proportional_gain * torch.sigmoid(-error) + self.beta_min
-        beta = base + integral
-        inside = (beta >= self.beta_min) & (beta <= self.beta_max)
-        kept = torch.where(inside, integral, settings["integral"])
-        return (base + kept).clamp(self.beta_min, self.beta_max), kept
+        wanted = base + integral
+        beta = wanted.clamp(self.beta_min, self.beta_max)
+        return beta, integral + (beta - wanted)
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         return super().logged(loss, out, terms) | {"schedule/beta": self._beta}

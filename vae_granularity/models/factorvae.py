@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from vae_granularity.densities.noise import step_generator
+from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import integer, number
 from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
@@ -27,7 +27,7 @@ class FactorVAE(GaussianVAE):
     the ratio estimates the total correlation between groups; with granularity 1 it is the published
     model. As in disentanglement_lib, one batch serves both players. The discriminator takes its
     step by hand, after the optimiser's and not counted by Lightning: the global step counts
-    batches.
+    batches. On several processes its gradient is the mean of theirs.
 
     Args:
         tc_weight: >= 0, or a schedule (the paper's gamma).
@@ -62,7 +62,9 @@ class FactorVAE(GaussianVAE):
         self.discriminator_warmup = integer("model.discriminator_warmup", discriminator_warmup, 0)
         units = integer("model.discriminator_units", discriminator_units, 1)
         layers = integer("model.discriminator_layers", discriminator_layers, 1)
-        self.discriminator = Discriminator(latent_dim, units, layers)
+        # Frozen but for its own step: the data-parallel wrapper waits for the gradient of every
+        # parameter that wants one, and would never synchronise encoder and decoder.
+        self.discriminator = Discriminator(latent_dim, units, layers).requires_grad_(False)
         self._optimizer: torch.optim.Optimizer | None = None
         self._optimizer_state: dict[str, Any] | None = None
         self._codes, self._ratio = torch.empty(0, latent_dim), torch.empty(())  # of the last batch
@@ -74,28 +76,19 @@ class FactorVAE(GaussianVAE):
     def objective(
         self, out: Forward, settings: Settings, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
-        ratio = self.density_ratio(out.z).mean()
+        ratio = self.discriminator(out.z).mean()  # of log q(z) - sum_g log q(z_g)
         self._codes, self._ratio = out.z.detach(), ratio.detach()
         return (out.kl - out.log_px).mean() + settings["tc_weight"] * ratio, None
-
-    def density_ratio(self, z: Tensor) -> Tensor:
-        """The discriminator's estimate of log q(z) - sum_g log q(z_g) at z (B, D), (B,); no
-        gradient to the discriminator.
-        """
-        frozen = {
-            name: parameter.detach() for name, parameter in self.discriminator.named_parameters()
-        }
-        return functional_call(self.discriminator, frozen, (z,))
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         return super().logged(loss, out, terms) | {"discriminator_tc": self._ratio}
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
-        own = set(self.discriminator.parameters())
-        return [parameter for parameter in self.parameters() if parameter not in own]
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def after_step(self, step: int) -> None:
-        optimizer = self._discriminator_optimizer()
+        optimizer, parameters = self._discriminator_optimizer(), [*self.discriminator.parameters()]
+        self.discriminator.requires_grad_(True)
         generator = step_generator(self.seed, step, self.device, stream=SHUFFLES)
         with torch.autocast(self.device.type, enabled=False):
             loss = discriminator_loss(
@@ -103,9 +96,12 @@ class FactorVAE(GaussianVAE):
                 self._codes,
                 shuffle_groups(self._codes, self.membership, generator),
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        gradients = torch.autograd.grad(loss, parameters)
+        self.discriminator.requires_grad_(False)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = mean_over_processes(gradient)
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_granularity.densities.estimators import ESTIMATORS
 from vae_granularity.densities.gaussian import reparametrise
-from vae_granularity.elbo import LatentTerms, decompose, collapse_cost, weighted_elbo
+from vae_granularity.elbo import LatentTerms, collapse_cost, decompose, weighted_elbo
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import (
     Forward,

@@ -20,8 +20,8 @@ class InfoVAE(GaussianVAE):
     Args:
         alpha: <= 1, or a schedule; 1 leaves only the MMD (the paper's MMD-VAE).
         mmd_weight: the paper's lambda, or a schedule; alpha + lambda must be at least 1.
-        bandwidth: h² of the kernel exp(-|z - z'|² / 2h²), > 0; None is the latent dimension, the
-            median heuristic for N(0, I).
+        bandwidth: h² of the kernel exp(-|z - z'|² / 2h²), > 0; None is latent_dim² / 2, the kernel
+            exp(-mean (z - z')² / latent_dim) of the authors' public code (the paper names none).
         others: as `GaussianVAE`.
 
     Raises:
@@ -42,8 +42,9 @@ class InfoVAE(GaussianVAE):
         super().__init__(parts, latent_dim, granularity, partition, estimator)
         self.dial("alpha", alpha, high=1.0)
         self.dial("mmd_weight", mmd_weight, low=1.0 - min(self.dials["alpha"].values))
+        published = latent_dim**2 / 2
         self.bandwidth = number(
-            "model.bandwidth", latent_dim if bandwidth is None else bandwidth, 0.0, above=True
+            "model.bandwidth", published if bandwidth is None else bandwidth, 0.0, above=True
         )
 
     def objective(

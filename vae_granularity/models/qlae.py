@@ -20,19 +20,20 @@ from vae_granularity.models.base import (
 
 
 class QLAE(LatentModel):
-    """-E log p(x|z_q) + w (|sg(z_c) - z_q|² + |z_c - sg(z_q)|²), each dimension snapped to its own
-    values (arXiv 2305.18378, §3).
+    """-E log p(x|z_q) + w P/D (|sg(z_c) - z_q|² + |z_c - sg(z_q)|²), each dimension snapped to its
+    own values (arXiv 2305.18378, §3).
 
     z_c is the encoder's output, z_q the nearest of the dimension's values, through which the
-    gradient passes straight; norms are summed over dimensions. Published with decoupled weight
-    decay (`optimizer=adamw`) and twice as many latents as factors. It is deterministic: there is no
+    gradient passes straight. It is the published loss, whose terms are means over P = C·H·W pixels
+    and D dimensions, times P: here both are sums. Published with decoupled weight decay
+    (`optimizer=adamw`) and twice as many latents as factors. It is deterministic: there is no
     q(z|x), so ELBO and total correlation do not exist. Its partition only groups the quantised
     latents for scores.
 
     Args:
         num_values: scalar values of each dimension, >= 2; they start evenly spaced in [-1/2, 1/2]
             and are trained.
-        quantisation_weight: w, >= 0, or a schedule.
+        quantisation_weight: w as published, of the mean squared distances, >= 0, or a schedule.
         others: as `LatentModel`.
 
     Raises:
@@ -40,6 +41,7 @@ class QLAE(LatentModel):
     """
 
     stochastic = False
+    undecayed = ("values",)
 
     def __init__(
         self,
@@ -90,7 +92,8 @@ class QLAE(LatentModel):
         distance = (continuous.detach() - snapped).square().sum(1) + (
             continuous - snapped.detach()
         ).square().sum(1)
-        return (settings["quantisation_weight"] * distance - out.log_px).mean(), None
+        weight = settings["quantisation_weight"] * (out.x[0].numel() / self.latent_dim)
+        return (weight * distance - out.log_px).mean(), None
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         return super().logged(loss, out, terms) | {

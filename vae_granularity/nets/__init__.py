@@ -1,1 +1,1 @@
-"""Encoder/decoder pairs, one file each."""
+"""Encoder/decoder pairs, one file each; nothing here knows data, models or losses."""

@@ -1,10 +1,5 @@
-"""What every encoder/decoder pair is: two modules between images and posterior or decoder
-parameters.
-"""
+"""What every encoder/decoder pair is: two modules between images and posterior or parameters."""
 
-from __future__ import annotations
-
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -16,32 +11,45 @@ from vae_granularity.errors import ArgumentError, integer, number
 class Network(nn.Module):
     """An encoder x -> (mu, logvar) and a decoder z -> likelihood parameters of the shape of x.
 
-    Subclasses build `self.encoder` (x to 2·latent_dim numbers, means first) and `self.decoder` (z
-    to the image). `width` multiplies the number of channels and units, `depth` adds depth-1 fully
-    connected layers to each side, unless the class
-    says otherwise: the capacity dials; width = depth = 1 is the published network. Parameters start
-    as PyTorch initialises them, uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5),
-    biases too, unless the class says otherwise.
+    Subclasses define `build`. `width` multiplies the number of channels and units, `depth` adds
+    depth-1 fully connected layers to each side, unless the class says otherwise: the capacity
+    dials; width = depth = 1 is the published network. Parameters start as PyTorch initialises them,
+    uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5), biases too, unless the class says
+    otherwise.
 
     Raises:
-        ArgumentError: width <= 0, depth < 1, latent_dim < 1.
+        ArgumentError: width <= 0, depth < 1, latent_dim < 1, or a shape that the class refuses.
     """
 
-    encoder: nn.Module
-    decoder: nn.Module
-
     def __init__(
-        self, image_shape: Sequence[int], latent_dim: int, width: float, depth: int
+        self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1
     ) -> None:
         super().__init__()
         self.image_shape = tuple(int(n) for n in image_shape)
         self.latent_dim = integer("latent_dim", latent_dim, 1)
         self.width = number("net.width", width, 0.0, above=True)
         self.depth = integer("net.depth", depth, 1)
+        self.encoder, self.decoder = self.build()
+
+    def build(self) -> tuple[nn.Module, nn.Module]:
+        """The encoder (x to 2·latent_dim numbers, means first) and the decoder (z to the image)."""
+        raise TypeError(f"{type(self).__name__} must define build()")
 
     def units(self, published: int) -> int:
         """The published number of channels or units times the width dial, at least 1."""
         return max(1, round(self.width * published))
+
+    def square(self, name: str, multiple: int) -> tuple[int, int]:
+        """(channels, size / multiple) of square images whose size is a multiple of the stride.
+
+        Raises:
+            ArgumentError: the shape is no such image.
+        """
+        shape = self.image_shape
+        if len(shape) != 3 or min(shape) < 1 or shape[1] != shape[2] or shape[1] % multiple:
+            needed = f"square images (C, n, n) with n a multiple of {multiple}"
+            raise ArgumentError(f"net={name} needs {needed}, got shape {shape}")
+        return shape[0], shape[1] // multiple
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu, logvar (B, D) of q(z|x) for x (B, *image_shape)."""
@@ -61,31 +69,20 @@ class Network(nn.Module):
 def dense(
     sizes: Sequence[int], activation: type[nn.Module], *, last: bool = True
 ) -> list[nn.Module]:
-    """Fully connected layers of the given sizes with an activation after each; after the last one
-    only if `last`.
+    """Fully connected layers with an activation after each; after the last one only if `last`.
+
+    >>> dense([3, 2, 1], nn.ReLU, last=False)
+    [Linear(in_features=3, out_features=2, bias=True), ReLU(), Linear(in_features=2, ...
     """
+    layers = [module for ends in pairwise(sizes) for module in (nn.Linear(*ends), activation())]
+    return layers if last else layers[:-1]
+
+
+def activated(
+    layer: type[nn.Conv2d | nn.ConvTranspose2d], channels: Sequence[int], kernels: Sequence[int]
+) -> list[nn.Module]:
+    """Convolutions that halve (or, transposed, double) the image, each with a ReLU after it."""
     layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        layers.append(nn.Linear(n_in, n_out))
-        if last or i < len(sizes) - 2:
-            layers.append(activation())
+    for (n_in, n_out), kernel in zip(pairwise(channels), kernels, strict=True):
+        layers += [layer(n_in, n_out, kernel, 2, (kernel - 2) // 2), nn.ReLU()]
     return layers
-
-
-def square_image(name: str, image_shape: Sequence[int], multiple: int) -> tuple[int, int]:
-    """(channels, size) of a square image whose size is a multiple of the network's total stride.
-
-    Raises:
-        ArgumentError: the shape is no such image.
-    """
-    shape = tuple(image_shape)
-    if len(shape) != 3 or min(shape) < 1 or shape[1] != shape[2] or shape[1] % multiple:
-        raise ArgumentError(
-            f"net={name} needs square images (C, n, n) with n a multiple of {multiple}, got shape {shape}"
-        )
-    return int(shape[0]), int(shape[1])
-
-
-def flat_size(image_shape: Sequence[int]) -> int:
-    """Numbers per image."""
-    return math.prod(image_shape)

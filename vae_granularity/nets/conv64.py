@@ -1,60 +1,31 @@
 """The convolutional network of disentanglement_lib."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 from torch import nn
 
-from vae_granularity.nets.base import Network, dense, square_image
+from vae_granularity.nets.base import Network, activated, dense
 
 
 class Conv64(Network):
-    """Four stride-2 convolutions 32-32-64-64 (kernels 4, 4, 2, 2) and a layer of 256; the decoder
-    mirrors it with kernels of 4. ReLU.
+    """Four stride-2 convolutions 32-32-64-64 (kernels 4, 4, 2, 2), a layer of 256, and a mirror.
 
-    Locatello et al., arXiv 1811.12359, table 1, after Higgins et al. 2017; theirs starts
-    Glorot-uniform, this one as `Network` says. For square images of a multiple of 16 pixels.
-
-    Raises:
-        ArgumentError: another image shape, or as `Network`.
+    ReLU; the decoder's kernels are all 4. Locatello et al., arXiv 1811.12359, table 1, after
+    Higgins et al. 2017; theirs starts Glorot-uniform, this one as `Network` says. For square images
+    of a multiple of 16 pixels.
     """
 
-    def __init__(
-        self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1
-    ) -> None:
-        super().__init__(image_shape, latent_dim, width, depth)
-        channels, size = square_image("conv64", image_shape, 16)
-        small, large, hidden, side = self.units(32), self.units(64), self.units(256), size // 16
+    def build(self) -> tuple[nn.Module, nn.Module]:
+        channels, side = self.square("conv64", 16)
+        small, large, hidden = self.units(32), self.units(64), [self.units(256)] * self.depth
         flat = large * side * side
-        self.encoder = nn.Sequential(
-            *(
-                nn.Conv2d(channels, small, 4, 2, 1),
-                nn.ReLU(),
-                nn.Conv2d(small, small, 4, 2, 1),
-                nn.ReLU(),
-            ),
-            *(
-                nn.Conv2d(small, large, 2, 2),
-                nn.ReLU(),
-                nn.Conv2d(large, large, 2, 2),
-                nn.ReLU(),
-                nn.Flatten(),
-            ),
-            *dense([flat, *[hidden] * self.depth, 2 * latent_dim], nn.ReLU, last=False),
+        encoder = nn.Sequential(
+            *activated(nn.Conv2d, [channels, small, small, large, large], [4, 4, 2, 2]),
+            nn.Flatten(),
+            *dense([flat, *hidden, 2 * self.latent_dim], nn.ReLU, last=False),
         )
-        self.decoder = nn.Sequential(
-            *dense([latent_dim, *[hidden] * self.depth, flat], nn.ReLU),
+        decoder = nn.Sequential(
+            *dense([self.latent_dim, *hidden, flat], nn.ReLU),
             nn.Unflatten(1, (large, side, side)),
-            *(
-                nn.ConvTranspose2d(large, large, 4, 2, 1),
-                nn.ReLU(),
-                nn.ConvTranspose2d(large, small, 4, 2, 1),
-                nn.ReLU(),
-            ),
-            *(
-                nn.ConvTranspose2d(small, small, 4, 2, 1),
-                nn.ReLU(),
-                nn.ConvTranspose2d(small, channels, 4, 2, 1),
-            ),
+            *activated(nn.ConvTranspose2d, [large, large, small, small], [4, 4, 4]),
+            nn.ConvTranspose2d(small, channels, 4, 2, 1),
         )
+        return encoder, decoder

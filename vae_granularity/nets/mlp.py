@@ -1,12 +1,11 @@
 """A fully connected network, for vectors and for images small enough."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Sequence
 
 from torch import nn
 
-from vae_granularity.nets.base import Network, dense, flat_size
+from vae_granularity.nets.base import Network, dense
 
 
 class MLP(Network):
@@ -14,9 +13,6 @@ class MLP(Network):
 
     Args:
         hidden: units of a layer at width 1. The dSprites network of Higgins et al. 2017 has 1200.
-
-    Raises:
-        ArgumentError: as `Network`.
     """
 
     def __init__(
@@ -27,12 +23,12 @@ class MLP(Network):
         depth: int = 1,
         hidden: int = 256,
     ) -> None:
+        self.hidden = hidden
         super().__init__(image_shape, latent_dim, width, depth)
-        flat, layers = flat_size(image_shape), [self.units(hidden)] * (self.depth + 1)
-        self.encoder = nn.Sequential(
-            nn.Flatten(), *dense([flat, *layers, 2 * latent_dim], nn.ReLU, last=False)
-        )
-        self.decoder = nn.Sequential(
-            *dense([latent_dim, *layers, flat], nn.ReLU, last=False),
-            nn.Unflatten(1, self.image_shape),
-        )
+
+    def build(self) -> tuple[nn.Module, nn.Module]:
+        flat, layers = math.prod(self.image_shape), [self.units(self.hidden)] * (self.depth + 1)
+        encode = dense([flat, *layers, 2 * self.latent_dim], nn.ReLU, last=False)
+        decode = dense([self.latent_dim, *layers, flat], nn.ReLU, last=False)
+        encoder = nn.Sequential(nn.Flatten(), *encode)
+        return encoder, nn.Sequential(*decode, nn.Unflatten(1, self.image_shape))

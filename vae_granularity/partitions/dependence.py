@@ -1,8 +1,4 @@
-"""Groups of latent dimensions found from data: pairwise mutual information, and the partition that
-gathers most of it.
-"""
-
-from __future__ import annotations
+"""Groups of latent dimensions found from data: the partition that gathers most dependence."""
 
 import numpy as np
 
@@ -36,30 +32,29 @@ def equal_groups(
     """
     candidates = [_exchange(mi, _owners(current)), _exchange(mi, _greedy(mi, current.sizes))]
     best = max(candidates, key=lambda owner: _inside(mi, owner))
-    return (
-        current
-        if _inside(mi, best) <= _inside(mi, _owners(current)) + tolerance
-        else _canonical(best)
-    )
+    gain = _inside(mi, best) - _inside(mi, _owners(current))
+    return _canonical(best) if gain > tolerance else current
 
 
 def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
-    """Agglomerative clustering with average linkage: groups join while their mean pairwise mutual
-    information is above `threshold`.
+    """Groups joined while their mean pairwise mutual information mi (D, D) is above `threshold`.
+
+    Agglomerative clustering with average linkage.
+
+    >>> free_groups(np.array([[0.0, 0.0, 0.7], [0.0, 0.0, 0.0], [0.7, 0.0, 0.0]]), 0.05).groups
+    ((0, 2), (1,))
     """
-    groups = [[d] for d in range(len(mi))]
-    while len(groups) > 1:
-        linkage = np.array(
-            [
-                [mi[np.ix_(a, b)].mean() if i < j else -1.0 for j, b in enumerate(groups)]
-                for i, a in enumerate(groups)
-            ]
-        )
+    owner = np.arange(len(mi))
+    while owner.max() > 0:
+        share = np.eye(owner.max() + 1)[owner]
+        share /= share.sum(0)
+        linkage = np.triu(share.T @ mi @ share, 1) - np.tri(share.shape[1])
         i, j = np.unravel_index(linkage.argmax(), linkage.shape)
         if linkage[i, j] <= threshold:
             break
-        groups[i] += groups.pop(j)
-    return LatentPartition(tuple(sorted(tuple(sorted(group)) for group in groups)))
+        owner[owner == j] = i
+        owner[owner > j] -= 1
+    return _canonical(owner)
 
 
 def _owners(partition: LatentPartition) -> np.ndarray:
@@ -75,9 +70,7 @@ def _inside(mi: np.ndarray, owner: np.ndarray) -> float:
 
 
 def _greedy(mi: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """Each group starts with the strongest pair that is left and takes the dimension that depends
-    most on it until it is full.
-    """
+    """Groups from the strongest pair left, each filled with what depends most on it."""
     owner = np.full(len(mi), -1)
     for g in sorted(range(len(sizes)), key=lambda g: -sizes[g]):
         left = np.flatnonzero(owner < 0)
@@ -90,9 +83,7 @@ def _greedy(mi: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
 
 
 def _exchange(mi: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Exchange the two dimensions whose exchange gains most until none gains; every exchange raises
-    a bounded sum, so it ends.
-    """
+    """Exchange the two dimensions that gain most until none gains: a bounded sum rises, it ends."""
     owner = owner.copy()
     while True:
         onehot = np.eye(owner.max() + 1)[owner]  # (D, G)

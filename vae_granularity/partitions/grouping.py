@@ -1,8 +1,4 @@
-"""How a run comes by its partition: fixed, a granularity that changes with the step, or regrouping
-by estimated dependence.
-"""
-
-from __future__ import annotations
+"""How a run gets its partition: fixed, by a schedule of granularity, or regrouped by dependence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +6,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError, integer, number
 from vae_granularity.partition import LatentPartition
-from vae_granularity.partitions.schedules import Constant, Schedule, schedule
+from vae_granularity.partitions.schedules import Constant, Schedule, ends, schedule
 
 ADAPTIVE = "adaptive"
 
@@ -59,7 +55,12 @@ class Regrouping:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The rule behind `model.granularity` and `model.partition`."""
+    """The rule behind `model.granularity` and `model.partition`, and the names that it gives.
+
+    >>> rule = grouping(10, {"schedule": "piecewise", "levels": [10, 2], "at": [500]}, None)
+    >>> rule.at(499).num_groups, rule.at(500).num_groups, rule.most_groups, rule.label
+    (1, 5, 5, 'g10to2')
+    """
 
     latent_dim: int
     granularity: Schedule
@@ -76,6 +77,48 @@ class Grouping:
     def scheduled(self) -> bool:
         """Whether the partition is a function of the step."""
         return self.sizes is None and not isinstance(self.granularity, Constant)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the partition may change during training."""
+        return self.scheduled or self.regrouping is not None
+
+    @property
+    def most_groups(self) -> int:
+        """The largest number of groups that the partition can have during training."""
+        if self.regrouping is not None and self.regrouping.free:
+            return self.latent_dim
+        if self.sizes is not None:
+            return len(self.sizes)
+        return -(-self.latent_dim // int(min(self.granularity.values)))
+
+    @property
+    def label(self) -> str:
+        """Part of a run's name: `g2`, `g10to2` on a schedule, `p1-1-2-4` or `adaptive-g2`."""
+        if self.sizes is not None:
+            return "p" + "-".join(map(str, self.sizes))
+        return ("g" if self.regrouping is None else f"{ADAPTIVE}-g") + ends(self.granularity)
+
+    @property
+    def tag(self) -> str:
+        """W&B tag: `granularity=2`, `partition=[1, 1, 2, 4]` or `partition=adaptive`."""
+        if self.sizes is not None:
+            return f"partition={list(self.sizes)}"
+        if self.regrouping is not None:
+            return f"partition={ADAPTIVE}"
+        return f"granularity={ends(self.granularity)}"
+
+
+def grouping_of(model: Mapping[str, Any]) -> Grouping:
+    """The rule of a model's resolved config.
+
+    >>> grouping_of({"latent_dim": 8, "granularity": 2, "partition": [1, 1, 2, 4]}).tag
+    'partition=[1, 1, 2, 4]'
+
+    Raises:
+        ArgumentError: as `grouping`.
+    """
+    return grouping(model["latent_dim"], model["granularity"], model.get("partition"))
 
 
 def grouping(
@@ -100,22 +143,18 @@ def grouping(
     rule = schedule("model.granularity", granularity, 1, latent_dim, whole=True)
     if partition is None:
         return Grouping(latent_dim, rule)
-    if partition == ADAPTIVE or (
-        isinstance(partition, Mapping) and partition.get("schedule") == ADAPTIVE
-    ):
+    if isinstance(partition, (str, Mapping)):
+        options = {"schedule": partition} if isinstance(partition, str) else partition
+        if options.get("schedule") != ADAPTIVE:
+            raise ArgumentError(
+                f"model.partition must be a list of sizes, {ADAPTIVE} or "
+                f"{{schedule: {ADAPTIVE}, …}}, got {partition!r}"
+            )
         if not isinstance(rule, Constant):
             raise ArgumentError(
                 "model.granularity must be a number with an adaptive partition, got a schedule"
             )
-        return Grouping(
-            latent_dim,
-            rule,
-            regrouping=_regrouping({} if isinstance(partition, str) else partition),
-        )
-    if isinstance(partition, (str, Mapping)):
-        raise ArgumentError(
-            f"model.partition must be a list of sizes, {ADAPTIVE} or {{schedule: {ADAPTIVE}, …}}, got {partition!r}"
-        )
+        return Grouping(latent_dim, rule, regrouping=_regrouping(options))
     sizes = LatentPartition.from_sizes(list(partition), latent_dim).sizes
     return Grouping(latent_dim, rule, sizes=sizes)
 
@@ -124,7 +163,6 @@ def _regrouping(options: Mapping[str, Any]) -> Regrouping:
     given = {str(key): value for key, value in options.items() if key != "schedule"}
     unknown = set(given) - set(Regrouping.__dataclass_fields__)
     if unknown:
-        raise ArgumentError(
-            f"model.partition takes {', '.join(Regrouping.__dataclass_fields__)}, got {', '.join(sorted(unknown))}"
-        )
+        known = ", ".join(Regrouping.__dataclass_fields__)
+        raise ArgumentError(f"model.partition takes {known}, got {', '.join(sorted(unknown))}")
     return Regrouping(**given)

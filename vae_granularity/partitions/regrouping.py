@@ -1,7 +1,5 @@
 """A new partition from what a model's code looks like now."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,8 +63,5 @@ def _codes(model: Encoder, data: Any, step: int, num_images: int) -> np.ndarray:
         ]
     model.train(training)
     mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
-    return (
-        reparametrise(mu, logvar, standard_normal(model.seed, step, mu.shape, like=mu))
-        .double()
-        .numpy()
-    )
+    noise = standard_normal(model.seed, step, mu.shape, like=mu)
+    return reparametrise(mu, logvar, noise).double().numpy()

@@ -1,8 +1,4 @@
-"""Hyperparameters that change during training: pure functions of the step, written in the
-config.
-"""
-
-from __future__ import annotations
+"""Hyperparameters that change during training: pure functions of the step, in the config."""
 
 import math
 from bisect import bisect_right
@@ -40,9 +36,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """`start` until step `delay`, then a straight line that reaches `end` after `steps` more, in
-    stairs of `every` steps.
-    """
+    """`start` until step `delay`, then a line to `end` in `steps` more, in stairs of `every`."""
 
     start: float
     end: float
@@ -72,9 +66,7 @@ class Cosine(Linear):
 
 @dataclass(frozen=True)
 class Cyclic:
-    """Every `period` steps anew: a straight line from `start` to `end` in the fraction `rise` of
-    it, then `end` (arXiv 1903.10145).
-    """
+    """Every `period` steps: a line in the fraction `rise`, then `end` (arXiv 1903.10145)."""
 
     start: float
     end: float
@@ -93,9 +85,7 @@ class Cyclic:
 
 @dataclass(frozen=True)
 class Piecewise:
-    """`levels[0]` before step `at[0]`, `levels[1]` from there to `at[1]`, and so on; γ from coarse
-    to fine: levels 10, 5, 2, 1.
-    """
+    """`levels[i]` from step `at[i - 1]` on; γ from coarse to fine: levels 10, 5, 2, 1."""
 
     levels: tuple[float, ...]
     at: tuple[int, ...]
@@ -109,18 +99,18 @@ class Piecewise:
 
 
 KINDS: dict[str, type] = {
-    "linear": Linear,
-    "cosine": Cosine,
-    "cyclic": Cyclic,
-    "piecewise": Piecewise,
+    kind.__name__.lower(): kind for kind in (Linear, Cosine, Cyclic, Piecewise)
 }
 
 
 def schedule(
     name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False
 ) -> Schedule:
-    """The schedule that a config value names: a number, or a mapping such as `{schedule: linear,
-    start: 0, end: 4, steps: 1000}`.
+    """The schedule that a config value names: a number, or a mapping with its kind and arguments.
+
+    >>> beta = schedule("beta", {"schedule": "linear", "start": 0, "end": 4, "steps": 100}, 0)
+    >>> beta(50), beta(1000)
+    (2.0, 4.0)
 
     Args:
         name: of the config key, for messages.
@@ -137,15 +127,10 @@ def schedule(
         raise ArgumentError(f"{name}.schedule must be one of {', '.join(KINDS)}, got {kind!r}")
     known = {field.name: field for field in fields(KINDS[kind])}
     given = {key: item for key, item in value.items() if key != "schedule"}
-    missing = [
-        key
-        for key, field in known.items()
-        if key not in given and not isinstance(field.default, (int, float))
-    ]
-    if missing or set(given) - set(known):
-        raise ArgumentError(
-            f"{name}: a {kind} schedule takes {', '.join(known)}, got {', '.join(map(str, given)) or 'none of them'}"
-        )
+    needed = {key for key, field in known.items() if not isinstance(field.default, (int, float))}
+    if needed - set(given) or set(given) - set(known):
+        found = ", ".join(map(str, given)) or "none of them"
+        raise ArgumentError(f"{name}: a {kind} schedule takes {', '.join(known)}, got {found}")
     for key in ("start", "end"):
         if key in given:
             given[key] = _in_range(f"{name}.{key}", given[key], low, high, whole)
@@ -155,19 +140,14 @@ def schedule(
     if "rise" in given:
         given["rise"] = number(f"{name}.rise", given["rise"], 0.0, 1.0, above=True)
     if kind == "piecewise":
-        given["levels"] = tuple(
-            _in_range(f"{name}.levels[{i}]", v, low, high, whole)
-            for i, v in enumerate(given["levels"])
-        )
-        given["at"] = tuple(
-            integer(f"{name}.at[{i}]", step, 1) for i, step in enumerate(given["at"])
-        )
-        if len(given["levels"]) != len(given["at"]) + 1 or list(given["at"]) != sorted(
-            set(given["at"])
-        ):
+        levels, steps = enumerate(given["levels"]), enumerate(given["at"])
+        level = tuple(_in_range(f"{name}.levels[{i}]", v, low, high, whole) for i, v in levels)
+        at = tuple(integer(f"{name}.at[{i}]", step, 1) for i, step in steps)
+        if len(level) != len(at) + 1 or list(at) != sorted(set(at)):
             raise ArgumentError(
-                f"{name}.at must hold rising steps, one fewer than levels, got {given['at']} for {given['levels']}"
+                f"{name}.at must hold rising steps, one fewer than levels, got {at} for {level}"
             )
+        given |= {"levels": level, "at": at}
     made = KINDS[kind](**given)
     return Rounded(made) if whole else made
 
@@ -187,13 +167,18 @@ class Rounded:
 
 
 def label(value: Any) -> str:
-    """A config value for names of runs: `4` for a number, `0to4` for a schedule with these first
-    and last values.
+    """A config value for names of runs: the number, or the ends of its schedule.
+
+    >>> label(4.0), label({"schedule": "linear", "start": 0, "end": 4, "steps": 100})
+    ('4', '0to4')
     """
-    if not isinstance(value, Mapping):
-        return f"{value:g}"
-    ends = schedule("schedule", value).values
-    return f"{ends[0]:g}to{ends[-1]:g}"
+    return ends(schedule("schedule", value)) if isinstance(value, Mapping) else f"{value:g}"
+
+
+def ends(rule: Schedule) -> str:
+    """`4` for a constant, `0to4` for a schedule from 0 to 4."""
+    values = rule.values
+    return f"{values[0]:g}" if isinstance(rule, Constant) else f"{values[0]:g}to{values[-1]:g}"
 
 
 def _in_range(name: str, value: object, low: float, high: float, whole: bool) -> float:

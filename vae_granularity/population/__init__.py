@@ -1,3 +1,1 @@
-"""Many models of one architecture trained as one batched computation; each stays the run that it
-would have been alone.
-"""
+"""Many models of one architecture trained as one batched computation, each the run it was alone."""

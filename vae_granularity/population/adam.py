@@ -1,9 +1,8 @@
 """Adam and AdamW on the rows of a matrix, each with its own learning rate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, optim
 
@@ -12,42 +11,45 @@ from vae_granularity.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Adam:
-    """The constants that all rows share; see `torch.optim.Adam` and `AdamW`, whose numbers these
-    are.
-    """
+    """The constants that all rows share, as in `torch.optim.Adam` and `AdamW`."""
 
     betas: tuple[float, float]
     eps: float
-    weight_decay: float
+    weight_decay: float  # of the first parameter group; the others have it too, or 0
     decoupled: bool  # AdamW
 
     @classmethod
-    def of(cls, optimizer: optim.Optimizer) -> Adam:
+    def of(cls, optimizer: optim.Optimizer) -> Self:
         """The constants of an optimiser.
 
         Raises:
-            ArgumentError: it is neither Adam nor AdamW, has several parameter groups, or an option
-                that is not known here.
+            ArgumentError: it is neither Adam nor AdamW, has parameter groups that differ in more
+                than a weight decay of 0, or an option that is not known here.
         """
+        must = "optimizer must be torch.optim.Adam or AdamW in a population"
         if type(optimizer) not in (optim.Adam, optim.AdamW):
+            raise ArgumentError(f"{must}, got {type(optimizer).__name__}")
+        group, *others = optimizer.param_groups
+        own = {"params", "weight_decay"}
+        if any(
+            other["weight_decay"] or any(other[key] != group[key] for key in group.keys() - own)
+            for other in others
+        ):
             raise ArgumentError(
-                f"optimizer must be torch.optim.Adam or AdamW in a population, got {type(optimizer).__name__}"
+                "optimizer must have parameter groups in a population that differ only in a "
+                f"weight_decay of 0, got {len(others)} others"
             )
-        if len(optimizer.param_groups) != 1:
-            raise ArgumentError(
-                f"optimizer must have one parameter group in a population, got {len(optimizer.param_groups)}"
-            )
-        group = optimizer.param_groups[0]
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
                 raise ArgumentError(f"optimizer.{option} must be false in a population, got true")
-        return cls(
-            group["betas"], group["eps"], group["weight_decay"], isinstance(optimizer, optim.AdamW)
-        )
+        decoupled = isinstance(optimizer, optim.AdamW)
+        return cls(group["betas"], group["eps"], group["weight_decay"], decoupled)
 
     def corrections(self, step: int) -> tuple[float, float]:
-        """What the first and the square root of the second moment are divided by in step `step`,
-        counted from 1.
+        """Divisors of the first and of the root of the second moment in step `step`, from 1.
+
+        >>> Adam((0.5, 0.75), 1e-8, 0.0, decoupled=False).corrections(1)
+        (0.5, 0.5)
         """
         first, second = self.betas
         return 1 - first**step, math.sqrt(1 - second**step)
@@ -58,7 +60,8 @@ class Adam:
         grad: Tensor,
         moments: tuple[Tensor, Tensor],
         lr: Tensor,
-        corrections: tuple[Tensor, Tensor],
+        corrections: Tensor,
+        decay: Tensor,
     ) -> Tensor:
         """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
 
@@ -68,22 +71,21 @@ class Adam:
             grad: (K, P).
             lr: (K, 1), learning rates.
             corrections: (2,), as `corrections`.
+            decay: (P,), weight decay of each column.
         """
         mean, square = moments
         if self.weight_decay and not self.decoupled:
-            grad = grad.add(weights, alpha=self.weight_decay)
+            grad = grad.addcmul(weights, decay)
         mean.lerp_(grad, 1 - self.betas[0])
         square.mul_(self.betas[1]).addcmul_(grad, grad, value=1 - self.betas[1])
         change = mean / square.sqrt().div_(corrections[1]).add_(self.eps)
         change.mul_(lr / corrections[0])
         if self.weight_decay and self.decoupled:
-            change.addcmul_(weights, lr, value=self.weight_decay)
+            change.addcmul_(weights, lr * decay)
         return change
 
 
 def clip(grad: Tensor, largest: float) -> Tensor:
-    """Rows of grad (K, P) scaled down to a norm of at most `largest`, each on its own, as
-    `torch.nn.utils.clip_grad_norm_` does.
-    """
+    """Rows of grad (K, P) scaled to a norm of at most `largest`, as `clip_grad_norm_` does."""
     norm = grad.norm(dim=1, keepdim=True)
     return grad * (largest / (norm + 1e-6)).clamp(max=1.0)

@@ -1,61 +1,40 @@
-"""A population's step as one CUDA graph: launched as a whole, where the operators of tiny models
-wait for the host.
-"""
-
-from __future__ import annotations
+"""A population's step as one CUDA graph: tiny models wait for the host, which launches it once."""
 
 import torch
-from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
-from vae_granularity.population.engine import Outputs, Population
+from vae_granularity.population.engine import Outputs, State, Step
 from vae_granularity.population.step_inputs import Inputs
 
 WARM_UP = 3
 
 
-class Captured:
-    """Replays `population.compute` from a graph; called like `Population.step`.
+def captured(step: Step, state: State, inputs: Inputs) -> Step:
+    """`step` replayed from a graph, for this state alone; the outputs are overwritten by the next.
 
     Args:
-        population: on a CUDA device. Its state is what it was when this returns.
+        step: without a wait for the host.
+        state: on a CUDA device, and what it was when this returns.
         inputs: of any step; later ones must have the same shapes.
     """
+    static: Inputs = tree_map(torch.clone, inputs)
+    saved = [tensor.clone() for tensor in tree_leaves(state)]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            step(state, static)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = step(state, static)
+    for tensor, value in zip(tree_leaves(state), saved, strict=True):
+        tensor.copy_(value)
 
-    def __init__(self, population: Population, inputs: Inputs) -> None:
-        self._population = population
-        self._inputs = Inputs(
-            inputs.x.clone(),
-            inputs.noise.clone(),
-            _cloned(inputs.settings),
-            inputs.membership.clone(),
-        )
-        state = [*population.state()]
-        saved = [tensor.detach().clone() for tensor in state]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                population.compute(self._inputs)
-        torch.cuda.current_stream().wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._outputs = population.compute(self._inputs)
-        with torch.no_grad():
-            for tensor, value in zip(state, saved, strict=True):
-                tensor.copy_(value)
+    def replay(_: State, inputs: Inputs) -> Outputs:
+        for place, value in zip(tree_leaves(static), tree_leaves(inputs), strict=True):
+            place.copy_(value)
+        graph.replay()
+        return outputs._replace(terms=outputs.terms.clone())
 
-    def __call__(self, inputs: Inputs) -> Outputs:
-        """One step; the outputs are overwritten by the next."""
-        for static, value in zip(_flat(self._inputs), _flat(inputs), strict=True):
-            static.copy_(value)
-        self._population.count_step()
-        self._graph.replay()
-        return self._outputs._replace(terms=self._outputs.terms.clone())
-
-
-def _cloned(settings: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in settings.items()}
-
-
-def _flat(inputs: Inputs) -> list[Tensor]:
-    return [inputs.x, inputs.noise, *inputs.settings.values(), inputs.membership]
+    return replay

@@ -1,40 +1,106 @@
-"""One training step of K models at once."""
+"""One training step of K models at once, and the models' state between steps."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
+from torch.func import functional_call
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.models.base import Forward, LatentModel
 from vae_granularity.population.adam import Adam, clip
-from vae_granularity.population.backends import Losses
-from vae_granularity.population.stack import Stack, stacked_buffers
+from vae_granularity.population.stack import Named, Stack, stacked_buffers
 from vae_granularity.population.step_inputs import Inputs
+
+
+class State(NamedTuple):
+    """Everything that a step reads besides its inputs, K members with P parameters each."""
+
+    weights: Tensor  # (K, P)
+    means: Tensor  # (K, P), first moments
+    squares: Tensor  # (K, P), second moments
+    corrections: Tensor  # (2,), of Adam's moments, for the current step
+    lr: Tensor  # (K, 1)
+    decay: Tensor  # (P,) weight decay of each parameter
+    alive: Tensor  # (K, 1) bool
+    steps_alive: Tensor  # (K, 1) steps taken before it was frozen
+    buffers: Named  # (K, *shape) each
 
 
 class Outputs(NamedTuple):
     """What a step leaves behind, K members."""
 
-    terms: Tensor  # (T, K) scalars of the batch, named by `Population.names`
+    terms: Tensor  # (T, K) scalars of the batch, named by `BatchedStep.names`
     forward: Forward  # fields (K, B, ...)
+
+
+Step = Callable[[State, Inputs], Outputs]
+
+
+class BatchedStep(nn.Module):
+    """Forward and backward pass and Adam for all members: `torch.vmap` of one member's loss.
+
+    A member whose loss or gradient is not finite is frozen from that step on: its weights stay,
+    the others do not notice.
+
+    Args:
+        model: any of the members; its own weights are not used.
+        adam: the optimiser's constants.
+        clip_norm: largest norm of a member's gradient, or None.
+    """
+
+    def __init__(self, model: LatentModel, adam: Adam, clip_norm: float | None = None) -> None:
+        super().__init__()
+        self.model, self.adam, self.clip_norm = model, adam, clip_norm
+        self.stack = Stack(model)
+        self.names: list[str] = []
+
+    def forward(self, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
+        """Loss, logged scalars and pass of the one model, for `functional_call`."""
+        return self.model.compute(*inputs)
+
+    def _one(self, named: Named, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
+        return functional_call(self, {f"model.{name}": t for name, t in named.items()}, inputs)
+
+    def advance(self, state: State, inputs: Inputs) -> Outputs:
+        """One step; the state changes in place. Pure tensor work that never waits for the device.
+
+        So that a compiler or a CUDA graph can hold it.
+        """
+        before = {name: buffer.clone() for name, buffer in state.buffers.items()}
+        weights = state.weights.detach().requires_grad_()
+        named = self.stack.views(weights) | state.buffers
+        loss, logged, forward = torch.vmap(self._one)(named, *inputs)
+        # Members do not share parameters: the rows are their own gradients.
+        (grad,) = torch.autograd.grad(loss.sum(), weights)
+        with torch.no_grad():
+            finite = loss.isfinite().unsqueeze(1) & grad.abs().amax(1, keepdim=True).isfinite()
+            state.alive.logical_and_(finite)
+            state.steps_alive.add_(state.alive)
+            if self.clip_norm is not None:
+                grad = clip(grad, self.clip_norm)
+            moments = (state.means, state.squares)
+            rates = (state.lr, state.corrections, state.decay)
+            change = self.adam.change(state.weights, grad, moments, *rates)
+            state.weights.sub_(change.masked_fill_(~state.alive, 0.0))
+            for name, old in before.items():
+                alive = state.alive.view(-1, *[1] * (old.ndim - 1))
+                state.buffers[name].copy_(torch.where(alive, state.buffers[name], old))
+            self.names = list(logged)
+            fields = Forward(*(field.detach() for field in forward))
+            return Outputs(torch.stack(tuple(logged.values())), fields)
 
 
 class Population:
     """K models of one class and architecture, with their optimisers, as one state.
 
-    A member whose loss or gradient is not finite is frozen from that step on: its weights stay, the
-    others do not notice.
-
     Args:
         models: their weights are copied; `write_back` returns them.
-        optimizers: of the models; Adam or AdamW that differ in the learning rate alone. Their state
-            is copied too.
-        losses: the backend.
+        optimizers: of the models; Adam or AdamW that differ in the learning rate alone. Their
+            state is copied too.
         clip_norm: largest norm of a member's gradient, or None.
+        rows: K; above the number of models, copies of the last one, frozen, fill it up.
 
     Raises:
         ArgumentError: the optimisers cannot be combined, or have taken different numbers of steps.
@@ -44,129 +110,88 @@ class Population:
         self,
         models: Sequence[LatentModel],
         optimizers: Sequence[optim.Optimizer],
-        losses: Losses,
         clip_norm: float | None = None,
+        rows: int = 0,
     ) -> None:
-        self.models, self.optimizers, self.losses, self.clip_norm = (
-            models,
-            optimizers,
-            losses,
-            clip_norm,
-        )
+        self.models, self.optimizers = models, optimizers
         kinds = {Adam.of(optimizer) for optimizer in optimizers}
         if len(kinds) != 1:
-            raise ArgumentError(
-                f"optimizers of a population may differ in lr alone, got {', '.join(map(str, kinds))}"
-            )
-        self.adam = kinds.pop()
-        self.stack = Stack(models[0])
-        self.weights = self.stack.rows(models).requires_grad_()  # (K, P)
-        self.buffers = stacked_buffers(models)
-        self.lr = self.weights.new_tensor(
-            [[float(optimizer.param_groups[0]["lr"])] for optimizer in optimizers]
-        )  # (K, 1)
-        states = [
-            self._moments(model, optimizer)
-            for model, optimizer in zip(models, optimizers, strict=True)
-        ]
-        counts = {count for count, _, _ in states}
+            found = ", ".join(map(str, kinds))
+            raise ArgumentError(f"optimizers of a population may differ in lr alone, got {found}")
+        self.batched = BatchedStep(models[0], kinds.pop(), clip_norm)
+        self.stack = self.batched.stack
+        self.advance: Step = self.batched.advance
+        own = range(len(models))
+        every = [*own, *[own[-1]] * (rows - len(own))]
+        weights = self.stack.rows([models[k] for k in every])
+        states = [self._moments(models[k], optimizers[k], weights) for k in every]
+        counts = sorted({count for count, _, _ in states})
         if len(counts) != 1:
-            raise ArgumentError(
-                f"members must have taken the same number of steps, got {', '.join(map(str, sorted(counts)))}"
-            )
-        self.step_count = counts.pop()
-        self.moments = (
+            found = ", ".join(map(str, counts))
+            raise ArgumentError(f"members must have taken the same number of steps, got {found}")
+        self.step_count = counts[0]
+        rates = [[float(optimizers[k].param_groups[0]["lr"])] for k in every]
+        lr = weights.new_tensor(rates)
+        self.state = State(
+            weights,
             torch.stack([mean for _, mean, _ in states]),
             torch.stack([square for _, _, square in states]),
+            weights.new_ones(2),
+            lr,
+            self._decay(models[0], optimizers[0]),
+            torch.arange(len(every), device=lr.device).unsqueeze(1) < len(own),
+            torch.full_like(lr, self.step_count, dtype=torch.long),
+            stacked_buffers([models[k] for k in every]),
         )
-        self.corrections = self.weights.new_ones(2)  # of Adam's moments, for the current step
-        self.alive = torch.ones_like(self.lr, dtype=torch.bool)  # (K, 1)
-        self.steps_alive = torch.full_like(
-            self.lr, self.step_count, dtype=torch.long
-        )  # (K, 1) steps taken before it was frozen
-        self.names: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """Of the rows of `Outputs.terms`; known after the first step."""
+        return self.batched.names
 
     def step(self, inputs: Inputs) -> Outputs:
         """One optimiser step of every member that is not frozen. Never waits for the device."""
-        self.count_step()
-        return self.compute(inputs)
-
-    def count_step(self) -> None:
-        """The part of `step` that is the host's."""
         self.step_count += 1
-        self.corrections.copy_(self.corrections.new_tensor(self.adam.corrections(self.step_count)))
-
-    def state(self) -> Iterator[Tensor]:
-        """Every tensor that a step changes."""
-        yield from (
-            self.weights,
-            *self.moments,
-            self.alive,
-            self.steps_alive,
-            *self.buffers.values(),
-        )
-
-    def compute(self, inputs: Inputs) -> Outputs:
-        """The tensor work of `step`, all in place, so that a CUDA graph can hold it."""
-        before = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        loss, logged, forward = self.losses(self.stack.views(self.weights), self.buffers, inputs)
-        (grad,) = torch.autograd.grad(
-            loss.sum(), self.weights
-        )  # members do not share parameters: the rows are their own gradients
-        with torch.no_grad():
-            finite = loss.isfinite().unsqueeze(1) & grad.abs().amax(1, keepdim=True).isfinite()
-            self.alive.logical_and_(finite)
-            self.steps_alive.add_(self.alive)
-            if self.clip_norm is not None:
-                grad = clip(grad, self.clip_norm)
-            change = self.adam.change(self.weights, grad, self.moments, self.lr, self.corrections)
-            self.weights.sub_(change.masked_fill_(~self.alive, 0.0))
-            for name, old in before.items():
-                alive = self.alive.view(-1, *[1] * (old.ndim - 1))
-                self.buffers[name].copy_(torch.where(alive, self.buffers[name], old))
-            self.names = list(logged)
-            return Outputs(
-                torch.stack(tuple(logged.values())), Forward(*(field.detach() for field in forward))
-            )
+        corrections = self.batched.adam.corrections(self.step_count)
+        self.state.corrections.copy_(self.state.corrections.new_tensor(corrections))
+        return self.advance(self.state, inputs)
 
     def write_back(self, k: int) -> None:
-        """Copy weights, buffers and optimiser state of member k into its own model and
-        optimiser.
-        """
+        """Copy weights, buffers and optimiser state of member k into its model and optimiser."""
         model, optimizer = self.models[k], self.optimizers[k]
-        rows = [self.weights.detach()[k], *(moment[k] for moment in self.moments)]
-        weights, means, squares = (self.stack.views(row) for row in rows)
+        rows = (self.state.weights[k], self.state.means[k], self.state.squares[k])
+        weights, means, squares = map(self.stack.views, rows)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(weights[name])
                 optimizer.state[parameter] = {
                     "step": torch.tensor(float(self.step_count), device=parameter.device),
-                    "exp_avg": means[name].clone(),
-                    "exp_avg_sq": squares[name].clone(),
+                    "exp_avg": means[name].clone(memory_format=torch.contiguous_format),
+                    "exp_avg_sq": squares[name].clone(memory_format=torch.contiguous_format),
                 }
             for name, buffer in model.named_buffers():
-                if name in self.buffers:
-                    buffer.copy_(self.buffers[name][k])
+                if name in self.state.buffers:
+                    buffer.copy_(self.state.buffers[name][k])
+
+    def _decay(self, model: LatentModel, optimizer: optim.Optimizer) -> Tensor:
+        """Weight decay (P,) of every number."""
+        of = {p: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+        full = {name: torch.full_like(p, of[p]) for name, p in model.named_parameters()}
+        return self.stack.row(full)
 
     def _moments(
-        self, model: LatentModel, optimizer: optim.Optimizer
+        self, model: LatentModel, optimizer: optim.Optimizer, like: Tensor
     ) -> tuple[int, Tensor, Tensor]:
         """Number of steps, and the moments (P,), of an optimiser that may not have begun."""
-        parameters = dict(model.named_parameters())
         states = {
             name: optimizer.state[parameter]
-            for name, parameter in parameters.items()
+            for name, parameter in model.named_parameters()
             if optimizer.state.get(parameter)
         }
         if not states:
-            zeros = self.weights.new_zeros(self.weights.shape[1])
-            return 0, zeros, zeros.clone()
-        means, squares = (
-            {name: state[key] for name, state in states.items()}
+            return 0, like.new_zeros(like.shape[1]), like.new_zeros(like.shape[1])
+        mean, square = (
+            self.stack.row({name: state[key] for name, state in states.items()})
             for key in ("exp_avg", "exp_avg_sq")
         )
-        return (
-            int(next(iter(states.values()))["step"]),
-            self.stack.row(means),
-            self.stack.row(squares),
-        )
+        return int(next(iter(states.values()))["step"]), mean, square

@@ -1,8 +1,4 @@
-"""A pack of compatible runs as one job: written by the launcher, trained by the process that gets
-it, on this machine or another.
-"""
-
-from __future__ import annotations
+"""A pack of compatible runs as one job: written by the launcher, trained by whoever gets it."""
 
 import hashlib
 import json
@@ -16,13 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from vae_granularity.runs.identity import write_atomically
 
 FOLDER = ".packs"
-AUTO = "auto"
 
 
-def write_pack(folder: Path, configs: Sequence[DictConfig], backend: str) -> Path:
-    """Write the pack below `folder` and return its file; `backend` is a name or `auto`."""
+def write_pack(folder: Path, configs: Sequence[DictConfig], how: str, together: int) -> Path:
+    """Write the pack below `folder` and return its file.
+
+    Args:
+        how: auto | alone | eager | compiled.
+        together: members that are computed together, at most.
+    """
     pack: dict[str, Any] = {
-        "backend": backend,
+        "how": how,
+        "together": together,
         "configs": [OmegaConf.to_container(cfg, resolve=True) for cfg in configs],
     }
     text = json.dumps(pack)
@@ -43,18 +44,48 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     Raises:
         SystemExit: the process was asked to end; all runs have been saved.
     """
-    from vae_granularity.population.backends import BACKENDS
-    from vae_granularity.population.plan import ALONE
+    from vae_granularity.population import training
+    from vae_granularity.population.plan import ALONE, AUTO
     from vae_granularity.population.rehearsal import best_plan
-    from vae_granularity.population.training import train_alone, train_population
 
     pack = json.loads(Path(path).read_text())
-    configs: list[DictConfig] = [OmegaConf.create(config) for config in pack["configs"]]
-    backend = pack["backend"]
-    if backend == AUTO:
-        backend = best_plan(configs, len(configs), 1, 0.0, tuple(BACKENDS)).backend
-    return (
-        [train_alone(cfg) for cfg in configs]
-        if backend == ALONE
-        else train_population(configs, backend)
+    configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]
+    how, together = pack["how"], pack["together"]
+    if how == AUTO:
+        plan = best_plan(configs, together, 1, 0.0)
+        how, together = plan.how, plan.together
+    if how == ALONE:
+        return [training.train_alone(cfg) for cfg in configs]
+    return training.train_population(configs, how, together)
+
+
+def train_one(config: DictConfig) -> Any:
+    """Train a single run: compiled where `compile=auto` and it pays, else by Lightning's loop.
+
+    Returns the run directory. Says what was chosen and why.
+
+    Raises:
+        UserError: as `training.run.train`.
+    """
+    from vae_granularity.population import rehearsal, training
+    from vae_granularity.population.packing import obstacle
+    from vae_granularity.population.plan import COMPILED
+    from vae_granularity.runs.build import build
+    from vae_granularity.training.run import train
+
+    compile_ = config.callbacks.get("compile")
+    if compile_ is None or compile_.mode != "auto":
+        return train(config)
+    model, _ = build(config)
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    why = rehearsal.why_alone(config, model) or obstacle(resolved, model)
+    if why is not None:
+        print(f"step: as it is, not compiled (compile=auto): {why}", flush=True)
+        return train(config)
+    print(
+        "step: compiled (compile=auto): a small network and enough steps to pay for it", flush=True
     )
+    (error,) = training.train_population([config], COMPILED)
+    if error is not None:
+        raise error
+    return None

@@ -1,44 +1,98 @@
-"""A Lightning trainer whose steps are taken elsewhere: its counters and the hooks after a step."""
+"""A Lightning trainer whose steps are taken elsewhere: attached, restored, its callbacks called.
 
-from __future__ import annotations
+By its public interface: the strategy, the state of its loops, the hooks of its callbacks. What it
+saves is what it would have saved, and any Lightning trainer goes on from it. A trainer is `Any`
+here: its callbacks and its data module are no part of Lightning's declared type.
+"""
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer
-from lightning.pytorch.trainer import call
+from lightning import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
+
+from vae_granularity.models.base import LatentModel
 
 
-def set_counters(trainer: Trainer, step: int, completed: int) -> None:
-    """Make the loops stand where they would after `step` steps, of which the hooks of `completed`
-    have run.
-    """
-    loop = trainer.fit_loop.epoch_loop
-    for progress in (loop.batch_progress.total, loop.batch_progress.current):
-        progress.ready = progress.started = progress.processed = step
-        progress.completed = completed
-    loop.batch_progress.is_last_batch = step == trainer.max_steps
-    optimizer = loop.automatic_optimization.optim_progress.optimizer
-    for counts in (
-        optimizer.step.total,
-        optimizer.step.current,
-        optimizer.zero_grad.total,
-        optimizer.zero_grad.current,
-    ):
-        counts.ready = counts.completed = step
-    optimizer.zero_grad.total.started = optimizer.zero_grad.current.started = step
-    loop._batches_that_stepped = completed
+def attach(trainer: Any, model: LatentModel, data: LightningDataModule) -> None:
+    """Bring the trainer to where its loop would begin: model on its device, optimiser made."""
+    trainer.state.fn = TrainerFn.FITTING
+    model.trainer = data.trainer = trainer
+    trainer.datamodule = data
+    trainer.strategy.connect(model)
+    trainer.strategy.setup_environment()
+    for callback in trainer.callbacks:
+        callback.setup(trainer, model, "fit")
+    trainer.strategy.setup(trainer)
+
+
+def restore(trainer: Any, path: Path) -> None:
+    """Weights, optimiser, callbacks and position in the data of a checkpoint."""
+    saved: dict[str, Any] = trainer.strategy.load_checkpoint(path, weights_only=True)
+    model, data = trainer.lightning_module, trainer.datamodule
+    model.on_load_checkpoint(saved)
+    trainer.strategy.load_model_state_dict(saved, strict=True)
+    trainer.strategy.load_optimizer_state_dict(saved)
+    for callback in trainer.callbacks:
+        callback.on_load_checkpoint(trainer, model, saved)
+        if callback.state_key in saved["callbacks"]:
+            callback.load_state_dict(saved["callbacks"][callback.state_key])
+    data.load_state_dict(saved[type(data).__qualname__])
+
+
+def begin(trainer: Any, step: int) -> None:
+    """The hooks before the step after `step`."""
+    stand_at(trainer, step, step)
+    for hook in ("on_fit_start", "on_train_start"):
+        call(trainer, hook)
+
+
+def call(trainer: Any, hook: str, *arguments: Any) -> None:
+    """A hook of all callbacks."""
+    for callback in trainer.callbacks:
+        getattr(callback, hook)(trainer, trainer.lightning_module, *arguments)
+
+
+def stand_at(trainer: Any, step: int, completed: int) -> None:
+    """Make the loops stand where they would after `step` steps, with the hooks of `completed`."""
+    ended = completed == trainer.max_steps
+    batches = {"ready": step, "started": step, "processed": step, "completed": completed}
+    steps = {"ready": step, "completed": step}
+    zeroed = {**steps, "started": step}
+    epochs = {"ready": 1, "started": 1, "processed": int(ended), "completed": int(ended)}
+    optimizer = {"step": _both(steps), "zero_grad": _both(zeroed)}
+    last = step == trainer.max_steps
+    state = {
+        "epoch_loop.state_dict": {"_batches_that_stepped": completed},
+        "epoch_loop.batch_progress": {**_both(batches), "is_last_batch": last},
+        "epoch_loop.automatic_optimization.optim_progress": {"optimizer": optimizer},
+        "epoch_progress": _both(epochs),
+    }
+    trainer.fit_loop.load_state_dict(trainer.fit_loop.state_dict() | state)
     trainer.datamodule.step = step
 
 
-def after_step(trainer: Trainer, step: int, outputs: dict[str, Any]) -> None:
-    """What Lightning does between a step, counted from 1, and the next: the callbacks, with what
-    `training_step` has returned.
+def _both(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+    """In total and in the current epoch: a run is one epoch."""
+    return {"total": dict(counts), "current": dict(counts)}
+
+
+def after_step(trainer: Any, step: int, outputs: dict[str, Any]) -> None:
+    """What Lightning does between a step, counted from 1, and the next.
+
+    Args:
+        outputs: what the model's `training_step` would have returned.
     """
-    connector = trainer._logger_connector
-    set_counters(trainer, step, step - 1)
-    connector.on_batch_start(torch.empty(0))
-    call._call_callback_hooks(trainer, "on_train_batch_end", outputs, torch.empty(0), step - 1)
-    connector.on_batch_end()
-    set_counters(trainer, step, step)
-    connector.update_train_step_metrics()
+    stand_at(trainer, step, step - 1)
+    call(trainer, "on_train_batch_end", outputs, torch.empty(0), step - 1)
+    stand_at(trainer, step, step)
+
+
+def detach(trainer: Any) -> None:
+    """The hooks after the last step; the model goes back to the CPU."""
+    for hook in ("on_train_end", "on_fit_end"):
+        call(trainer, hook)
+    trainer.strategy.teardown()
+    for callback in trainer.callbacks:
+        callback.teardown(trainer, trainer.lightning_module, "fit")

@@ -1,33 +1,24 @@
 """Which points of a sweep can be trained as one population."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.identity import acting_callbacks, digest, identity, without
 
 # Keys of a config, besides the dials of the model, in which the members of a population may differ.
-FREE = (
-    ("seed",),
-    ("dataset", "seed"),
-    ("optimizer", "lr"),
-    ("model", "granularity"),
-    ("model", "partition"),
-)
+FREE = ("seed", "dataset.seed", "optimizer.lr", "model.granularity", "model.partition")
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW")
 PRECISIONS = ("32-true", "64-true")
 TRAINER = ("_target_", "max_steps", "accelerator", "devices", "precision", "gradient_clip_val")
-CALLBACKS = ("TermLogger", "PeriodicEvaluation", "LastCheckpoint", "ModelCheckpoint", "ProgressBar")
+# Besides what decides the weights: where members are measured and saved is decided for all at once.
+MEASURED = ("dataset", "trainer", "callbacks", "evaluation", "metrics")
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Positions of points that can train together, group by group, and of those that train alone,
-    with the reason.
-    """
+    """Positions of points that train together, by group; the others, with the reason."""
 
     groups: list[list[int]]
     alone: dict[int, str]
@@ -38,7 +29,7 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
 
     Args:
         config: resolved.
-        model: that the config names.
+        model: of the class and with the dials that the config names.
     """
     trainer, optimizer = config["trainer"], config["optimizer"]
     if model.stateful:
@@ -56,18 +47,13 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
     unknown = sorted(set(trainer) - set(TRAINER))
     if unknown:
         return f"trainer.{unknown[0]} is set"
-    names = {
-        name: str(node["_target_"]).rsplit(".", 1)[-1] for name, node in config["callbacks"].items()
-    }
-    strange = [name for name, target in names.items() if target not in CALLBACKS]
-    if strange:
-        return f"callbacks.{strange[0]} may act at every step"
+    for name in acting_callbacks(config):
+        return f"callbacks.{name} may act at every step"
     return None
 
 
 def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
-    """Group points, resolved configs with their models, by everything that members of a population
-    share.
+    """Group points, resolved configs with models of their class, by what members share.
 
     Members share shapes, data set, batch size, likelihood, length and evaluation; they may differ
     in the model's dials, partition, seed and learning rate.
@@ -89,14 +75,10 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
 
 
 def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
-    """What the members of a population have in common, as text."""
-    rest = json.loads(json.dumps(config))
-    for *parents, key in (*FREE, *(("model", dial) for dial in dials)):
-        node = rest
-        for parent in parents:
-            node = node[parent]
-        node.pop(key, None)
-    return json.dumps(rest, sort_keys=True)
+    """What the members of a population have in common, as a hash."""
+    measured = {part: config[part] for part in MEASURED}
+    free = (*FREE, *(f"model.{dial}" for dial in dials))
+    return digest(without({**identity(config), **measured}, free))
 
 
 def evenly(group: Sequence[int], most: int) -> list[list[int]]:

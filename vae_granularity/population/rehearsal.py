@@ -1,14 +1,13 @@
 """The fastest way to train compatible runs on this machine, found by short trials."""
 
-from __future__ import annotations
-
+import copy
 import logging
 import os
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,60 +16,67 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from omegaconf import DictConfig
+from torch import nn
 
 from vae_granularity.evaluation.report import report
-from vae_granularity.population.backends import BACKENDS, losses
-from vae_granularity.population.captured import Captured
+from vae_granularity.population.captured import captured
+from vae_granularity.population.compiled import compiled, no_compiler, warmed_up
 from vae_granularity.population.engine import Population
 from vae_granularity.population.plan import (
     ALONE,
-    TRIALS,
-    WARM_UP,
+    COMPILED,
+    EAGER,
     Plan,
+    Speed,
     Work,
     candidates,
     fastest,
-    seconds_of,
+    fitting,
     settled,
     table,
     try_plans,
 )
-from vae_granularity.population.step_inputs import Feed
+from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
-from vae_granularity.training.prepare import MEANT_BY_US, prepare
+from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
+
+WARM_UP, TRIALS = 2, 5
+COMPILING = 30.0  # seconds, about: what takes less as it is does not wait for a compiler
+ONE_RUN = 20_000  # steps of one run that pay for its own compilation
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 class Rehearsal:
-    """Models and data of compatible runs, for trials that leave no trace.
+    """Trials that leave no trace, with one model that stands for all members.
 
     Args:
-        configs: of the runs; at most `most` of them are built.
+        config: of any of the runs.
     """
 
-    def __init__(self, configs: Sequence[DictConfig], most: int) -> None:
-        self.configs = configs
-        parts = [prepare(cfg) for cfg in configs[:most]]
-        self.models, self.protocol, self.metrics = (
-            [model for model, *_ in parts],
-            parts[0][2],
-            parts[0][3],
-        )
-        first = parts[0][1]
-        first.resolve()
-        first.setup()
-        self.data = [first, *(first.reseeded(data.seed) for _, data, *_ in parts[1:])]
-        for model, data in zip(self.models, self.data, strict=True):
-            model.dataset_size = data.train_size
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+        self.model, self.data, self.protocol, self.metrics = prepare(config)
+        self.data.resolve()
+        self.data.setup()
+        self.model.dataset_size = self.data.train_size
+        gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+        self.device = torch.device("cuda" if gpu else "cpu")
+
+    def speed(self, plan: Plan) -> Speed:
+        """Of a plan, by a few steps."""
+        if plan.how == ALONE:
+            return Speed(self.step_alone())
+        return self.together(plan.how, plan.together)
 
     def step_alone(self) -> float:
         """Seconds of a step by the ordinary path, Lightning's share included."""
         clock = _Clock()
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         with warnings.catch_warnings():
-            for message in MEANT_BY_US:
+            for message in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             trainer: Trainer = create(
-                self.configs[0].trainer,
+                self.config.trainer,
                 max_steps=WARM_UP + TRIALS + 1,
                 max_epochs=1,
                 callbacks=[clock],
@@ -79,45 +85,36 @@ class Rehearsal:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-            trainer.fit(self.models[0], datamodule=self.data[0].reseeded(self.data[0].seed))
+            trainer.fit(self.model, datamodule=self.data.reseeded(self.data.seed))
         return statistics.median(clock.intervals[WARM_UP:])
 
-    def step_together(self, backend: str, members: int) -> float:
-        """Seconds of a step of `members` runs by a backend.
-
-        Raises:
-            ArgumentError: the backend cannot take the model.
-        """
-        device = torch.device(
-            "cuda"
-            if torch.cuda.is_available() and self.configs[0].trainer.accelerator != "cpu"
-            else "cpu"
-        )
-        models = [model.to(device) for model in self.models[:members]]
-        population = Population(
-            models, [model.configure_optimizers() for model in models], losses(backend, models[0])
-        )
-        feed = Feed(models, self.data[:members])
-        step = Captured(population, feed(0)) if device.type == "cuda" else population.step
-        return seconds_of(
-            lambda i: step(feed(i)),
-            torch.cuda.synchronize if device.type == "cuda" else lambda: None,
-        )
+    def together(self, how: str, members: int) -> Speed:
+        """Of a step of so many members; compiled, ready is what a second process will wait."""
+        models = [copy.copy(self.model.to(self.device)) for _ in range(members)]
+        for seed, model in enumerate(models):
+            model.seed = seed
+        optimizers = [self.model.configure_optimizers()] * members
+        population = Population(models, optimizers, self.config.trainer.gradient_clip_val)
+        inputs = StepInputs(models, [self.data.reseeded(seed) for seed in range(members)])
+        example, state, ready = inputs(0), population.state, 0.0
+        if how == COMPILED:
+            cache, plain = Path(self.config.paths.cache_dir), population.advance
+            for _ in range(2):  # the second reads what the first has written, as the runs will
+                torch.compiler.reset()
+                started = time.perf_counter()
+                population.advance = compiled(plain, state, example, cache)
+                warmed_up(population.advance, state, example)
+                ready = time.perf_counter() - started
+        if self.device.type == "cuda":
+            population.advance = captured(population.advance, state, example)
+        return Speed(seconds_of(lambda i: population.step(inputs(i)), self.device), ready)
 
     def seconds_besides(self) -> float:
         """Seconds that a run spends on evaluations and figures."""
-        steps, started = self.configs[0].trainer.max_steps, time.perf_counter()
+        steps, started = self.config.trainer.max_steps, time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            report(
-                self.models[0],
-                self.data[0],
-                self.protocol,
-                self.metrics,
-                [],
-                0,
-                Path(folder),
-                final=True,
-            )
+            suite = (self.protocol, self.metrics, [], 0, Path(folder))
+            report(self.model, self.data, *suite, final=True)
         return (time.perf_counter() - started) * (1 + (steps - 1) // self.protocol.every)
 
 
@@ -126,7 +123,7 @@ class _Clock(Callback):
         self.intervals: list[float] = []
         self._last = 0.0
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *arguments: Any, **options: Any) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = time.perf_counter()
@@ -134,59 +131,97 @@ class _Clock(Callback):
         self._last = now
 
 
-def best_plan(
-    configs: Sequence[DictConfig],
-    most: int,
-    processes: int,
-    startup: float,
-    backends: Sequence[str] = tuple(BACKENDS),
-) -> Plan:
+def seconds_of(step: Callable[[int], object], device: torch.device) -> float:
+    """Median seconds of a call, after a warm-up."""
+    times = []
+    for i in range(WARM_UP + TRIALS):
+        start = time.perf_counter()
+        step(i)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM_UP:])
+
+
+def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup: float) -> Plan:
     """The plan that is projected to train the runs first; prints what was measured.
 
     Args:
         configs: of compatible runs.
-        most: members of a pack, at most.
+        most: members that are computed together, at most.
         processes: that may run at a time.
         startup: seconds that a further process takes before it trains.
-        backends: to be tried, besides training each run alone.
     """
-    started = time.monotonic()
-    backends = [name for name in backends if name != "streams" or torch.cuda.is_available()]
-    plans = candidates(len(configs), backends, processes, most)
-    rehearsal = Rehearsal(configs, max(plan.members for plan in plans))
-    threads = torch.get_num_threads()
+    started, threads = time.monotonic(), torch.get_num_threads()
+    rehearsal = Rehearsal(configs[0])
+    together = min(most, together_here(rehearsal.model, rehearsal.device, processes))
+    work = Work(len(configs), configs[0].trainer.max_steps, 0.0, startup)
 
-    def trial(plan: Plan) -> float:
+    def trial(plan: Plan) -> Speed:
         torch.set_num_threads(max(1, threads // plan.processes))
-        return (
-            rehearsal.step_alone()
-            if plan.backend == ALONE
-            else rehearsal.step_together(plan.backend, plan.members)
-        )
+        return rehearsal.speed(plan)
 
+    def trials(*ways: str) -> dict[Plan, Speed | str]:
+        plans = candidates(len(configs), ways, processes, together)
+        return try_plans([plan for plan in plans if plan not in found], trial)
+
+    found: dict[Plan, Speed | str] = {}
     try:
-        found = try_plans(plans, trial)
+        found |= trials(EAGER)
+        first = fastest(work, found)
+        speed = found[first]
+        short = isinstance(speed, Speed) and work.seconds(first, speed) < 2 * COMPILING
+        why = "shorter than compiling is worth" if short else not_compiled(rehearsal.model)
+        if why is None or (rehearsal.device.type == "cuda" and no_compiler() is None):
+            found |= trials(COMPILED)
+        else:
+            print(f"not compiled: {why}")
     finally:
         torch.set_num_threads(threads)
-    work, what = (
-        Work(len(configs), configs[0].trainer.max_steps, 0.0, startup),
-        ", without evaluation, which cannot change the choice",
-    )
-    plan = settled(work, found)
+    plan, what = settled(work, found), ", without evaluation, which cannot change the choice"
     if plan is None:
         work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
         plan = fastest(work, found)
-    print(
-        f"{len(configs)} compatible runs of {work.steps} steps, projected{what}:\n{table(work, found)}"
-    )
-    print(f"chosen: {plan} (trials took {time.monotonic() - started:.1f} s)", flush=True)
+    took = time.monotonic() - started
+    print(f"{work.points} compatible runs of {work.steps} steps, projected{what}:")
+    print(f"{table(work, found)}\nchosen: {plan} (trials took {took:.1f} s)", flush=True)
     return plan
 
 
+def not_compiled(model: nn.Module) -> str | None:
+    """Why compiling a model's step cannot pay on a CPU, in a sentence; None if it may."""
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    if any(isinstance(part, convolutions) for part in model.modules()):
+        return "convolutions are as fast uncompiled on a CPU"
+    return no_compiler()
+
+
+def why_alone(config: DictConfig, model: nn.Module) -> str | None:
+    """Why `compile=auto` leaves a single run to Lightning's loop; None if it compiles it."""
+    if torch.cuda.is_available() and config.trainer.accelerator != "cpu":
+        return "on a GPU compile=step or graph is the choice to make"
+    if config.trainer.max_steps < ONE_RUN:
+        return f"fewer than {ONE_RUN} steps do not pay for compiling"
+    return not_compiled(model)
+
+
+def together_here(model: nn.Module, device: torch.device, processes: int) -> int:
+    """Members that are computed together on this machine: all on a GPU, what fits a CPU's cache."""
+    if device.type == "cuda":
+        return 512
+    return fitting(sum(p.numel() for p in model.parameters()), cache_bytes() // processes)
+
+
+def cache_bytes(folder: Path = CACHES) -> int:
+    """Size of the largest cache of the first core; 16 MiB where the system does not say."""
+    sizes = [path.read_text().strip() for path in folder.glob("index*/size")]
+    return max((int(s[:-1]) * 1024 for s in sizes if s.endswith("K")), default=2**24)
+
+
 def processes_here() -> int:
-    """Processes that may train at a time: one a core; one where there is a GPU or no launcher for
-    several (extra `cores`).
-    """
+    """How many processes train at a time: one a core; one on a GPU or without the extra `cores`."""
     if torch.cuda.is_available() or find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

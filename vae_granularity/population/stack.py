@@ -1,7 +1,5 @@
 """K modules of one architecture as the rows of one matrix."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
@@ -15,6 +13,8 @@ class Stack:
     """Which columns of a (K, P) matrix hold which parameter of a module with P of them.
 
     One matrix, so that one operator acts on all parameters of all K members and a row is a member.
+    Matrices lie transposed in it, as the backward pass of a linear layer makes their gradients:
+    turning those round took a third of a compiled step (experiments/population/README.md).
 
     Args:
         module: gives names, shapes and order of the parameters.
@@ -25,24 +25,36 @@ class Stack:
         self.sizes = [prod(shape) for shape in self.shapes.values()]
 
     def rows(self, modules: Sequence[nn.Module]) -> Tensor:
-        """(K, P) copy of the parameters of K modules."""
+        """(K, P) copy of the parameters of K modules.
+
+        >>> layers = [nn.Linear(3, 2), nn.Linear(3, 2)]
+        >>> Stack(layers[0]).rows(layers).shape
+        torch.Size([2, 8])
+        """
         return torch.stack([self.row(dict(module.named_parameters())) for module in modules])
 
     def row(self, named: Named) -> Tensor:
         """(P,) from tensors by parameter name."""
-        return torch.cat([named[name].detach().flatten() for name in self.shapes])
+        return torch.cat([_turned(named[name].detach()).flatten() for name in self.shapes])
 
     def views(self, rows: Tensor) -> Named:
         """Tensors (..., *shape) by parameter name that look into rows (..., P)."""
         parts = zip(self.shapes.items(), rows.split(self.sizes, dim=-1), strict=True)
-        return {
-            name: part.unflatten(-1, shape) if shape else part.squeeze(-1)
-            for (name, shape), part in parts
-        }
+        return {name: _view(part, shape) for (name, shape), part in parts}
+
+
+def _turned(parameter: Tensor) -> Tensor:
+    return parameter.mT if parameter.ndim == 2 else parameter
+
+
+def _view(part: Tensor, shape: torch.Size) -> Tensor:
+    if not shape:
+        return part.squeeze(-1)
+    return part.unflatten(-1, shape[::-1]).mT if len(shape) == 2 else part.unflatten(-1, shape)
 
 
 def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
-    """(K, *shape) copies of the buffers that belong to the saved state of K modules, by name."""
+    """(K, *shape) copies of the buffers in the saved state of K modules, by name."""
     saved = set(modules[0].state_dict())
     names = [name for name, _ in modules[0].named_buffers() if name in saved]
     return {

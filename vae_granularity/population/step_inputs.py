@@ -1,11 +1,7 @@
-"""What the members of a population get in a step: each the images, noise, dials and partition that
-it would have alone.
-"""
-
-from __future__ import annotations
+"""What members of a population get in a step: the images, noise, dials and partition of a run."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,40 +9,47 @@ from torch import Tensor
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.noise import standard_normal
 from vae_granularity.models.base import LatentModel
+from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.schedules import Constant
+
+Item = TypeVar("Item")
 
 
 class Inputs(NamedTuple):
-    """One step of K members: B images, D latent dimensions, G columns for groups."""
+    """One step of K members: B images, D latent dimensions. The order is that of a model's step."""
 
     x: Tensor  # (K, B, *image_shape)
     noise: Tensor  # (K, B, D)
     settings: dict[str, Tensor]  # (K,) each
-    membership: Tensor  # (K, D, G)
+    membership: Tensor  # (K, D, D), padded with empty groups: any partition fits
 
 
-class Feed:
-    """Inputs by step.
+class StepInputs:
+    """Inputs by step, each a pure function of seed and step.
 
-    Drawn one member at a time, outside the batched computation; members of equal seed share what is
-    drawn.
+    Drawn one member at a time, outside the batched computation; members of equal seed share what
+    is drawn.
 
     Args:
         models: K models; their partitions are read at each step.
         data: K data modules of one data set, after `setup`.
+        rows: above K, the last member is repeated up to this number.
     """
 
-    def __init__(self, models: Sequence[LatentModel], data: Sequence[ImageDataModule]) -> None:
-        self.models, self.data = models, data
+    def __init__(
+        self, models: Sequence[LatentModel], data: Sequence[ImageDataModule], rows: int = 0
+    ) -> None:
+        more = rows - len(models)
+        self.models = [*models, *[models[-1]] * more]
+        self.data = [*data, *[data[-1]] * more]
         self._like = next(models[0].parameters())
-        self._orders, self._order_of = _distinct(data, lambda module: module.seed)
-        self._noises, self._noise_of = _distinct(models, lambda model: model.seed)
+        self._orders, self._order_of = _distinct(self.data, lambda module: module.seed)
+        self._noises, self._noise_of = _distinct(self.models, lambda model: model.seed)
         self._constant = all(
             isinstance(dial, Constant) for model in models for dial in model.dials.values()
         )
         self._settings: dict[str, Tensor] | None = None
-        self._partitions: list[object] = []
-        self._columns = max(most_groups(model) for model in models)
+        self._partitions: list[LatentPartition] = []
 
     def __call__(self, step: int) -> Inputs:
         """The inputs of training step `step`, counted from 0."""
@@ -67,38 +70,25 @@ class Feed:
     def _dials(self, step: int) -> dict[str, Tensor]:
         if self._settings is None or not self._constant:
             each = [model.settings(step) for model in self.models]
-            table = torch.tensor(
-                [[float(one[name]) for one in each] for name in each[0]], dtype=self._like.dtype
-            )
-            self._settings = dict(zip(each[0], table.to(self._like.device), strict=True))
+            rows = [[float(one[name]) for one in each] for name in each[0]]
+            table = torch.tensor(rows, dtype=self._like.dtype).to(self._like.device)
+            self._settings = dict(zip(each[0], table, strict=True))
         return self._settings
 
     def _memberships(self) -> Tensor:
         partitions = [model.partition for model in self.models]
         if partitions != self._partitions:
-            self._partitions = list(partitions)
-            self._membership = torch.stack([p.membership(self._columns) for p in partitions]).to(
-                self._like
-            )
+            self._partitions = partitions
+            padded = [p.membership(p.latent_dim) for p in partitions]
+            self._membership = torch.stack(padded).to(self._like)
         return self._membership
 
 
-def most_groups(model: LatentModel) -> int:
-    """The largest number of groups that a model's partition can have during training."""
-    rule = model.grouping
-    if rule.regrouping is not None and rule.regrouping.free:
-        return model.latent_dim
-    if rule.scheduled:
-        return -(-model.latent_dim // int(min(rule.granularity.values)))
-    return model.partition.num_groups
-
-
-def _distinct(items: Sequence, key: Callable) -> tuple[list, list[int]]:
+def _distinct(items: Sequence[Item], key: Callable[[Item], int]) -> tuple[list[Item], list[int]]:
     """The first item of each key, and for every item the position of its key's."""
     keys = list(dict.fromkeys(map(key, items)))
-    return [next(item for item in items if key(item) == k) for k in keys], [
-        keys.index(key(item)) for item in items
-    ]
+    firsts = [next(item for item in items if key(item) == k) for k in keys]
+    return firsts, [keys.index(key(item)) for item in items]
 
 
 def _spread(distinct: Tensor, of: list[int]) -> Tensor:

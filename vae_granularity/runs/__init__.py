@@ -1,1 +1,1 @@
-"""One run directory: its identity, status, checkpoints, protocol, and reading it back."""
+"""One run directory: identity, status, checkpoints, protocol, reading it back; trains nothing."""

@@ -1,51 +1,45 @@
-"""Numbers of several runs as one: mean, deviation and interval over seeds, never over two
-protocols. Reads results.json only.
-"""
+"""Numbers of several runs as one: mean and interval over seeds, never over two protocols."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import BY_CHANCE, Interval, interval, same_protocol
+from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.core.harmonic_scores import PARTNERS
-from vae_granularity.runs.protocol import BESIDES, without
+from vae_granularity.runs.protocol import (
+    BESIDES,
+    MEASURE_AGAIN,
+    VERSION,
+    differences,
+    version_of,
+    without,
+)
 
 Results = Mapping[str, Any]  # what a results.json holds
 
 
 def number_protocol(results: Results, name: str) -> dict[str, Any]:
-    """What a number of `terms` or `scores` was measured under; a harmonic mean under both of its
-    parts.
-
-    Empty if there is no record.
-    """
+    """What a term or score was measured under, a harmonic mean both of its parts; or nothing."""
     protocol = results.get("protocol", {})
     if name in results.get("terms", {}):
         return without(protocol.get("terms", {}), BESIDES)
-    parts = {
-        f"{part.removesuffix('_group')}_harmonic_group": (part, partner)
-        for part, partner in PARTNERS.items()
-    }
-    entries = [
-        entry for entry in protocol.get("metrics", {}).values() if name in entry.get("scores", ())
-    ]
+    metrics = protocol.get("metrics", {}).values()
+    entries = [entry for entry in metrics if name in entry.get("scores", ())]
     if entries:
         return without(entries[-1], BESIDES)
-    return {part: number_protocol(results, part) for part in parts.get(name, ())}
+    for part, partner in PARTNERS.items():
+        if name == f"{part.removesuffix('_group')}_harmonic_group":
+            return {one: number_protocol(results, one) for one in (part, partner)}
+    return {}
 
 
 def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]:
-    """The runs in lots whose number `name` was measured under one protocol, in the order in which
-    the protocols appear.
-    """
+    """The runs in lots whose number `name` was measured under one protocol, in order."""
     lots: list[list[Results]] = []
     for run in runs:
-        protocol = number_protocol(run, name)
-        home = next(
-            (lot for lot in lots if same_protocol(number_protocol(lot[0], name), protocol)), None
-        )
+        own = _measured(run, name)
+        alike = (lot for lot in lots if not differences([_measured(lot[0], name), own]))
+        home = next(alike, None)
         if home is None:
             lots.append([run])
         else:
@@ -54,25 +48,27 @@ def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]
 
 
 def over_runs(runs: Sequence[Results], name: str, level: float = 0.95) -> Interval | None:
-    """Mean, standard deviation and Student's interval of a number over runs; missing values are
-    left out, None where all are missing.
+    """Mean, deviation and Student's interval of a number over the runs that have it, if any.
 
     Args:
         runs: contents of their results.json; choose ones that differ in their seed alone.
         name: a key of `terms` or of `scores`.
 
     Raises:
-        ArgumentError: the runs that have it were measured under different protocols; names two of
-            them and the first difference.
+        ArgumentError: they were measured under different protocols; names two runs and the first
+            difference.
     """
     having = [run for run in runs if _value(run, name) is not None]
     lots = split_by_protocol(having, name)
     if len(lots) > 1:
-        (first, *_), (other, *_) = lots[:2]
-        key, a, b = next(_differences(number_protocol(first, name), number_protocol(other, name)))
-        names = [run.get("run", {}).get("name", "a run") for run in (first, other)]
+        pair = [lot[0] for lot in lots[:2]]
+        differing = differences(_measured(run, name) for run in pair)
+        key, (a, b) = next(iter(differing.items()))
+        first, other = (run.get("run", {}).get("name", "a run") for run in pair)
         raise ArgumentError(
-            f"{name} must be measured under one protocol to be averaged, got {key}={a!r} in {names[0]} and {b!r} in {names[1]}"
+            f"{name} must be measured under one protocol to be averaged, "
+            f"got {key}={a!r} in {first} and {b!r} in {other}"
+            f"{f'; {MEASURE_AGAIN}' if key == VERSION else ''}"
         )
     return interval([_value(run, name) for run in having], level) if having else None
 
@@ -83,21 +79,14 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
     Raises:
         ArgumentError: as `over_runs`; split the runs with `split_by_protocol` first.
     """
-    names = dict.fromkeys(
-        name for run in runs for part in ("terms", "scores") for name in run.get(part, {})
-    )
+    parts = (run.get(part, {}) for run in runs for part in ("terms", "scores"))
+    names = dict.fromkeys(name for part in parts for name in part)
     return {name: over_runs(runs, name, level) for name in names}
+
+
+def _measured(run: Results, name: str) -> dict[str, Any]:
+    return {VERSION: version_of(run.get("protocol", {}))} | number_protocol(run, name)
 
 
 def _value(run: Results, name: str) -> Any:
     return run.get("terms", {}).get(name, run.get("scores", {}).get(name))
-
-
-def _differences(a: Any, b: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Key, value and value where two protocols differ."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        for key in dict.fromkeys((*a, *b)):
-            if key not in BY_CHANCE:
-                yield from _differences(a.get(key), b.get(key), f"{at}.{key}".lstrip("."))
-    elif a != b:
-        yield at, a, b

@@ -1,40 +1,64 @@
 """From a composed config to the objects it names."""
 
-from __future__ import annotations
-
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from torch import nn
 
+from vae_granularity import likelihoods
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.errors import UserError
-from vae_granularity.evaluation.scores import Metrics
+from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.models.base import LatentModel, Parts
+from vae_granularity.values import VALUES, admits
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
-    """Model and data of a config. Reads no data; every argument is checked here. The seed decides
-    the initial weights.
+    """Model and data of a config, whose seed decides the initial weights. Reads no data.
 
     Raises:
-        ArgumentError: an argument is out of range.
+        ArgumentError: an argument is out of range, or the likelihood does not admit the data.
     """
-    data = create(cfg.dataset)
+    data, likelihood = create(cfg.dataset), create(cfg.likelihood)
+    check_support(likelihood, data)
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
-    net.to(
-        memory_format=torch.channels_last
-    )  # convolutions are up to a third faster (docs/speed.md)
-    parts = Parts(net, create(cfg.likelihood), instantiate(cfg.optimizer), cfg.seed)
+    net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
+    parts = Parts(net, likelihood, instantiate(cfg.optimizer), cfg.seed)
     return create(cfg.model, parts=parts), data
 
 
+def check_support(likelihood: nn.Module, data: ImageDataModule) -> None:
+    """Refuse a likelihood that is no density at the values the data set declares.
+
+    Raises:
+        ArgumentError: names the likelihood, the data set and the likelihoods that fit.
+    """
+    values = data.card.values
+    if not admits(likelihood.support, values):
+        modules = [
+            import_module(f"{likelihoods.__name__}.{m.name}")
+            for m in iter_modules(likelihoods.__path__)
+        ]
+        fitting = {
+            kind.__module__.rpartition(".")[2]
+            for module in modules
+            for kind in vars(module).values()
+            if hasattr(kind, "support") and admits(kind.support, values)
+        }
+        raise ArgumentError(
+            f"likelihood must fit dataset={data.name}, whose values are {VALUES[values]}: "
+            f"one of {', '.join(sorted(fitting))}; got {type(likelihood).__name__}, whose values "
+            f"are {VALUES[likelihood.support]}"
+        )
+
+
 def create(node: DictConfig, **runtime: Any) -> Any:
-    """Call the node's `_target_` with its keys and the runtime arguments, which are passed as they
-    are.
+    """Call the node's `_target_` with its keys and the runtime arguments, passed as they are.
 
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
     """
@@ -50,13 +74,11 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
     try:
         return list(instantiate(cfg.callbacks, _convert_="all").values())
     except InstantiationException as error:
-        if isinstance(
-            error.__cause__, UserError
-        ):  # raised by a constructor that Hydra called for us
+        if isinstance(error.__cause__, UserError):  # of a constructor that Hydra called for us
             raise error.__cause__ from None
         raise
 
 
-def create_metrics(cfg: DictConfig) -> Metrics:
+def create_metrics(cfg: DictConfig) -> dict[str, Any]:
     """The metrics of a config by name, with their options bound; none where it names none."""
     return instantiate(cfg.metrics, _convert_="all") if cfg.get("metrics") else {}

@@ -1,8 +1,4 @@
-"""Reading checkpoints without unpickling code, falling back to the one before where the newest is
-damaged.
-"""
-
-from __future__ import annotations
+"""Reading checkpoints without unpickling code; the one before where the newest is damaged."""
 
 import logging
 import pickle
@@ -14,46 +10,35 @@ import torch
 
 from vae_granularity.errors import DataError
 from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.identity import checkpoints
 
+DAMAGE = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError)
 log = logging.getLogger(__name__)
 
 
 def newest_readable(candidates: list[Path]) -> tuple[Path, dict[str, Any]] | None:
-    """Path and contents of the first of the checkpoints (newest first) that is whole; says which
-    ones it passed over.
+    """Path and contents of the first readable checkpoint; warns of those it passed over.
+
+    Args:
+        candidates: checkpoints, the newest first.
     """
     for path in candidates:
         try:
-            return path, _read(path)
-        except DataError as error:
-            log.warning("%s; the one before is tried", error)
+            return path, torch.load(path, map_location="cpu", weights_only=True)
+        except DAMAGE as error:
+            cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            log.warning("%s is not a whole checkpoint: %s; the one before is tried", path, cause)
     return None
 
 
-def load_weights(model: LatentModel, candidates: list[Path], directory: Path) -> None:
-    """Load the newest readable weights into `model`, and the partition they were trained with.
+def load_weights(model: LatentModel, directory: Path) -> None:
+    """Load a run's newest readable weights and the partition they were trained with.
 
     Raises:
         DataError: none is readable.
     """
-    found = newest_readable(candidates)
+    found = newest_readable(checkpoints(directory))
     if found is None:
         raise DataError(f"{directory} has no readable checkpoint")
     model.load_state_dict(found[1]["state_dict"])
     model.on_load_checkpoint(found[1])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        KeyError,
-    ) as error:
-        raise DataError(
-            f"{path} is not a whole checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}"
-        ) from error

@@ -1,42 +1,159 @@
-"""What makes a run: its name, its directory and the files in it."""
-
-from __future__ import annotations
+"""What decides a run's trained weights, and the name, directory and files that follow from it."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.partitions.schedules import label
 
 RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoints", "final.ckpt"
-# Where a run lies and what it is logged to do not make it another run.
-OUTSIDE_IDENTITY = (("paths",), ("logger",), ("dataset", "data_dir"), ("dataset", "cache_dir"))
+VERSION = 2  # of this rule, and part of the hash: what another rule named is never continued
+PARTS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
+PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its files and images lie
+ORDER = ("seed", "batch_size", "val_fraction")  # and which of its images a run sees when
+# Keys of a trainer that change no weight, or only their rounding, as the kind of device does:
+# `devices` and `num_nodes` count as the number of processes.
+HARDWARE = ("accelerator", "barebones", "benchmark", "deterministic", "devices", "num_nodes")
+CHECKS = ("detect_anomaly", "inference_mode", "num_sanity_val_steps", "val_check_interval")
+LIMITS = ("check_val_every_n_epoch", "limit_predict_batches", "limit_test_batches")
+LOGS = ("default_root_dir", "enable_autolog_hparams", "enable_checkpointing", "logger", "profiler")
+SHOWN = ("enable_model_summary", "enable_progress_bar", "limit_val_batches", "log_every_n_steps")
+IDLE_TRAINER_KEYS = frozenset({*HARDWARE, *CHECKS, *LIMITS, *LOGS, *SHOWN})
+# Modules of callbacks that only watch: `compiled` changes rounding only. `gather` is none of them.
+OBSERVERS = frozenset(
+    f"vae_granularity.training.callbacks.{name}"
+    for name in ("checkpoint", "compiled", "evaluation", "progress", "terms")
+)
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that decides the trained weights: runs equal in it are one run.
+
+    Model, network, likelihood, optimiser, images and their order, seed, the trainer's length,
+    precision and number of processes, and callbacks that act on training. Not where files lie,
+    what is logged, measured or drawn; nor `compile` and the kind of device: they change rounding.
+
+    >>> identity({"seed": 1, "trainer": {"devices": 2, "accelerator": "gpu"}, "metrics": {}})
+    {'seed': 1, 'trainer': {'processes': 2}, 'callbacks': {}}
+    """
+    found = {part: config[part] for part in PARTS if part in config}
+    places = [f"dataset.{key}" for key in PLACES]
+    idle = [f"trainer.{key}" for key in IDLE_TRAINER_KEYS]
+    found = without(found, [*places, *idle]) | {"callbacks": acting_callbacks(config)}
+    if "trainer" in found:
+        found["trainer"]["processes"] = processes(config["trainer"])
+    return found
+
+
+def acting_callbacks(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The callbacks of a config that may change the weights: all but this package's observers.
+
+    >>> acting_callbacks({"callbacks": {"mine": {"_target_": "my.Clip"}, "none": None}})
+    {'mine': {'_target_': 'my.Clip'}}
+    """
+    return {
+        name: node
+        for name, node in config.get("callbacks", {}).items()
+        if node and "_target_" in node and node["_target_"].rpartition(".")[0] not in OBSERVERS
+    }
+
+
+def processes(trainer: Mapping[str, Any]) -> int | str:
+    """Number of processes of a trainer's config; words such as `auto` stay as they are.
+
+    >>> processes({"devices": [0, 1], "num_nodes": 2}), processes({"devices": "auto"})
+    (4, 'auto')
+    """
+    devices, nodes = trainer.get("devices", "auto"), trainer.get("num_nodes", 1)
+    if isinstance(devices, str) and "," in devices:
+        devices = [place for place in devices.split(",") if place.strip()]
+    count = len(devices) if isinstance(devices, (list, tuple)) else devices
+    if isinstance(count, str) and count.isdigit():
+        count = int(count)
+    if isinstance(count, int) and count > 0:
+        return count * nodes
+    return str(count) if nodes == 1 else f"{count} on {nodes} nodes"
+
+
+def images_of(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a data set's config that decide which image is which.
+
+    >>> images_of({"variant": "toy", "seed": 1, "batch_size": 64, "data_dir": "data"})
+    {'variant': 'toy'}
+    """
+    return without(dataset, [*PLACES, *ORDER])
+
+
+def run_hash(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of the identity of a resolved config; 4 and 4.0 are one value.
+
+    >>> run_hash({"seed": 1.0, "logger": {"mode": "online"}}) == run_hash({"seed": 1})
+    True
+    """
+    return digest([VERSION, identity(config)])
+
+
+def digest(node: Any) -> str:
+    """Eight hexadecimal digits of plain values, whatever the order of their keys.
+
+    >>> digest({"a": 1, "b": 2.0}) == digest({"b": 2, "a": 1.0})
+    True
+    """
+    return hashlib.sha256(json.dumps(_whole(node), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _whole(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _whole(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_whole(value) for value in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node
+
+
+def without(config: Mapping[str, Any], keys: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """A nested config less some dotted keys.
+
+    >>> without({"model": {"beta": 4, "granularity": 2}, "seed": 1}, ["model.beta", "no.key"])
+    {'model': {'granularity': 2}, 'seed': 1}
+    """
+    left_out = frozenset(keys)
+    return {
+        key: without(value, left_out, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if f"{prefix}{key}" not in left_out
+    }
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested config.
+
+    >>> dict(flat({"model": {"beta": 4}, "seed": 1}))
+    {'model.beta': 4, 'seed': 1}
+    """
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What identifies a run. Derived from the resolved config alone, in which `dataset.source` is
-    settled.
-    """
+    """What names a run: its resolved config, with the source of its data settled, and a folder."""
 
     config: dict[str, Any]
     output_dir: Path
 
     @cached_property
     def hash(self) -> str:
-        """Eight hexadecimal digits of the resolved config without paths and logger."""
-        config = json.loads(json.dumps(self.config))
-        for *parents, key in OUTSIDE_IDENTITY:
-            node = config
-            for parent in parents:
-                node = node.get(parent, {})
-            node.pop(key, None)
-        return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
+        """`run_hash` of the config."""
+        return run_hash(self.config)
 
     @property
     def model(self) -> str:
@@ -45,32 +162,19 @@ class RunInfo:
 
     @property
     def dataset(self) -> str:
-        """Short name of the data set with its variant, and `rendered` where its images are not the
-        real ones.
-        """
+        """Short name of the data set, its variant, and `rendered` where its images are not real."""
         node = self.config["dataset"]
-        parts = [
-            file_name(node),
-            node.get("variant"),
-            "rendered" if node["source"] == "rendered" else None,
-        ]
-        return "-".join(part for part in parts if part)
+        rendered = "rendered" if node["source"] == "rendered" else None
+        return "-".join(filter(None, (file_name(node), node.get("variant"), rendered)))
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Short readable name and hash; also the name of the directory."""
         model = self.config["model"]
-        parts = [self.model, self.dataset]
-        if "beta" in model:
-            parts.append(f"b{label(model['beta'])}")
-        sizes = model.get("partition")
-        if sizes is None:
-            parts.append(f"g{label(model['granularity'])}")
-        elif isinstance(sizes, list):
-            parts.append("p" + "-".join(str(size) for size in sizes))
-        else:
-            parts.append(f"adaptive-g{model['granularity']}")
-        return "_".join([*parts, f"s{self.config['seed']}", self.hash])
+        beta = [f"b{label(model['beta'])}"] if "beta" in model else []
+        group = grouping_of(model).label
+        seed = f"s{self.config['seed']}"
+        return "_".join([self.model, self.dataset, *beta, group, seed, self.hash])
 
     @property
     def id(self) -> str:
@@ -86,16 +190,16 @@ class RunInfo:
     def tags(self) -> tuple[str, ...]:
         """W&B tags: model, data set, source, beta, granularity."""
         model, data = self.config["model"], self.config["dataset"]
-        tags = [self.model, file_name(data), data["source"]]
-        tags += [f"beta={label(model['beta'])}"] if "beta" in model else []
-        sizes = model.get("partition")
-        if sizes is None:
-            return (*tags, f"granularity={label(model['granularity'])}")
-        return (*tags, f"partition={sizes}" if isinstance(sizes, list) else "partition=adaptive")
+        beta = [f"beta={label(model['beta'])}"] if "beta" in model else []
+        return (self.model, file_name(data), data["source"], *beta, grouping_of(model).tag)
 
 
 def file_name(node: Mapping[str, Any]) -> str:
-    """`stcvae` for a config node with `_target_: vae_granularity.models.stcvae.BetaSTCVAE`."""
+    """The name of the file that a config node's class lies in.
+
+    >>> file_name({"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"})
+    'stcvae'
+    """
     return str(node["_target_"]).split(".")[-2]
 
 
@@ -110,9 +214,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """Checkpoints that training can go on from, the newest first; the best one is not among
-    them.
-    """
+    """Checkpoints to continue training from, the newest first; the best one is not among them."""
     folder = directory / CHECKPOINTS
     steps = sorted((int(p.stem.removeprefix("step=")), p) for p in folder.glob("step=*.ckpt"))
     final = [folder / FINAL] if (folder / FINAL).exists() else []

@@ -1,8 +1,5 @@
-"""A run directory read back."""
+"""A run directory read back: its model with the last weights, its data and its results."""
 
-from __future__ import annotations
-
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +11,14 @@ from vae_granularity.errors import DataError
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build
 from vae_granularity.runs.checkpoint import load_weights
-from vae_granularity.runs.identity import CONFIG, RESULTS, checkpoints
+from vae_granularity.runs.identity import CONFIG
+from vae_granularity.runs.status import is_done
+from vae_granularity.runs.table import read_results
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or interrupted run, read back. `model` is in evaluation mode with the last
-    weights; `datamodule` needs `setup()`.
-    """
+    """A run read back: `model` in evaluation mode, `datamodule` not set up, `results` or {}."""
 
     directory: Path
     config: Any
@@ -31,8 +28,7 @@ class Run:
 
 
 def load_run(directory: str | Path) -> Run:
-    """Read a run directory: `.config`, `.model` (evaluation mode, last weights), `.datamodule`,
-    `.results`.
+    """Read a finished or interrupted run directory.
 
     Raises:
         DataError: the directory is no run directory, or has no readable checkpoint.
@@ -40,14 +36,8 @@ def load_run(directory: str | Path) -> Run:
     directory = Path(directory)
     if not (directory / CONFIG).is_file():
         raise DataError(f"{directory} is no run directory: it has no {CONFIG}")
-    config = OmegaConf.load(directory / CONFIG)
+    config: Any = OmegaConf.load(directory / CONFIG)
     model, data = build(config)
-    load_weights(model, checkpoints(directory), directory)
-    results = directory / RESULTS
-    return Run(
-        directory,
-        config,
-        model.eval(),
-        data,
-        json.loads(results.read_text()) if results.is_file() else {},
-    )
+    load_weights(model, directory)
+    results = read_results(directory) if is_done(directory) else {}
+    return Run(directory, config, model.eval(), data, results)

@@ -1,6 +1,4 @@
-"""The state of a run directory: done, failed, being trained by a process, or none of these."""
-
-from __future__ import annotations
+"""The status of a run directory: done, failed, being trained by a process, or none of these."""
 
 import json
 import traceback
@@ -14,9 +12,7 @@ from vae_granularity.errors import BusyError, UserError
 from vae_granularity.runs.identity import RESULTS, write_atomically
 
 FAILURE, LOCK = "failed.json", ".lock"
-# Not the run's doing: a full disk or memory that others took. The same command continues such a
-# run.
-ENVIRONMENT = (OSError, MemoryError)
+ENVIRONMENT = (OSError, MemoryError)  # not the run's doing: the same command continues it
 
 
 def is_done(directory: Path) -> bool:
@@ -45,8 +41,7 @@ def recorded_failure(directory: Path) -> str | None:
 
 @contextmanager
 def only_writer(directory: Path) -> Iterator[None]:
-    """Keeps other processes from training the same run. The system releases the lock when the
-    process ends, however it ends.
+    """Keeps other processes from writing the run until this one leaves or ends, however it ends.
 
     Raises:
         BusyError: another process trains it.

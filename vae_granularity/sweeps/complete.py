@@ -1,21 +1,21 @@
-"""A sweep is a set of runs to be completed: its points are checked before the first trains, and
-those that are done stay as they are.
-"""
-
-from __future__ import annotations
+"""A sweep is a set of runs to be completed: all points are checked before the first one trains."""
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import BusyError, UserError
-from vae_granularity.runs.identity import RunInfo
+from vae_granularity.evaluation.request import missing
+from vae_granularity.runs.identity import RunInfo, digest
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
+from vae_granularity.runs.table import read_results
 from vae_granularity.training.config import check_training_config
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -24,12 +24,36 @@ POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a sweep."""
+    """One run of a sweep with what is to be measured of it."""
 
     overrides: tuple[str, ...]  # of its config, all of them, with the settled source
     label: str  # those that are swept
-    config: DictConfig
+    config: DictConfig = field(compare=False)
     directory: Path
+
+    @cached_property
+    def measures(self) -> dict[str, Any]:
+        """The part of the config that says what is measured."""
+        nodes = {key: self.config.get(key) for key in ("evaluation", "metrics")}
+        return {
+            key: OmegaConf.to_container(node, resolve=True) for key, node in nodes.items() if node
+        }
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run is trained."""
+        return is_done(self.directory)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run is trained and all that is asked of it measured. Loads no torch."""
+        if not self.is_done:
+            return False
+        try:
+            results = read_results(self.directory, parts=())
+            return "protocol" not in results or not missing(self.measures, results)
+        except UserError:
+            return False  # whoever checks or measures it says what is wrong
 
 
 # What a launcher makes of points: the exception that each of them raised, or None. It raises itself
@@ -40,31 +64,25 @@ Launch = Callable[[Sequence[Point]], Sequence[BaseException | None]]
 def checked_points(
     combinations: Sequence[tuple[Sequence[str], Sequence[str]]], compose: Compose
 ) -> list[Point]:
-    """The points of a sweep, each run once; `combinations` are (all overrides, those that are
-    swept).
+    """The points of a sweep, each once; `combinations` are (all overrides, those that are swept).
 
-    What can be checked without loading torch is checked of all of them, the rest of those that are
-    not done.
+    What needs no torch is checked of all points, the rest of those that are not complete.
 
     Raises:
         SystemExit: 2, after a list of all invalid points with what is wrong with each.
     """
     invalid: dict[str, list[str]] = {}  # message: labels
-    points: dict[Path, Point] = {}
-
-    def tell(label: str, error: UserError) -> None:
-        invalid.setdefault(str(error), []).append(label)
-
+    points: dict[tuple[Path, str], Point] = {}
     for overrides, swept in combinations:
         label = " ".join(swept)
         try:
             config = compose(overrides)
             check_training_config(config)
             point = _point(overrides, label, config)
-            points.setdefault(point.directory, point)
+            points.setdefault((point.directory, digest(point.measures)), point)
         except UserError as error:
-            tell(label, error)
-    left = [point for point in points.values() if not is_done(point.directory)]
+            invalid.setdefault(str(error), []).append(label)
+    left = [point for point in points.values() if not point.is_complete]
     if left:
         from vae_granularity.training.prepare import prepare  # torch and Lightning take seconds
 
@@ -72,98 +90,85 @@ def checked_points(
             try:
                 prepare(_on_any_machine(point.config))
             except UserError as error:
-                tell(point.label, error)
+                invalid.setdefault(str(error), []).append(point.label)
     if invalid:
         for message, labels in invalid.items():
-            print(
-                f"error: {message}\n" + "\n".join(f"  {label}" for label in labels), file=sys.stderr
-            )
-        count = sum(map(len, invalid.values()))
-        print(
-            f"{count} of {len(combinations)} points are invalid; nothing was trained",
-            file=sys.stderr,
-        )
+            print("\n  ".join([f"error: {message}", *labels]), file=sys.stderr)
+        count = f"{sum(map(len, invalid.values()))} of {len(combinations)} points"
+        print(f"{count} are invalid; nothing was trained", file=sys.stderr)
         sys.exit(2)
     return list(points.values())
 
 
 def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
-    source = config.dataset.source
-    if source == "auto":
+    if config.dataset.source == "auto":
         from vae_granularity.sweeps.source import settled_source
 
-        source = config.dataset.source = settled_source(config)
-        overrides = [*overrides, f"dataset.source={source}"]
+        config.dataset.source = settled_source(config)
+        overrides = [*overrides, f"dataset.source={config.dataset.source}"]
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    return Point(
-        tuple(overrides), label, config, RunInfo(resolved, Path(config.paths.output_dir)).directory
-    )
+    directory = RunInfo(resolved, Path(config.paths.output_dir)).directory
+    return Point(tuple(overrides), label, config, directory)
 
 
 def _on_any_machine(config: DictConfig) -> DictConfig:
     """The config for a check on a machine that need not have the GPU of the one that trains."""
-    return (
-        OmegaConf.merge(config, {"dataset": {"device": "cpu"}})
-        if config.dataset.device == "cuda"
-        else config
-    )
+    if config.dataset.device == "cuda":
+        config = config.copy()
+        config.dataset.device = "cpu"
+    return config
 
 
 def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = False) -> None:
-    """Train the points that are not done; print a table at the end.
+    """Train the points that are not done, measure those that lack a measure; prints a table.
 
     A point that fails does not stop the others. What a dying worker left is launched again as long
     as each launch gets further. A point that another process trains is waited for.
 
     Raises:
-        SystemExit: 1 if a point is not done in the end.
+        SystemExit: 1 if a point is not complete in the end.
     """
-    skipped = {point.directory for point in points if is_done(point.directory)}
-    causes: dict[Path, str] = {}  # of failures in this sweep
-    if not retry_failed:
-        causes = {
-            p.directory: cause
-            for p in points
-            if p.directory not in skipped and (cause := recorded_failure(p.directory))
-        }
-    left = [
-        point
-        for point in points
-        if point.directory not in skipped and point.directory not in causes
-    ]
-    print(
-        f"{len(points)} points: {len(left)} to train, {len(skipped)} done before, {len(causes)} failed before",
-        flush=True,
-    )
-    lost = "its worker ended without a word"
+    states = {point: "skipped" for point in points if point.is_complete}
+    skipped, trained = len(states), {point for point in points if point.is_done}
+    left = [point for point in points if point not in states]
+    causes = {} if retry_failed else _recorded(left)
+    left = [point for point in left if point not in causes]
+    counts = [f"{sum(point not in trained for point in left)} to train"]
+    counts += [f"{n} to measure"] if (n := sum(point in trained for point in left)) else []
+    counts += [f"{skipped} done before", f"{len(causes)} failed before"]
+    print(f"{len(points)} points: {', '.join(counts)}", flush=True)
+    lost = "worker died without an error (killed?)"
     while left:
         try:
-            raised = launch(left)
+            raised = list(launch(left))
         except Exception as error:  # of any kind: launchers pass on what killed a worker of theirs
             lost = f"the launcher stopped: {_message(error)}"
-            raised = [None] * len(left)
-        causes |= {
-            point.directory: _message(error)
-            for point, error in zip(left, raised, strict=True)
-            if error is not None and not isinstance(error, BusyError)
-        }
-        causes |= {
-            point.directory: cause for point in left if (cause := recorded_failure(point.directory))
-        }
-        remaining = [
-            point
-            for point in left
-            if not is_done(point.directory) and point.directory not in causes
-        ]
+            raised = None
+        for point, error in zip(left, raised or [], strict=raised is not None):
+            if error is not None and not isinstance(error, BusyError):
+                causes[point] = _message(error)
+        ended = {p for p, error in zip(left, raised or [], strict=False) if error is None}
+        for point in left:
+            # What a launched point returned without an error is all that can be measured.
+            if point.is_done if point in ended else point.is_complete:
+                states[point] = "measured" if point in trained else "done"
+        causes |= _recorded([point for point in left if point not in states])
+        remaining = [point for point in left if point not in states and point not in causes]
         busy = [point for point in remaining if is_busy(point.directory)]
-        if len(remaining) == len(left) and not busy:
-            causes |= {point.directory: lost for point in remaining}
+        blocked = any(isinstance(error, BusyError) for error in raised or [])
+        if len(remaining) == len(left) and not busy and not blocked:
+            causes |= dict.fromkeys(remaining, lost)
             break
         _wait_for_one(busy, remaining)
         left = remaining
-    _report(points, skipped, causes)
-    if any(not is_done(point.directory) for point in points):
+    _report(points, states, causes)
+    if any(point not in states for point in points):
         sys.exit(1)
+
+
+def _recorded(points: Sequence[Point]) -> dict[Point, str]:
+    found = {point: recorded_failure(point.directory) for point in points}
+    return {point: cause for point, cause in found.items() if cause}
 
 
 def _wait_for_one(busy: list[Point], remaining: list[Point]) -> None:
@@ -173,33 +178,22 @@ def _wait_for_one(busy: list[Point], remaining: list[Point]) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _report(points: Sequence[Point], skipped: set[Path], causes: dict[Path, str]) -> None:
-    rows = []
-    for point in points:
-        done = is_done(point.directory)
-        state = "skipped" if point.directory in skipped else "done" if done else "failed"
-        rows.append(
-            (
-                state,
-                point.label,
-                point.directory.name,
-                "" if done else causes.get(point.directory, "not done"),
-            )
-        )
-    width = max((len(row[1]) for row in rows), default=0)
-    for state, label, name, cause in sorted(rows, key=lambda row: row[0] == "failed"):
-        print(f"{state:8}{label:{width}}  {name}" + (f"\n        {cause}" if cause else ""))
-    count = {state: sum(row[0] == state for row in rows) for state in ("done", "skipped", "failed")}
-    open_points = [point for point in points if not is_done(point.directory)]
+def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Point, str]) -> None:
+    width = max((len(point.label) for point in points), default=0)
+    failed = [point for point in points if point not in states]
+    for point in [*(point for point in points if point in states), *failed]:
+        print(f"{states.get(point, 'failed'):8} {point.label:{width}}  {point.directory.name}")
+        if point in failed:
+            print(f"         {causes.get(point, 'not done')}")
+    counts = Counter(states.values()) | Counter(failed=len(failed))
+    shown = [f"{counts[state]} {state}" for state in ("done", "skipped", "failed")]
+    shown += [f"{counts['measured']} measured"] if counts["measured"] else []
     hints = []
-    if any(recorded_failure(point.directory) is None for point in open_points):
+    if any(recorded_failure(point.directory) is None for point in failed):
         hints.append("the same command goes on with what was interrupted")
-    if any(recorded_failure(point.directory) for point in open_points):
+    if any(recorded_failure(point.directory) for point in failed):
         hints.append("hydra.sweeper.retry_failed=true tries failed points again")
-    print(
-        "; ".join([", ".join(f"{number} {state}" for state, number in count.items()), *hints]),
-        flush=True,
-    )
+    print("; ".join([", ".join(shown), *hints]), flush=True)
 
 
 def _message(error: BaseException) -> str:

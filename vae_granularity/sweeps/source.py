@@ -1,25 +1,19 @@
-"""What `dataset.source=auto` has come to, settled once for all runs of a folder, so that a sweep
-never mixes real and drawn images.
-"""
+"""Resolves `dataset.source=auto` once a folder: a sweep never mixes real and drawn images."""
 
-from __future__ import annotations
-
-import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.identity import file_name, write_atomically
+from vae_granularity.runs.identity import ORDER, digest, file_name, without, write_atomically
 
 RECORD = ".sources.json"
-# Keys of a data set that do not decide where its images come from.
-ELSEWHERE = {"seed", "batch_size", "val_fraction", "device", "source"}
 
 
 def settled_source(config: DictConfig) -> str:
-    """The source of a config's data set: as in the folder's record, else settled now and recorded.
+    """The source of a config's data set: as in its folder's record, else settled and recorded.
 
     Torch is loaded only in the second case.
 
@@ -29,12 +23,9 @@ def settled_source(config: DictConfig) -> str:
     """
     folder = Path(config.paths.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    node = {
-        key: value
-        for key, value in OmegaConf.to_container(config.dataset, resolve=True).items()
-        if key not in ELSEWHERE
-    }
-    key = f"{file_name(node)}-{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:8]}"
+    node: Any = OmegaConf.to_container(config.dataset, resolve=True)
+    # What decides where images come from: which they are, and where files of them may lie.
+    key = f"{file_name(node)}-{digest(without(node, [*ORDER, 'device', 'source']))}"
     path = folder / RECORD
     with FileLock(folder / f"{RECORD}.lock"):
         known = json.loads(path.read_text()) if path.exists() else {}
@@ -44,7 +35,8 @@ def settled_source(config: DictConfig) -> str:
             known[key] = create(config.dataset).resolve()
             write_atomically(path, json.dumps(known, indent=1))
             print(
-                f"dataset.source=auto is {known[key]} for {file_name(node)}, and stays so for all runs of {folder} ({path})",
+                f"dataset.source=auto is {known[key]} for {file_name(node)}, "
+                f"and stays so for all runs of {folder} ({path})",
                 flush=True,
             )
         return known[key]

@@ -1,1 +1,1 @@
-"""One run, from a config to results.json; its callbacks and loggers."""
+"""One run from a config to results.json, with its callbacks and loggers; only this room fits."""

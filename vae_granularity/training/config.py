@@ -1,8 +1,4 @@
-"""From the command line to a checked config, before torch is loaded: where the yaml files are, what
-a mistyped key meant.
-"""
-
-from __future__ import annotations
+"""From the command line to a checked config before torch is loaded; what a mistyped key meant."""
 
 import difflib
 import os
@@ -21,17 +17,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import ArgumentError, UserError, integer
-from vae_granularity.partition import LatentPartition
-from vae_granularity.partitions.grouping import grouping
+from vae_granularity.partitions.grouping import grouping_of
 
-# Keys of earlier versions, and what they are called now.
-RENAMED = {"mix": ("allow_mixed",), "draws": ("num_bootstrap",), "rows": ("max_rows",)}
+RENAMED = {  # keys of earlier versions
+    "callbacks.last": "callbacks.checkpoint",
+    "mix": "allow_mixed",
+    "draws": "num_bootstrap",
+    "rows": "max_rows",
+}
 
 
 def config_dir() -> Path:
-    """The folder of yaml files: beside the package in a checkout, inside it in an installed
-    wheel.
-    """
+    """The folder of yaml files: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
@@ -53,8 +50,9 @@ def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[st
 
 
 def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run `job` under Hydra with `sys.argv`; what the user can mend ends in one message and exit
-    code 1 or 2.
+    """Run `job` under Hydra with `sys.argv`; a mistake is one message and exit code 2 or 1.
+
+    2 is for an argument, 1 for anything else that the user can mend.
     """
 
     def reported(cfg: DictConfig) -> Any:
@@ -66,7 +64,8 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             return job(cfg)
         except UserError as error:
             if not one_of_many:
-                sys.exit(f"error: {error}")
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2 if isinstance(error, ArgumentError) else 1)
             print(f"failed: {error}", file=sys.stderr, flush=True)
             raise
         except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself
@@ -86,39 +85,31 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """One message for a config that does not compose, with the key or option that was probably
-    meant.
-    """
+    """One message for a config that does not compose, with what was probably meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"{group} has no option {name!r}{_did_you_mean(name, error.options)}; there are {', '.join(error.options)}"
+        meant, options = _did_you_mean(name, error.options), ", ".join(error.options)
+        return f"{group} has no option {name!r}{meant}; there are {options}"
     cause = error.__cause__
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
     if isinstance(error, ConfigCompositionException) and key:
-        known = [
-            name
-            for name in _keys(_default_config(config_name))
-            if not name.rpartition(".")[2].startswith("_")
-        ]
+        names = _keys(_default_config(config_name))
+        known = [name for name in names if not name.rpartition(".")[2].startswith("_")]
         return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
-    renamed = [name for name in RENAMED.get(word, ()) if name in known]
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    renamed = [new for old, new in RENAMED.items() if word == old and new in known]
     matches = renamed or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {matches[0]!r}?" if matches else ""
 
 
 def _default_config(config_name: str) -> DictConfig:
-    # The groups chosen on the command line decide which keys exist; the overrides of single keys do
-    # not.
-    groups = [
-        a
-        for a in sys.argv[1:]
-        if "=" in a and (config_dir() / a.split("=")[0]).is_dir() and "," not in a
-    ]
+    # The groups chosen on the command line decide which keys exist, the values of keys do not.
+    chosen = [a for a in sys.argv[1:] if "=" in a and "," not in a]
+    groups = [a for a in chosen if (config_dir() / a.split("=")[0]).is_dir()]
     try:
         return compose(config_name, groups)
     except HydraException:
@@ -145,14 +136,5 @@ def check_training_config(cfg: DictConfig) -> None:
         raise ArgumentError(f"config keys without a value: {', '.join(sorted(missing))}")
     integer("seed", cfg.seed, 0, 2**32 - 1)
     integer("trainer.max_steps", cfg.trainer.max_steps, 1)
-    partition_of(cfg)
-
-
-def partition_of(cfg: DictConfig) -> LatentPartition:
-    """The partition that the model's config names; the first one where it changes during training.
-
-    Raises:
-        ArgumentError: as `grouping.grouping`.
-    """
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    return grouping(model["latent_dim"], model["granularity"], model.get("partition")).at(0)
+    grouping_of(model).at(0)

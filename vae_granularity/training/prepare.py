@@ -1,8 +1,4 @@
-"""The pieces of a training run: what its config names, the directory that it alone writes, its
-trainer, its results.
-"""
-
-from __future__ import annotations
+"""The pieces of a training run: its parts, the directory that it alone writes, trainer, results."""
 
 import functools
 import json
@@ -18,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.measure_again import as_lines
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.report import report
-from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
@@ -44,26 +40,20 @@ from vae_granularity.runs.status import failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.wandb import sync_hint
 
-# What Lightning warns of and is meant here: a run that continues finds its checkpoints; the data
-# module, not the loader, carries the position in the data; whole batches are gathered by index, so
-# there are no worker processes to add. The last is Lightning's own code under torch 2.13.
-MEANT_BY_US = (
+# What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
+# other observers; the data module, not the loader, carries the position in the data; whole batches
+# are gathered by index, without worker processes. The last is Lightning's own, under torch 2.13.
+IGNORED_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
+    ".*callbacks used to create the checkpoint need to be provided",
     ".*your dataloader is not resumable",
     ".*does not have many workers",
     ".*LeafSpec.* is deprecated",
 )
 log = logging.getLogger(__name__)
 
-PACKAGES = (
-    "vae-granularity",
-    "torch",
-    "lightning",
-    "torchmetrics",
-    "numpy",
-    "scikit-learn",
-    "hydra-core",
-)
+TORCH = ("torch", "lightning", "torchmetrics")
+PACKAGES = ("vae-granularity", *TORCH, "numpy", "scikit-learn", "hydra-core")
 
 
 @dataclass
@@ -83,9 +73,7 @@ class Job:
         return self.info.directory
 
     def open_data(self, data: ImageDataModule | None = None) -> None:
-        """Make the images available; `data` is another run's module of the same images, already
-        open, to share them.
-        """
+        """Make the images available, or share them with `data`, another run's open module."""
         if data is None:
             self.data.setup()
         else:
@@ -93,9 +81,8 @@ class Job:
         self.model.dataset_size = self.data.train_size
 
 
-def job(cfg: DictConfig) -> Job:
-    """The run that a config names. Settles the source of the data, fetching official files; reads
-    no images.
+def prepare_run(cfg: DictConfig) -> Job:
+    """The run that a config names, with the source of its data settled. Reads no images.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -117,10 +104,15 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
     return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
 
 
+def is_first_process() -> bool:
+    """Whether this is not one that Lightning has started for a further device of a run."""
+    decorator: Any = rank_zero_only
+    return decorator.rank == 0
+
+
 @contextmanager
 def writing(job: Job) -> Iterator[bool]:
-    """Makes this process the only writer of the run directory; True if there is something to do,
-    False if the run is done.
+    """Makes this process the only writer of the run directory; False if the run is trained.
 
     Raises:
         BusyError: another process trains the run.
@@ -128,14 +120,12 @@ def writing(job: Job) -> Iterator[bool]:
     job.directory.mkdir(parents=True, exist_ok=True)
     with only_writer(job.directory), failures_recorded(job.directory):
         if is_done(job.directory):
-            print(f"done before: {job.directory}")
             yield False
             return
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
-        groups = " ".join(job.model.partition.labels)
-        print(
-            f"run {job.info.name}\n  data: {job.data.title}   parameters: {job.model.net.num_parameters:,}   groups: {groups}"
-        )
+        size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
+        print(f"run {job.info.name}")
+        print(f"  data: {job.data.title}   parameters: {size:,}   groups: {groups}")
         for caution in job.model.cautions(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -144,9 +134,7 @@ def writing(job: Job) -> Iterator[bool]:
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
-    loggers: list[Logger] = (
-        create(job.config.logger, info=job.info) if rank_zero_only.rank == 0 else []
-    )
+    loggers: list[Logger] = create(job.config.logger, info=job.info) if is_first_process() else []
     try:
         yield _trainer(job.config, job.directory, loggers)
     finally:
@@ -164,7 +152,7 @@ def fit(job: Job, trainer: Trainer, start: tuple[Path, int] | None) -> None:
         if isinstance(logger, MetricsCSV):
             logger.truncate(step)
     with warnings.catch_warnings():
-        for message in MEANT_BY_US:
+        for message in IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(job.model, datamodule=job.data, ckpt_path=path, weights_only=True)
 
@@ -181,37 +169,20 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
         seconds: that training took.
         notes: further entries of `run` in results.json.
     """
-    started = time.monotonic()
-    found = report(
-        job.model,
-        job.data,
-        job.protocol,
-        job.metrics,
-        trainer.loggers,
-        trainer.max_steps,
-        job.directory,
-        final=True,
-    )
+    started, model, loggers = time.monotonic(), job.model, trainer.loggers
+    asked = (model, job.data, job.protocol, job.metrics)
+    found = report(*asked, loggers, trainer.max_steps, job.directory, final=True)
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
-    print(
-        "\n".join(
-            [
-                *term_lines(found.terms, found.protocol),
-                *map(as_text, tables(found.scores, found.protocol)),
-            ]
-        )
-    )
+    print(as_lines(found))
     hint = sync_hint(job.directory)
     print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
-    # What writes checkpoints is configured without the folder, which the run's name decides.
+    folder = directory / CHECKPOINTS  # decided by the run's name, so no part of the config
     callbacks: list[Callback] = [
-        callback(dirpath=directory / CHECKPOINTS)
-        if isinstance(callback, functools.partial)
-        else callback
+        callback(dirpath=folder) if isinstance(callback, functools.partial) else callback
         for callback in create_callbacks(cfg)
     ]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -222,7 +193,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
             logger=loggers,
             default_root_dir=str(directory),
             max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
-            log_every_n_steps=1,  # Lightning's own logging is not used; a larger value only makes it warn
+            log_every_n_steps=1,  # Lightning's own logging is not used; more only makes it warn
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -244,10 +215,7 @@ def _results(
             "title": f"{info.model} on {data.title}",
             "num_parameters": model.net.num_parameters,
             "steps": trainer.max_steps,
-            "partitions": [
-                [step, [list(group) for group in partition.groups]]
-                for step, partition in model.partitions
-            ],
+            "partitions": [[step, groups.groups] for step, groups in model.partitions],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),
             **notes,

@@ -1,49 +1,74 @@
-"""One training run: from a checked config to a run directory with results.json. Can be killed at
-any moment and started again.
-"""
-
-from __future__ import annotations
+"""One training run, from a checked config to results.json: can be killed and started again."""
 
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from lightning import Trainer
-from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.distributed import processes_ended
-from vae_granularity.runs.checkpoint import newest_readable
+from vae_granularity.errors import DataError
+from vae_granularity.evaluation.measure_again import as_lines, measure_missing
+from vae_granularity.evaluation.request import missing
+from vae_granularity.runs.checkpoint import load_weights, newest_readable
 from vae_granularity.runs.identity import FINAL, checkpoints
-from vae_granularity.training import prepare as jobs
+from vae_granularity.runs.table import read_results
+from vae_granularity.training import prepare
 from vae_granularity.training.prepare import Job
 
 
 def train(cfg: DictConfig) -> Path:
-    """Train the run that `cfg` names, or continue it, or say that it is done; returns its
-    directory.
+    """Train the run that `cfg` names, or continue it; one that is done is measured further.
+
+    Returns:
+        The run directory.
 
     Raises:
         UserError: an argument is out of range, data cannot be had, the loss is not finite, or
             another process trains this run.
     """
-    job = jobs.job(cfg)
-    if (
-        rank_zero_only.rank > 0
-    ):  # Lightning has started this process for another device of the run: it trains, and writes nothing
+    job = prepare.prepare_run(cfg)
+    if not prepare.is_first_process():  # it trains, and writes nothing
         job.open_data()
-        with jobs.trainer(job) as trainer:
+        with prepare.trainer(job) as trainer:
             _fit(job, trainer)
         return job.directory
-    with jobs.writing(job) as wanted:
-        if wanted:
+    with prepare.writing(job) as untrained:
+        if untrained:
             job.open_data()
             started = time.monotonic()
-            with jobs.trainer(job) as trainer:
+            with prepare.trainer(job) as trainer:
                 _fit(job, trainer)
-                jobs.finish(job, trainer, time.monotonic() - started)
+                prepare.finish(job, trainer, time.monotonic() - started)
+        else:
+            measure_done(job)
     return job.directory
+
+
+def measure_done(job: Job) -> None:
+    """Measure what the config of a finished run asks for and its results lack.
+
+    Raises:
+        DataError: results.json is damaged, or there is no readable checkpoint to measure.
+    """
+    try:
+        asked: Any = OmegaConf.to_container(job.config, resolve=True)
+        lacking = missing(asked, read_results(job.directory))
+    except DataError as error:
+        raise DataError(f"{job.directory}: {error}") from None
+    computed = []
+    if lacking:
+        load_weights(job.model, job.directory)
+        job.open_data()
+        found, computed = measure_missing(
+            job.directory, job.model.eval(), job.data, job.protocol, job.metrics
+        )
+        print(as_lines(found))
+    measured = f"to train; measured: {', '.join(computed)}" if computed else "missing"
+    print(f"done before: nothing {measured}: {job.directory}", flush=True)
 
 
 def _fit(job: Job, trainer: Trainer) -> None:
@@ -52,11 +77,9 @@ def _fit(job: Job, trainer: Trainer) -> None:
     start = None if found is None else (found[0], int(found[1]["global_step"]))
     with processes_ended():
         try:
-            jobs.fit(job, trainer, start)
+            prepare.fit(job, trainer, start)
         finally:
-            if (
-                trainer.received_sigterm
-            ):  # Lightning's own code is 0, and after the last step it would go on
+            if trainer.received_sigterm:  # Lightning's code is 0; after the last step it goes on
                 sys.exit(128 + signal.SIGTERM)
         if start is None or start[0].name != FINAL:
-            jobs.save_final(job, trainer)
+            prepare.save_final(job, trainer)

@@ -1,1 +1,1 @@
-"""Arrays in, matplotlib figures out."""
+"""Arrays in, matplotlib figures out; nothing here knows runs, models or metrics."""

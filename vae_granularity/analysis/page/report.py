@@ -13,19 +13,22 @@ from vae_granularity.analysis.page import charts, page_text, tables
 from vae_granularity.analysis.page.labels import name_of, seeds_label, with_unit
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.slices import Reading, SliceResult
-from vae_granularity.analysis.verdict import EDGE, MIN_SUPPORT, NOT_ENOUGH
+from vae_granularity.analysis.verdict import EDGE, MAX_CHANCE, MIN_SUPPORT, NOT_ENOUGH
 
 METHOD = (
     "Each surface is the mean over seeds. The trajectory is the place of the optimum on the grid; "
-    "a straight line, a monotone curve and a V are fitted to it in grid steps, the simplest that "
-    f"fits wins (BIC), and a shape is named only if it also wins in {MIN_SUPPORT:.0%} of the "
-    "bootstrap resamplings of the seeds."
+    "rows whose differences seeds alone may have made (permutation test, "
+    f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to the "
+    "others in grid steps, the simplest that fits wins (BIC), unless more than half of the optima "
+    f"are on the edge. Either is said only if it also holds in {MIN_SUPPORT:.0%} of the bootstrap "
+    "resamplings of the seeds."
 )
 FEATURES = (
     "Models of every γ are seen under the same partitions of their latents. A factor is separated "
     "where its best unit holds a tenth of its entropy or more, twice what the second holds, and no "
     "other factor. Complexity: participation ratio of the images along the factor's orbit (1 is a "
-    "straight line). The claim: the γ at which a factor separates grows with its complexity."
+    "straight line). The claim: the γ at which a factor separates grows with its complexity; "
+    "the factors are the sample, so they are permuted, and γ is averaged over seeds."
 )
 PROFILE = (
     "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. "

@@ -1,12 +1,9 @@
-"""The conversion cache: every source is converted once to a memory-mappable uint8 .npy with its own
-checksum.
+"""The conversion cache: every source is converted once to a memory-mappable uint8 .npy file.
 
-Data are written to a temporary name in the same directory, synced and renamed; the manifest comes
-last. A directory without a manifest that fits its files is not a cache: it is made again. A lock
-file lets one process convert while others wait.
+Data are written to a temporary name in the same directory, synced and renamed; the manifest, which
+has the checksums, comes last. A directory without a manifest that fits its files is not a cache: it
+is made again. A lock file lets one process convert while others wait.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -17,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 
+from vae_granularity.data.files.declaration import digest
 from vae_granularity.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -36,37 +34,27 @@ MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
 class ImageStream:
     """What a reader gives: N images of one shape in chunks, in any order, each with its positions.
 
-    `shape` is (C, H, W); a chunk is (positions (n,) int64, images (n, C, H, W) uint8); `labels` (N,
-    L) int64 are read when the chunks are exhausted; `parts` gives the images of each official part,
-    in order.
+    A chunk is (positions (n,) int64, images (n, C, H, W) uint8).
     """
 
-    shape: tuple[int, ...]
-    parts: dict[str, int]
+    shape: tuple[int, ...]  # (C, H, W)
+    parts: dict[str, int]  # images in each official part, in their order; N in all
     chunks: Iterable[tuple[np.ndarray, np.ndarray]]
-    labels: Callable[[], np.ndarray] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def num_images(self) -> int:
-        """N."""
-        return sum(self.parts.values())
+    labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
+    facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a cache is made from: `key` says what it becomes, `files` are its origin, `read` opens
-    its images.
-    """
+    """What a cache is made from."""
 
-    key: Sequence[Any]
-    files: Mapping[str, Path]
+    key: Sequence[Any]  # what it becomes
+    files: Mapping[str, Path]  # its origin
     read: Callable[[], ImageStream]
 
 
 def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> Path:
-    """One directory in `root` for each content: `key` says what it becomes; path, size and time of
-    `files`, what it is made of.
+    """One directory in `root` for each `key` and each path, size and time of `files`.
 
     A folder counts with the size and time of each file in it.
 
@@ -77,13 +65,10 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
     for name, path in sorted(files.items()):
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
-            stats = [
-                (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
-                for file in inside
-            ]
+            stats = [(file.resolve(), file.stat()) for file in inside]
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-        parts.append((name, stats))
+        parts.append((name, [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]))
     return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -93,28 +78,22 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     Files of unchanged size and time are taken as they were written; otherwise, or if `thorough`,
     they are hashed.
     """
+    # Whatever is wrong with it, it is not a whole cache.
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
         if manifest["version"] != VERSION:
             return None
         for name, written in manifest["arrays"].items():
-            stat = (directory / name).stat()
+            path = directory / name
+            stat = path.stat()
             if stat.st_size != written["bytes"]:
                 return None
-            if (thorough or stat.st_mtime_ns != written["mtime_ns"]) and sha256(
-                directory / name
-            ) != written["sha256"]:
-                log.warning(
-                    "%s does not match its checksum and is converted again", directory / name
-                )
+            doubtful = thorough or stat.st_mtime_ns != written["mtime_ns"]
+            if doubtful and digest(path, "sha256") != written["sha256"]:
+                log.warning("%s does not match its checksum and is converted again", path)
                 return None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ):  # whatever is wrong with it, it is not a whole cache
+    except wrong:
         return None
     return manifest
 
@@ -126,100 +105,80 @@ def prepare(
     packed: bool = False,
     thorough: bool = False,
 ) -> dict[str, Any]:
-    """The manifest of the cache in `directory`, converting if there is none. Safe for concurrent
-    processes.
+    """The manifest of the cache in `directory`, converted if there is none; safe for concurrency.
 
     Raises:
         DataError: the source is not what it should be, or the disk is full; no half cache is left.
     """
-    ready = load(directory, thorough=thorough)
-    if ready is not None:
+    if ready := load(directory, thorough=thorough):
         return ready
     with _named(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory.with_name(f"{directory.name}.lock"))
     with lock:
-        ready = load(directory)
-        if ready is not None:
+        if ready := load(directory):
             return ready
         (directory / MANIFEST).unlink(missing_ok=True)
-        for left_over in directory.iterdir():
-            left_over.unlink()
+        _empty(directory)
         try:
             with _named(directory):
                 return _convert(directory, open_stream(), packed)
         except BaseException:
-            for half in directory.glob("*.tmp"):
-                half.unlink()
+            _empty(directory)
             raise
 
 
+def _empty(directory: Path) -> None:
+    for left_over in directory.iterdir():
+        left_over.unlink()
+
+
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
-    shape = (stream.num_images, *(packed_shape(stream.shape) if packed else stream.shape))
-    needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
-    if needed > free:
-        raise DataError(
-            f"no space left for the cache {directory}: it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
-        )
-    images = directory / f"{IMAGES}.tmp"
-    seen = np.zeros(stream.num_images, dtype=bool)
-    with images.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
-        start, row = file.tell(), int(np.prod(shape[1:]))
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(f"converting to {directory}", total=len(seen))
-            for positions, chunk in stream.chunks:
-                rows = np.packbits(chunk, axis=-1) if packed else chunk
-                for first, block in _runs(positions, np.ascontiguousarray(rows)):
-                    file.seek(start + int(first) * row)
-                    file.write(block.data)
-                seen[positions] = True
-                progress.advance(bar, len(positions))
-        if not seen.all():
-            raise DataError(
-                f"{int((~seen).sum())} of {len(seen)} images are missing, the first at position {int(np.argmin(seen))}"
-            )
-        file.flush()
-        os.fsync(file.fileno())
-    arrays = {IMAGES: images}
+    with _written(directory / IMAGES) as file:
+        shape = _write_images(file, directory, stream, packed)
     if stream.labels is not None:
-        arrays[LABELS] = directory / f"{LABELS}.tmp"
-        with arrays[LABELS].open("wb") as file:
+        with _written(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-    written = {}
-    for name, temporary in arrays.items():
-        digest = sha256(temporary)
-        temporary.rename(directory / name)
-        stat = (directory / name).stat()
-        written[name] = {"sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    manifest = {
-        "version": VERSION,
-        "shape": shape,
-        "dtype": "uint8",
-        "packed": packed,
-        "parts": stream.parts,
-        "arrays": written,
-        **stream.facts,
-    }
-    write_atomically(directory / MANIFEST, json.dumps(manifest, indent=1).encode())
+    arrays = {}
+    for path in filter(Path.exists, (directory / IMAGES, directory / LABELS)):
+        size, changed, hashed = path.stat().st_size, path.stat().st_mtime_ns, digest(path, "sha256")
+        arrays[path.name] = {"sha256": hashed, "bytes": size, "mtime_ns": changed}
+    manifest = {"version": VERSION, "shape": shape, "dtype": "uint8", "packed": packed}
+    manifest |= {"parts": stream.parts, "arrays": arrays, **stream.facts}
+    with _written(directory / MANIFEST) as file:
+        file.write(json.dumps(manifest, indent=1).encode())
     return manifest
 
 
-def packed_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(C, H, W) → (C, H, W/8)."""
-    return (*shape[:-1], shape[-1] // 8)
-
-
-def _runs(positions: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.int64, np.ndarray]]:
-    """Consecutive positions go to the file in one write."""
-    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
-    for block in np.split(np.arange(len(positions)), breaks):
-        if len(block):
-            yield positions[block[0]], rows[block[0] : block[-1] + 1]
+def _write_images(
+    file: IO[bytes], directory: Path, stream: ImageStream, packed: bool
+) -> tuple[int, ...]:
+    """Every image at its place in an .npy file; returns the shape of the array."""
+    width = stream.shape[-1] // 8 if packed else stream.shape[-1]
+    count = sum(stream.parts.values())
+    shape = (count, *stream.shape[:-1], width)
+    needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
+    if needed > free:
+        short = f"it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
+        raise DataError(f"no space left for the cache {directory}: {short}")
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    start, row = file.tell(), int(np.prod(shape[1:]))
+    seen = np.zeros(count, dtype=bool)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"converting to {directory}", total=len(seen))
+        for positions, chunk in (part for part in stream.chunks if len(part[0])):
+            rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)
+            breaks = np.flatnonzero(np.diff(positions) != 1) + 1  # a run goes to disk in one write
+            for own, run in zip(np.split(positions, breaks), np.split(rows, breaks), strict=True):
+                file.seek(start + int(own[0]) * row)
+                file.write(run.data)
+            seen[positions] = True
+            progress.advance(bar, len(positions))
+    if not seen.all():
+        missing = f"{int((~seen).sum())} of {len(seen)} images are missing"
+        raise DataError(f"{missing}, the first at position {int(np.argmin(seen))}")
+    return shape
 
 
 @contextmanager
@@ -227,22 +186,16 @@ def _named(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(
-            f"cannot write the cache {directory}: {error.strerror or error}; set cache_dir elsewhere"
-        ) from error
+        cause = f"{error.strerror or error}; set cache_dir elsewhere"
+        raise DataError(f"cannot write the cache {directory}: {cause}") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as before or whole."""
+@contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    """The file `path` to be written; it has another name until it is whole and on disk."""
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,32 +1,28 @@
-"""What a dataset declares about itself: factors, files with their origins and hashes, licence,
-citation.
-"""
+"""What a dataset declares: factors, files with origins and hashes, licence, citation."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+import gzip
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.errors import DataError
+
+GZIP = b"\x1f\x8b"  # how a gzip file begins
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, other names it is found under, where it comes from and what it
-    hashes to.
-
-    `hash_of_content` means that the hash is of the bytes inside the gzip (they are what matters,
-    and compressing again changes the outside). `impostors` are hashes of other files that would
-    pass for this one, with their names. `max_bytes` caps what an archive may unpack to.
-    """
+    """One official file: its names, its origins, its hash."""
 
     name: str
     urls: tuple[str, ...] = ()
     sha256: str | None = None
     md5: str | None = None
-    hash_of_content: bool = False
-    impostors: tuple[tuple[str, str], ...] = ()
-    aliases: tuple[str, ...] = ()
-    max_bytes: int = 1 << 40
+    hash_of_content: bool = False  # inside the gzip: compressing again changes only the outside
+    impostors: tuple[tuple[str, str], ...] = ()  # hashes and names of files that pass for this one
+    aliases: tuple[str, ...] = ()  # other names it is found under
+    max_bytes: int = 1 << 40  # that an archive may unpack to
 
     @property
     def digest(self) -> tuple[str, str] | None:
@@ -38,37 +34,69 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class HubTable:
-    """A parquet data set on the Hugging Face hub: id, image column, splits by our part names, one
-    column for each label.
+    """A parquet data set on the Hugging Face hub, or a local folder with the same columns."""
 
-    Without an id no copy is known; a local folder with these columns is read all the same. A label
-    column of None is a factor of one value that the table leaves out.
-    """
-
-    id: str | None
-    splits: dict[str, str]
-    labels: tuple[str | None, ...]
+    id: str | None = None  # None: no copy is known
+    splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})  # by our part names
+    labels: tuple[str | None, ...] = ()  # columns; None: a factor of one value that is left out
     image: str = "image"
     config: str | None = None
 
 
-NO_HUB = HubTable(None, splits={}, labels=())
-
-
 @dataclass(frozen=True)
 class DatasetCard:
-    """The declaration of one dataset. `image_shape` is (C, H, W); pixel values run from 0 to
-    `max_value`.
-    """
+    """The declaration of one dataset."""
 
     name: str
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, ...]  # (C, H, W)
     files: tuple[RemoteFile, ...]
     licence: str
     citation: str
     homepage: str
     factors: FactorSpace | None = None
     label_names: tuple[str, ...] = ()
-    hub: HubTable = NO_HUB
+    hub: HubTable = field(default_factory=HubTable)
     renderer: str | None = None
-    max_value: int = 255
+    max_value: int = 255  # of a pixel
+    values: str = "unit"  # of an image once divided by it, a name of `values.VALUES`
+
+    @property
+    def hub_labels(self) -> tuple[str | None, ...]:
+        """Columns of the hub's table; those of a grid without declared ones are `label_FACTOR`."""
+        named = self.factors.names if self.factors else ()
+        return self.hub.labels or tuple(f"label_{name}" for name in named)
+
+    @property
+    def hub_columns(self) -> tuple[str, ...]:
+        """All columns that a table must have: the image and the labels."""
+        return self.hub.image, *(label for label in self.hub_labels if label)
+
+
+def digest(path: Path, algorithm: str, *, of_content: bool = False) -> str:
+    """Hex digest of a file; with `of_content` of the bytes inside, where it is a gzip."""
+    with path.open("rb") as raw:
+        zipped = of_content and raw.read(2) == GZIP
+        raw.seek(0)
+        if not zipped:
+            return hashlib.file_digest(raw, algorithm).hexdigest()
+        with gzip.open(raw) as content:
+            return hashlib.new(algorithm, content.read()).hexdigest()
+
+
+def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
+    """Whether every file has its published hash; a folder, or a file without one, has not.
+
+    Raises:
+        DataError: a file is known to be another one.
+    """
+    verified = True
+    for file in files:
+        path, expected = paths[file.name], file.digest
+        if expected is None or path.is_dir():
+            verified = False
+            continue
+        found = digest(path, expected[0], of_content=file.hash_of_content)
+        if other := dict(file.impostors).get(found):
+            raise DataError(f"{path} is {other} under the name of {file.name}")
+        verified &= found == expected[1]
+    return verified

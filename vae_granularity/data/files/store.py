@@ -1,14 +1,12 @@
-"""Stores of images: uint8 in memory, memory-mapped, on the GPU, bit-packed, or drawn on demand."""
-
-from __future__ import annotations
+"""Stores: functions from indices to uint8 images, in memory, mapped, on the GPU, packed, drawn."""
 
 import logging
 import mmap
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,96 +16,67 @@ from vae_granularity.data.factors import FactorSpace
 log = logging.getLogger(__name__)
 
 Render = Callable[[np.ndarray], np.ndarray]
+Store = Callable[[torch.Tensor], torch.Tensor]  # indices (n,) int64 → images (n, …)
 
 
-class ImageStore(Protocol):
-    """Anything that gathers images by index."""
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, …) of the indices (n,) int64, in the store's own dtype (uint8 for
-        pictures).
-        """
-        ...
+def array_store(images: torch.Tensor) -> Store:
+    """Images (N, C, H, W) uint8, or vectors (N, dim) float32, as one tensor; one gather a batch."""
+    return partial(_gather, images)
 
 
-class ArrayStore:
-    """Images (N, C, H, W) uint8 as one tensor; one gather a batch. Vectors (N, dim) float32 serve
-    as well.
+def _gather(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    return images.index_select(0, indices.to(images.device))
+
+
+def packed_store(images: torch.Tensor) -> Store:
+    """Binary images (N, C, H, W/8) uint8, eight pixels a byte, most significant bit first.
+
+    >>> packed_store(torch.tensor([[[[0b10100000]]]], dtype=torch.uint8))(torch.tensor([0]))
+    tensor([[[[1, 0, 1, 0, 0, 0, 0, 0]]]], dtype=torch.uint8)
     """
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8."""
-        return self.images.index_select(0, indices.to(self.images.device))
+    # (256,): the eight pixels of a byte as one number of eight bytes. A look-up of whole numbers is
+    # the fastest way to unpack here.
+    pixels = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    return partial(_unpack, images, torch.from_numpy(pixels.view(np.int64)[:, 0]).to(images.device))
 
 
-class PackedStore:
-    """Binary images (N, C, H, W/8) uint8 with eight pixels a byte (most significant bit first),
-    unpacked a batch at a time.
-    """
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-        # (256,): the eight pixels of a byte as one number of eight bytes. A look-up of whole
-        # numbers is the fastest way to unpack here.
-        pixels = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-        self._pixels_of = torch.from_numpy(pixels.view(np.int64)[:, 0]).to(images.device)
-
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8 of 0 and 1."""
-        packed = self.images.index_select(0, indices.to(self.images.device))  # (n, C, H, W/8)
-        return (
-            self._pixels_of.index_select(0, packed.flatten().int())
-            .view(torch.uint8)
-            .view(*packed.shape[:-1], -1)
-        )
+def _unpack(images: torch.Tensor, pixels_of: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    packed = _gather(images, indices)  # (n, C, H, W/8)
+    pixels = pixels_of.index_select(0, packed.flatten().int()).view(torch.uint8)
+    return pixels.view(*packed.shape[:-1], -1)
 
 
-class RenderedStore:
-    """Images drawn on demand from the factors of their index; nothing but one image is drawn before
-    it is asked for.
-    """
+def rendered_store(space: FactorSpace, render: Render, device: str) -> Store:
+    """Images (n, C, H, W) uint8 drawn on demand from the factors of their index."""
+    store = partial(_draw, space, render, device)
+    # What a renderer makes at its first call is made now, not in the first step.
+    store(torch.zeros(1, dtype=torch.long))
+    return store
 
-    def __init__(self, space: FactorSpace, render: Render, device: str = "cpu") -> None:
-        self.space, self.render, self.device = space, render, device
-        self.gather(
-            torch.zeros(1, dtype=torch.long)
-        )  # what a renderer makes at its first call is made now, not in the first step
 
-    def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W) uint8."""
-        images = torch.from_numpy(
-            self.render(self.space.factors(indices.cpu().numpy()))
-        )  # (n, H, W, C)
-        return images.permute(0, 3, 1, 2).contiguous().to(self.device)
+def _draw(space: FactorSpace, render: Render, device: str, indices: torch.Tensor) -> torch.Tensor:
+    images = render(space.factors(indices.cpu().numpy()))  # (n, H, W, C)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:
-    """The .npy file as a tensor in memory ("cpu"), memory-mapped ("mmap") or on the GPU ("cuda"),
-    never unpickled.
+    """The .npy file as a tensor in memory ("cpu"), memory-mapped ("mmap") or on the GPU ("cuda").
 
     In memory means memory-mapped, with a warning, for a file of more than half the machine's
-    memory. What is mapped is read-only: writing to it ends the process.
+    memory. What is mapped is read-only: writing to it ends the process. Nothing is unpickled.
     """
-    if device == "cpu" and path.stat().st_size <= machine_memory() // 2:
+    size, memory = path.stat().st_size, machine_memory()
+    if device == "cpu" and size <= memory // 2:
         return torch.from_numpy(np.load(path, allow_pickle=False))
     if device == "cpu":
-        size, memory = path.stat().st_size / 1e9, machine_memory() / 1e9
+        why = "it takes more than half of this machine's"
         log.warning(
-            "%s (%.1f GB) is memory-mapped: it takes more than half of this machine's %.1f GB",
-            path,
-            size,
-            memory,
+            "%s (%.1f GB) is memory-mapped: %s %.1f GB", path, size / 1e9, why, memory / 1e9
         )
-    mapped = np.load(
-        path, mmap_mode="r", allow_pickle=False
-    )  # a private copy, "c", is refused where it is larger than memory
-    if device != "cuda":
-        mapped.base.madvise(
-            mmap.MADV_RANDOM
-        )  # else a cold image costs a read-ahead of up to megabytes
+    # Read-only: a private copy, "c", is refused where it is larger than memory.
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    if device != "cuda":  # else a cold image costs a read-ahead of up to megabytes
+        mapped.base.madvise(mmap.MADV_RANDOM)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         images = torch.from_numpy(mapped)

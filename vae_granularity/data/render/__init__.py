@@ -1,3 +1,3 @@
-"""Renderers: pure functions from integer factors to images, one file per data set, drawn by `scene`
-where the picture is of solids.
+"""Renderers, one file per data set: pure functions from factors to images, seen by `camera`, met in
+`scene`, painted on `canvas`.
 """

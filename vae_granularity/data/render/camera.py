@@ -1,73 +1,147 @@
-"""Cameras and the rays through their pixels; z is up in the world, rows are counted from the top of
-a picture.
+"""Cameras and their rays; z is up in the world, rows are counted from the top of a picture.
+
+Vectors are (..., n, 3) or (..., 1, 3), one a picture or one for all.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
-from vae_granularity.data.render.rays import CameraRays
+Nearness = Iterator[tuple[int, bool, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class CameraRays:
+    """From one point a picture through a grid of pixels: forward + across * right + down * below.
+
+    What a plane makes of such rays is a number a row plus a number a column, so it costs one
+    addition a pixel.
+    """
+
+    origin: np.ndarray  # (n, 3)
+    frame: np.ndarray  # (n, 3, 3) right, below and forward, one a row
+    across: np.ndarray  # (n, w), of the columns
+    down: np.ndarray  # (n, h), of the rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, P), P = h * w."""
+        return len(self.origin), self.down.shape[1] * self.across.shape[1]
+
+    def start(self, vector: np.ndarray) -> np.ndarray:
+        """Part (..., n, 1) of the origins along vectors."""
+        return np.einsum("ni,...ni->...n", self.origin, vector)[..., None]
+
+    def along(self, vector: np.ndarray) -> np.ndarray:
+        """Part (n, P) float32 of the directions along a vector (n or 1, 3)."""
+        rows, columns = self._linear(vector[None])
+        return (rows[0, :, :, None] + columns[0, :, None]).reshape(self.shape)
+
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Origins (3, n, 1) and directions (3, n, P) in the world."""
+        axes = [axis[None] for axis in np.eye(3)]
+        return np.stack([*map(self.start, axes)]), np.stack([*map(self.along, axes)])
+
+    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Nearness:
+        """One over the distance to K planes with normals (K, n, 3), `ahead` (K, n, 1) of the rays.
+
+        For each plane, first where the origin is outside of it (`ahead` below 0) and then where it
+        is not, as far as there are such pictures: its number, whether this is outside, and nearness
+        (n, P), which is inf or -inf in the other pictures. The array is used again for the next.
+        """
+        rows, columns = self._linear(vector / ahead)
+        shape = len(self.origin), self.down.shape[1], self.across.shape[1]
+        nearness = np.empty(shape, np.float32)
+        for plane, outside in enumerate(ahead < 0):
+            for which, here, other in ((True, outside, np.inf), (False, ~outside, -np.inf)):
+                if here.any():
+                    row = np.where(here, rows[plane], np.float32(other))
+                    np.add(row[:, :, None], columns[plane, :, None], out=nearness)
+                    yield plane, which, nearness.reshape(self.shape)
+
+    def _linear(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part along vectors (K, n or 1, 3) as a number a row (K, n, h) and a column (K, n, w)."""
+        parts = np.einsum("nij,knj->ikn", self.frame, vector).astype(np.float32)
+        right, below, forward = parts[..., None]
+        return self.down * below + forward, self.across * right
+
+    def points(self, picture: np.ndarray, ray: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """(m, 3) points at a distance (m,) on rays given by picture and number (m,)."""
+        right, below, forward = (self.frame[picture, axis] for axis in range(3))
+        row, column = np.divmod(ray, self.across.shape[1])
+        across, down = self.across[picture, column, None], self.down[picture, row, None]
+        direction = forward + across * right + down * below
+        return self.origin[picture] + distance[:, None] * direction
+
+
+@dataclass(frozen=True)
+class LightRays:
+    """From many points `origin` (3, n, P) towards a lamp far away in one `direction` (3,)."""
+
+    origin: np.ndarray
+    direction: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, P)."""
+        return self.origin.shape[1:]
+
+    def start(self, vector: np.ndarray) -> np.ndarray:
+        """Part (..., n, P) of the origins along vectors."""
+        each = np.broadcast_to(vector, (*vector.shape[:-2], self.shape[0], 3))
+        return np.einsum("...ni,inp->...np", each, self.origin)
+
+    def along(self, vector: np.ndarray) -> np.ndarray:
+        """Part (..., n or 1, 1) of the direction along vectors."""
+        return vector @ self.direction[:, None]
+
+    def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Nearness:
+        """As for `CameraRays`, with `ahead` (K, n, P)."""
+        nearness = self.along(vector) / ahead
+        for plane, outside in enumerate(ahead < 0):
+            yield plane, True, np.where(outside, nearness[plane], np.inf)
+            yield plane, False, np.where(outside, -np.inf, nearness[plane])
 
 
 @dataclass(frozen=True)
 class View:
-    """What n pictures are taken with: cameras and a lamp far away.
+    """What n pictures are taken with: cameras and a lamp far away."""
 
-    Args:
-        position: (n, 3) of the cameras.
-        frame: (n, 3, 3) unit vectors right, down and forward, one a row.
-        light: (n, 3) unit vectors towards the lamp.
-        tan_half_view: tangent of half the field of view.
-        pixels: side of the square pictures.
-    """
+    position: np.ndarray  # (n, 3) of the cameras
+    frame: np.ndarray  # (n, 3, 3) unit vectors right, down and forward, one a row
+    light: np.ndarray  # (n, 3) unit vectors towards the lamp
+    tan_half_view: float  # tangent of half the field of view
+    pixels: int  # side of the square pictures
 
-    position: np.ndarray
-    frame: np.ndarray
-    light: np.ndarray
-    tan_half_view: float
-    pixels: int
-
-    def select(self, rows: np.ndarray) -> View:
+    def select(self, rows: np.ndarray) -> Self:
         """The views of some pictures, by number (m,)."""
-        return View(
-            self.position[rows], self.frame[rows], self.light[rows], self.tan_half_view, self.pixels
-        )
+        kept = (self.position[rows], self.frame[rows], self.light[rows])
+        return replace(self, position=kept[0], frame=kept[1], light=kept[2])
 
-    def seen_from(self, origin: np.ndarray, axes: np.ndarray) -> View:
-        """The same in the coordinates of a body with the given `origin` (3,) and `axes` (n, 3, 3),
-        one a column.
-        """
+    def seen_from(self, origin: np.ndarray, axes: np.ndarray) -> Self:
+        """In the coordinates of a body at `origin` (3,) with `axes` (n, 3, 3), one a column."""
         position = np.einsum("ni,nij->nj", self.position - origin, axes)
         light = np.einsum("ni,nij->nj", self.light, axes)
-        return View(position, self.frame @ axes, light, self.tan_half_view, self.pixels)
+        return replace(self, position=position, frame=self.frame @ axes, light=light)
 
     def rays(self) -> CameraRays:
         """Through all pixel centres; the part of each direction along `forward` is 1."""
-        return self.window_rays(
-            np.zeros((len(self.position), 2), np.int64), (self.pixels, self.pixels)
-        )
+        corner = np.zeros((len(self.position), 2), np.int64)
+        return self.window_rays(corner, (self.pixels, self.pixels))
 
     def window_rays(self, corner: np.ndarray, window: tuple[int, int]) -> CameraRays:
-        """Through a part of each picture: `corner` (n, 2) is the column and row of its upper left
-        pixel, `window` width and height.
-        """
-        across, down = (
-            self._offset(corner[:, axis, None] + np.arange(window[axis])) for axis in (0, 1)
-        )
-        return CameraRays(self.position, self.frame, across, down)
+        """Through a `window` (width, height) with its upper left (column, row) at `corner`."""
+        pixel = (corner[:, axis, None] + np.arange(window[axis]) for axis in (0, 1))
+        return CameraRays(self.position, self.frame, *map(self._offset, pixel))
 
     def window_around(self, points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """Corners (n, 2) and the one size (width, height) of windows that hold all that is in the
-        picture of points (n, k, 3).
-        """
-        right, down, forward = np.einsum(
-            "nij,nkj->ink", self.frame, points - self.position[:, None]
-        )
-        pixel = (
-            np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view + 1.0
-        ) * (self.pixels / 2.0)
+        """Corners (n, 2) and the one size (w, h) of windows around the visible points (n, k, 3)."""
+        away = points - self.position[:, None]
+        right, down, forward = np.einsum("nij,nkj->ink", self.frame, away)
+        slope = np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view
+        pixel = (slope + 1.0) * (self.pixels / 2.0)
         low = np.clip(np.floor(pixel.min(1)), 0, self.pixels - 1).astype(np.int64)
         high = np.clip(np.ceil(pixel.max(1)), 1, self.pixels).astype(np.int64)
         width, height = (high - low).max(0, initial=1)
@@ -80,9 +154,7 @@ class View:
 def look_at(
     position: np.ndarray, target: np.ndarray, light: np.ndarray, tan_half_view: float, pixels: int
 ) -> View:
-    """Cameras at `position` (n, 3) with `target` (3,) or (n, 3) in the middle of the picture,
-    `light` (3,) any length.
-    """
+    """Cameras at `position` (n, 3) with `target` (3,) or (n, 3) in the middle, `light` (3,)."""
     forward = np.asarray(target) - position
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, [0.0, 0.0, 1.0])

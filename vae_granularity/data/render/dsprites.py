@@ -4,92 +4,56 @@ Recovered from 432 images of the official set (Matthey, Higgins, Hassabis and Le
 with LOVE); the mean intersection over union with them is 0.998.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from vae_granularity.data.render._checks import checked_factors
+from vae_granularity.data.factors import FactorSpace
 
-NAMES = ("color", "shape", "scale", "orientation", "pos_x", "pos_y")
-SIZES = (1, 3, 6, 40, 32, 32)
+FACTORS = FactorSpace(
+    ("color", "shape", "scale", "orientation", "pos_x", "pos_y"),
+    (1, 3, 6, 40, 32, 32),
+    twins=(("orientation", 0, 39),),  # both ends of the full turn
+)
 
-_SQUARE, _ELLIPSE, _HEART = range(3)
-_SCALE = np.linspace(0.5, 1.0, SIZES[2], dtype=np.float32)
-_ANGLE = np.linspace(0.0, 2.0 * np.pi, SIZES[3])
+_SCALE = np.linspace(0.5, 1.0, 6, dtype=np.float32)
+_ANGLE = np.linspace(0.0, 2.0 * np.pi, 40)
 _COS, _SIN = np.cos(_ANGLE).astype(np.float32), np.sin(_ANGLE).astype(np.float32)
-_CENTRE = 16.0 + 32.0 * np.linspace(0.0, 1.0, SIZES[4], dtype=np.float32)
-_REACH = 14  # pixels: no sprite at scale 1 reaches further from its centre (the square's corner does, at 9.6 * sqrt(2) = 13.6)
+_CENTRE = 16.0 + 32.0 * np.linspace(0.0, 1.0, 32, dtype=np.float32)
+# Pixels: no sprite at scale 1 reaches further from its centre (the square's corner does, at 9.6 *
+# sqrt(2) = 13.6).
+_REACH = 14
 
 # The heart is star-shaped about (0, -1): its radius every 6 degrees from the notch (up) to the tip
 # (down), mirrored in u.
 _HEART_CENTRE = -1.0
 _HEART_STEP = np.deg2rad(6.0)
-_HEART_UPPER = (
-    4.17,
-    5.75,
-    7.04,
-    8.17,
-    9.02,
-    9.64,
-    10.11,
-    10.42,
-    10.57,
-    10.64,
-    10.57,
-    10.39,
-    10.08,
-    9.71,
-    9.27,
-    8.75,
-)
-_HEART_LOWER = (
-    8.31,
-    7.81,
-    7.47,
-    7.14,
-    6.90,
-    6.76,
-    6.64,
-    6.63,
-    6.69,
-    6.82,
-    7.05,
-    7.42,
-    7.97,
-    8.67,
-    10.42,
-)
-_HEART_RADIUS = np.array(_HEART_UPPER + _HEART_LOWER)
+_HEART_UPPER = "4.17 5.75 7.04 8.17 9.02 9.64 10.11 10.42 10.57 10.64 10.57 10.39 10.08 9.71 9.27"
+_HEART_LOWER = "8.75 8.31 7.81 7.47 7.14 6.90 6.76 6.64 6.63 6.69 6.82 7.05 7.42 7.97 8.67 10.42"
+_HEART_RADIUS = np.array(f"{_HEART_UPPER} {_HEART_LOWER}".split(), float)
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images of the given factors.
+    """Images (n, 64, 64, 1) uint8 of 0 and 1 of the factors (n, 6), integers as in `FACTORS`.
 
-    Args:
-        factors: (n, 6) integers in the order of `NAMES`; orientations 0 and 39 are the same
-            picture.
+    Orientations 0 and 39 are the same picture.
 
-    Returns:
-        (n, 64, 64, 1) uint8 of 0 and 1.
+    >>> one, same, other = render(np.array([[0, 2, 5, turn, 9, 9] for turn in (0, 39, 20)]))
+    >>> bool((one == same).all()), bool((one == other).all())
+    (True, False)
 
     Raises:
         ArgumentError: a factor is out of range, or `factors` is not (n, 6) integers.
     """
-    factors = checked_factors(factors, NAMES, SIZES)
+    factors = FACTORS.checked(factors)
     images = np.zeros((len(factors), 64, 64, 1), np.uint8)
     window = np.arange(-_REACH, _REACH + 1)
-    for shape, inside in ((_SQUARE, _in_square), (_ELLIPSE, _in_ellipse), (_HEART, _in_heart)):
+    for shape, inside in enumerate((_in_square, _in_ellipse, _in_heart)):
         rows = np.flatnonzero(factors[:, 1] == shape)
         _, _, scale, orientation, pos_x, pos_y = factors[rows].T
-        columns, lines = (
-            np.floor(_CENTRE[p]).astype(np.int64)[:, None] + window for p in (pos_x, pos_y)
-        )
-        x = (columns + np.float32(0.5) - _CENTRE[pos_x][:, None])[:, None, :].astype(np.float32)
-        y = (lines + np.float32(0.5) - _CENTRE[pos_y][:, None])[:, :, None].astype(np.float32)
-        cos, sin = (
-            table[orientation][:, None, None] / _SCALE[scale][:, None, None]
-            for table in (_COS, _SIN)
-        )
+        centres = (_CENTRE[pos_x][:, None], _CENTRE[pos_y][:, None])
+        columns, lines = (np.floor(centre).astype(np.int64) + window for centre in centres)
+        x = (columns + np.float32(0.5) - centres[0])[:, None, :].astype(np.float32)
+        y = (lines + np.float32(0.5) - centres[1])[:, :, None].astype(np.float32)
+        cos, sin = ((table[orientation] / _SCALE[scale])[:, None, None] for table in (_COS, _SIN))
         mask = inside(cos * x - sin * y, sin * x + cos * y)
         images[rows[:, None, None], lines[:, :, None], columns[:, None, :], 0] = mask
     return images
@@ -105,26 +69,20 @@ def _in_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _in_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     u, v = np.abs(u), v - np.float32(_HEART_CENTRE)
-    sector = ((np.arctan2(v, u) + np.float32(np.pi / 2)) * np.float32(1.0 / _HEART_STEP)).astype(
-        np.int64
-    )
+    turned = np.arctan2(v, u) + np.float32(np.pi / 2)
+    sector = (turned * np.float32(1.0 / _HEART_STEP)).astype(np.int64)
     sector = np.clip(sector, 0, len(_HEART_RADIUS) - 2)
-    normal_u, normal_v, offset = _HEART_EDGES
-    return normal_u[sector] * u + normal_v[sector] * v < offset[sector]
+    normal_u, normal_v, offset = _HEART_EDGES[:, sector]
+    return normal_u * u + normal_v * v < offset
 
 
-def _heart_edges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outward normals and offsets of the 30 edges: a point of a sector is inside where normal .
-    point < offset.
-    """
+def _heart_edges() -> np.ndarray:
+    """(3, 30) outward normals u, v and offsets of the edges: inside is normal . point < offset."""
     angle = -np.pi / 2 + _HEART_STEP * np.arange(len(_HEART_RADIUS))
     u, v = _HEART_RADIUS * np.cos(angle), _HEART_RADIUS * np.sin(angle)
     normal_u, normal_v = np.diff(v), -np.diff(u)
-    return (
-        normal_u.astype(np.float32),
-        normal_v.astype(np.float32),
-        (normal_u * u[:-1] + normal_v * v[:-1]).astype(np.float32),
-    )
+    offset = normal_u * u[:-1] + normal_v * v[:-1]
+    return np.stack([normal_u, normal_v, offset]).astype(np.float32)
 
 
 _HEART_EDGES = _heart_edges()

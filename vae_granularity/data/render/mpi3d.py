@@ -1,40 +1,74 @@
-"""Stand-ins for MPI3D (Gondal et al., 2019): a dark room with an arm and a solid at its tip, drawn
-from their factors.
+"""Stand-ins for MPI3D (Gondal et al., 2019): a dark room with an arm and a solid at its tip.
 
 Cameras, colours and sizes were read off frames of the three sample videos. It is the same task for
 a model, not the same pictures.
 """
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.render import scene
-from vae_granularity.data.render._checks import checked_factors
 from vae_granularity.data.render.camera import look_at
 from vae_granularity.data.render.canvas import Canvas
-from vae_granularity.data.render.mpi3d_looks import LOOKS, Look
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import choice
 
-NAMES = (
-    "object_color",
-    "object_shape",
-    "object_size",
-    "camera_height",
-    "background_color",
-    "horizontal_axis",
-    "vertical_axis",
-)
-SIZES = (6, 6, 2, 3, 3, 40, 40)
+_OBJECT = ("object_color", "object_shape", "object_size")
+_ROOM = ("camera_height", "background_color", "horizontal_axis", "vertical_axis")
+FACTORS = FactorSpace((*_OBJECT, *_ROOM), (6, 6, 2, 3, 3, 40, 40))
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours (..., 3) RGB in [0, 255], read off the videos."""
+
+    objects: np.ndarray  # (6, 3) white, green, red, blue, brown, olive
+    rings: np.ndarray  # (3, 3) purple, sea green, salmon
+    floor: np.ndarray
+    wall: np.ndarray
+    post: np.ndarray
+    knob: np.ndarray
+    foot: np.ndarray
+    rod: np.ndarray
+    falloff: float  # part of its colour that the floor loses a unit of length from the camera
+
+
+def _look(objects: str, rings: str, room: str, falloff: float) -> Look:
+    """From hexadecimal colours; `room` is floor, wall, post, knob, foot, rod."""
+    texts = (objects, rings, room)
+    numbers = (np.frombuffer(bytes.fromhex(text), np.uint8).astype(float) for text in texts)
+    objects_, rings_, parts = (colours.reshape(-1, 3) for colours in numbers)
+    return Look(objects_, rings_, *parts, falloff=falloff)
+
+
+LOOKS = {
+    "toy": _look(
+        "d7d7d7 28a028 dc0505 2a6edc 503023 7d7837",
+        "644b8d 46605c 6e4c54",
+        "343434 343434 696969 c8c8c8 b9b9b9 aaaaaa",
+        falloff=0.0,
+    ),
+    "realistic": _look(
+        "cdd4cd 3ca041 dc231e 3276c3 4b342a 696941",
+        "615982 446253 625450",
+        "323932 131713 212621 1e221d 3e483e 222621",
+        falloff=0.08,
+    ),
+    "real": _look(
+        "bed7cd 1ea52d cd2d32 416e96 423c3e 585f48",
+        "545082 486a62 685458",
+        "252e27 0c120e 0e140e 18201b 2a3632 1a201b",
+        falloff=0.3,
+    ),
+}
 
 _PIXELS = 64
+_UP = np.array([0.0, 0.0, 1.0])
 _TAN_HALF_VIEW = 0.537
 _ELEVATION = np.deg2rad([51.7, 39.8, 22.5])  # of the cameras: top, centre, bottom
-_TARGET = np.array(
-    [[0.0, 0.0, 0.250], [0.0, 0.0, 0.288], [0.0, 0.0, 0.335]]
-)  # at distance 1 from each
+_TARGET = np.outer([0.250, 0.288, 0.335], [0.0, 0.0, 1.0])  # at distance 1 from each
 _POSITION = _TARGET + np.stack([np.zeros(3), -np.cos(_ELEVATION), np.sin(_ELEVATION)], axis=1)
 _LIGHT = np.array([-0.35, -0.45, 0.82])
 _VIEW = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
@@ -43,93 +77,82 @@ _RING = (0.92, 1.08)  # inner and outer radius
 _FLOOR = 1.2  # radius of the floor, where the wall begins
 _POST_HEIGHT, _POST_RADIUS = 0.38, 0.035
 _ROD_LENGTH, _ROD_RADIUS = 0.23, 0.008
-_HINGE = np.deg2rad(
-    np.linspace(-80.0, 80.0, SIZES[5])
-)  # short of 90 degrees, where one axis would hide the other
+# Short of 90 degrees, where one axis would hide the other.
+_HINGE = np.deg2rad(np.linspace(-80.0, 80.0, 40))
 _SIZE = np.array([0.045, 0.07])
 
-_CONE, _CUBE, _CYLINDER, _HEXAGON, _PYRAMID, _BALL = range(6)
-_SHAPES = {  # canonical shape and its proportions; the shape's z points along the rod
-    _CONE: (scene.pyramid(16), (1.0, 1.0, 1.1)),
-    _CUBE: (scene.BOX, (0.85, 0.85, 0.85)),
-    _CYLINDER: (scene.CYLINDER, (0.75, 0.75, 1.0)),
-    _HEXAGON: (scene.prism(6), (1.0, 1.0, 0.6)),
-    _PYRAMID: (scene.pyramid(4), (0.95, 0.95, 1.1)),
-    _BALL: (scene.SPHERE, (0.9, 0.9, 0.9)),
-}
+_SHAPES = (  # canonical shape and its proportions; the shape's z points along the rod
+    (scene.pyramid(16), (1.0, 1.0, 1.1)),  # cone
+    (scene.BOX, (0.85, 0.85, 0.85)),  # cube
+    (scene.CYLINDER, (0.75, 0.75, 1.0)),
+    (scene.prism(6), (1.0, 1.0, 0.6)),  # hexagon
+    (scene.pyramid(4), (0.95, 0.95, 1.1)),
+    (scene.SPHERE, (0.9, 0.9, 0.9)),
+)
 
 
 def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
-    """Images of the given factors.
+    """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 7), integers as in `FACTORS`.
 
-    Args:
-        factors: (n, 7) integers in the order of `NAMES`.
-        variant: look of the room: toy | realistic | real.
-
-    Returns:
-        (n, 64, 64, 3) uint8 RGB.
+    The look of the room is `variant`: toy | realistic | real.
 
     Raises:
         ArgumentError: no such variant, a factor out of range, or `factors` is not (n, 7) integers.
     """
-    if variant not in LOOKS:
-        raise ArgumentError(f"variant must be one of {', '.join(LOOKS)}, got {variant!r}")
-    factors = checked_factors(factors, NAMES, SIZES)
+    choice("variant", variant, tuple(LOOKS))
+    factors = FACTORS.checked(factors)
     look = LOOKS[variant]
     colour, shape, size, camera, background, horizontal, vertical = factors.T
     canvas = Canvas.on(_backgrounds(variant)[:, camera, background])
-    joint, up = np.array([0.0, 0.0, _POST_HEIGHT]), np.array([0.0, 0.0, 1.0])
-    view = _VIEW.select(camera).seen_from(joint, _arm_axes(_HINGE[horizontal], _HINGE[vertical]))
+    axes = _arm_axes(_HINGE[horizontal], _HINGE[vertical])
+    view = _VIEW.select(camera).seen_from(_POST_HEIGHT * _UP, axes)
 
-    rod = scene.Solid(
-        scene.CYLINDER, np.array([_ROD_RADIUS, _ROD_RADIUS, _ROD_LENGTH / 2]), _ROD_LENGTH / 2 * up
-    )
-    canvas.paint(view, rod, look.rod)
-    for kind, (canonical, proportions) in _SHAPES.items():
+    canvas.paint(view, _upright(_ROD_RADIUS, _ROD_LENGTH), look.rod)
+    for kind, (canonical, proportions) in enumerate(_SHAPES):
         rows = np.flatnonzero(shape == kind)
         half = _SIZE[size[rows], None] * np.array(proportions)
-        solid = scene.Solid(canonical, half, (_ROD_LENGTH + half[:, 2:]) * up)
+        solid = scene.Solid(canonical, half, (_ROD_LENGTH + half[:, 2:]) * _UP)
         canvas.paint(view.select(rows), solid, look.objects[colour[rows]], rows)
     return canvas.images
 
 
 def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
-    """(n, 3, 3) axes of the arm in the world, one a column: z, the rod, leans sideways by
-    `horizontal` and then back by `vertical`.
-    """
-    (ch, sh), (cv, sv), zero = (
-        (np.cos(horizontal), np.sin(horizontal)),
-        (np.cos(vertical), np.sin(vertical)),
-        np.zeros_like(vertical),
-    )
-    x = np.stack([ch, zero, -sh], axis=1)
-    y = np.stack([-sh * sv, cv, -ch * sv], axis=1)
-    z = np.stack([sh * cv, sv, ch * cv], axis=1)
-    return np.stack([x, y, z], axis=2)
+    """(n, 3, 3) axes of the arm, one a column; z, the rod, leans sideways and then back."""
+    ch, sh, zero = np.cos(horizontal), np.sin(horizontal), np.zeros_like(vertical)
+    cv, sv = np.cos(vertical), np.sin(vertical)
+    x, y, z = [ch, zero, -sh], [-sh * sv, cv, -ch * sv], [sh * cv, sv, ch * cv]
+    return np.stack([np.stack(axis, axis=1) for axis in (x, y, z)], axis=2)
+
+
+def _upright(radius: float, height: float) -> scene.Solid:
+    """A cylinder that stands on z = 0."""
+    return scene.Solid(scene.CYLINDER, np.array([radius, radius, height / 2]), height / 2 * _UP)
 
 
 @cache
 def _backgrounds(variant: str) -> np.ndarray:
-    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post, averaged
-    over 3 x 3 rays a pixel.
+    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post.
+
+    They are averaged over 3 x 3 rays a pixel.
     """
-    look = LOOKS[variant]
-    fine = 3 * _PIXELS
+    look, fine = LOOKS[variant], 3 * _PIXELS
     view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
     rays = view.rays()
-    origin, way = (
-        np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along)
-    )
+    origin, way = rays.coordinates()
     on_floor = way[2] < 0
     distance = -origin[2] / np.where(on_floor, way[2], -1.0)
     x, y = (np.where(on_floor, origin[axis] + distance * way[axis], 0.0) for axis in (0, 1))
     radius = np.where(on_floor, np.hypot(x, y), np.inf)
-    parts = [scene.nearest([solid], rays) for solid in _post()]
+    floor = (1.0 - look.falloff * y)[..., None] * look.floor
+    room = np.where((radius < _FLOOR)[..., None], floor, look.wall)
+    on_ring = ((radius > _RING[0]) & (radius < _RING[1]))[..., None]
+    knob = scene.Solid(scene.SPHERE, np.full(3, 1.25 * _POST_RADIUS), _POST_HEIGHT * _UP)
+    post = (_upright(_POST_RADIUS, _POST_HEIGHT), knob, _upright(0.075, 0.02))
+    parts = [scene.nearest([solid], rays) for solid in post]
 
     pictures = np.empty((3, 3, 3, fine * fine))  # camera, background colour, channel
     for background, ring in enumerate(look.rings):
-        colour = np.where((radius < _FLOOR)[..., None], _floor_colour(look, y), look.wall)
-        colour = np.where(((radius > _RING[0]) & (radius < _RING[1]))[..., None], ring, colour)
+        colour = np.where(on_ring, ring, room)
         nearest = np.zeros(radius.shape)
         for (nearness, normal), shade in zip(parts, (look.post, look.knob, look.foot), strict=True):
             lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
@@ -138,20 +161,3 @@ def _backgrounds(variant: str) -> np.ndarray:
         pictures[:, background] = np.moveaxis(colour, -1, 1)
     coarse = pictures.reshape(3, 3, 3, _PIXELS, 3, _PIXELS, 3).mean((4, 6))
     return np.rint(np.moveaxis(coarse, 2, 0)).astype(np.uint8, order="C")
-
-
-def _post() -> list[scene.Solid]:
-    """Post, knob and foot."""
-    upright = np.array([_POST_RADIUS, _POST_RADIUS, _POST_HEIGHT / 2])
-    return [
-        scene.Solid(scene.CYLINDER, upright, np.array([0.0, 0.0, _POST_HEIGHT / 2])),
-        scene.Solid(
-            scene.SPHERE, np.full(3, 1.25 * _POST_RADIUS), np.array([0.0, 0.0, _POST_HEIGHT])
-        ),
-        scene.Solid(scene.CYLINDER, np.array([0.075, 0.075, 0.01]), np.array([0.0, 0.0, 0.01])),
-    ]
-
-
-def _floor_colour(look: Look, y: np.ndarray) -> np.ndarray:
-    """(..., 3): brighter towards the camera, as far as the look says so."""
-    return (1.0 - look.falloff * y)[..., None] * look.floor

@@ -1,30 +1,29 @@
 """A look-alike of 3D Shapes (Burgess and Kim, 2018): a solid in a room, drawn from its factors.
 
-Camera, room, solids and lighting were measured on 50 frames of the official set.
+Camera, room, solids and lighting were measured on 50 frames of the official set. Pictures are codes
+into a palette: the geometry is traced once, and every colouring of it is one gather.
 """
-
-from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
 
-from vae_granularity.data.render import palette, scene
-from vae_granularity.data.render._checks import checked_factors
-from vae_granularity.data.render.camera import look_at
-from vae_granularity.data.render.rays import CameraRays, LightRays
+from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.render import scene
+from vae_granularity.data.render.camera import CameraRays, LightRays, look_at
 
-NAMES = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
-SIZES = (10, 10, 10, 8, 4, 15)
+FACTORS = FactorSpace(
+    ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"), (10, 10, 10, 8, 4, 15)
+)
 
 _PIXELS = 64
-_CUBE, _CYLINDER, _SPHERE, _CAPSULE = range(4)
+_CAPSULE = 3  # of cube, cylinder, sphere, capsule
 _FLOOR, _WALL, _OBJECT, _SKY = range(4)
 _SKY_COLOUR = (153, 226, 249)
 _HIGHLIGHT = 29.0  # grey levels
 _SOFT = 0.15  # how far its edge reaches, in parts of a normal
 
-_AZIMUTH = np.deg2rad(np.linspace(-30.0, 30.0, SIZES[5]))
+_AZIMUTH = np.deg2rad(np.linspace(-30.0, 30.0, 15))
 _TARGET = np.array([0.0, 0.0, 0.291])
 _TAN_HALF_VIEW = 0.459
 _ROOM, _WALL_HEIGHT = 1.2045, 0.745
@@ -32,102 +31,119 @@ _LIGHT = np.array([-0.25, 0.15, 0.96]) / np.linalg.norm([-0.25, 0.15, 0.96])
 _SHADOW = 0.36
 
 
+_LEVELS = 256
+_HIGHLIGHTS = 4  # steps from no highlight to all of it
+_BRIGHTEST = 1.5
+
+
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images of the given factors. The first call traces the 480 geometries, which are then kept.
+    """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 6), integers as in `FACTORS`.
 
-    Args:
-        factors: (n, 6) integers in the order of `NAMES`.
-
-    Returns:
-        (n, 64, 64, 3) uint8 RGB.
+    The first call traces the 480 geometries, which are then kept.
 
     Raises:
         ArgumentError: a factor is out of range, or `factors` is not (n, 6) integers.
     """
-    floor, wall, solid, *geometry = checked_factors(factors, NAMES, SIZES).T
+    floor, wall, solid, *geometry = FACTORS.checked(factors).T
     surfaces, sky = _palettes()
-    return palette.paint(
-        _geometries()[tuple(geometry)],
-        [surfaces[floor], surfaces[wall], surfaces[solid], sky[np.zeros_like(floor)]],
-    )
+    palettes = [surfaces[floor], surfaces[wall], surfaces[solid], sky[np.zeros_like(floor)]]
+    return _paint(_geometries()[tuple(geometry)], palettes)
+
+
+def _encode(material: np.ndarray, brightness: np.ndarray, highlight: np.ndarray) -> np.ndarray:
+    """One uint16 code a pixel from the surface's number, brightness and part of its highlight."""
+    level = np.rint(np.clip(brightness, 0.0, _BRIGHTEST) * ((_LEVELS - 1) / _BRIGHTEST))
+    step = np.rint(np.clip(highlight, 0.0, 1.0) * (_HIGHLIGHTS - 1))
+    return (level + _LEVELS * (step + _HIGHLIGHTS * np.asarray(material))).astype(np.uint16)
+
+
+def _shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
+    """All codes of one material in its colours (k, 3): clip(brightness * colour + highlight).
+
+    They are (k, `_HIGHLIGHTS` * `_LEVELS`, 4) uint8, the last channel unused: four bytes are
+    gathered as one number. `highlight` is in grey levels.
+    """
+    brightness = np.linspace(0.0, _BRIGHTEST, _LEVELS)[:, None]
+    added = np.linspace(0.0, highlight, _HIGHLIGHTS)[:, None, None]
+    table = np.asarray(colours, float)[:, None, None] * brightness + added
+    table = np.pad(np.rint(np.clip(table, 0, 255)), [(0, 0)] * 3 + [(0, 1)])
+    return table.reshape(len(colours), _HIGHLIGHTS * _LEVELS, 4).astype(np.uint8)
+
+
+def _paint(codes: np.ndarray, palettes: list[np.ndarray]) -> np.ndarray:
+    """Colours (n, H, W, 3) uint8 of the codes (n, H, W), looked up in each picture's palette.
+
+    `palettes` are rows (n, ...) of `_shades`, one array a material. The result is a view of
+    channels that lie one after the other, as networks want them.
+    """
+    table = np.concatenate(palettes, axis=1).view(np.uint32)[..., 0]
+    first = table.shape[1] * np.arange(len(codes), dtype=np.int64)[:, None, None]
+    pixels = table.ravel().take(codes + first)[..., None].view(np.uint8)
+    images = np.empty((len(codes), 3, *codes.shape[1:]), np.uint8)
+    for channel in range(3):
+        images[:, channel] = pixels[..., channel]
+    return np.moveaxis(images, 1, -1)
 
 
 @cache
 def _palettes() -> tuple[np.ndarray, np.ndarray]:
     hues = np.arange(10)[:, None] / 10.0
-    saturated = 255.0 * np.clip(
-        np.abs((6.0 * hues + [[0.0, 4.0, 2.0]]) % 6.0 - 3.0) - 1.0, 0.0, 1.0
-    )
-    return palette.shades(saturated, _HIGHLIGHT), palette.shades(np.array([_SKY_COLOUR]))
+    full = np.clip(np.abs((6.0 * hues + [[0.0, 4.0, 2.0]]) % 6.0 - 3.0) - 1.0, 0.0, 1.0)
+    return _shades(255.0 * full, _HIGHLIGHT), _shades(np.array([_SKY_COLOUR]))
 
 
 @cache
 def _geometries() -> np.ndarray:
     """(8, 4, 15, 64, 64) codes by scale, shape and orientation."""
-    return np.stack(
-        [
-            [[_geometry(scale, shape, angle) for angle in _AZIMUTH] for shape in range(SIZES[4])]
-            for scale in range(SIZES[3])
-        ]
-    )
+    scales, shapes, _ = FACTORS.sizes[3:]
+    pictures = [
+        _geometry(scale, shape, angle)
+        for scale in range(scales)
+        for shape in range(shapes)
+        for angle in _AZIMUTH
+    ]
+    return np.stack(pictures).reshape(scales, shapes, len(_AZIMUTH), _PIXELS, _PIXELS)
 
 
 def _geometry(scale: int, shape: int, angle: float) -> np.ndarray:
-    """(64, 64) codes of one geometry."""
+    """(1, 4096) codes of one geometry."""
     camera = np.array([[np.sin(angle), -np.cos(angle), 0.304]])
-    view = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
-    rays, solids = view.rays(), _solids(shape, 0.75 + 0.5 * scale / (SIZES[3] - 1))
+    rays = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS).rays()
+    solids = _solids(shape, 0.75 + 0.5 * scale / 7)
+    nearness, (x, y, z) = scene.nearest(solids, rays)
+    room, distance, point = _room(rays)
+    to_lamp = LightRays(point, _LIGHT)
+    shaded = np.any([scene.intersect(solid, to_lamp)[0] for solid in solids], axis=0)
+    floor = np.where(shaded, _SHADOW, _floor_light(point))
+    light = np.where(room == _FLOOR, floor, _wall_light(point))
+    light = np.where(room == _SKY, 1.0, light)
 
-    nearness, normal = scene.nearest(solids, rays)
-    room_material, room_distance, point = _room(rays)
-    shaded = np.any(
-        [scene.intersect(solid, LightRays(point, _LIGHT))[0] for solid in solids], axis=0
-    )
-    room_brightness = np.where(
-        room_material == _FLOOR, np.where(shaded, _SHADOW, _floor_light(point)), _wall_light(point)
-    )
-    room_brightness = np.where(room_material == _SKY, 1.0, room_brightness)
-
-    seen = nearness * room_distance > 1
-    brightness = np.where(seen, _solid_light(normal), room_brightness)
-    highlight = np.where(
-        seen, 0.5 + (normal[2] - 0.2 * normal[0] + 0.1 * normal[1] - 0.025) / _SOFT, 0.0
-    )
-    return palette.encode(np.where(seen, _OBJECT, room_material), brightness, highlight).reshape(
-        _PIXELS, _PIXELS
-    )
+    seen = nearness * distance > 1
+    brightness = np.where(seen, _solid_light(x, y, z), light)
+    highlight = np.where(seen, 0.5 + (z - 0.2 * x + 0.1 * y - 0.025) / _SOFT, 0.0)
+    return _encode(np.where(seen, _OBJECT, room), brightness, highlight)
 
 
 def _solids(shape: int, factor: float) -> list[scene.Solid]:
-    """The parts of the object that stands on z = 0."""
-    radius = factor * {_CUBE: 0.138, _CYLINDER: 0.139, _SPHERE: 0.166, _CAPSULE: 0.126}[shape]
-    canonical = {
-        _CUBE: scene.BOX,
-        _CYLINDER: scene.CYLINDER,
-        _SPHERE: scene.SPHERE,
-        _CAPSULE: scene.CYLINDER,
-    }[shape]
-    size = np.full(3, radius)
+    """The parts of the object that stands on z = 0; the last shape is a capsule."""
+    radius = factor * (0.138, 0.139, 0.166, 0.126)[shape]
+    canonical = (scene.BOX, scene.CYLINDER, scene.SPHERE, scene.CYLINDER)[shape]
+
+    def at(height: float, body: scene.Shape) -> scene.Solid:
+        return scene.Solid(body, np.full(3, radius), np.array([0.0, 0.0, height * radius]))
+
     if shape != _CAPSULE:
-        return [scene.Solid(canonical, size, np.array([0.0, 0.0, radius]))]
-    ends = [
-        scene.Solid(scene.SPHERE, size, np.array([0.0, 0.0, height * radius])) for height in (1, 3)
-    ]
-    return [scene.Solid(canonical, size, np.array([0.0, 0.0, 2.0 * radius])), *ends]
+        return [at(1, canonical)]
+    return [at(2.0, canonical), at(1, scene.SPHERE), at(3, scene.SPHERE)]
 
 
 def _room(rays: CameraRays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Material (n, P), distance (n, P) and point (3, n, P) of the floor, the walls and, above them,
-    the sky.
-    """
-    origin, way = (
-        np.stack([part(axis[None]) for axis in np.eye(3)]) for part in (rays.start, rays.along)
-    )
+    """Material (n, P), distance (n, P), point (3, n, P) of floor, walls, and the sky above."""
+    origin, way = rays.coordinates()
     with np.errstate(divide="ignore"):
-        wall = np.minimum(
-            *((_ROOM * np.sign(way[axis]) - origin[axis]) / way[axis] for axis in (0, 1))
-        )
+        walls = (_ROOM * np.sign(way[:2]) - origin[:2]) / way[:2]
         floor = np.where(way[2] < 0, -origin[2] / way[2], np.inf)
+    wall = np.minimum(*walls)
     above = origin[2] + wall * way[2] > _WALL_HEIGHT
     material = np.where(floor < wall, _FLOOR, np.where(above, _SKY, _WALL))
     distance = np.minimum(floor, wall)
@@ -145,10 +161,10 @@ def _wall_light(point: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) > _ROOM - 1e-3, side, 1.0)
 
 
-def _solid_light(normal: np.ndarray) -> np.ndarray:
-    """Brightness of the object's surface, least squares over the frames: a lamp above and a diffuse
-    light from the front.
+def _solid_light(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Brightness where the object's normal is (x, y, z): a lamp above, a diffuse light in front.
+
+    Least squares over the frames.
     """
-    x, y, z = normal
     lamp = np.maximum(x * _LIGHT[0] + y * _LIGHT[1] + z * _LIGHT[2], 0.0)
     return 0.476 - 0.024 * x - 0.441 * y - 0.038 * z + 0.138 * x**2 - 0.119 * z**2 + 0.721 * lamp

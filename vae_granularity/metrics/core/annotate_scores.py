@@ -11,7 +11,7 @@ from typing import Any
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
-from vae_granularity.metrics.core.inputs import Codes, TooLittleData
+from vae_granularity.metrics.core.inputs import TooLittleData
 from vae_granularity.metrics.core.partition_null import null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
@@ -31,7 +31,8 @@ class Companions:
         null_draws: random partitions behind a null; 0 for no nulls.
         subsamples: halves behind a standard error (`se/<score>`) of scores that are estimated from
             rows; 0 for none.
-        draws: repetitions behind one of scores that draw from the ground truth; 0 for none.
+        draws: repetitions behind one of scores that draw from the ground truth, themselves or as
+            `fresh` samples; 0 for none.
         seed: of the draws.
 
     Raises:
@@ -53,15 +54,23 @@ class Companions:
                 raise ArgumentError(f"{name} must be 0 or at least 2, got 1")
 
     def beside(
-        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+        self,
+        metric: Callable[..., MetricResult],
+        given: Mapping[str, Any],
+        result: MetricResult,
+        fresh: Callable[[int], Mapping[str, Any]] | None = None,
     ) -> Scores:
         """Nulls, standard errors and scores under the common partitions of one metric's result on
         the inputs `given`.
+
+        Args:
+            fresh: seed to another sample of the same size; None where there is no ground truth to
+                draw one from.
         """
         return (
             self._nulls(metric, given, result)
             | self._common(result)
-            | self._errors(metric, given, result)
+            | self._errors(metric, given, result, fresh)
         )
 
     def _nulls(
@@ -102,36 +111,44 @@ class Companions:
         return found
 
     def _errors(
-        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+        self,
+        metric: Callable[..., MetricResult],
+        given: Mapping[str, Any],
+        result: MetricResult,
+        fresh: Callable[[int], Mapping[str, Any]] | None,
     ) -> Scores:
-        if result.standard_error == "subsamples" and self.subsamples:
+        def again(**changed: Any) -> Scores:
+            try:
+                found = metric(**{**given, **changed})
+            except TooLittleData:  # for its bins or neighbours: the error is missing, not the score
+                return {}
+            same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
+            return found.scores if same else {}
+
+        how = result.standard_error
+        if how == "subsamples" and self.subsamples:
             count = len(next(value for name, value in given.items() if name in ROWS))
-            left_out = () if result.error_of_groups else ("partition",)
-
-            def of_rows(rows: Codes) -> Scores:
-                part = {
-                    name: value[rows] if name in ROWS else value
-                    for name, value in given.items()
-                    if name not in left_out
-                }
-                try:
-                    found = metric(**part)
-                except TooLittleData:  # too few rows for its bins or neighbours: the error is missing, the score is not
-                    return {}
-                same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
-                return found.scores if same else {}
-
+            groups = {} if result.error_of_groups else {"partition": None}
             errors = (
-                error_by_subsampling(of_rows, count, num_draws=self.subsamples, seed=self.seed)
+                error_by_subsampling(
+                    lambda rows: again(
+                        **groups, **{name: given[name][rows] for name in ROWS if name in given}
+                    ),
+                    count,
+                    num_draws=self.subsamples,
+                    seed=self.seed,
+                )
                 if count >= 4
                 else {}
             )
-        elif result.standard_error == "draws" and self.draws:
+        elif self.draws and (draw := {"draws": _own_draws, "fresh": fresh}.get(str(how))):
             errors = error_by_draws(
-                lambda seed: metric(**{**given, "seed": seed}).scores,
-                num_draws=self.draws,
-                seed=self.seed,
+                lambda seed: again(**draw(seed)), num_draws=self.draws, seed=self.seed
             )
         else:
             return {}
         return {f"se/{name}": errors.get(name) for name in errors or result.scores}
+
+
+def _own_draws(seed: int) -> Mapping[str, Any]:
+    return {"seed": seed}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core import knn
+from vae_granularity.metrics.core import unit_information
 from vae_granularity.metrics.core.inputs import TooLittleData, as_latents, labelled_sample
 from vae_granularity.partition import LatentPartition
 
@@ -67,7 +67,7 @@ def best_block_partition(
         )
     singles = [(d,) for d in range(sample.latents.shape[1])]
     return best_partition(
-        knn.mutual_information_matrix(
+        unit_information.mutual_information_matrix(
             sample.latents, singles, sample.factors, num_neighbors=num_neighbors, seed=seed
         ),
         sizes,

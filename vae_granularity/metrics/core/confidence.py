@@ -4,16 +4,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, integer, number
-from vae_granularity.interval import Interval, interval
 from vae_granularity.metrics.core.inputs import Codes
 from vae_granularity.metrics.core.result import MetricResult, Scores
 
 BY_CHANCE = ("seed", "found")  # what may differ between results that are averaged
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean, standard deviation (n - 1) and confidence interval of `count` values; None where one
+    value gives none.
+    """
+
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Student's t interval of the mean.
+
+    Raises:
+        ArgumentError: no values, values that are not finite, or a level outside (0, 1).
+    """
+    from scipy.stats import t
+
+    level = number("level", level, 0, 1)
+    if not 0 < level < 1:
+        raise ArgumentError(f"level must be in (0, 1), got {level:g}")
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not x.size or not np.isfinite(x).all():
+        raise ArgumentError(f"values must be one or more finite numbers, got {values!r}")
+    mean = float(x.mean())
+    if x.size == 1:
+        return Interval(mean, None, None, None, 1)
+    std = float(x.std(ddof=1))
+    reach = float(t.ppf((1 + level) / 2, x.size - 1)) * std / math.sqrt(x.size)
+    return Interval(mean, std, mean - reach, mean + reach, int(x.size))
 
 
 def over_seeds(results: Sequence[MetricResult], level: float = 0.95) -> dict[str, Interval | None]:
@@ -59,10 +94,10 @@ def error_by_subsampling(
     """Standard error of scores of a table of n rows, from draws of m = fraction · n rows without
     replacement.
 
-    Valid for estimators on rows (MIG, modularity, InfoM, InfoC, IRS, unsupervised): repeating rows,
-    as a bootstrap does, would give k-NN mutual information neighbours at distance 0. The spread
-    over draws is scaled by √(m / (n - m)) (the delete-d jackknife, Shao and Wu 1989); a bias that
-    depends on n is not in it.
+    Valid for smooth estimators on rows (MIG, modularity, InfoM, InfoC, unsupervised), not for
+    statistics that divide by a maximum (IRS). Repeating rows, as a bootstrap does, would give k-NN
+    mutual information neighbours at distance 0. The spread over draws is scaled by √(m / (n - m))
+    (the delete-d jackknife, Shao and Wu 1989); a bias that depends on n is not in it.
 
     Args:
         score: rows (m,) to scores.

@@ -1,5 +1,7 @@
 """What scores read off a matrix of units by factors: the gap between the best two units, the
 compactness of a row or a column.
+
+A nan is an entry that could not be estimated: what is read off a matrix with one is missing.
 """
 
 from __future__ import annotations
@@ -20,17 +22,19 @@ def gap(matrix: Array) -> Array | None:
 
 
 def mean_gap(matrix: Array, scale: Array | float = 1.0) -> float | None:
-    """Mean over factors of the gap divided by `scale` (F,); None with a single unit."""
+    """Mean over factors of the gap divided by `scale` (F,); None with a single unit, or a nan."""
     gaps = gap(matrix)
-    return None if gaps is None else float(np.mean(gaps / scale))
+    return None if gaps is None or np.isnan(matrix).any() else float(np.mean(gaps / scale))
 
 
 def mean_max_share(matrix: Array) -> float | None:
     """Mean over non-zero rows of the largest entry's share of the row, rescaled so that equal
     entries score 0 and one entry 1.
 
-    (R, C) to a number; None where no row or a single column makes it undefined.
+    (R, C) to a number; None where a nan, no row or a single column makes it undefined.
     """
+    if np.isnan(matrix).any():
+        return None
     rows = matrix[matrix.sum(1) > 0]
     columns = matrix.shape[1]
     if not len(rows) or columns < 2:
@@ -38,8 +42,10 @@ def mean_max_share(matrix: Array) -> float | None:
     return float((np.mean(rows.max(1) / rows.sum(1)) - 1 / columns) / (1 - 1 / columns))
 
 
-def carriers(matrix: Array) -> int:
+def carriers(matrix: Array) -> float | None:
     """Number of units that carry a factor, that is, are the best unit of at least one factor with a
-    non-zero entry: (U, F).
+    non-zero entry: (U, F); None with a nan.
     """
-    return len(set(matrix.argmax(0)[matrix.max(0) > 0].tolist()))
+    if np.isnan(matrix).any():
+        return None
+    return float(len(set(matrix.argmax(0)[matrix.max(0) > 0].tolist())))

@@ -4,14 +4,14 @@ partition of it, without a fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
-from vae_granularity.metrics.core import factor_matrix, histogram, knn
+from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
 from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import Scores
@@ -31,13 +31,22 @@ class GroupInformation:
     entropy: Array  # (F,) nats
     num_neighbors: int
     seed: int
+    kl: Any = None  # (D,) nats
+    known: unit_information.Known = field(default_factory=dict)  # shared by all partitions
 
     @classmethod
     def of(
-        cls, latents: Any, factors: Any, *, num_samples: int, num_neighbors: int, seed: int
+        cls,
+        latents: Any,
+        factors: Any,
+        *,
+        num_samples: int,
+        num_neighbors: int,
+        seed: int,
+        kl: Any = None,
     ) -> GroupInformation:
         """From latents (n, D) and factors (n, F); a seeded subset of `num_samples` rows where n is
-        larger.
+        larger; `kl` (D,) as in `inactive`.
 
         Raises:
             ArgumentError: bad tables, numbers out of range, not more rows than `num_neighbors`.
@@ -57,7 +66,12 @@ class GroupInformation:
             sorted({*full.dropped_factors, *(full.kept_factors[f] for f in sample.dropped_factors)})
         )
         sample = LabelledSample(
-            sample.latents, sample.factors, sample.test_latents, sample.test_factors, kept, dropped
+            inactive.silenced(sample.latents, kl),
+            sample.factors,
+            sample.test_latents,
+            sample.test_factors,
+            kept,
+            dropped,
         )
         return cls(
             sample,
@@ -65,17 +79,19 @@ class GroupInformation:
             histogram.entropies(sample.factors),
             num_neighbors,
             seed,
+            kl,
         )
 
     def shares(self, partition: LatentPartition) -> Array:
         """(G, F) mutual information of each group and factor / entropy of the factor."""
         live = [[d for d in group if self.active[d]] for group in partition.groups]
-        mi = knn.mutual_information_matrix(
+        mi = unit_information.mutual_information_matrix(
             self.sample.latents,
             live,
             self.sample.factors,
             num_neighbors=self.num_neighbors,
             seed=self.seed,
+            known=self.known,
         )
         return mi / self.entropy
 
@@ -87,10 +103,18 @@ class GroupInformation:
         scores = group_scores(shares, self.active, partition.groups)
         scores["modularity_knn_group"] = mean_modularity(shares * self.entropy)
         scores["carriers_group"] = (
-            float(factor_matrix.carriers(shares)) if partition.num_groups > 1 else None
+            factor_matrix.carriers(shares) if partition.num_groups > 1 else None
         )
         return scores | group_headlines(scores)
 
     def protocol(self) -> dict[str, object]:
-        """Rows, factors, neighbours and seed."""
-        return self.sample.protocol() | {"num_neighbors": self.num_neighbors, "seed": self.seed}
+        """Rows, factors, neighbours and seed; under `found`, inactive dimensions and why values are
+        missing.
+        """
+        of_groups = np.array(list(self.known.values()))
+        noted = inactive.found(self.kl, len(self.active)) | unit_information.missing(of_groups)
+        return (
+            self.sample.protocol()
+            | {"num_neighbors": self.num_neighbors, "seed": self.seed}
+            | ({"found": noted} if noted else {})
+        )

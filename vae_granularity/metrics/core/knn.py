@@ -1,5 +1,5 @@
-"""k-nearest-neighbour mutual information between a continuous unit (a dimension or a group of them)
-and an integer factor.
+"""k-nearest-neighbour mutual information between a continuous vector of few dimensions and an
+integer factor.
 
 Ross 2014 (PLoS ONE 9(2) e87357), the estimator of scikit-learn's `mutual_info_classif`, with the
 maximum norm for vectors: I = ψ(n) + <ψ(k_i)> - <ψ(n_class(i))> - <ψ(m_i)>, m_i the points closer
@@ -8,66 +8,30 @@ than the k-th neighbour within the class of i, in nats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.metrics.core.inputs import Array, Codes, TooLittleData
+from vae_granularity.metrics.core.inputs import Array, Codes
 
 FEW = 500  # rows up to which scipy counts as fast as scikit-learn, whose import takes longer than all of it
 
 
-def standardize(latents: Array) -> tuple[Array, NDArray[np.bool_]]:
+def standardize(latents: Array, other: Array | None = None) -> tuple[Array, NDArray[np.bool_]]:
     """Latents with mean 0 and population standard deviation 1, (n, D), and which dimensions are
-    alive (D,); dead ones become 0.
+    alive (D,); dead ones become 0. Other latents (m, D) are returned instead, measured by these.
     """
-    centred = latents - latents.mean(0)
-    spread = centred.std(0)
+    centre = latents.mean(0)
+    centred = (latents if other is None else other) - centre
+    spread = (latents - centre).std(0)
     # Against the size of the numbers, since the mean of a constant column is off by rounding.
     alive = spread > 1e-12 * np.abs(latents).max(0)
     return np.where(alive, centred / np.where(alive, spread, 1.0), 0.0), alive
 
 
-def mutual_information_matrix(
-    latents: Array,
-    groups: Sequence[Sequence[int]],
-    factors: Codes,
-    *,
-    num_neighbors: int = 10,
-    seed: int = 0,
-) -> Array:
-    """Mutual information in nats of every unit and factor: latents (n, D), groups of dimensions,
-    factors (n, F) to (G, F).
-
-    Dimensions are standardised; dead ones are left out of their unit, a unit of dead ones has 0.
-    Noise of relative size 1e-10 breaks ties, drawn anew for every factor and dimension in the order
-    of scikit-learn calls under numpy's global seed; it does not depend on the groups.
-
-    Raises:
-        TooLittleData: a factor has no value that occurs twice.
+def mutual_information(x: Array, codes: Codes, num_neighbors: int) -> float:
+    """Mutual information in nats of a vector x (n, d) and codes (n,) from 0, each of which occurs
+    twice or more.
     """
-    z, alive = standardize(latents)
-    rng = np.random.RandomState(seed)
-    matrix = np.zeros((len(groups), factors.shape[1]))
-    for f, factor in enumerate(factors.T):
-        distinct = z + 1e-10 * rng.standard_normal(z.T.shape).T
-        codes = np.unique(factor, return_inverse=True)[1]
-        repeated = np.bincount(codes)[codes] > 1
-        if not repeated.any():
-            raise TooLittleData(
-                f"factors column {f} must have a value that occurs twice for k-NN mutual information, got {len(codes)} values"
-            )
-        for g, group in enumerate(groups):
-            dims = [d for d in group if alive[d]]
-            if dims:
-                matrix[g, f] = _mutual_information(
-                    distinct[np.ix_(repeated, dims)], codes[repeated], num_neighbors
-                )
-    return matrix
-
-
-def _mutual_information(x: Array, codes: Codes, num_neighbors: int) -> float:
     from scipy.special import digamma
 
     n = len(x)

@@ -46,16 +46,26 @@ def version() -> str:
     return f"scikit-learn {sklearn.__version__} LogisticRegression"
 
 
-def predictive_information(x: Array, y: Codes) -> tuple[float, bool]:
+def predictive_information(
+    x: Array, y: Codes, test: tuple[Array, Codes] | None = None
+) -> tuple[float, bool]:
     """(H0 - H1) / H0: the share of the uncertainty on a factor that a linear readout of x (n, D)
     takes away; and convergence.
 
     InfoE of one factor (Hsu et al., arXiv 2310.10644, "InfoMEC"): H1 is the training log-loss of an
     unpenalised, class-balanced logistic regression; H0 that of the same regression on constant
     input, which is log K for K values, as balancing makes it uniform.
+    With a test part (m, D), (m,) H1 is the loss on that, of the values that y has. In sample, D
+    latents that hold nothing tell about (K - 1) D / (2 n log K).
     """
     from sklearn.metrics import log_loss
 
     model, converged = fit(x, y, penalty=np.inf, balanced=True)
     h0 = np.log(len(model.classes_))
-    return float((h0 - log_loss(y, model.predict_proba(x))) / h0), converged
+    if test is not None:
+        known = np.isin(test[1], model.classes_)
+        x, y = test[0][known], test[1][known]
+        if not len(y):
+            return 0.0, converged
+    loss = log_loss(y, model.predict_proba(x), labels=model.classes_)
+    return float((h0 - loss) / h0), converged

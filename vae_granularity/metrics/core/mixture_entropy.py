@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_granularity.densities.gaussian import log_density
 from vae_granularity.densities.mixture import mixture_densities
 from vae_granularity.metrics.core.inputs import Array, Codes
 from vae_granularity.metrics.core.progress_bar import Progress, announced
@@ -21,11 +22,15 @@ CHUNK_ELEMENTS = 2**20  # numbers in a table
 COMPONENTS = 2**13  # posteriors in a table
 
 
+EXCLUDED = -1e30  # log weight of a component that is left out: finite in float32, 0 after exp
+
+
 class MixtureEntropies(NamedTuple):
     """In nats; U = D + G: the dimensions, then the groups."""
 
     marginal: Array  # (U,) H(unit)
     conditional: Array  # (U, F) H(unit | factor)
+    others: Array  # (U, F) H(unit) - H(unit | factor), each sample's own posterior left out of both
     joint: float  # H(z)
 
 
@@ -52,37 +57,40 @@ def mixture_entropies(
     pairs = [len(samples) * len(components) for _, _, samples, components in tasks]
     dim = mu.shape[1]
     membership = groups.membership(dtype=mu.dtype).to(mu.device)
-    marginal, joint = np.zeros(dim + groups.num_groups), 0.0
-    conditional, covered = (
-        np.zeros((dim + groups.num_groups, factors.shape[1])),
-        np.zeros(factors.shape[1]),
-    )
+    units = dim + groups.num_groups
+    marginal, others, joint = np.zeros(units), np.zeros(units), 0.0
+    conditional, of_others = np.zeros((2, units, factors.shape[1]))
+    covered = np.zeros(factors.shape[1])
     with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
             part = (mu, logvar) if factor is None else (mu[components], logvar[components])
-            log_q = _mean_log_density(z[samples], *part, membership, tick)
+            own = np.searchsorted(components, samples)
+            log_q, log_others = _mean_log_densities(z[samples], *part, own, membership, tick)
             if factor is None:
-                marginal, joint = -log_q[:-1], -float(log_q[-1])
+                marginal, others, joint = -log_q[:-1], -log_others[:-1], -float(log_q[-1])
             else:
                 conditional[:, factor] -= weight * log_q[:-1]
+                of_others[:, factor] -= weight * log_others[:-1]
                 covered[factor] += weight
     conditional /= covered
+    of_others /= covered
     for g, group in enumerate(groups.groups):
         if len(group) == 1:  # the same number to the last bit, not to rounding
             marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
-    return MixtureEntropies(marginal, conditional, joint)
+    return MixtureEntropies(marginal, conditional, others[:, None] - of_others, joint)
 
 
-def _mean_log_density(
+def _mean_log_densities(
     z: Tensor,
     mu: Tensor,
     logvar: Tensor,
+    own: Codes,
     membership: Tensor,
     tick: Callable[[int, int], None] | None,
-) -> Array:
-    """Mean of log q over z (S, D) under M posteriors (M, D) of equal weight, for D dimensions, G
-    groups and all: (D + G + 1,).
+) -> tuple[Array, Array]:
+    """Means of log q over z (S, D), for D dimensions, G groups and all, (D + G + 1,) each: q of M
+    posteriors (M, D) of equal weight, and of all but the one that the sample is from, own (S,).
     """
     width = sum(membership.shape) + 1
     rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
@@ -93,14 +101,26 @@ def _mean_log_density(
     ]
     # Filled in place: small results kept between the large tables would pin the freed ones and
     # memory would grow with every block.
-    total = z.new_full((len(z), width), -math.inf)
+    total = z.new_full((len(z), width), EXCLUDED)
+    place = torch.from_numpy(own).to(z.device)
     for b, (at, of) in enumerate(blocks):
-        density = mixture_densities(z[at], mu[of], logvar[of], membership, -math.log(len(mu)))
+        weights: float | Tensor = 0.0
+        inside = (place[at] >= of.start) & (place[at] < of.stop)
+        if inside.any():
+            weights = z.new_zeros(len(inside), len(mu[of]))
+            weights[inside, place[at][inside] - of.start] = EXCLUDED
+        density = mixture_densities(z[at], mu[of], logvar[of], membership, weights)
         found = torch.cat((density.log_qz_dims, density.log_qz_groups, density.log_qz[:, None]), 1)
         torch.logaddexp(total[at], found, out=total[at])
         if tick is not None:
             tick(b + 1, len(blocks))
-    return total.double().mean(0).cpu().numpy()
+    dims = log_density(z, mu[place], logvar[place])
+    alone = torch.cat((dims, dims @ membership, dims.sum(1, keepdim=True)), 1)
+    every, others = (
+        (sums - math.log(max(count, 1))).double().mean(0).cpu().numpy()
+        for sums, count in ((torch.logaddexp(total, alone), len(mu)), (total, len(mu) - 1))
+    )
+    return every, others
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:

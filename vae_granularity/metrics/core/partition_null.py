@@ -4,12 +4,13 @@ groups at random.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vae_granularity.errors import integer
+from vae_granularity.metrics.core.inputs import Array
 from vae_granularity.metrics.core.result import Scores
 from vae_granularity.partition import LatentPartition
 
@@ -22,6 +23,11 @@ class Null:
     mean: float
     std: float
     draws: int
+
+    @classmethod
+    def of(cls, score: float, dealt: Sequence[float] | Array) -> Null:
+        """From the same score under random partitions (draws,)."""
+        return cls(score, float(np.mean(dealt)), float(np.std(dealt, ddof=1)), len(dealt))
 
     @property
     def lift(self) -> float:
@@ -73,11 +79,8 @@ def partition_null(
     for name, score in own.items():
         values = [value for value in (draw.get(name) for draw in dealt) if value is not None]
         if name.endswith("_group"):
-            complete = score is not None and len(values) == len(draws)
             result[name] = (
-                Null(score, float(np.mean(values)), float(np.std(values, ddof=1)), len(draws))
-                if complete
-                else None
+                None if score is None or len(values) < len(draws) else Null.of(score, values)
             )
     return result
 

@@ -24,15 +24,16 @@ class MetricResult:
             dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
         standard_error: how a standard error of these scores is had, see `confidence`: from
-            `subsamples` of the rows, from repeated `draws` from the ground truth, or not at all
-            (trees and linear classifiers are refitted at a cost nobody pays).
+            `subsamples` of the rows, from repeated `draws` from the ground truth (of the metric's
+            own, or of `fresh` latents and factors), or not at all (trees and linear classifiers are
+            refitted at a cost nobody pays).
         error_of_groups: False where the error is had without the partition, as the group scores
             cost many times the rest.
     """
 
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
-    standard_error: ClassVar[Literal["subsamples", "draws"] | None] = None
+    standard_error: ClassVar[Literal["subsamples", "draws", "fresh"] | None] = None
     error_of_groups: ClassVar[bool] = True
 
     def rescore(self, partition: LatentPartition) -> Scores:

@@ -4,9 +4,12 @@ value of one factor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.inputs import (
@@ -51,14 +54,33 @@ def grid_sample(encode: Encode, space: FactorSpace, n: int, rng: np.random.Gener
     return np.concatenate(parts).astype(np.float64, copy=False)
 
 
+def fresh_sample(encode: Encode, space: FactorSpace, n: int, seed: int) -> dict[str, NDArray[Any]]:
+    """`latents` (n, D) and `factors` (n, F) of random points of the grid, each once where it has n
+    of them.
+    """
+    size = math.prod(space.sizes)
+    index = np.random.default_rng(seed).choice(size, n, replace=n > size)
+    factors = np.stack(np.unravel_index(index, space.sizes), axis=1)
+    return {"latents": encode_rows(encode, factors), "factors": factors}
+
+
 def shared_factor_batches(
-    space: FactorSpace, num_batches: int, batch_size: int, rng: np.random.Generator
+    space: FactorSpace,
+    num_batches: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    pairs: bool = False,
 ) -> Iterator[tuple[Codes, Codes]]:
     """Chunks of (factors (b, batch_size, F), fixed (b,)): batch i shares its value of factor
     fixed[i], all else is random.
 
     Only factors with two or more values are fixed: the index of the others could not be told from
     any code.
+
+    Args:
+        pairs: row j of the first half shares its own value with row j of the second half, in place
+            of one value for the whole batch, whose size must then be even.
     """
     varying = np.array(varying_factors(space))
     chunk = max(1, ROWS // batch_size)
@@ -67,5 +89,6 @@ def shared_factor_batches(
         fixed = varying[rng.integers(len(varying), size=b)]
         factors = space.sample(b * batch_size, rng).reshape(b, batch_size, -1)
         rows = np.arange(b)
-        factors[rows, :, fixed] = factors[rows, 0, fixed][:, None]
+        held = factors[rows, : batch_size // 2 if pairs else 1, fixed]
+        factors[rows, :, fixed] = np.tile(held, batch_size // held.shape[1])
         yield factors, fixed

@@ -10,20 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.inactive import inactive
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.sampling import fresh_sample
 from vae_granularity.metrics.irs import irs
 from vae_granularity.metrics.modularity import modularity
 from vae_granularity.partition import LatentPartition
 
 # Scores that ask what the other factors do: labels that are not all factors cannot answer.
 ALL_FACTORS = (irs,)
-
-# How the reason begins where another sample or other options could do; any other reason holds for
-# this data set and model.
-TOO_LITTLE = "too little data: "
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SuiteResult:
         default_factory=dict
     )  # metric to nulls, standard errors, scores under common partitions
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
+    inactive: tuple[int, ...] = ()  # dimensions that hold nothing, by the input `kl`
 
     def scores_of(self, metric: str) -> Scores:
         """What one metric gave, with what stands beside it."""
@@ -84,7 +86,9 @@ def run_suite(
         for name, value in {**inputs, "partition": partition}.items()
         if value is not None
     }
-    suite = SuiteResult()
+    kl = known.get("kl")
+    quiet = () if kl is None else np.flatnonzero(inactive(kl, len(kl))).tolist()
+    suite = SuiteResult(inactive=tuple(quiet))
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
         lacking = [
@@ -105,8 +109,17 @@ def run_suite(
             continue
         suite.results[name] = result
         if companions is not None:
-            suite.beside[name] = companions.beside(metric, given, result)
+            suite.beside[name] = companions.beside(metric, given, result, _fresh(known))
     return suite
+
+
+def _fresh(known: Mapping[str, Any]) -> Callable[[int], Mapping[str, Any]] | None:
+    """Seed to latents and factors drawn afresh from the grid, as many as there are; None without a
+    grid.
+    """
+    if not {"encode", "space", "latents"} <= set(known):
+        return None
+    return functools.partial(fresh_sample, known["encode"], known["space"], len(known["latents"]))
 
 
 def _call(metric: Callable[..., MetricResult], given: dict[str, Any]) -> MetricResult:

@@ -1,7 +1,5 @@
 """A compiled training step, from CUDA graphs where there is a GPU."""
 
-from __future__ import annotations
-
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -10,20 +8,20 @@ from torch.nn.functional import pad
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import Forward, LatentModel, Settings
 
-MODES = ("default", "reduce-overhead")
+AUTO, NONE = "auto", "none"
+MODES = (NONE, AUTO, "default", "reduce-overhead")
 
 
 class CompiledStep(Callback):
     """Replaces `model.compute` by its compiled form while a trainer fits, compiled once for a run.
 
-    What moves during training enters as tensors of a fixed shape (dials as scalars, memberships
-    padded to D groups), so that a
-    schedule of beta or of granularity compiles nothing again. Noise stays outside: it is drawn from
-    the run's own generator.
+    What moves during training enters as tensors of a fixed shape (hyperparameters as scalars,
+    memberships padded to D groups): a schedule compiles nothing again. Noise is drawn outside.
 
     Args:
-        mode: `default`, or `reduce-overhead`, which captures forward and backward pass in CUDA
-            graphs; without CUDA it is `default`.
+        mode: `none`; `auto`, which the command decides before it comes to Lightning's loop, where
+            it is `none`; `default`; or `reduce-overhead`, which captures forward and backward pass
+            in CUDA graphs and without CUDA is `default`.
         backend: of `torch.compile`.
 
     Raises:
@@ -36,9 +34,12 @@ class CompiledStep(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         assert isinstance(pl_module, LatentModel)
+        if self.mode in (AUTO, NONE):
+            return
         if pl_module.stateful:
             raise ArgumentError(
-                f"compile must be left out for {type(pl_module).__name__}, whose step changes more than the weights"
+                f"compile must be none or auto for {type(pl_module).__name__}, "
+                "whose step changes more than the weights"
             )
         plain = LatentModel.compute.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode

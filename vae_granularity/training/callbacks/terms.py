@@ -1,8 +1,4 @@
-"""Training terms to the loggers, and the guard against non-finite numbers, without a host
-synchronisation per step.
-"""
-
-from __future__ import annotations
+"""Training terms to the loggers, and the guard against numbers that are not finite."""
 
 import logging
 from collections.abc import Sequence
@@ -17,17 +13,16 @@ from vae_granularity.errors import TrainingError, integer
 from vae_granularity.models.gaussian_vae import GaussianVAE, term_means
 
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-POINT = 0.01  # a posterior of this sigma is a point beside a prior of sigma 1; see experiments/stability
+POINT = 0.01  # a posterior sigma that is a point beside the prior's 1; see experiments/stability
 
 log = logging.getLogger(__name__)
 
 
 class TermLogger(Callback):
-    """Keeps each step's terms on the device and logs their means every `every` steps, under
-    `train/` and `train/<estimator>/`.
+    """Logs the means of terms over `every` steps under `train/` and `train/<estimator>/`.
 
-    Where the loss does not need the decomposition, it is estimated from the last batch of the
-    interval.
+    They stay on the device in between: no step waits for the host. Where the loss does not need
+    the decomposition, it is estimated from the last batch of the interval.
 
     Raises:
         ArgumentError: every < 1.
@@ -69,9 +64,7 @@ class TermLogger(Callback):
                 logger.log_metrics(self.latest, step=step)
 
     def keep(self, names: Sequence[str], rows: Tensor) -> None:
-        """Take in the terms (steps, terms) of steps for which the hook was not called: a population
-        calls it where there is work.
-        """
+        """Take in the terms (steps, terms) of steps that a population took without the hooks."""
         self._names = list(names)
         self._rows += rows.unbind()
 
@@ -79,10 +72,9 @@ class TermLogger(Callback):
         if sigma is not None and sigma < POINT and not self._warned:
             self._warned = True
             log.warning(
-                "step %d: posteriors are collapsing to points (smallest sigma %.4f): total correlations saturate and the ELBO falls. "
-                "A smaller beta or granularity, or a within_group_weight nearer to 0, avoids it",
-                step,
-                sigma,
+                f"step {step}: posteriors are collapsing to points (smallest sigma {sigma:.4f}): "
+                "total correlations saturate and the ELBO falls. A smaller beta or granularity, "
+                "or a within_group_weight nearer to 0, avoids it"
             )
 
     def _flush(self, step: int) -> dict[str, float]:
@@ -91,28 +83,22 @@ class TermLogger(Callback):
         return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
 
     def check(self, step: int) -> Tensor:
-        """The rows (steps, terms) since the last entry, on the CPU, after a look at each: step is
-        the last one's.
+        """The rows (steps, terms) since the last entry, up to `step`, on the CPU.
 
         Raises:
             TrainingError: one is not finite.
         """
-        rows = (
-            torch.stack(self._rows).double().cpu()
-            if self._rows
-            else torch.zeros(0, len(self._names))
-        )
+        empty = torch.zeros(0, len(self._names))
+        rows = torch.stack(self._rows).double().cpu() if self._rows else empty
         bad = ~rows.isfinite()
         if bad.any():
             first = int(bad.any(1).nonzero()[0])
-            terms = ", ".join(
-                f"{name}={rows[first, i].item()}"
-                for i, name in enumerate(self._names)
-                if bad[first, i]
-            )
+            values = zip(self._names, rows[first].tolist(), bad[first].tolist(), strict=True)
+            terms = ", ".join(f"{name}={value}" for name, value, is_bad in values if is_bad)
             raise TrainingError(
-                f"training stopped: not finite at step {step - len(rows) + first + 1}: {terms}. The last good checkpoint is kept. "
-                "A lower learning rate, a smaller beta or a weaker within_group_weight may help"
+                f"training stopped: not finite at step {step - len(rows) + first + 1}: {terms}. "
+                "The last good checkpoint is kept. A lower learning rate, a smaller beta or a "
+                "weaker within_group_weight may help"
             )
         return rows
 
@@ -123,9 +109,8 @@ class TermLogger(Callback):
         self.check(step)
         broken = [name for name, p in pl_module.named_parameters() if not bool(p.isfinite().all())]
         if broken:
-            raise TrainingError(
-                f"training stopped: parameters not finite at step {step}: {broken[0]} and {len(broken) - 1} more"
-            )
+            names = f"{broken[0]} and {len(broken) - 1} more"
+            raise TrainingError(f"training stopped: parameters not finite at step {step}: {names}")
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [row.cpu() for row in self._rows], "names": self._names}
@@ -136,6 +121,5 @@ class TermLogger(Callback):
 
 def term_logger(trainer: Trainer) -> TermLogger | None:
     """The trainer's TermLogger, if it has one."""
-    return next(
-        (callback for callback in trainer.callbacks if isinstance(callback, TermLogger)), None
-    )
+    run: Any = trainer  # its `callbacks` are no part of the declared type
+    return next((one for one in run.callbacks if isinstance(one, TermLogger)), None)

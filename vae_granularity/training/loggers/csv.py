@@ -1,8 +1,4 @@
-"""metrics.csv: one row a step, kept whole across kills and continued without a gap or a repeated
-row.
-"""
-
-from __future__ import annotations
+"""metrics.csv: one row a step, whole after kills, continued without a gap or a repeated row."""
 
 import csv
 import os
@@ -76,14 +72,10 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         return ["step"], []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        rows = [
-            row
-            for row in reader
-            if None not in row and None not in row.values() and (row["step"] or "").isdigit()
-        ]
-        return list(reader.fieldnames or ["step"]), [
-            {k: v for k, v in row.items() if v} for row in rows
-        ]
+        whole = [row for row in reader if None not in row and None not in row.values()]
+        rows = [row for row in whole if (row["step"] or "").isdigit()]
+        columns = list(reader.fieldnames or ["step"])
+        return columns, [{k: v for k, v in row.items() if v} for row in rows]
 
 
 def csv_loggers(info: RunInfo) -> list[Logger]:

@@ -1,17 +1,17 @@
 """W&B: one W&B run for one run directory, online when logged in, else offline."""
 
-from __future__ import annotations
-
 import netrc
 import os
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import Logger
 
 from vae_granularity.errors import choice
 from vae_granularity.runs.identity import RunInfo
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
 from vae_granularity.training.loggers.csv import csv_loggers
 
 
@@ -22,14 +22,12 @@ def wandb_loggers(
     group: str | None = None,
     mode: str = "auto",
 ) -> list[Logger]:
-    """metrics.csv and a W&B run whose id is the run's, so that a continued run continues its W&B
-    run.
+    """metrics.csv and a W&B run whose id is the run's: a continued run continues its W&B run.
 
     Args:
         info: the run.
         project, entity: as W&B names them.
-        group: runs that belong together; by default the name of the folder of run directories,
-            which is that of the sweep.
+        group: runs that belong together; by default the name of the folder of run directories.
         mode: `auto` is online when logged in, else offline with one line that says how to sync.
 
     Raises:
@@ -41,6 +39,7 @@ def wandb_loggers(
 
     if mode == "auto":
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    how: Any = mode  # one of W&B's own words
     _wait_for_a_free_folder(info)
     run = wandb.init(
         project=project,
@@ -50,12 +49,11 @@ def wandb_loggers(
         id=info.id,
         resume="allow",
         dir=info.directory,
-        mode=mode,
+        mode=how,
         tags=list(info.tags),
-        config=info.config,
-        settings=wandb.Settings(
-            console="off", silent=True, reinit="create_new"
-        ),  # a population has several open at once
+        config=info.config | {VERSION: PROTOCOL_VERSION},
+        # A population has several open at once.
+        settings=wandb.Settings(console="off", silent=True, reinit="create_new"),
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step")
@@ -63,28 +61,19 @@ def wandb_loggers(
 
 
 def _wait_for_a_free_folder(info: RunInfo) -> None:
-    # W&B names its folder by the second: a run continued within the second it ended in would
-    # overwrite its own records.
+    # W&B names it by the second: a run continued within a second would overwrite its own records.
     while list((info.directory / "wandb").glob(f"*run-{time.strftime('%Y%m%d_%H%M%S')}-{info.id}")):
         time.sleep(0.1)
 
 
 def sync_hint(directory: Path) -> str | None:
-    """The line that says how to upload the offline runs in a run directory; None if there are
-    none.
-    """
-    found = sorted((directory / "wandb").glob("offline-run-*"))
-    return (
-        f"W&B is offline (not logged in); upload with: wandb sync {' '.join(str(path) for path in found)}"
-        if found
-        else None
-    )
+    """The line that says how to upload a run directory's offline W&B runs; None without any."""
+    found = " ".join(map(str, sorted((directory / "wandb").glob("offline-run-*"))))
+    return f"W&B is offline (not logged in); upload with: wandb sync {found}" if found else None
 
 
 def logged_in() -> bool:
-    """Whether W&B finds credentials without asking: an environment variable or an entry of .netrc
-    for its host.
-    """
+    """Whether W&B finds credentials without asking: a variable, or .netrc's entry of its host."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

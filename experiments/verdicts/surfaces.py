@@ -1,0 +1,69 @@
+"""Surfaces whose verdict is known: what is true of each kind, and how its runs are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vae_granularity.analysis.points import Surface
+from vae_granularity.analysis.verdict import Verdict
+
+# Standard deviation over seeds, where one grid step beside the optimum costs 1. `tails`: Student's
+# t with 3 degrees of freedom and the spread 1/2, as where some runs fail.
+NOISES = {"2": 2.0, "1": 1.0, "1/2": 0.5, "1/4": 0.25, "tails": 0.5}
+TAILS = 3
+SEED_EFFECT = 5.0  # what a seed adds to all its runs
+
+# For each kind and grid (places of x by places of y) the place of the optimum in each row; None
+# where y changes nothing.
+KINDS: dict[str, dict[str, list[int | None]]] = {
+    "flat": {"5x3": [None] * 5, "5x5": [None] * 5, "7x7": [None] * 7},
+    "half flat": {
+        "5x3": [*[None] * 3, 0, 0],
+        "5x5": [*[None] * 3, 0, 0],
+        "7x7": [*[None] * 4, 0, 0, 0],
+    },
+    "level": {"5x5": [2] * 5, "7x7": [3] * 7},
+    "line": {"5x5": [0, 1, 2, 3, 4], "7x7": [0, 1, 2, 3, 4, 5, 6]},
+    "monotone": {"5x5": [1, 1, 1, 3, 3], "7x7": [1, 1, 1, 1, 5, 5, 5]},
+    "V": {"5x5": [3, 2, 1, 2, 3], "7x7": [4, 3, 2, 1, 2, 3, 4]},
+    "edge": {"5x5": [0, 0, 0, 0, 1], "7x7": [0, 0, 0, 0, 0, 1, 1]},
+}
+# Verdicts that hold of each kind; all others but "not enough runs" are false.
+TRUE: dict[str, tuple[str, ...]] = {
+    "flat": (),
+    "half flat": (),
+    "level": ("level",),
+    "line": ("line", "monotone"),
+    "monotone": ("monotone",),
+    "V": ("V",),
+    "edge": ("edge",),
+}
+
+
+def draw(kind: str, grid: str, seeds: int, noise: str, rng: np.random.Generator) -> Surface:
+    """A surface: in each row a parabola, falling by 1 at the first step from its optimum, with
+    noise of each run and what a seed adds to all its runs.
+    """
+    num_x, num_y = map(int, grid.split("x"))
+    mean = np.zeros((num_x, num_y))
+    for row, place in enumerate(KINDS[kind][grid]):
+        if place is not None:
+            mean[row] -= (np.arange(num_y) - place) ** 2
+    shape = (num_x, num_y, seeds)
+    unit = (
+        rng.standard_t(TAILS, shape) / np.sqrt(TAILS / (TAILS - 2))
+        if noise == "tails"
+        else rng.standard_normal(shape)
+    )
+    values = mean[..., None] + NOISES[noise] * unit + SEED_EFFECT * rng.standard_normal(seeds)
+    x, y, names = (tuple(range(length)) for length in shape)
+    return Surface("x", "y", "value", x, y, names, values)
+
+
+def said(verdict: Verdict) -> str:
+    """The verdict's name; lines that do not move and curves that fall have names of their own."""
+    if verdict.shape not in ("line", "monotone"):
+        return verdict.shape
+    if "does not move" in verdict.sentence:
+        return "level"
+    return "falling" if "falls" in verdict.sentence else verdict.shape

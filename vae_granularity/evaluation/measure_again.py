@@ -1,0 +1,115 @@
+"""Finished runs measured again or further: only what results.json lacks; nothing is trained."""
+
+import json
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from vae_granularity.data.base import ImageDataModule
+from vae_granularity.errors import DataError, UserError
+from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
+from vae_granularity.evaluation.score_table import as_text, tables, term_lines
+from vae_granularity.models.base import LatentModel
+from vae_granularity.runs.build import create, create_metrics
+from vae_granularity.runs.identity import RESULTS, write_atomically
+from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
+from vae_granularity.runs.reading import load_run
+from vae_granularity.runs.status import only_writer
+from vae_granularity.runs.table import read_results
+
+
+def measure_missing(
+    directory: Path,
+    model: LatentModel,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    metrics: Mapping[str, Any],
+) -> tuple[Evaluation, list[str]]:
+    """Compute what results.json lacks or holds under another protocol, and replace it in one move.
+
+    Nothing that it holds is lost, but for numbers of another version of the protocol that are not
+    asked for. Whoever calls holds the lock of the directory.
+
+    Args:
+        model: with the run's last weights.
+        data: set up.
+
+    Returns:
+        The evaluation, and the names of what was computed: metrics, `terms`, `figures`.
+
+    Raises:
+        DataError: results.json is damaged.
+    """
+    before = read_results(directory)
+    steps = before["run"]["steps"]
+    found = report(model, data, protocol, metrics, [], steps, directory, final=True, before=before)
+    skipped = {*found.kept, *found.protocol["not_applicable"]}
+    computed = [name for name in (TERMS, *metrics) if name not in skipped]
+    if set(found.protocol[FIGURES]) - drawn_before(before) - set(computed):
+        computed.append(FIGURES)
+    parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
+    text = json.dumps(before | parts, indent=1)
+    if text != (directory / RESULTS).read_text():
+        write_atomically(directory / RESULTS, text)
+    version = version_of(before["protocol"])
+    if version != PROTOCOL_VERSION:
+        lost = ", ".join(name for name in before["scores"] if name not in found.scores)
+        became = f"protocol version {version} became {PROTOCOL_VERSION}"
+        print(f"{became}; left out, not asked for: {lost or 'nothing'}", flush=True)
+    return found, computed
+
+
+def evaluate_runs(cfg: DictConfig, directories: Sequence[Path], broken: dict[Path, str]) -> None:
+    """Measure finished runs; those that cannot be, and those broken already, are listed at the end.
+
+    Args:
+        cfg: of the command: `metrics` (none: the run's own), `evaluation` (keys to change).
+
+    Raises:
+        DataError: a run was not evaluated.
+    """
+    for i, directory in enumerate(directories, 1):
+        print(f"run {i} of {len(directories)}: {directory}", flush=True)
+        try:
+            evaluate_run(directory, cfg)
+        except UserError as error:
+            broken[directory] = str(error)
+        except Exception as error:  # of any kind: it is shown and listed, the others are measured
+            traceback.print_exception(error)
+            broken[directory] = f"{type(error).__name__}: {error}"
+    for directory, reason in broken.items():
+        print(f"not evaluated: {directory}: {reason}", file=sys.stderr)
+    if broken:
+        count = len({*directories, *broken})
+        raise DataError(f"{len(broken)} of {count} runs were not evaluated")
+
+
+def evaluate_run(directory: Path, cfg: DictConfig) -> None:
+    """Measure one run under its own protocol with the changes that the command's config asks for.
+
+    Raises:
+        UserError: the run cannot be read, or another process works on it.
+    """
+    with only_writer(directory):
+        run = load_run(directory)
+        run.datamodule.setup()
+        asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
+        protocol = create(asked)
+        metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
+        found, computed = measure_missing(directory, run.model, run.datamodule, protocol, metrics)
+    print(as_lines(found))
+    print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
+    print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
+
+
+def as_lines(found: Evaluation) -> str:
+    """Terms and scores for a terminal."""
+    score_tables = map(as_text, tables(found.scores, found.protocol))
+    return "\n".join([*term_lines(found.terms, found.protocol), *score_tables])

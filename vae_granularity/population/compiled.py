@@ -1,0 +1,84 @@
+"""A population's step compiled as a whole: networks, loss, gradient and Adam in one graph.
+
+The graph is traced from the eager step, so any model is compiled without a line of its own. Dials,
+memberships, noise, learning rates and weights are its inputs: one compilation serves every step of
+every population of the same shapes. It is kept on disk, so that a sweep pays once a shape.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+from vae_granularity.densities.mixture import one_table
+from vae_granularity.population.engine import Outputs, State, Step
+from vae_granularity.population.step_inputs import Inputs
+
+# Every intermediate that is used twice is stored, and short sums stay loops: inductor would fuse
+# them into loops that it then cannot vectorise (experiments/population/README.md).
+OPTIONS: dict[str, str | int | bool | Callable] = {
+    "realize_reads_threshold": 0,
+    "unroll_reductions_threshold": 1,
+}
+_COMPILED: dict[str, Callable] = {}  # by traced graph, for the populations of this process
+
+
+def no_compiler() -> str | None:
+    """Why nothing can be compiled on this machine, in a sentence; None if it can."""
+    name = os.environ.get("CXX", "g++")
+    if shutil.which(name) is None:
+        return f"there is no C++ compiler here ({name} is not found; install g++ or set CXX)"
+    return None
+
+
+def compiled(step: Step, state: State, inputs: Inputs, cache_dir: Path) -> Step:
+    """`step` compiled for these shapes; state and inputs of all later calls must have them.
+
+    The state is not changed. The first call compiles or reads the result from `cache_dir`.
+    """
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((cache_dir / "compiled").absolute())
+    flat, form = tree_flatten((state, _dense(inputs)))
+
+    def of_leaves(*leaves: torch.Tensor) -> Outputs:
+        return step(*tree_unflatten(list(leaves), form))
+
+    with one_table():
+        graph = make_fx(of_leaves, tracing_mode="fake")(*flat)
+    run = _COMPILED.setdefault(
+        _key(graph, flat), torch.compile(graph, fullgraph=True, dynamic=False, options=OPTIONS)
+    )
+
+    def call(state: State, inputs: Inputs) -> Outputs:
+        with torch.no_grad():
+            return run(*tree_leaves((state, _dense(inputs))))
+
+    return call
+
+
+def warmed_up(step: Step, state: State, inputs: Inputs) -> Step:
+    """`step` after a call on copies, which makes it compile now."""
+    step(tree_map(torch.clone, state), inputs)
+    return step
+
+
+def _dense(inputs: Inputs) -> Inputs:
+    """The inputs without the strides of a view: other strides would be compiled again."""
+    return tree_map(torch.Tensor.contiguous, inputs)
+
+
+def _key(graph: GraphModule, flat: list[torch.Tensor]) -> str:
+    """What decides the compiled function: the traced code, its constants, its inputs' types."""
+    constants = [
+        (name, value.tolist())
+        for name, value in sorted(vars(graph).items())
+        if isinstance(value, torch.Tensor)
+    ]
+    types = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in flat]
+    text = f"{graph.code}{constants}{types}{torch.get_num_threads()}"
+    return hashlib.sha256(text.encode()).hexdigest()

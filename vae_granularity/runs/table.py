@@ -1,0 +1,214 @@
+"""Folders of finished runs as one table, without loading torch."""
+
+import glob
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from vae_granularity.errors import DataError
+from vae_granularity.runs.identity import CONFIG, RESULTS, acting_callbacks, file_name, flat
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
+Places = str | Path | Iterable[str | Path]  # run directories, folders of them, patterns
+
+
+def read_runs(runs: Places) -> "pd.DataFrame":
+    """One row a finished run: its config, numbers and provenance; other runs are in `.attrs`.
+
+    Columns: `path`; the config by its keys (`model.beta`, `seed`), where `model`, `net`, … name the
+    file or class chosen; terms in nats (`val/elbo`); scores (`scores/mig`); `data.*`; `run.*`.
+    `attrs["unfinished"]` lists run directories without results, `attrs["unreadable"]` maps others
+    to what is wrong with them, of which one warning tells.
+
+    Args:
+        runs: a folder of run directories, one of these, a pattern (`runs/*_b4_*`), or a list.
+
+    Raises:
+        DataError: there is no run directory.
+    """
+    import pandas as pd
+
+    unreadable: dict[str, str] = {}
+    unfinished: list[str] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for directory in run_directories(runs):
+            try:
+                yield {"path": directory, **row_of(read_results(directory))}
+            except FileNotFoundError:
+                unfinished.append(directory)
+            except DataError as error:
+                unreadable[directory] = str(error)
+
+    whole = columns_of(rows())
+    if not whole and not unfinished and not unreadable:
+        raise DataError(f"there is no run directory in {runs}")
+    series = {key: pd.Series(column, dtype=_dtype(column)) for key, column in whole.items()}
+    table = pd.DataFrame(series)
+    table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
+    if unreadable:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
+        warnings.warn(f"{len(unreadable)} runs cannot be read: {shown}", stacklevel=2)
+    return table
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows of differing keys as columns of one length, None where a row has no such key.
+
+    One object a distinct word, however many rows have it.
+
+    >>> columns_of([{"a": 1}, {"a": 2, "b": "x"}])
+    {'a': [1, 2], 'b': [None, 'x']}
+    """
+    columns: dict[str, list[Any]] = {}
+    words: dict[str, str] = {}
+    count = 0
+    for row in rows:
+        for key, value in row.items():
+            column = columns.setdefault(key, [])
+            column.extend([None] * (count - len(column)))
+            column.append(words.setdefault(value, value) if type(value) is str else value)
+        count += 1
+    return {key: column + [None] * (count - len(column)) for key, column in columns.items()}
+
+
+def _dtype(column: list[Any]) -> type:
+    kinds = set(map(type, column))
+    if len(kinds) == 1 and kinds <= {int, bool}:
+        return kinds.pop()
+    return float if kinds <= {int, float, type(None)} else object
+
+
+def run_directories(runs: Places) -> Iterator[str]:
+    """The run directories among folders, run directories and patterns, each once, by name."""
+    seen = set()
+    for given in [runs] if isinstance(runs, (str, Path)) else runs:
+        for path in [str(given)] if os.path.exists(given) else sorted(glob.glob(str(given))):
+            for directory in [path] if is_run(path) else _inside(path):
+                if directory not in seen:
+                    seen.add(directory)
+                    yield directory
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path is a run directory, finished or not."""
+    return any(os.path.exists(os.path.join(path, name)) for name in (CONFIG, RESULTS))
+
+
+def _inside(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return []
+    with os.scandir(path) as entries:
+        folders = sorted(entry.path for entry in entries if entry.is_dir())
+    return [folder for folder in folders if is_run(folder)]
+
+
+def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
+    """Finished runs among run directories, folders and patterns, and the others with the reason.
+
+    Raises:
+        DataError: there is no finished run at all.
+    """
+    finished, broken = [], {}
+    for name in given:
+        for directory in map(Path, list(run_directories(name)) or [name]):
+            reason = _unfinished(directory)
+            if reason is not None:
+                broken[directory] = reason
+            elif directory not in finished:
+                finished.append(directory)
+    if not finished:
+        raise DataError("; ".join(f"{path}: {reason}" for path, reason in broken.items()))
+    return finished, broken
+
+
+def _unfinished(directory: Path) -> str | None:
+    if not directory.is_dir():
+        return "does not exist"
+    if not is_run(directory):
+        return f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
+    if not (directory / CONFIG).is_file():
+        return f"has no {CONFIG}"
+    try:
+        read_results(directory)
+    except FileNotFoundError:
+        return f"is not finished: it has no {RESULTS}; start the same run again to continue it"
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[str, Any]:
+    """results.json of a run directory, which must have these parts.
+
+    Raises:
+        DataError: it is damaged or not the results of a run; the message does not name the file.
+        FileNotFoundError: the run is not finished.
+    """
+    try:
+        with open(os.path.join(directory, RESULTS), "rb") as file:
+            results = orjson.loads(file.read())
+    except orjson.JSONDecodeError as error:
+        raise DataError(
+            f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
+        ) from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"its {RESULTS} cannot be read: {error.strerror}") from error
+    if not isinstance(results, dict):
+        raise DataError(f"its {RESULTS} is damaged: it holds {type(results).__name__}")
+    for part in parts:
+        if not isinstance(results.get(part), dict):
+            raise DataError(
+                f"its {RESULTS} is damaged, or of another version of this program: no {part!r}"
+            )
+    return results
+
+
+def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What `read_runs` tells of one results.json; lists become tuples.
+
+    Raises:
+        DataError: a term or score is not a number.
+    """
+    config = {key: node for key, node in results["config"].items() if key != "metrics"}
+    row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
+    for prefix, part in (("", "terms"), ("scores/", "scores")):
+        for name, value in results[part].items():
+            if value is not None and type(value) not in (int, float):
+                raise DataError(f"has {prefix}{name} = {value!r}, not a number")
+            row[prefix + name] = value
+    for part in ("data", "run"):
+        for name, value in flat(results[part]):
+            row[f"{part}.{name}"] = tuple(value) if type(value) is list else value
+    return row
+
+
+def _config(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            if "_target_" in value:
+                yield f"{prefix}{key}", short_name(f"{prefix}{key}", value)
+            yield from _config(value, f"{prefix}{key}.")
+        elif key[0] != "_":
+            yield f"{prefix}{key}", tuple(value) if type(value) is list else value
+
+
+def short_name(group: str, node: Mapping[str, Any]) -> str:
+    """What a config group's option is called: its file for models, networks and data, else a class.
+
+    >>> short_name("model", {"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"})
+    'stcvae'
+    >>> short_name("optimizer", {"_target_": "torch.optim.Adam"})
+    'Adam'
+    """
+    by_file = group in ("model", "net", "dataset")
+    return file_name(node) if by_file else str(node["_target_"]).rpartition(".")[2]
