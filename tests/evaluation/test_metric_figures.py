@@ -23,7 +23,7 @@ PARTITIONS = {
 @pytest.fixture(scope="module")
 def figures():
     chosen = {
-        name: getattr(metrics, name) for name in ("mig", "modularity", "partition_comparison")
+        name: getattr(metrics, name) for name in ("mig", "modularity_knn", "partition_comparison")
     }
     chosen["dci_fast"] = lambda latents, factors, test, partition: metrics.dci(
         latents, factors, test=test, partition=partition, regressor="lightgbm", n_jobs=1

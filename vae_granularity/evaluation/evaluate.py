@@ -23,12 +23,10 @@ from vae_granularity.evaluation.request import (
 from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
-
-CALL = ("function", "options")
 
 
 @dataclass(frozen=True)
@@ -136,11 +134,13 @@ def evaluate(
         for old in entries.get(name, {}).get("scores", []):
             scores.pop(old, None)
         scores |= suite.scores_of(name)
-        entries = {
-            other: _without(entries[other], suite.scores_of(name), asked[name])
-            for other in entries
-            if other != name
-        }
+        for other in [other for other in entries if other != name]:
+            # Of another version, or of a metric that was called by another name.
+            listed = entries[other]["scores"]
+            rest = [score for score in listed if score not in entry["scores"]]
+            entries[other] = {**entries[other], "scores": rest}
+            if listed and not rest:
+                del entries[other]
         entries[name] = {"asked": asked[name], **entry}
         missing.pop(name, None)
     for name, reason in suite.not_applicable.items():
@@ -158,21 +158,4 @@ def evaluate(
     }
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
-    return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
-
-
-def _without(
-    entry: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The entry of one metric after another gave scores of the same names.
-
-    A score has one protocol: if that was another, the entry no longer counts as there.
-    """
-    rest = [name for name in entry.get("scores", []) if name not in names]
-    kept = {**entry, "scores": rest}
-    own = entry.get("asked", {})
-    if len(rest) < len(entry.get("scores", [])) and any(
-        own.get(key) != value for key, value in asked.items() if key not in CALL
-    ):
-        kept.pop("asked", None)
-    return kept
+    return Evaluation(terms, scores | harmonic_scores(scores), how, suite.results, tuple(kept))

@@ -17,7 +17,7 @@ from vae_granularity.metrics.core.inactive import inactive, marked
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
 from vae_granularity.metrics.mig import MIGResult
-from vae_granularity.metrics.modularity import ModularityKNNResult, ModularityResult
+from vae_granularity.metrics.modularity import ModularityKNNResult
 from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
@@ -115,8 +115,6 @@ def _matrices(result: MetricResult) -> _Matrices | None:
     if isinstance(result, MIGResult):
         shown = ("mi_histogram", "information by latent (histograms)", f"{how['num_bins']} bins")
         return _Matrices(*shown, SHARE, result.mi_matrix / result.factor_entropy)
-    if isinstance(result, ModularityResult):
-        return None if result.knn is None else _matrices(result.knn)
     if isinstance(result, ModularityKNNResult):
         shown = ("mi_knn", "information by latent and group (k-NN)")
         matrices = (result.mi_matrix, result.mi_matrix_group)
@@ -197,7 +195,7 @@ def plane_names(group: tuple[int, ...]) -> tuple[str, str]:
 
 def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     """Model, data (and that it is rendered, where it is), hyperparameters and step."""
-    beta = f", β={model.dials['beta'](step):g}" if "beta" in model.dials else ""
+    beta = f", β={model.schedules['beta'](step):g}" if "beta" in model.schedules else ""
     partition, first = model.partition, model.partition.sizes[0]
     groups = "groups of " + "+".join(map(str, partition.sizes))
     if partition == LatentPartition.from_granularity(partition.latent_dim, first):

@@ -12,7 +12,7 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.metrics.core.progress_bar import announced
+from vae_granularity.metrics.core.progress_bar import progress_bar
 from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
 from vae_granularity.models.gaussian_vae import term_means
@@ -79,7 +79,7 @@ def held_out_elbo(
     noise = standard_normal(protocol.seed, 0, shape, like=torch.zeros(()))
     with evaluation_mode(model):
         for x in image_batches(data, indices, protocol.batch_size, model.device):
-            out = model.run(x, noise[start : start + len(x)].to(x.device))
+            out = model.forward_pass(x, noise[start : start + len(x)].to(x.device))
             reconstruction += out.log_px.double().sum().item()
             kl += out.kl.double().sum().item() if model.stochastic else 0.0
             start += len(x)
@@ -105,7 +105,7 @@ def exact_terms(
     noise = standard_normal(protocol.seed, 1, shape, like=mu)
     z = reparametrise(mu[component], logvar[component], noise)
     how: dict[str, Any] = {"partition": model.partition, "component": component}
-    with announced("exact terms", len(z) * len(mu), model.latent_dim) as progress:
+    with progress_bar("exact terms", len(z) * len(mu), model.latent_dim) as progress:
         terms = decompose_exact(z, mu, logvar, **how, progress=progress)
     values = {name: value.item() for name, value in term_means(terms).items()}
     groups = zip(model.partition.labels, terms.within_group_tc.mean(0).tolist(), strict=True)

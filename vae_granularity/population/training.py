@@ -128,7 +128,7 @@ class Batch:
     def _rows(self, k: int, terms: Tensor, done: int) -> tuple[list[str], Tensor]:
         """Names and values (n, terms) of member k, with the dials that move."""
         model = self.members[k].job.model
-        moving = [model.moving(step) for step in range(done - len(terms), done)]
+        moving = [model.scheduled_values(step) for step in range(done - len(terms), done)]
         dials = terms.new_tensor([list(values.values()) for values in moving])
         return [*self.population.names, *moving[0]], torch.cat((terms[:, :, k], dials), 1)
 

@@ -124,7 +124,7 @@ def writing(job: Job) -> Iterator[bool]:
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
         print(f"  data: {job.data.title}   parameters: {size:,}   groups: {groups}")
-        for caution in job.model.cautions(job.config.trainer.max_steps):
+        for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
 
