@@ -9,17 +9,9 @@ from lightning.pytorch.loggers import Logger
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import TOO_LITTLE
-from vae_granularity.evaluation import figures
+from vae_granularity.evaluation import figures, request
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import (
-    FIGURES,
-    MODEL,
-    TERMS,
-    already_there,
-    asked_of_terms,
-    drawn_before,
-    requests,
-)
+from vae_granularity.evaluation.request import FIGURES, MODEL, TERMS
 from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
@@ -75,7 +67,7 @@ def report(
         before: an earlier results.json; what it holds under the same protocol is not drawn again.
     """
     found = evaluate(model, data, protocol, metrics, test=final, before=before)
-    drawn, paths = drawn_before(before or {}) - set(found.results), {}
+    drawn, paths = request.drawn_before(before or {}) - set(found.results), {}
     if protocol.figures:
         title, pictures = figures.run_title(model, data, step), []
         if MODEL not in drawn or TERMS not in found.kept:  # the same weights draw the same pictures
@@ -91,8 +83,9 @@ def report(
     for logger in loggers:
         logger.log_metrics(found.logged, step=step)
         log_image = getattr(logger, "log_image", None)  # of W&B's logger, not of metrics.csv's
-        for name, path in paths.items() if log_image else ():
-            log_image(key=f"figures/{name}", images=[str(path)])
+        if log_image is not None:
+            for name, path in paths.items():
+                log_image(key=f"figures/{name}", images=[str(path)])
     return found
 
 
@@ -119,9 +112,11 @@ def evaluate(
     terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
     groups = [list(group) for group in model.partition.groups]
-    asked = requests(metrics, protocol, groups)
-    kept = already_there(asked, how, drawn_before(before) if protocol.draws_metrics else None)
-    terms_asked = asked_of_terms(protocol, groups)
+    asked = request.requests(metrics, protocol, groups)
+    kept = request.already_there(
+        asked, how, request.drawn_before(before) if protocol.draws_metrics else None
+    )
+    terms_asked = request.asked_of_terms(protocol, groups)
     if how.get(TERMS, {}).get("asked") == terms_asked:
         kept = [TERMS, *kept]
     else:

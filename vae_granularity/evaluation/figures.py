@@ -84,8 +84,8 @@ def metric_figures(
         if isinstance(result, PartitionComparisonResult) and result.by_granularity:
             yield "granularity_profile", _profile(result, f"{title}: factor-granularity profile")
         elif (found := _matrices(result)) is not None:
-            how: Mapping[str, Any] = result.protocol
-            names = [protocol["label_names"][f] for f in how["kept_factors"]]
+            how = result.protocol
+            names = [protocol["label_names"][f] for f in _kept(how)]
             panels = _panels(found, partition, names, protocol.get("inactive_latents", []))
             note = f"{_facts(how)}, {found.note}"
             heading = f"{title}: {found.title}"
@@ -151,6 +151,10 @@ def _profile(result: PartitionComparisonResult, title: str) -> Figure:
     neighbours = f"{result.protocol['num_neighbors']} neighbours"
     note = f"{_facts(result.protocol)}, {neighbours}, contiguous groups of γ"
     return profile_figure(*matrices, list(profiles), result.factor_names, title, note)
+
+
+def _kept(protocol: Mapping[str, Any]) -> list[int]:
+    return protocol["kept_factors"]
 
 
 def _facts(protocol: Mapping[str, Any]) -> str:
