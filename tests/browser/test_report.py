@@ -144,11 +144,11 @@ def test_the_table_sorts_and_filters(opened: Opened) -> None:
 
 def test_any_number_can_be_drawn_over_any_parameter(opened: Opened) -> None:
     page = opened.page
-    page.locator("#cut-number").select_option(label="mig")
-    page.locator("#cut-pair").select_option(label="granularity γ, a line for each network width")
-    page.locator("#cut-chart svg.main-svg").first.wait_for()
-    assert page.locator("#cut-chart").get_attribute("aria-label") == "mig over granularity γ"
-    assert page.locator("#cut-chart .scatterlayer .trace").count() == 6
+    page.locator("#line-number").select_option(label="mig")
+    page.locator("#line-pair").select_option(label="granularity γ, a line for each network width")
+    page.locator("#line-chart svg.main-svg").first.wait_for()
+    assert page.locator("#line-chart").get_attribute("aria-label") == "mig over granularity γ"
+    assert page.locator("#line-chart .scatterlayer .trace").count() == 6
 
 
 def test_every_picture_has_a_text_and_every_control_a_name(opened: Opened) -> None:
