@@ -196,7 +196,7 @@ def test_broken_runs_are_listed_at_the_end(run, capsys):
 
 def test_nothing_is_lost_if_it_fails_half_way(run, monkeypatch):
     before = (run / "results.json").read_bytes()
-    monkeypatch.setattr("vae_granularity.evaluation.report.save_figures", lambda *_: 1 / 0)
+    monkeypatch.setattr("vae_granularity.evaluation.figures.save_figures", lambda *_: 1 / 0)
     with pytest.raises(DataError, match="1 of 1 runs were not evaluated"):
         evaluate(f"run={run}", "metrics=[modularity]", "+evaluation.figures=true")
     assert (run / "results.json").read_bytes() == before
