@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.jsonl"
 REPETITIONS = 3
-QUIET = 0.2  # cores that other processes may keep busy on average during a measurement; above, it does not count and is taken again
+# Cores that other processes may keep busy on average during a measurement; above, it is repeated.
+QUIET = 0.2
 COMMON = ("model=stcvae", "trainer=quick", "trainer.accelerator=cpu", "logger=csv", "seed=0,1,2,3")
 SWEEPS = {
     "blocks": (
@@ -143,8 +144,10 @@ def table() -> None:
         "",
         f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}.",
         f"Load before a measurement {min(load)} to {max(load)}, which remembers the one before;",
-        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy. Measurements with more than",
-        f"{QUIET} do not count and were taken again: {len(everything) - len(found)} of {len(everything)}.",
+        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy. "
+        "Measurements with more than",
+        f"{QUIET} do not count and were taken again: {len(everything) - len(found)} of "
+        f"{len(everything)}.",
     ]
     for sweep, (points, overrides) in SWEEPS.items():
         of = {way: [r for r in found if (r["sweep"], r["way"]) == (sweep, way)] for way in WAYS}
@@ -159,7 +162,8 @@ def table() -> None:
         for way, rows in of.items():
             seconds = [r["seconds"] for r in rows]
             lines.append(
-                f"| {way} | {median[way]:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | {len(rows)} | {3600 * points / median[way]:.0f} |"
+                f"| {way} | {median[way]:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | "
+                f"{len(rows)} | {3600 * points / median[way]:.0f} |"
             )
         best = min((way for way in WAYS if way != AUTOMATIC), key=lambda way: median[way])
         lines += [
