@@ -88,7 +88,8 @@ def _kept(
 
 
 def _last_partition(model: Any, steps: int) -> LatentPartition | None:
-    rule = grouping_of(OmegaConf.to_container(model, resolve=True))
+    node: Any = OmegaConf.to_container(model, resolve=True)
+    rule = grouping_of(node)
     return None if rule.regrouping is not None else rule.at(steps)
 
 

@@ -105,6 +105,7 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
     values = np.full([len(axis) for axis in axes], np.nan)
     places = [{v: i for i, v in enumerate(axis)} for axis in axes]
     means = known.groupby([x, y, "seed"], observed=True, dropna=False)[value].mean()
+    point: Any
     for point, number in means.items():
         at = (place[None if is_missing(v) else v] for place, v in zip(places, point, strict=True))
         values[tuple(at)] = number

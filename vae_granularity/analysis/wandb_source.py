@@ -43,10 +43,11 @@ def collect_wandb(project: str, api: Api | None = None) -> Collected:
 
 def _runs(project: str, api: Api | None) -> list[Any]:
     import wandb
+    from wandb.errors import Error
 
     try:
         return list((wandb.Api() if api is None else api).runs(project))
-    except (wandb.errors.Error, ValueError, OSError) as error:
+    except (Error, ValueError, OSError) as error:
         raise DataError(f"wandb={project} cannot be read: {error}") from error
 
 

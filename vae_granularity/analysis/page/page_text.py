@@ -98,7 +98,7 @@ def protocols(table: pd.DataFrame) -> list[tuple[str, str]]:
     return [
         (
             f"protocol of {count} runs",
-            orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode(),
+            orjson.dumps(orjson.loads(str(text)), option=orjson.OPT_INDENT_2).decode(),
         )
         for text, count in counts[counts > 0].head(4).items()
     ]

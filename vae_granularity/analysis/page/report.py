@@ -208,5 +208,6 @@ def _json(data: Any) -> str:
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    return Environment(undefined=StrictUndefined, **options).from_string(_asset("report.html"))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.undefined = StrictUndefined
+    return environment.from_string(_asset("report.html"))

@@ -63,7 +63,8 @@ def line_charts(
     known = points[settings.value].dropna()
     if known.empty or not parameters:
         return []
-    best = points.loc[known.idxmax() if settings.maximise else known.idxmin()]
+    at: Any = known.idxmax() if settings.maximise else known.idxmin()
+    best = points.loc[at]
     first = list(parameters)[:MAX_PARAMETERS]
     chosen = list(permutations(first, 2)) if len(first) > 1 else [(first[0], None)]
     return [
@@ -84,7 +85,7 @@ def _line_chart(
     return {
         "x": with_unit(x),
         "by": None if by is None else name_of(by),
-        "held": settings_label(held.to_dict()),
+        "held": settings_label({str(name): value for name, value in held.items()}),
         "axis": [value_label(x, value) for value in axis],
         "lines": ["all"] if by is None else [value_label(by, value) for value in lines],
         "mean": {name: [_along(part, x, axis, name) for part in parts] for name in numbers},
