@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vae_granularity.partition import LatentPartition
 
 if TYPE_CHECKING:
+    from vae_granularity import metrics
     from vae_granularity.runs.reading import load_run
     from vae_granularity.runs.table import read_runs
 

@@ -1,11 +1,9 @@
-"""`python -m vae_granularity.analyze runs=FOLDER`: one page, one table and figures of a folder."""
+"""`python -m vae_granularity.analyze runs=FOLDER`: finished runs as one page to read."""
 
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.identity import flat
 from vae_granularity.training import config
 
 
@@ -14,16 +12,10 @@ def run(cfg: DictConfig) -> None:
     from vae_granularity.analysis.settings import Settings
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
-    given = values["runs"]
-    given = given if isinstance(given, list) else [] if given is None else [given]
-    values["runs"] = tuple(Path(str(path)) for path in given)
-    values["out"] = None if values["out"] is None else Path(values["out"])
-    values["where"] = dict(flat(values["where"]))
-    values["mix"] = tuple(values["mix"])
-    settings = Settings(**values)
-    from vae_granularity.analysis.pipeline import analyse  # pandas and scipy: after the checks
+    settings = Settings.from_config(values)
+    from vae_granularity.analysis.page.written import write_analysis  # scipy: after the checks
 
-    analyse(settings)
+    write_analysis(settings)
 
 
 def main() -> None:

@@ -116,9 +116,12 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
     if not chosen:
         protocol = (
-            "Synthetic results.json of 8 widths × 10 granularities × 10 β × as many seeds as it takes, a directory each, just written "
-            "(so read from the page cache). Wall time and CPU time of the whole command `python -m vae_granularity.analyze runs=FOLDER`, "
-            f"figures included, once each; the second pass after {CHANGED} of the runs have changed. Memory: the peak of resident memory. "
+            "Synthetic results.json of 8 widths × 10 granularities × 10 β × as many seeds as it "
+            "takes, a directory each, just written "
+            "(so read from the page cache). Wall time and CPU time of the whole command `python "
+            "-m vae_granularity.analyze runs=FOLDER`, "
+            f"figures included, once each; the second pass after {CHANGED} of the runs have "
+            "changed. Memory: the peak of resident memory. "
             "Limits at 100 000 runs: 120 s, 2 GB, second pass 10 s, page 10 MB."
         )
         write("analyze", "Analysing many runs", facts, {"Whole commands": rows}, protocol)

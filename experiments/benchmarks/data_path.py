@@ -193,8 +193,11 @@ def measure(name: str, source: str, folder: Path) -> dict[str, Any]:
 PEAK = """
 import sys
 from vae_granularity.data.dsprites import DSprites
-data = DSprites(source="official", data_dir=sys.argv[1], cache_dir=sys.argv[1] + "/cache", device=sys.argv[2])
-peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+folder, device = sys.argv[1:3]
+data = DSprites(source="official", data_dir=folder, cache_dir=folder + "/cache", device=device)
+def peak():
+    lines = open("/proc/self/status")
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 before = peak(); data.setup(); data.images(data.batch_indices(0)); print(peak() - before)
 """
 
@@ -231,7 +234,8 @@ def table(result: dict[str, Any]) -> str:
         "# Data path",
         "",
         *heading_of(result),
-        f"B = {BATCH_SIZE}. Protocol: the script's first lines. The step is of model=stcvae net=conv64.",
+        f"B = {BATCH_SIZE}. Protocol: the script's first lines. The step is of model=stcvae "
+        "net=conv64.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         "| --- " * len(COLUMNS) + "|",
@@ -258,7 +262,8 @@ def table(result: dict[str, Any]) -> str:
         used = result["memory"]
         lines += [
             "",
-            f"Full dSprites: {used['uint8_bytes'] / 1e6:.0f} MB as uint8, kept bit-packed in {used['packed_bytes'] / 1e6:.0f} MB.",
+            f"Full dSprites: {used['uint8_bytes'] / 1e6:.0f} MB as uint8, kept bit-packed in "
+            f"{used['packed_bytes'] / 1e6:.0f} MB.",
         ]
         lines += ["Added to the peak of resident memory, MB:", ""]
         lines += [

@@ -135,8 +135,10 @@ def main() -> None:
         rows.append(row | {"more than the bare loop, ms": round(middle - plain, 3)})
     clock = "Wall time" if CUDA else "Process CPU time of one thread"
     protocol = (
-        f"β-STCVAE, mlp at a quarter of its width on `blocks`, B = 64: a step so small that what is around it shows. {clock} from "
-        f"the end of step {FEW} to the end of step {MANY}, {ROUNDS} rounds of all ways in turn, medians. Evaluation, figures and the final "
+        f"β-STCVAE, mlp at a quarter of its width on `blocks`, B = 64: a step so small that what "
+        f"is around it shows. {clock} from "
+        f"the end of step {FEW} to the end of step {MANY}, {ROUNDS} rounds of all ways in turn, "
+        "medians. Evaluation, figures and the final "
         "checkpoint lie outside; a log line every 50 steps and the checkpoints of a run lie inside."
     )
     write("lightning_overhead", "What is around a step", facts, {"Cost of a step": rows}, protocol)

@@ -216,8 +216,10 @@ def main() -> None:
     }
     clock = "Wall time to the end of the GPU's work" if CUDA else "Process CPU time"
     protocol = (
-        f"β = {BETA:g}, estimator mws, float32. {clock}, the three in turn, medians; compiling is not in the compiled time. "
-        "The error is relative, in norm, against the plain vectorised form in float64 on the same float32 z, mu and logvar. Memory is what "
+        f"β = {BETA:g}, estimator mws, float32. {clock}, the three in turn, medians; compiling is "
+        "not in the compiled time. "
+        "The error is relative, in norm, against the plain vectorised form in float64 on the same "
+        "float32 z, mu and logvar. Memory is what "
         "one forward and backward pass adds to the peak, on a CPU that of the process (resident)."
     )
     write("loss", "Loss, forward and backward", facts, tables, protocol)

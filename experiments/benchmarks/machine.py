@@ -134,6 +134,7 @@ def _cell(value: Any) -> str:
 if __name__ == "__main__":  # before the benchmarks that mean a GPU
     if not CUDA:
         raise SystemExit(
-            "no CUDA device here: the benchmarks of a GPU start where there is one, and no figure of theirs exists without it"
+            "no CUDA device here: the benchmarks of a GPU start where there is one, and no figure "
+            "of theirs exists without it"
         )
     print(torch.cuda.get_device_name())

@@ -215,7 +215,8 @@ from vae_granularity import metrics
 from vae_granularity.data.factors import FactorSpace
 
 def peak():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    lines = open("/proc/self/status")
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 space = FactorSpace(tuple("abcde"), (3, 6, 40, 32, 32))
 f = space.factors(np.arange(space.size))
@@ -271,11 +272,14 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"| {name} | {value:.2f} |" for name, value in result["others"].items()]
     lines += [
         "",
-        f"Published DCI at {t['points']} / {t['points'] // 2} points: fits and both accuracies in a plain loop {t['plain_s']:.1f} s;",
+        f"Published DCI at {t['points']} / {t['points'] // 2} points: fits and both accuracies in "
+        f"a plain loop {t['plain_s']:.1f} s;",
         f"ours {t['ours_1_s']:.1f} s serial and {t['ours_2_s']:.1f} s on two processes",
-        f"({t['times_faster_on_2']:.2f} times faster than serial, {t['plain_s'] / t['ours_2_s']:.2f} times than the plain loop).",
+        f"({t['times_faster_on_2']:.2f} times faster than serial, "
+        f"{t['plain_s'] / t['ours_2_s']:.2f} times than the plain loop).",
         "",
-        f"mig_entropy under all {m['posteriors']} posteriors ({m['samples']} samples, {m['seconds']:.0f} s): peak {m['peak_mb']:.0f} MB,",
+        f"mig_entropy under all {m['posteriors']} posteriors ({m['samples']} samples, "
+        f"{m['seconds']:.0f} s): peak {m['peak_mb']:.0f} MB,",
         f"of which {m['inputs_mb']:.0f} MB are imports and inputs.",
         "",
         "Fast trees against the published ones (disentanglement / completeness):",
@@ -289,7 +293,8 @@ def table(result: dict[str, Any]) -> str:
             for kind in ("published", "fast")
         )
         lines.append(
-            f"| {row['code']} | {p[0]:.3f} / {p[1]:.3f} | {q[0]:.3f} / {q[1]:.3f} | {q[0] - p[0]:+.3f} / {q[1] - p[1]:+.3f} |"
+            f"| {row['code']} | {p[0]:.3f} / {p[1]:.3f} | {q[0]:.3f} / {q[1]:.3f} | "
+            f"{q[0] - p[0]:+.3f} / {q[1] - p[1]:+.3f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -306,7 +311,8 @@ def main() -> None:
     if os.environ.get("OMP_NUM_THREADS") != "1":
         raise SystemExit("set OMP_NUM_THREADS=1: the timings are those of one thread")
     torch.set_num_threads(1)
-    command = f"OMP_NUM_THREADS=1 python experiments/benchmarks/metrics.py --dci-points {options.dci_points}"
+    script = "OMP_NUM_THREADS=1 python experiments/benchmarks/metrics.py"
+    command = f"{script} --dci-points {options.dci_points}"
     facts = about(command, "numpy", "scipy", "scikit-learn", "lightgbm")
     codes = grid_codes()
     points = np.random.default_rng(2).permutation(SPACE.size)[: TRAIN + TEST]

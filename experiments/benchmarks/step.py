@@ -175,9 +175,12 @@ def main() -> None:
         print(rows[-1], flush=True)
     clock = "Wall time to the end of the GPU's work" if CUDA else "Process CPU time of one thread"
     protocol = (
-        f"64×64 RGB, D = {LATENT_DIM}, γ = {GRANULARITY}, β = {BETA:g}, the same batch again and again. {clock}, all ways in turn, medians "
-        f"of {REPETITIONS} after 3 calls that warm up (compiling is among them). `published`: the published loop around the same network, "
-        "Adam unfused. `contiguous`: ours without channels_last. `default`: what a config without further options trains with (float32). "
+        f"64×64 RGB, D = {LATENT_DIM}, γ = {GRANULARITY}, β = {BETA:g}, the same batch again and "
+        f"again. {clock}, all ways in turn, medians "
+        f"of {REPETITIONS} after 3 calls that warm up (compiling is among them). `published`: the "
+        "published loop around the same network, "
+        "Adam unfused. `contiguous`: ours without channels_last. `default`: what a config without "
+        "further options trains with (float32). "
         "`compiled`: compile="
         + ("graph" if CUDA else "step")
         + ". FLOP: convolutions and matrix products of forward and backward pass."

@@ -223,14 +223,20 @@ def main() -> None:
     done = in_new_folder(done_points)
     runs = [in_new_folder(lambda folder, name=name: outside(name, folder)) for name in SWEEPS]
     protocol = (
-        f"Done points: whole commands, start of Python included, {ROUNDS} rounds of all in turn, medians; CPU is that of the process. "
-        f"Limit: {LIMIT_DONE} s a point. The bare multirun composes and resolves the same configs by Hydra's own sweeper and launcher; its "
+        f"Done points: whole commands, start of Python included, {ROUNDS} rounds of all in turn, "
+        "medians; CPU is that of the process. "
+        f"Limit: {LIMIT_DONE} s a point. The bare multirun composes and resolves the same configs "
+        "by Hydra's own sweeper and launcher; its "
         "job does nothing. Neither loads torch (tests/sweep/test_cost.py, tests/cli). "
-        "Runs: the basic launcher, 200 steps, metrics=mig, quick evaluation with figures. What lies outside is the wall time from the end "
-        "of one run's evaluation to the end of the next one's, less the seconds from its first step to its last and of its evaluation "
-        f"and figures (with handing them to the logger); medians over {RUNS - 1} such spans. It holds results.json, closing and opening "
+        "Runs: the basic launcher, 200 steps, metrics=mig, quick evaluation with figures. What "
+        "lies outside is the wall time from the end "
+        "of one run's evaluation to the end of the next one's, less the seconds from its first "
+        "step to its last and of its evaluation "
+        f"and figures (with handing them to the logger); medians over {RUNS - 1} such spans. It "
+        "holds results.json, closing and opening "
         "loggers, composing, building, opening data, Lightning's set-up and the final checkpoint. "
-        f"Limit: {LIMIT_OUTSIDE:g} s a run. The last column shares the imports of torch among the runs."
+        f"Limit: {LIMIT_OUTSIDE:g} s a run. The last column shares the imports of torch among the "
+        "runs."
     )
     write(
         "sweep_overhead",

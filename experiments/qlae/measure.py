@@ -63,7 +63,7 @@ def measured(model: QLAE, data: Small) -> dict[str, Any]:
     """On the held-out images."""
     x = data.images(data.val_indices)
     with torch.no_grad():
-        out = model.run(x, torch.zeros(len(x), D))
+        out = model.forward_pass(x, torch.zeros(len(x), D))
     squares = (out.mu - out.z).square()
     return {
         "mean squared distance of a latent": squares.mean().item(),

@@ -202,7 +202,8 @@ def _agreement(lines: list[dict], dataset: str) -> str:
     both, neither = sum(a and b for a, b in found), sum(not a and not b for a, b in found)
     only_cost, only_points = sum(a and not b for a, b in found), sum(b and not a for a, b in found)
     return (
-        f"Of {len(found)} points {both} have a negative cost and a smallest sigma below {POINT} (or NaN), {neither} neither, "
+        f"Of {len(found)} points {both} have a negative cost and a smallest sigma below {POINT} "
+        f"(or NaN), {neither} neither, "
         f"{only_cost} only the first, {only_points} only the second."
     )
 

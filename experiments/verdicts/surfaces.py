@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vae_granularity.analysis.surface import Surface
+from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.verdict import Verdict
 
 # Standard deviation over seeds, where one grid step beside the optimum costs 1. `tails`: Student's

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_granularity.analysis.agreement import udr_scores
-from vae_granularity.analysis.codes import Codes
+from vae_granularity.analysis.codes import Codes, udr_scores
 from vae_granularity.metrics import udr
 from vae_granularity.partition import LatentPartition
 
 NOT_READ: Any = None
+
+
+def groups(granularity: float) -> LatentPartition:
+    return LatentPartition.from_granularity(4, int(granularity))
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +25,8 @@ def scores() -> tuple[pd.DataFrame, list[Codes]]:
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"model.granularity": [2.0, 2.0, 4.0, 4.0, 1.0]})
     codes = [
-        Codes(run, NOT_READ, np.arange(200), rng.normal(size=(200, 4)), np.ones(4))
-        for run in table.index
+        Codes(run, NOT_READ, np.arange(200), rng.normal(size=(200, 4)), np.ones(4), groups(gamma))
+        for run, gamma in table["model.granularity"].items()
     ]
     return udr_scores(table, ["model.granularity"], codes), codes
 

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 from fake_runs import fake_results, grid, v_elbo, write_run
 
-from vae_granularity.analysis.axes import pairs, slices, swept
-from vae_granularity.analysis.collect import collect
-from vae_granularity.analysis.comparable import check_comparable
-from vae_granularity.analysis.filters import keep_where
-from vae_granularity.analysis.surface import make_surface
+from vae_granularity.analysis.comparable import check_comparable, keep_where
+from vae_granularity.analysis.points import make_surface
+from vae_granularity.analysis.runs_table import collect
+from vae_granularity.analysis.slices import pairs, slices, swept
 from vae_granularity.errors import ArgumentError
 
 
@@ -44,11 +43,11 @@ def test_a_row_holds_parameters_terms_scores_and_provenance(folder: Path) -> Non
 
 def test_parameters_that_repeat_others_are_not_swept(folder: Path) -> None:
     table = collect([folder]).table
-    assert swept(table) == [
+    assert list(swept(table)) == [
         "net.width",
         "model.granularity",
     ]  # not net.latent_dim, dataset.seed, run.num_parameters
-    assert pairs(table, swept(table)) == [("net.width", "model.granularity")]
+    assert pairs(table, list(swept(table))) == [("net.width", "model.granularity")]
 
 
 def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_other_swept_parameters_make_slices(tmp_path: Path) -> None:
         ):
             write_run(tmp_path, results)
     table = collect([tmp_path]).table
-    found = slices(table, swept(table), "net.width", "model.granularity")
+    found = slices(table, list(swept(table)), "net.width", "model.granularity")
     assert sorted(part.title for part in found) == [
         "within-group weight = 0",
         "within-group weight = −β/2",
@@ -101,10 +100,10 @@ def test_a_second_pass_reads_only_what_changed(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is not JSON"),
+        ("", "no JSON"),
         ('{"run": {"name": "a", "se', "half-written"),
-        ("[1, 2]", "holds list, not the results of a run"),
-        ('{"run": {}, "config": {}}', "has no 'data': half-written, or of another version"),
+        ("[1, 2]", "it holds list"),
+        ('{"run": {}, "config": {}}', "damaged, or of another version of this program: no 'data'"),
     ],
 )
 def test_a_broken_run_is_listed_with_the_reason_and_the_others_are_read(
@@ -141,7 +140,7 @@ def test_results_with_a_wrong_value(
 def test_unfinished_runs_are_counted(folder: Path) -> None:
     (folder / "unfinished").mkdir()
     (folder / "unfinished" / "config.yaml").write_text("seed: 0\n")
-    assert collect([folder]).unfinished == (str(folder / "unfinished"),)
+    assert collect([folder]).unfinished == [str(folder / "unfinished")]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
@@ -174,7 +173,7 @@ def test_runs_that_do_not_compare_are_refused_unless_allowed(
     node[path[-1]] = value
     write_run(folder, results)
     table = collect([folder]).table
-    with pytest.raises(ArgumentError, match=rf"mix=\[{kind}\]"):
+    with pytest.raises(ArgumentError, match=rf"allow_mixed=\[{kind}\]"):
         check_comparable(table)
     assert list(check_comparable(table, [kind])) == [kind]
 
@@ -185,13 +184,13 @@ def test_two_versions_of_the_protocol_are_never_compared(folder: Path) -> None:
     del old["protocol"]["protocol_version"]
     write_run(folder, old)
     table = collect([folder]).table
-    for mix in ([], ["protocol"]):
+    for allowed in ([], ["protocol"]):
         with pytest.raises(
             ArgumentError,
-            match=r"blocks must be measured under one protocol_version, got 1 and 2; measure again: "
-            r"python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=2",
+            match=r"blocks must be measured under one protocol_version, got 1 and 2; measure "
+            r"again: python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=2",
         ):
-            check_comparable(table, mix)
+            check_comparable(table, allowed)
     for version in (1, 2):
         assert check_comparable(keep_where(table, {"protocol_version": version})) == {}
 
@@ -207,10 +206,75 @@ def test_what_the_data_made_of_a_metric_and_another_partition_is_the_same_protoc
     assert check_comparable(collect([folder]).table) == {}
 
 
-def test_two_data_sets_are_compared_each_with_itself(folder: Path) -> None:
+def test_two_data_sets_are_refused_and_with_leave_compared_each_with_itself(folder: Path) -> None:
     results = fake_results(dataset="dsprites", source="rendered")
     results["data"]["train_size"] = 5184
     write_run(folder, results)
     table = collect([folder]).table
-    assert check_comparable(table) == {}
+    with pytest.raises(ArgumentError, match=r"data set: blocks \(12 runs\), dsprites \(1 runs\);"):
+        check_comparable(table)
+    assert list(check_comparable(table, ["dataset"])) == ["dataset"]
     assert "data.name" in swept(table)
+
+
+def three_data_sets(folder: Path) -> pd.DataFrame:
+    """MNIST, Shapes3D and a dSprites run of 6 steps, each at a β and a γ of its own."""
+    for place, (name, source) in enumerate(
+        [("mnist", "official"), ("shapes3d", "rendered"), ("dsprites", "rendered")]
+    ):
+        results = fake_results(dataset=name, source=source, beta=2.0**place, granularity=1 + place)
+        results["config"]["trainer"]["max_steps"] = 6 if name == "dsprites" else 30_000
+        results["run"]["steps"] = results["config"]["trainer"]["max_steps"]
+        results["config"]["likelihood"] = {"_target_": "vae_granularity.likelihoods.Bernoulli"}
+        write_run(folder, results)
+    return collect([folder]).table
+
+
+def test_three_data_sets_are_refused_in_one_sentence_that_names_them(tmp_path: Path) -> None:
+    """Once they gave one heat map and exit code 0: β and γ moved together with the data set."""
+    with pytest.raises(ArgumentError) as caught:
+        check_comparable(three_data_sets(tmp_path))
+    message = str(caught.value)
+    assert all(f"{name} (1 runs)" in message for name in ("mnist", "shapes3d", "dsprites"))
+    assert message.endswith("or allow it with allow_mixed=[dataset]")
+
+
+def test_data_sets_never_share_a_surface_whatever_is_allowed(tmp_path: Path) -> None:
+    table = three_data_sets(tmp_path)
+    assert next(iter(swept(table))) == "data.name"
+    assert {"model.beta", "model.granularity"} <= set(swept(table)["data.name"])
+    assert pairs(table, list(swept(table))) == []
+    assert slices(table, list(swept(table)), "model.beta", "model.granularity") == []
+
+
+def test_two_sweeps_on_two_data_sets_are_two_slices(tmp_path: Path) -> None:
+    for dataset in ("blocks", "mnist"):
+        for results in grid(
+            v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1, dataset=dataset
+        ):
+            write_run(tmp_path, results)
+    table = collect([tmp_path]).table
+    found = slices(table, list(swept(table)), "net.width", "model.granularity")
+    assert [part.title for part in found] == ["data set = blocks", "data set = mnist"]
+    assert all(part.runs["data.name"].nunique() == 1 for part in found)
+
+
+def test_variants_of_a_data_set_are_different_data_sets(folder: Path) -> None:
+    results = fake_results(width=3.0)
+    results["config"]["dataset"]["variant"] = "real"
+    write_run(folder, results)
+    with pytest.raises(
+        ArgumentError, match=r"data set: blocks \(12 runs\), blocks real \(1 runs\)"
+    ):
+        check_comparable(collect([folder]).table)
+
+
+def test_what_is_held_splits_even_where_only_the_number_of_steps_differs(tmp_path: Path) -> None:
+    for steps in (6, 2000):
+        for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1):
+            results["config"]["trainer"]["max_steps"] = steps
+            results["run"]["name"] += f"_{steps}"
+            write_run(tmp_path, results)
+    table = collect([tmp_path]).table
+    found = slices(table, list(swept(table)), "net.width", "model.granularity")
+    assert [part.title for part in found] == ["trainer.max steps = 6", "trainer.max steps = 2000"]

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_runs import fake_results, grid, v_elbo, write_run
 from tiny import tiny_config
 
 from vae_granularity import analyze
+from vae_granularity.analysis.page.figures import draw
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 
@@ -57,11 +59,12 @@ def test_a_sweep_becomes_a_page_tables_and_figures(
         for name in ("surface_0", "trajectory_0_forward", "trajectory_0_backward")
         for kind in ("pdf", "png")
     }
+    assert not [path for path in (folder / "figures").iterdir() if path.stat().st_size < 5000]
     assert (folder / "report.html").stat().st_size < 10e6
     said = capsys.readouterr().out
     assert (
-        "best granularity γ for each network width: V: the best granularity γ falls, then rises with network width"
-        in said
+        "best granularity γ for each network width: V: "
+        "the best granularity γ falls, then rises with network width" in said
     )
 
 
@@ -81,11 +84,33 @@ def test_every_chart_is_a_figure_that_plotly_accepts_and_names_source_and_unit(s
     plotly = pytest.importorskip("plotly.graph_objects")
     run(f"runs={sweep}")
     charts = page_data(sweep / "analysis")["charts"]
-    assert set(charts) == {"surface0", "trajectory0-0", "trajectory0-1"}
+    assert set(charts) == {"surface_0", "trajectory_0_forward", "trajectory_0_backward"}
     for chart in charts.values():
         plotly.Figure(chart)
-    assert "(synthetic)" in charts["surface0"]["layout"]["title"]["text"]
-    assert "(nats)" in charts["surface0"]["data"][0]["colorbar"]["title"]["text"]
+    assert "(synthetic)" in charts["surface_0"]["layout"]["title"]["text"]
+    assert "(nats)" in charts["surface_0"]["data"][0]["colorbar"]["title"]["text"]
+
+
+def test_a_figure_file_draws_what_the_chart_of_the_page_holds(sweep: Path) -> None:
+    run(f"runs={sweep}")
+    charts = page_data(sweep / "analysis")["charts"]
+    heat, circles, diamonds = charts["surface_0"]["data"]
+    axes = draw(charts["surface_0"], "a title").axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), np.array(heat["z"], dtype=float))
+    for drawn, marks in zip(axes.collections, (circles, diamonds), strict=True):
+        assert drawn.get_offsets().tolist() == np.transpose([marks["x"], marks["y"]]).tolist()
+    assert [text.get_text() for text in axes.get_xticklabels()] == [
+        "0.125",
+        "0.25",
+        "0.5",
+        "1",
+        "2",
+        "4",
+    ]
+    assert (axes.get_title(loc="left"), axes.get_ylabel()) == ("a title", "granularity γ")
+    axes = draw(charts["trajectory_0_forward"], "").axes[0]
+    _, best, fit = charts["trajectory_0_forward"]["data"]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [best["y"], fit["y"]]
 
 
 def test_a_second_pass_gives_the_same_page_from_the_kept_table(
@@ -118,8 +143,8 @@ def test_any_term_may_take_the_place_of_the_elbo(sweep: Path, tmp_path: Path) ->
         ),
         (["optimum=best"], "optimum must be one of max, min, got 'best'"),
         (
-            ["mix=[everything]"],
-            "mix must be one of source, likelihood, split, protocol, got 'everything'",
+            ["allow_mixed=[everything]"],
+            "allow_mixed must be one of dataset, source, likelihood, split, protocol, got 'every",
         ),
         (
             ["+where.net.width=3"],
@@ -150,7 +175,7 @@ def test_a_folder_of_broken_runs_alone_is_an_error_that_shows_one(tmp_path: Path
     (tmp_path / "a" / "results.json").write_text("{")
     with pytest.raises(
         RuntimeError,
-        match=r"no finished run: 0 unfinished, 1 broken; .*a/results.json: is not JSON",
+        match=r"no finished run: 0 unfinished, 1 broken; .*a/results.json: .*: no JSON",
     ):
         run(f"runs={tmp_path}")
 
@@ -171,14 +196,11 @@ def test_missing_seeds_broken_and_unfinished_runs_and_versions_are_said_on_the_p
         "1 results could not be read",
         "1 runs are not finished",
         "made by 2 versions of vae-granularity (0.0.9, 0.1.0)",
-        "0 of 6 values of network width have 3 or more values of granularity γ with 3 or more seeds each",
+        "0 of 6 values of network width have 3 or more values of granularity γ "
+        "with 3 or more seeds each",
     ):
         assert said in text
-    assert (
-        pd.read_csv(tmp_path / "analysis" / "broken.csv")["reason"]
-        .str.contains("is not JSON")
-        .all()
-    )
+    assert pd.read_csv(tmp_path / "analysis" / "broken.csv")["reason"].str.contains("no JSON").all()
 
 
 def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Path) -> None:
@@ -186,9 +208,11 @@ def test_two_protocols_are_refused_and_with_leave_noted_on_the_page(tmp_path: Pa
         results = fake_results(seed=seed)
         results["protocol"]["terms"]["asked"]["num_images"] = 1000 * (1 + seed)
         write_run(tmp_path, results)
-    with pytest.raises(ValueError, match=r"protocol: terms.asked.num_images: .* mix=\[protocol\]"):
+    with pytest.raises(
+        ValueError, match=r"protocol: terms.asked.num_images: .* allow_mixed=\[protocol\]"
+    ):
         run(f"runs={tmp_path}")
-    run(f"runs={tmp_path}", "mix=[protocol]")
+    run(f"runs={tmp_path}", "allow_mixed=[protocol]")
     assert (
         "differ in protocol: terms.asked.num_images"
         in (tmp_path / "analysis" / "report.html").read_text()
@@ -213,7 +237,8 @@ def test_real_runs_of_several_granularities_and_seeds_compare(tmp_path: Path) ->
 def test_axes_that_do_not_vary_are_named(sweep: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"x and y must both take several values .* x=model.latent_dim, .* swept here: net.width, model.granularity",
+        match=r"x and y must both take several values .* x=model.latent_dim, "
+        r".* swept here: net.width, model.granularity",
     ):
         run(f"runs={sweep}", "x=model.latent_dim", "y=model.granularity")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vae_granularity.analysis.surface import Surface
+from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import make_trajectory
 from vae_granularity.analysis.verdict import judge
 

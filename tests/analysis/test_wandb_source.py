@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fake_runs import grid, v_elbo
 
-from vae_granularity.analysis.axes import swept
 from vae_granularity.analysis.comparable import check_comparable
+from vae_granularity.analysis.slices import swept
 from vae_granularity.analysis.wandb_source import collect_wandb
 from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.runs.protocol import VERSION
@@ -54,10 +54,10 @@ def test_finished_runs_become_rows_and_the_rest_is_said() -> None:
     )
     found = collect_wandb("me/project", Project(*done, running, foreign))
     assert len(found.table) == 7
-    assert found.unfinished == (running.url,)
+    assert found.unfinished == [running.url]
     assert list(found.broken) == [foreign.url]
     assert "no run of this program" in found.broken[foreign.url]
-    assert swept(found.table) == ["net.width", "model.granularity"]
+    assert list(swept(found.table)) == ["net.width", "model.granularity"]
     assert check_comparable(found.table) == {}
     assert found.table["val/elbo"].max() < 0
 
@@ -69,6 +69,19 @@ def test_runs_of_before_there_was_a_version_are_not_compared_with_newer_ones() -
     assert sorted(table[VERSION].unique()) == [1, 2]
     with pytest.raises(ArgumentError, match="must be measured under one protocol_version"):
         check_comparable(table)
+
+
+def test_null_draws_of_5_and_20_are_two_protocols() -> None:
+    """Five sizes alone stood for the protocol on W&B: such runs were averaged."""
+    sweep = grid(v_elbo, widths=(0.5,), granularities=(1, 2))
+    few, *many = map(as_wandb, sweep)
+    for run, draws in [(few, 5), *((run, 20) for run in many)]:
+        run.config["metrics"] = {"mig": {"_target_": "vae_granularity.metrics.mig"}}
+        run.config["evaluation"] = {**run.config["evaluation"], "null_draws": draws}
+    table = collect_wandb("me/project", Project(few, *many)).table
+    with pytest.raises(ArgumentError, match=r"null_draws: (5 \| 20|20 \| 5).*allow_mixed"):
+        check_comparable(table)
+    assert list(check_comparable(table, ["protocol"])) == ["protocol"]
 
 
 def test_a_project_that_does_not_exist_is_named() -> None:

@@ -11,6 +11,8 @@ import time
 import pytest
 from fake_runs import grid, v_elbo, write_run
 
+from vae_granularity import analyze
+
 
 def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
     """Run a command of the package as a user would."""
@@ -43,6 +45,19 @@ def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
     assert "Traceback" not in done.stderr + done.stdout
     assert len(done.stderr.strip().splitlines()) == 1
     assert seconds < 6, "about two seconds on a machine of its own"
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [("mix=[source]", "allow_mixed"), ("draws=100", "num_bootstrap"), ("rows=9", "max_rows")],
+)
+def test_a_key_of_an_earlier_version_is_told_its_name_of_today(old, new, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["analyze", "runs=nowhere", old])
+    with pytest.raises(SystemExit):
+        analyze.main()
+    assert (
+        f"no such key {old.partition('=')[0]!r}, did you mean {new!r}?" in capsys.readouterr().err
+    )
 
 
 def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(tmp_path):

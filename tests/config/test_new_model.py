@@ -22,16 +22,19 @@ def toy(tmp_path, monkeypatch):
         dedent('''
         """A VAE between beta-VAE and PDisVAE."""
 
+        from typing import Unpack
+
+        from vae_granularity.models.base import LatentOptions
         from vae_granularity.models.gaussian_vae import WeightedVAE
 
 
         class HalfVAE(WeightedVAE):
-            def __init__(self, parts, latent_dim=10, beta=0.5, granularity=3, partition=None):
-                super().__init__(parts, latent_dim, granularity, partition, "stratified")
-                self.dial("beta", beta, 0.0)
+            def __init__(self, parts, beta=0.5, **options: Unpack[LatentOptions]):
+                super().__init__(parts, estimator="stratified", **options)
+                self.scheduled("beta", beta, 0.0)
 
-            def weights(self, settings):
-                beta = settings["beta"]
+            def weights(self, values):
+                beta = values["beta"]
                 half = {"mutual_information": beta, "within_group_tc": beta}
                 return half | {"between_group_tc": 1.0, "dimension_kl": 1.0}
         ''')

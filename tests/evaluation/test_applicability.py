@@ -13,6 +13,7 @@ from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.metrics.core.result import result_class
 from vae_granularity.training.run import train
 
 CHOSEN = (
@@ -174,6 +175,4 @@ def _result_type(name):
     function = getattr(metrics, name)
     if not inspect.isfunction(function):
         return None
-    kind = inspect.signature(function).return_annotation
-    module = inspect.getmodule(function)
-    return getattr(getattr(module, kind, None), "standard_error", None)
+    return result_class(function).standard_error

@@ -73,20 +73,32 @@ def test_another_protocol_is_computed_again_and_replaces_the_score(run, capsys, 
 
 
 def test_a_score_has_one_protocol(run):
-    """`modularity` gives the group form of `modularity_knn`; where both were asked, the later one's
-    protocol holds.
-    """
-    evaluate(f"run={run}", "metrics=[modularity]")
+    """Trees under the name of others: the later call's scores and protocol hold, once."""
+    few = "+evaluation.num_codes=200"
+    evaluate(f"run={run}", "metrics=[dci_fast]", few)
     evaluate(
-        f"run={run}",
-        "metrics=[modularity_knn]",
-        "metrics.modularity_knn.num_neighbors=3",
-        "+evaluation.num_codes=200",
+        f"run={run}", "metrics=[dci]", "metrics.dci.regressor=lightgbm", "metrics.dci.seed=3", few
     )
     entries = results(run)["protocol"]["metrics"]
+    assert "dci_fast" not in entries  # it would be kept as already there, with another's numbers
+    assert number_protocol(results(run), "dci_fast_completeness")["seed"] == 3
+
+
+def test_scores_of_earlier_results_move_to_the_metric_of_their_name(run):
+    """`modularity` gave the scores of `modularity_knn` too; its own are kept."""
+    evaluate(f"run={run}", "metrics=[modularity]")
+    path = run / "results.json"
+    old = json.loads(path.read_text())
+    old["protocol"]["metrics"]["modularity"]["scores"].append("modularity_knn_group")
+    old["scores"] |= {"modularity_knn_group": 0.125}
+    path.write_text(json.dumps(old))
+    evaluate(f"run={run}", "metrics=[modularity,modularity_knn]")
+    found = results(run)
+    entries = found["protocol"]["metrics"]
     assert "modularity_knn_group" not in entries["modularity"]["scores"]
-    assert "asked" not in entries["modularity"]
-    assert number_protocol(results(run), "modularity_knn_group")["num_neighbors"] == 3
+    assert "modularity_knn_group" in entries["modularity_knn"]["scores"]
+    assert found["scores"]["modularity_knn_group"] != 0.125
+    assert found["scores"]["modularity"] == old["scores"]["modularity"]
 
 
 def test_what_stands_beside_a_score_is_in_the_results(run):
@@ -184,7 +196,7 @@ def test_broken_runs_are_listed_at_the_end(run, capsys):
 
 def test_nothing_is_lost_if_it_fails_half_way(run, monkeypatch):
     before = (run / "results.json").read_bytes()
-    monkeypatch.setattr("vae_granularity.evaluation.report.save_figures", lambda *_: 1 / 0)
+    monkeypatch.setattr("vae_granularity.evaluation.figures.save_figures", lambda *_: 1 / 0)
     with pytest.raises(DataError, match="1 of 1 runs were not evaluated"):
         evaluate(f"run={run}", "metrics=[modularity]", "+evaluation.figures=true")
     assert (run / "results.json").read_bytes() == before

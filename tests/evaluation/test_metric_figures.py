@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.evaluation.evaluate import Evaluation
-from vae_granularity.evaluation.metric_figures import metric_figures
+from vae_granularity.evaluation.figures import metric_figures
 
 Z = np.random.default_rng(0).normal(size=(80, 4))
 F = np.column_stack((np.arange(80) % 4, np.zeros(80, dtype=int), np.arange(80) // 2 % 3))
@@ -24,7 +23,7 @@ PARTITIONS = {
 @pytest.fixture(scope="module")
 def figures():
     chosen = {
-        name: getattr(metrics, name) for name in ("mig", "modularity", "partition_comparison")
+        name: getattr(metrics, name) for name in ("mig", "modularity_knn", "partition_comparison")
     }
     chosen["dci_fast"] = lambda latents, factors, test, partition: metrics.dci(
         latents, factors, test=test, partition=partition, regressor="lightgbm", n_jobs=1
@@ -40,13 +39,8 @@ def figures():
     suite = metrics.run_suite(chosen, given, GROUPS)
     protocol = {"label_names": ["hue", "still", "size"], "codes": "means"}
     protocol["inactive_latents"] = list(suite.inactive)
-    return dict(
-        metric_figures(
-            Evaluation({}, suite.scores, protocol, suite.results),
-            GROUPS,
-            "VAE on blocks (rendered)",
-        )
-    )
+    found = (suite.results, suite.scores, protocol)
+    return dict(metric_figures(*found, GROUPS, "VAE on blocks (rendered)"))
 
 
 def words(figure):

@@ -95,7 +95,7 @@ def test_the_error_of_irs_is_the_spread_over_fresh_samples():
 def test_without_a_ground_truth_irs_has_no_error():
     sample = fresh_sample(encode, WIDE, 100, 0)
     result = metrics.irs(**sample)
-    assert Companions().beside(metrics.irs, sample, result) == {}
+    assert Companions().annotate_scores(metrics.irs, sample, result) == {}
 
 
 def test_a_fresh_sample_repeats_points_only_where_the_grid_is_too_small():

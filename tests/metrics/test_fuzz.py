@@ -25,7 +25,8 @@ CALLS = {
     "dci": lambda z, f, t, p: metrics.dci(
         z, f, test=t, regressor="lightgbm", partition=p, n_jobs=1
     ),
-    "modularity": lambda z, f, t, p: metrics.modularity(z, f, partition=p),
+    "modularity": lambda z, f, t, p: metrics.modularity(z, f),
+    "modularity_knn": lambda z, f, t, p: metrics.modularity_knn(z, f, partition=p),
     "explicitness": lambda z, f, t, p: metrics.explicitness(z, f, test=t),
     "irs": lambda z, f, t, p: metrics.irs(z, f, partition=p),
     "infomec": lambda z, f, t, p: metrics.infomec(z, f, partition=p),

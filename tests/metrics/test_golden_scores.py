@@ -135,7 +135,7 @@ SINGLE = {
     "dci": lambda z, f, p: metrics.dci(
         z, f, test=(z[:200], f[:200]), regressor="lightgbm", partition=p, n_jobs=1
     ),
-    "modularity": lambda z, f, p: metrics.modularity(z, f, partition=p),
+    "modularity_knn": lambda z, f, p: metrics.modularity_knn(z, f, partition=p),
     "irs": lambda z, f, p: metrics.irs(z, f, partition=p),
     "infomec": lambda z, f, p: metrics.infomec(z, f, partition=p),
     "infomec discrete": lambda z, f, p: metrics.infomec(

@@ -11,7 +11,7 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.common_partition import best_block_partition, best_partition
-from vae_granularity.metrics.core.harmonic_scores import group_headlines, harmonic_mean
+from vae_granularity.metrics.core.harmonic_scores import harmonic_mean, harmonic_scores
 from vae_granularity.metrics.core.partition_null import partition_null, random_partitions
 from vae_granularity.metrics.core.saturation import tc_saturation
 from vae_granularity.metrics.dci import group_scores
@@ -47,8 +47,8 @@ def test_headlines_pair_completeness_with_modularity():
         "infoc_harmonic_group": 0.0,
         "mig_entropy_harmonic_group": None,
     }
-    assert group_headlines(scores) == expected
-    assert group_headlines({"dci_completeness_group": 0.9}) == {
+    assert harmonic_scores(scores) == expected
+    assert harmonic_scores({"dci_completeness_group": 0.9}) == {
         "dci_completeness_harmonic_group": None
     }
 
@@ -110,7 +110,7 @@ def test_collapse_into_one_group_is_complete_and_has_no_headline():
         n_jobs=1,
     ).scores
     assert scores["dci_fast_completeness_group"] > 0.8
-    assert group_headlines(scores)["dci_fast_completeness_harmonic_group"] < 0.1
+    assert harmonic_scores(scores)["dci_fast_completeness_harmonic_group"] < 0.1
     found = metrics.unit_profile(z, f, partition=halves)
     assert found.scores["carriers_group"] == 1
     assert not found.alone.any()

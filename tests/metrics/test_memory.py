@@ -14,7 +14,8 @@ import sys, numpy as np
 from vae_granularity import metrics
 
 def peak():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    lines = open("/proc/self/status")
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 rows, samples = int(sys.argv[1]), int(sys.argv[2])
 mu = np.random.default_rng(0).normal(size=(rows, 10))

@@ -363,7 +363,7 @@ CALLS = {
     "dci": lambda z, f: metrics.dci(z, f, test=(Z, F), partition=PAIRS),
     "factor_vae": lambda z, f: metrics.factor_vae_score(lambda points: z, SPACE),
     "beta_vae": lambda z, f: metrics.beta_vae_score(lambda points: z, SPACE),
-    "modularity": lambda z, f: metrics.modularity(z, f, partition=PAIRS),
+    "modularity": lambda z, f: metrics.modularity(z, f),
     "modularity_knn": lambda z, f: metrics.modularity_knn(z, f, partition=PAIRS),
     "explicitness": lambda z, f: metrics.explicitness(z, f, test=(Z, F)),
     "irs": lambda z, f: metrics.irs(z, f, partition=PAIRS),

@@ -1,7 +1,8 @@
 """A set of metrics on one encoding, chosen by conf/metrics."""
 
 import inspect
-from functools import partial
+from fnmatch import fnmatch
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from omegaconf import OmegaConf
 
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.metrics.core.result import result_class
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 SETS = ("fast", "full")
@@ -53,28 +57,85 @@ def test_sets_name_metrics_that_exist(name):
     assert name == "fast" or sorted(chosen) == SINGLE
 
 
-@pytest.mark.parametrize("name", SINGLE)
+INPUTS = {
+    "latents": LATENTS,
+    "factors": FACTORS,
+    "test": (LATENTS, FACTORS),
+    "z": LATENTS,
+    "mu": LATENTS,
+    "logvar": np.full_like(LATENTS, -4.0),
+    "encode": lambda points: LATENTS[SPACE.index(points)],
+    "space": SPACE,
+    "images": lambda points: points[:, :, None, None],
+    "partitions": {"own": PARTITION},
+    "factor_names": SPACE.names,
+}
+FEW = {
+    "factor_vae": {"num_train": 50, "num_eval": 20},
+    "beta_vae": {"num_train": 50, "num_eval": 20},
+    "dci_fast": {"n_jobs": 1},
+    "group_null": {"num_draws": 2},
+}
+
+
+@cache
+def given_by(name, partition):
+    """One metric of conf/metrics on what a grid offers, with all that stands beside it."""
+    companions = Companions({"own": PARTITION}, "all", 2, 2, 2)
+    metric = partial(function(name), **FEW.get(name, {}))
+    return metrics.run_suite({name: metric}, INPUTS, partition, companions=companions)
+
+
+FAST_ENOUGH = [name for name in SINGLE if name != "dci"]  # the published trees: golden numbers
+
+
+@pytest.mark.parametrize("name", FAST_ENOUGH)
 def test_every_metric_runs_on_what_a_grid_offers(name):
-    if name == "dci":
-        pytest.skip("the published trees are tested against golden numbers")
-    few = {"num_train": 50, "num_eval": 20} if name in ("factor_vae", "beta_vae") else {}
-    few |= {"n_jobs": 1} if name == "dci_fast" else {}
-    inputs = {
-        "latents": LATENTS,
-        "factors": FACTORS,
-        "test": (LATENTS, FACTORS),
-        "z": LATENTS,
-        "mu": LATENTS,
-        "logvar": np.full_like(LATENTS, -4.0),
-        "encode": lambda points: LATENTS[SPACE.index(points)],
-        "space": SPACE,
-        "images": lambda points: points[:, :, None, None],
-        "partitions": {"own": PARTITION},
-        "factor_names": SPACE.names,
-    }
-    found = metrics.run_suite({name: partial(function(name), **few)}, inputs, PARTITION)
+    found = given_by(name, PARTITION)
     assert set(found.results) == {name}
     assert any(value is not None for value in found.scores.values())
+
+
+@pytest.mark.parametrize("partition", [None, PARTITION], ids=["dimensions", "groups"])
+def test_no_two_metrics_give_one_score(partition):
+    """Old: `modularity` gave the scores of `modularity_knn` where there were groups."""
+    chosen = [name for name in FAST_ENOUGH if partition or name != "group_null"]
+    owners = {}
+    for name in chosen:
+        for score in given_by(name, partition).results[name].scores:
+            owners.setdefault(score, []).append(name)
+    assert {score: by for score, by in owners.items() if len(by) > 1} == {}
+    declared = {name: result_class(function(name)).score_names for name in SINGLE}
+    for score, (owner,) in owners.items():
+        fit = {name for name, names in declared.items() if any(fnmatch(score, p) for p in names)}
+        assert fit == ({"dci", "dci_fast"} if owner == "dci_fast" else {owner}), score
+
+
+def test_all_metrics_together_give_every_name_once():
+    """The null of a k-NN score is `group_null`'s where that is asked for, on its rows."""
+    names = ("group_null", "infomec", "irs", "modularity_knn", "unit_profile")
+    chosen = {name: partial(function(name), **FEW.get(name, {})) for name in names}
+    companions = Companions({"own": PARTITION}, "all", 2, 0, 0)
+    found = metrics.run_suite(chosen, INPUTS, PARTITION, companions=companions)
+    listed = [score for entry in found.protocol.values() for score in entry["scores"]]
+    assert len(listed) == len(set(listed))
+    assert "infom_null_group" in found.results["group_null"].scores
+    assert "infom_null_group" in given_by("infomec", PARTITION).scores
+
+
+def test_one_score_from_two_metrics_is_refused():
+    twice = {"mig": metrics.mig, "coarse": partial(metrics.mig, num_bins=5)}
+    message = "metrics must give each score once, got mig from mig and coarse"
+    with pytest.raises(ArgumentError, match=message):
+        metrics.run_suite(twice, INPUTS)
+
+
+def test_errors_that_nobody_wants_are_not_computed():
+    chosen = {"modularity_knn": partial(metrics.modularity_knn, with_errors=False)}
+    companions = Companions(null_draws=0, subsamples=2)
+    found = metrics.run_suite(chosen, INPUTS, PARTITION, companions=companions)
+    assert set(found.scores) == {"modularity_knn", "modularity_knn_group"}
+    assert "se/modularity_knn" in given_by("modularity_knn", PARTITION).scores
 
 
 def test_what_a_data_set_lacks_is_reported_and_not_an_error():

@@ -72,11 +72,13 @@ def test_dip_leaves_covariances_inside_groups_alone(tmp_path, name):
                 tmp_path, f"model={name}", f"model.granularity={granularity}", "model.lambda_d=0"
             )
         )
-        out = model.run(torch.zeros(len(mu), *data.image_shape), torch.zeros(len(mu), D))
+        out = model.forward_pass(torch.zeros(len(mu), *data.image_shape), torch.zeros(len(mu), D))
         with_codes = out._replace(mu=mu, logvar=torch.zeros_like(mu))
         plain = (with_codes.kl - with_codes.log_px).mean()
         return float(
-            (model.objective(with_codes, model.settings(0), model.membership)[0] - plain).detach()
+            (
+                model.objective(with_codes, model.hyperparameters(0), model.membership)[0] - plain
+            ).detach()
         )
 
     pairs = torch.zeros(1000, D)
@@ -110,7 +112,7 @@ def test_the_controller_holds_the_kl_at_its_capacity(tmp_path):
     betas = []
     for step in range(6_000):
         kl = 20 / (1 + beta)
-        beta, integral = model.control(kl, model.settings(step))
+        beta, integral = model.control(kl, model.hyperparameters(step))
         model.integral.copy_(integral)
         betas.append(float(beta))
     assert 20 / (1 + betas[-1]) == pytest.approx(8.0, abs=0.05)
@@ -131,7 +133,7 @@ def test_a_step_past_a_bound_puts_beta_on_it(tmp_path, kl, before, beta, integra
     """I takes the value that belongs to the bound; the step used to be dropped, giving `old`."""
     model, _ = build(tiny_config(tmp_path, "model=controlvae", "model.capacity=8"))
     model.integral.fill_(before)
-    found = [float(value) for value in model.control(torch.tensor(kl), model.settings(0))]
+    found = [float(value) for value in model.control(torch.tensor(kl), model.hyperparameters(0))]
     assert found == pytest.approx([beta, integral], rel=1e-6, abs=1e-6)
     assert found[0] != pytest.approx(old, rel=1e-4)
 
@@ -140,11 +142,11 @@ def test_a_step_past_a_bound_puts_beta_on_it(tmp_path, kl, before, beta, integra
 def test_a_saturated_controller_does_not_wind_up(tmp_path, kl, end):
     model, _ = build(tiny_config(tmp_path, "model=controlvae", "model.capacity=8"))
     for step in range(2_000):
-        beta, integral = model.control(torch.tensor(kl), model.settings(step))
+        beta, integral = model.control(torch.tensor(kl), model.hyperparameters(step))
         model.integral.copy_(integral)
     assert float(beta) == pytest.approx(getattr(model, end), rel=0.01)
     back, _ = model.control(
-        torch.tensor(8.0), model.settings(0)
+        torch.tensor(8.0), model.hyperparameters(0)
     )  # the error is gone: beta moves at once
     assert model.beta_min <= float(back) <= model.beta_max
     assert abs(float(model.integral)) <= model.beta_max

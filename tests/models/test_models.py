@@ -189,14 +189,14 @@ def test_a_bad_argument_is_named_before_anything_is_read(tmp_path, override, mes
 )
 def test_a_loss_that_points_would_lower_is_announced(tmp_path, overrides, cautious):
     model, _ = make(tmp_path, "model=stcvae", "model.beta=4", *overrides)
-    told = model.cautions(steps=6)
+    told = model.warnings(steps=6)
     assert bool(told) == cautious
-    assert all("collapse to points" in text for text in told)
+    assert all("rewards zero-variance posteriors" in text for text in told)
 
 
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"stcvae"}))
 def test_no_other_default_asks_for_points(tmp_path, model):
-    assert make(tmp_path, f"model={model}")[0].cautions(steps=6) == []
+    assert make(tmp_path, f"model={model}")[0].warnings(steps=6) == []
 
 
 @pytest.mark.parametrize("decay, decayed", [(0.1, True), (0.0, False)])

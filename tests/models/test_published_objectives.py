@@ -240,8 +240,8 @@ def test_the_scale_of_qlae_is_not_that_of_sums(tmp_path):
             compose("train", ["model=qlae", f"dataset={name}", "net=mlp", "net.width=0.1"])
         )
         with torch.no_grad():
-            out = model.run(torch.rand(2, *data.image_shape), torch.zeros(2, latent_dim))
-            loss, _ = model.objective(out, model.settings(0), model.membership)
+            out = model.forward_pass(torch.rand(2, *data.image_shape), torch.zeros(2, latent_dim))
+            loss, _ = model.objective(out, model.hyperparameters(0), model.membership)
         distance = 2 * (out.mu - out.z).square().sum(1).mean()
         weights[name] = float((loss + out.log_px.mean()) / distance)
         assert weights[name] == pytest.approx(0.01 * size / latent_dim, rel=1e-2), "old: 0.01"

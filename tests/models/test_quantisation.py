@@ -37,14 +37,17 @@ def code(folder: Path, weight: float) -> tuple[float, list[int]]:
         optimizer.step()
     x = data.images(data.train_indices)
     with torch.no_grad():
-        out = model.run(x, torch.zeros(len(x), D))
+        out = model.forward_pass(x, torch.zeros(len(x), D))
     used = [len(column.unique()) for column in out.z.t()]
     return float((out.mu - out.z).square().mean()), used
 
 
 @pytest.mark.slow
 def test_the_published_weight_keeps_codes_at_their_values(tmp_path):
-    """The mean squared distance is below 0.1; with 0.01 against sums the codes drift away."""
+    """The mean squared distance is below 0.1; with 0.01 against sums the codes drift away.
+
+    The audit saw 4 361, and 3 of 10 values used; here it was 10 to 1 055 (experiments/qlae).
+    """
     distance, used = code(tmp_path, 0.01)
     drifted, _ = code(tmp_path, 0.01 * D / PIXELS)
     assert distance < 0.1

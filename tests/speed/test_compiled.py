@@ -56,7 +56,7 @@ def test_it_is_compiled_once_as_a_whole_and_changes_nothing(tmp_path, overrides)
     assert losses(model, x) == pytest.approx(expected, rel=1e-5)
     assert counter.frame_count == 1
     callback.teardown(None, model, "fit")
-    assert "compute" not in vars(model)
+    assert "loss_and_logs" not in vars(model)
 
 
 @pytest.mark.parametrize("model", ["factorvae", "controlvae"])
@@ -68,7 +68,8 @@ def test_a_model_with_state_of_its_own_is_refused(tmp_path, model):
 
 def test_an_unknown_mode_is_named():
     with pytest.raises(
-        ArgumentError, match=r"compile\.mode must be one of none, auto, default, reduce-overhead, got 'fast'"
+        ArgumentError,
+        match=r"compile\.mode must be one of none, auto, default, reduce-overhead, got 'fast'",
     ):
         CompiledStep("fast")
 

@@ -14,7 +14,7 @@ import torch
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.elbo import decompose_exact
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 
 SPACE = FactorSpace(("a", "b", "c", "d"), (6, 6, 6, 6))
 GRID = SPACE.factors(np.arange(SPACE.size))
@@ -168,7 +168,8 @@ def scores(name: str) -> dict[str, float | None]:
         metrics.dci(*train, test=test, regressor="lightgbm", n_jobs=1, **grouped),
         metrics.factor_vae_score(encode, SPACE, **FEW, **grouped),
         metrics.beta_vae_score(encode, SPACE, **FEW),
-        metrics.modularity(*train, **grouped),
+        metrics.modularity(*train),
+        metrics.modularity_knn(*train, **grouped),
         metrics.explicitness(*train, test=test),
         metrics.irs(*train, **grouped),
         metrics.infomec(*train, **grouped),
@@ -183,7 +184,7 @@ def scores(name: str) -> dict[str, float | None]:
     )
     for result in results:
         found |= result.scores
-    return found | group_headlines(found)
+    return found | harmonic_scores(found)
 
 
 @lru_cache
@@ -192,7 +193,7 @@ def published_tree_scores(name: str) -> dict[str, float | None]:
     code = CODES[name](0)
     train, test = split(code)
     found = metrics.dci(*train, test=test, n_jobs=1, partition=code.partition).scores
-    return found | group_headlines(found)
+    return found | harmonic_scores(found)
 
 
 def kl_of(code: Code) -> np.ndarray:

@@ -1,33 +1,55 @@
-"""What only the models themselves can tell: agreement over seeds, and the profile of factors under
-common partitions.
-"""
-
-from __future__ import annotations
+"""What only the models tell: agreement over seeds, and factors under common partitions."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from vae_granularity.analysis.agreement import udr_scores
-from vae_granularity.analysis.codes import Codes, all_codes
-from vae_granularity.analysis.correlation import correlations, separating
-from vae_granularity.analysis.features import complexity_of, profile_rows
-from vae_granularity.analysis.findings import ModelFindings
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
 
+if TYPE_CHECKING:  # torch takes seconds, and most analyses need no model
+    from vae_granularity.analysis.codes import Codes
+    from vae_granularity.analysis.correlation import Correlation
+
 PROFILE = "profile.csv"
 
 
-def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -> ModelFindings:
+@dataclass(frozen=True)
+class ModelFindings:
+    """Found by passing the same images through every model."""
+
+    udr: pd.DataFrame | None = None  # columns to add to the table of runs
+    profile: pd.DataFrame = field(default_factory=pd.DataFrame)  # a row a run, partition and factor
+    complexity: dict[str, float] = field(default_factory=dict)
+    correlations: list["Correlation"] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """One line for each reason why models could not be asked."""
+        runs: dict[str, list[str]] = {}
+        for run, reason in self.failed.items():
+            runs.setdefault(reason, []).append(run)
+        return [
+            f"{len(names)} models could not be asked, the first of them {names[0]}: {reason}"
+            for reason, names in runs.items()
+        ][:20]
+
+
+def analyse_models(
+    settings: Settings, table: pd.DataFrame, parameters: Sequence[str]
+) -> ModelFindings:
     """Encode the common images by every model, and measure what the settings ask for.
 
     Raises:
         ArgumentError: the runs come from W&B, where there are no models, or are on several data
             sets, which have no images in common.
     """
+    if not (settings.udr or settings.profile):
+        return ModelFindings()
     if settings.wandb is not None:
         raise ArgumentError(
             "udr and profile must be false with wandb, where there are no models to load, got true"
@@ -35,8 +57,13 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
     names = sorted(table["run.dataset"].astype(str).unique())
     if settings.profile and len(names) > 1:
         raise ArgumentError(
-            f"profile must be false where runs are on several data sets, got true for {', '.join(names)}"
+            "profile must be false where runs are on several data sets, "
+            f"got true for {', '.join(names)}"
         )
+    from vae_granularity.analysis.codes import all_codes, udr_scores
+    from vae_granularity.analysis.correlation import correlations, separating
+    from vae_granularity.analysis.features import complexity_of
+
     failed: dict[str, str] = {}
     codes = list(all_codes(table, settings.folder / "codes", settings.num_codes, failed))
     agreement = udr_scores(table, parameters, codes) if settings.udr else None
@@ -45,30 +72,25 @@ def ask_models(settings: Settings, table: pd.DataFrame, parameters: list[str]) -
         return ModelFindings(agreement, failed=failed)
     complexity = complexity_of(codes[0].data)
     others = [name for name in parameters if name != "model.granularity"]
-    first = separating(table, profile, others)
-    return ModelFindings(agreement, profile, complexity, correlations(first, complexity), failed)
+    found = correlations(separating(table, profile, others), complexity)
+    return ModelFindings(agreement, profile, complexity, found, failed)
 
 
-def _profile(settings: Settings, table: pd.DataFrame, codes: Sequence[Codes]) -> pd.DataFrame:
-    """The profile rows of every run; those of an earlier pass are kept while results.json, the
-    number of codes and the version of the protocol are the same.
-    """
+def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") -> pd.DataFrame:
+    """The profile rows of every run; kept for equal results.json, n and protocol version."""
+    from vae_granularity.analysis.features import profile_rows
+
     file = settings.folder / PROFILE
-    kept: dict[str, list[dict[str, Any]]] = {}
-    if file.is_file():
-        for row in pd.read_csv(file).to_dict("records"):
-            kept.setdefault(str(row["key"]), []).append(
-                {str(name): value for name, value in row.items()}
-            )
-    rows: list[dict[str, Any]] = []
+    kept = dict(list(pd.read_csv(file).groupby("key"))) if file.is_file() else {}
+    parts = []
     for code in codes:
         run = table.loc[code.run]
         key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes} {PROTOCOL_VERSION}"
-        found = kept.get(key) or [{"key": key, **row} for row in profile_rows(code)]
-        rows += [{**row, "run": code.run} for row in found]
-    profile = pd.DataFrame(rows)
-    if profile.empty:
+        rows = kept[key] if key in kept else pd.DataFrame(profile_rows(code))
+        parts.append(rows.assign(key=key, run=code.run))
+    profile = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if "factor" not in profile:  # no model was read, or the data set has no factors
         file.unlink(missing_ok=True)
-    else:
-        profile.drop(columns="run").to_csv(file, index=False)
+        return pd.DataFrame()
+    profile.drop(columns="run").to_csv(file, index=False)
     return profile

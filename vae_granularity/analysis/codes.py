@@ -1,8 +1,6 @@
-"""The codes that every model gives the same images, computed once and kept on disk."""
+"""The codes that every model gives the same images, kept on disk; how far seeds agree on them."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +9,18 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from vae_granularity.analysis.row import canonical
+from vae_granularity.analysis.page.labels import first_line
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, subset
+from vae_granularity.metrics.udr import udr
+from vae_granularity.partition import LatentPartition
+from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.identity import digest, images_of
 from vae_granularity.runs.reading import Run, load_run
 
-SAME_IMAGES = (
-    "seed",
-    "batch_size",
-    "val_fraction",
-    "device",
-    "data_dir",
-    "cache_dir",
-)  # keys that do not change which image is which
 BATCH = 256
+SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +32,13 @@ class Codes:
     indices: np.ndarray  # (n,) the images
     mu: np.ndarray  # (n, D) posterior means
     kl: np.ndarray  # (D,) mean KL(q(z_d|x) || N(0, 1)), nats; nan for a model without posterior
+    partition: LatentPartition | None = None  # the run's last by its config; None: found by itself
 
 
 def all_codes(
     table: pd.DataFrame, folder: Path, num_codes: int, failed: dict[str, str], seed: int = 0
 ) -> Iterator[Codes]:
-    """The codes of each run of the table, those that `folder` holds from an earlier pass as they
-    are.
+    """The codes of each run of the table; those that `folder` holds from an earlier pass are read.
 
     Args:
         num_codes: n, at most.
@@ -55,22 +50,21 @@ def all_codes(
     for index, row in table.iterrows():
         try:
             run = load_run(Path(str(row["path"])))
-            name = _data_name(run)
+            node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
+            name = digest(images_of(node))
             if name not in data_of:
                 run.datamodule.setup()
                 data_of[name] = run.datamodule
             data = data_of[name]
-            images = subset(_count(data), num_codes, seed)
-            mu, kl = _kept(
-                folder / f"{row['run.name']}.npz",
-                f"{row['mtime_ns']} {num_codes} {seed}",
-                run,
-                data,
-                images,
-            )
-            yield Codes(index, data, images, mu, kl)
-        except Exception as error:  # a damaged run, or one of a version whose classes had other names, must not end the analysis
-            failed[str(row["path"])] = (str(error).splitlines() or [type(error).__name__])[0]
+            parts = (data.train_indices, data.val_indices, data.test_indices)
+            images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
+            key = f"{row['mtime_ns']} {num_codes} {seed}"
+            file = folder / f"{row['run.name']}.npz"
+            partition = _last_partition(run.config.model, int(row["run.steps"]))
+            yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
+        # A damaged run, or one of another version, must not end the analysis.
+        except Exception as error:
+            failed[str(row["path"])] = first_line(error)
 
 
 def _kept(
@@ -81,32 +75,46 @@ def _kept(
             with np.load(file) as kept:
                 if str(kept["key"]) == key:
                     return kept["mu"], kept["kl"]
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-        ):  # half-written by a pass that was stopped: done again
-            pass
+        # Half-written by a pass that was stopped: done again.
+        except (OSError, ValueError, KeyError, EOFError):
+            file.unlink()
     table = encode_table(run.model, data, images, BATCH)
     mu = table.mu.numpy()
-    kl = (
-        kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
-        if run.model.stochastic
-        else np.full(mu.shape[1], np.nan)
-    )
+    kl = np.full(mu.shape[1], np.nan)
+    if run.model.stochastic:
+        kl = kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
     np.savez(file, mu=mu, kl=kl, key=key)
     return mu, kl
 
 
-def _data_name(run: Run) -> str:
-    node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
-    return canonical({key: value for key, value in node.items() if key not in SAME_IMAGES})
+def _last_partition(model: Any, steps: int) -> LatentPartition | None:
+    node: Any = OmegaConf.to_container(model, resolve=True)
+    rule = grouping_of(node)
+    return None if rule.regrouping is not None else rule.at(steps)
 
 
-def _count(data: ImageDataModule) -> int:
-    return sum(
-        len(part)
-        for part in (data.train_indices, data.val_indices, data.test_indices)
-        if part is not None
-    )
+def udr_scores(
+    table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]
+) -> pd.DataFrame:
+    """`scores/udr`, `scores/udr_group` and its null of each run, from the other seeds of its point.
+
+    Spearman form. Missing for a point with one model, and by groups where there is one group or the
+    seeds found groups of their own.
+    """
+    by_run = {code.run: code for code in codes}
+    found = pd.DataFrame(np.nan, index=table.index, columns=[f"scores/{name}" for name in SCORES])
+    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index)]
+    for _, runs in table.groupby(keys, observed=True, dropna=False):
+        members = [by_run[index] for index in runs.index if index in by_run]
+        if len(members) < 2:
+            continue
+        kl = np.stack([member.kl for member in members])
+        result = udr(
+            [member.mu for member in members],
+            kl=kl if np.isfinite(kl).all() else None,
+            partition=members[0].partition,
+        )
+        for member, scores in zip(members, result.of_models, strict=True):
+            for name, value in scores.items():
+                found.loc[member.run, f"scores/{name}"] = np.nan if value is None else value
+    return found

@@ -1,35 +1,35 @@
-"""Which runs may stand in one figure: those of one data source, likelihood, split and protocol,
-unless told otherwise.
-"""
+"""The runs that an analysis is about: those asked for, refused where numbers do not compare."""
 
-from __future__ import annotations
-
-from collections.abc import Collection, Iterator, Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
 import pandas as pd
 
+from vae_granularity.analysis.page.labels import word
 from vae_granularity.errors import ArgumentError
-from vae_granularity.runs.protocol import MEASURE_AGAIN, VERSION
+from vae_granularity.runs.protocol import MEASURE_AGAIN, VERSION, differences
 
-KINDS = ("source", "likelihood", "split", "protocol")
+KINDS = ("dataset", "source", "likelihood", "split", "protocol")
 SHOWN = 3  # values named in a message
 
 
-def check_comparable(table: pd.DataFrame, mix: Collection[str] = ()) -> dict[str, str]:
-    """What the runs of each data set differ in although they should not, as kind to a sentence, for
-    those that `mix` allows.
+def check_comparable(table: pd.DataFrame, allowed: Collection[str] = ()) -> dict[str, str]:
+    """What the runs differ in although they should not, as kind to a sentence, if `allowed` has it.
+
+    Data sets differ in name or variant; source, likelihood, split and protocol are compared within
+    each data set.
 
     Raises:
-        ArgumentError: they differ in a kind that `mix` does not name, or `mix` names what there is
-            not, or they differ in the version of the protocol, which nothing allows.
+        ArgumentError: they differ in a kind of `KINDS` that `allowed` does not name, or those of a
+            data set in the version of the protocol, which nothing allows.
     """
-    unknown = [kind for kind in mix if kind not in KINDS]
-    if unknown:
-        raise ArgumentError(f"mix must be a list of {', '.join(KINDS)}, got {unknown[0]!r}")
     found: dict[str, str] = {}
-    for name, runs in table.groupby("data.name", observed=True):
+    names = dataset_names(table)
+    if names.nunique() > 1:
+        found["dataset"] = f"the runs differ in data set: {_counted(names.value_counts())}"
+    for name, runs in table.groupby(names):
         versions = sorted(runs[VERSION].unique())
         if len(versions) > 1:
             got = " and ".join(f"{version:g}" for version in versions)
@@ -38,79 +38,85 @@ def check_comparable(table: pd.DataFrame, mix: Collection[str] = ()) -> dict[str
                 f" {MEASURE_AGAIN}, or choose with +where.{VERSION}={versions[-1]:g}"
             )
         for kind, what in _differences(runs).items():
-            sentence = f"the runs on {name} differ in {what}"
-            if kind not in mix:
-                raise ArgumentError(
-                    f"{sentence}; numbers that were measured in different ways do not compare. Choose with +where.KEY=VALUE, "
-                    f"or put up with it with mix=[{kind}]"
-                )
-            found[kind] = f"{found[kind]}; {sentence}" if kind in found else sentence
+            before = f"{found[kind]}; " if kind in found else ""
+            found[kind] = f"{before}the runs on {name} differ in {what}"
+    refused = [kind for kind in found if kind not in allowed]
+    if refused:
+        raise ArgumentError(
+            f"{'; '.join(found[kind] for kind in refused)}; numbers that were measured in different"
+            f" ways do not compare: choose runs with +where.KEY=VALUE, or allow it with "
+            f"allow_mixed=[{','.join(dict.fromkeys((*allowed, *refused)))}]"
+        )
     return found
+
+
+def dataset_names(table: pd.DataFrame) -> pd.Series:
+    """Name and variant of each run's data set, such as `mpi3d real`."""
+    names = table["data.name"].astype(object)
+    if "dataset.variant" not in table:
+        return names
+    variants = table["dataset.variant"].astype(object)
+    return names + variants.map(lambda variant: f" {word(variant)}", "ignore").fillna("")
 
 
 def _differences(runs: pd.DataFrame) -> dict[str, str]:
     found = {}
-    for kind, column in (
-        ("source", "data.source"),
-        ("likelihood", "likelihood"),
-        ("split", "split"),
-    ):
+    for kind, column in (("source", "data.source"), *((k, k) for k in ("likelihood", "split"))):
         counts = runs[column].value_counts()
-        counts = counts[counts > 0]
-        if len(counts) > 1:
-            found[kind] = f"{column}: {_counted(counts)}"
+        if (counts > 0).sum() > 1:
+            found[kind] = f"{column}: {_counted(counts[counts > 0])}"
     if "split" not in found:
-        per_seed = (
-            runs.dropna(subset=["split_of_seed"])
-            .groupby("seed", observed=True)["split_of_seed"]
-            .nunique()
-        )
+        known = runs.dropna(subset=["split_of_seed"])
+        per_seed = known.groupby("seed", observed=True)["split_of_seed"].nunique()
         if (per_seed > 1).any():
-            found["split"] = (
-                f"split: seed {per_seed.idxmax():g} holds out different images in different runs"
-            )
-    protocols = [orjson.loads(text) for text in runs["protocol"].dropna().unique()]
-    difference = protocol_difference(protocols)
-    if difference:
-        found["protocol"] = f"protocol: {difference}"
+            seed = f"seed {per_seed.idxmax():g}"
+            found["split"] = f"split: {seed} holds out different images in different runs"
+    differing = differences(map(orjson.loads, runs["protocol"].unique()))
+    if differing:
+        key, values = next(iter(differing.items()))
+        texts = [orjson.dumps(value).decode() for value in values[:SHOWN]]
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        found["protocol"] = f"protocol: {key}: {' | '.join(texts)}{more}"
     return found
-
-
-def protocol_difference(protocols: list[Mapping[str, Any]]) -> str | None:
-    """The first entry in which protocols differ, with its values; what a metric or the terms of a
-    model lack is no difference.
-    """
-    entries = [dict(_entries(protocol)) for protocol in protocols]
-    values: dict[str, dict[str, int]] = {}
-    for key in dict.fromkeys(key for found in entries for key in found):
-        for found in entries:
-            if key in found:
-                values.setdefault(key, {})[
-                    orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS).decode()
-                ] = 1
-            elif key.startswith("terms.asked.") or not key.startswith(("metrics.", "terms.")):
-                values.setdefault(key, {})["missing"] = 1
-    differing = {key: found for key, found in values.items() if len(found) > 1}
-    if not differing:
-        return None
-    key, found = next(iter(differing.items()))
-    more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
-    return f"{key}: {' | '.join(list(found)[:SHOWN])}{more}"
-
-
-def _entries(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """The single values of a protocol, as `terms.asked.num_images`; not what was not applicable,
-    for which there is no number.
-    """
-    for key, value in node.items():
-        if f"{at}{key}" == "not_applicable":
-            continue
-        if isinstance(value, Mapping):
-            yield from _entries(value, f"{at}{key}.")
-        else:
-            yield f"{at}{key}", value
 
 
 def _counted(counts: pd.Series) -> str:
     parts = [f"{value} ({count} runs)" for value, count in counts.head(SHOWN).items()]
     return ", ".join(parts) + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
+
+
+def keep_where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows whose columns have the given values (None: where the value is missing).
+
+    Raises:
+        ArgumentError: no such column, or no row is left.
+
+    >>> len(keep_where(pd.DataFrame({"net.width": [0.5, 1.0, 1.0]}), {"net.width": 1}))
+    2
+    """
+    for name, value in where.items():
+        check_column(table, f"where.{name}", name)
+        words = table[name].astype(object).map(word, na_action="ignore")
+        same = words.isna() if value is None else words == word(value)
+        if not same.any():
+            there = ", ".join(sorted(words.dropna().unique())[:10])
+            raise ArgumentError(
+                f"where.{name} must be a value that a run has ({there}), got {value!r}"
+            )
+        table = table[same]
+    return table.reset_index(drop=True)
+
+
+def check_column(table: pd.DataFrame, argument: str, name: str) -> None:
+    """Raises:
+    ArgumentError: the table has no such column, or nothing stands in it.
+    """
+    if name not in table:
+        close = difflib.get_close_matches(name, list(table.columns), n=3, cutoff=0.4)
+        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ArgumentError(f"{argument} must be a column of the runs, got {name!r}{meant}")
+    if table[name].isna().all():
+        raise ArgumentError(
+            f"{argument} must be a column with a value, got {name!r}, "
+            f"which is missing in all {len(table)} runs"
+        )

@@ -1,39 +1,124 @@
-"""Runs that differ only in their seed as one point: mean and 95 % interval of every number."""
-
-from __future__ import annotations
+"""Measured numbers over seeds: mean and interval of every point, and surfaces of two parameters."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t
 
-LEVEL = 0.95
+from vae_granularity.analysis.page.labels import is_missing
+from vae_granularity.errors import ArgumentError
+
+Array = NDArray[np.float64]
 
 
 def numbers_of(table: pd.DataFrame) -> list[str]:
     """Columns that hold measured numbers: terms, scores, time."""
     measured = [name for name in table.columns if name.startswith(("val/", "test/", "scores/"))]
     # TC within single groups exists for one partition alone and says nothing across points.
-    return [name for name in measured if name.count("/") == 1 and table[name].notna().any()] + [
-        "run.seconds"
-    ]
+    known = [name for name in measured if name.count("/") == 1 and table[name].notna().any()]
+    return [*known, "run.seconds"]
 
 
 def aggregate(
     table: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a point: its parameters, `runs`, and for each number its mean and, under `±<number>`,
-    half of Student's t interval.
+    """A row a point: its parameters, `runs`, the mean of each number and `±<number>`.
 
-    Missing numbers are left out; a number that only one run has gets no interval.
+    The latter is half of Student's t interval at 95 %, missing where only one run has the number;
+    missing numbers are left out.
+
+    >>> runs = pd.DataFrame({"net.width": [1, 1, 2], "val/kl": [1.0, 3.0, 5.0]})
+    >>> aggregate(runs, ["net.width"], ["val/kl"]).round(2).to_dict("list")
+    {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [12.71, nan]}
     """
-    from scipy.stats import t
-
     measured = table[list(numbers)].astype(np.float64)
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
     groups = measured.groupby(keys, observed=True, dropna=False)
-    count = groups.count()
-    half = t.ppf((1 + LEVEL) / 2, np.maximum(count - 1, 1)) * groups.std(ddof=1) / np.sqrt(count)
-    points = groups.mean().join(half.add_prefix("±")).reset_index()
-    points.insert(len(keys), "runs", groups.size().to_numpy().astype(float))
+    half = (groups.sem() * t.ppf(0.975, (groups.count() - 1).clip(1))).add_prefix("±")
+    points = pd.concat([groups.size().rename("runs"), groups.mean(), half], axis=1).reset_index()
     return points if parameters else points.drop(columns="all")
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Values of S seeds at the n × m points of a grid; nan where a seed has no run."""
+
+    x_name: str
+    y_name: str
+    value_name: str
+    x: tuple[Any, ...]  # n values of the first parameter, ascending
+    y: tuple[Any, ...]  # m values of the second
+    seeds: tuple[int, ...]  # S
+    values: Array  # (n, m, S)
+
+    def __post_init__(self) -> None:
+        expected = (len(self.x), len(self.y), len(self.seeds))
+        if self.values.shape != expected:
+            raise ArgumentError(
+                f"values must have shape (x, y, seeds) = {expected}, got {self.values.shape}"
+            )
+
+    @cached_property
+    def count(self) -> NDArray[np.int64]:
+        """(n, m) seeds with a value."""
+        return np.isfinite(self.values).sum(-1)
+
+    @cached_property
+    def mean(self) -> Array:
+        """(n, m) mean over seeds; nan where there is no run."""
+        return np.nansum(self.values, -1) / np.where(self.count > 0, self.count, np.nan)
+
+    @cached_property
+    def std(self) -> Array:
+        """(n, m) standard deviation over seeds (n - 1); nan below two."""
+        square = np.nansum((self.values - self.mean[..., None]) ** 2, -1)
+        return np.sqrt(square / np.where(self.count > 1, self.count - 1, np.nan))
+
+    @property
+    def transposed(self) -> "Surface":
+        """The same numbers with the two parameters exchanged."""
+        axes = {"x_name": self.y_name, "y_name": self.x_name, "x": self.y, "y": self.x}
+        return replace(self, values=self.values.transpose(1, 0, 2), **axes)
+
+
+def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
+    """The surface of a column over two others, of a table with a row a run and its `seed`.
+
+    Runs of one point and seed are averaged.
+
+    Raises:
+        ArgumentError: a column that the table does not have.
+    """
+    for argument, name in (("x", x), ("y", y), ("value", value)):
+        if name not in runs:
+            there = ", ".join(map(str, runs.columns))
+            raise ArgumentError(
+                f"{argument} must be a column of the runs, got {name!r}; there are {there}"
+            )
+    known = runs[runs[value].notna()]
+    axes = [ordered(known[name]) for name in (x, y, "seed")]
+    values = np.full([len(axis) for axis in axes], np.nan)
+    places = [{v: i for i, v in enumerate(axis)} for axis in axes]
+    means = known.groupby([x, y, "seed"], observed=True, dropna=False)[value].mean()
+    point: Any
+    for point, number in means.items():
+        at = (place[None if is_missing(v) else v] for place, v in zip(places, point, strict=True))
+        values[tuple(at)] = number
+    return Surface(x, y, value, axes[0], axes[1], tuple(map(int, axes[2])), values)
+
+
+def ordered(column: pd.Series) -> tuple[Any, ...]:
+    """The distinct values of a column: a missing one (None) first, numbers ascending, then words.
+
+    >>> ordered(pd.Series([2.0, None, 0.5, 2.0]))
+    (None, 0.5, 2.0)
+    """
+    distinct = column.drop_duplicates()
+    missing = (None,) if distinct.isna().any() else ()
+    values = distinct.dropna().tolist()
+    return (*missing, *sorted(values, key=lambda v: (isinstance(v, str), v)))

@@ -1,13 +1,21 @@
 """What an analysis is asked to do, checked before anything is read."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from vae_granularity.analysis.comparable import KINDS
 from vae_granularity.errors import ArgumentError, choice, integer
+
+LEAST = {
+    "min_seeds": 2,
+    "num_bootstrap": 20,
+    "seed": 0,
+    "num_codes": 10,
+    "max_rows": 1,
+    "figures": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -26,42 +34,50 @@ class Settings:
     x: str | None = None
     y: str | None = None
     where: dict[str, Any] = field(default_factory=dict)  # column to value
-    mix: tuple[str, ...] = ()
+    allow_mixed: tuple[str, ...] = ()
     min_seeds: int = 3
-    draws: int = 400
+    num_bootstrap: int = 400
     seed: int = 0
     udr: bool = False
     profile: bool = False
     num_codes: int = 2000
-    rows: int = 500
+    max_rows: int = 500
     figures: int = 2
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> Self:
+        """The settings of a config as plain values.
+
+        >>> Settings.from_config({"runs": "a", "where": {"model": {"beta": 4}}}).where
+        {'model.beta': 4}
+        """
+        given: dict[str, Any] = dict(values)
+        runs = given.get("runs") or []
+        runs = runs if isinstance(runs, list) else [runs]
+        given["runs"] = tuple(Path(str(run)) for run in runs)
+        given["out"] = None if given.get("out") is None else Path(given["out"])
+        given["where"] = dict(_flat(given.get("where", {})))
+        given["allow_mixed"] = tuple(given.get("allow_mixed", ()))
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if bool(self.runs) == (self.wandb is not None):
             raise ArgumentError(
-                f"give either runs=FOLDER or wandb=ENTITY/PROJECT, got runs={[*map(str, self.runs)]}, wandb={self.wandb}"
+                "give either runs=FOLDER or wandb=ENTITY/PROJECT, got "
+                f"runs={[*map(str, self.runs)]}, wandb={self.wandb}"
             )
         if self.wandb is not None and self.wandb.count("/") != 1:
             raise ArgumentError(f"wandb must be ENTITY/PROJECT, got {self.wandb!r}")
         if self.wandb is not None and self.out is None:
-            raise ArgumentError(
-                "out must name a folder for the results where runs come from W&B, got null"
-            )
-        for kind in self.mix:
-            choice("mix", kind, KINDS)
+            raise ArgumentError("out must name a folder where runs come from W&B, got null")
+        for kind in self.allow_mixed:
+            choice("allow_mixed", kind, KINDS)
         choice("optimum", self.optimum, ("max", "min"))
         if (self.x is None) != (self.y is None) or (self.x is not None and self.x == self.y):
             raise ArgumentError(
                 f"x and y must be two different columns or both null, got x={self.x}, y={self.y}"
             )
-        for name, low in (
-            ("min_seeds", 2),
-            ("draws", 20),
-            ("seed", 0),
-            ("num_codes", 10),
-            ("rows", 1),
-            ("figures", 0),
-        ):
+        for name, low in LEAST.items():
             integer(name, getattr(self, name), low)
 
     @property
@@ -73,3 +89,12 @@ class Settings:
     def maximise(self) -> bool:
         """Whether larger is better."""
         return self.optimum == "max"
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`model.beta` for {"model": {"beta": 4}}."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

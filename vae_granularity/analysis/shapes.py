@@ -102,7 +102,7 @@ def _fit(
     fitted: Array,
     parameters: int | Array,
     turn: float | None = None,
-    applies: Array | None = None,
+    applies: np.ndarray | None = None,
 ) -> Fit:
     squares = np.sum((y - fitted) ** 2, -1)
     if applies is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.analysis.surface import Array, Surface
+from vae_granularity.analysis.points import Array, Surface
 
 Path = NDArray[np.int64]
 

@@ -1,23 +1,12 @@
 """Runs of a W&B project as the same table: config and last values of its finished runs."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from vae_granularity.analysis.collect import Collected
-from vae_granularity.analysis.columns import Columns
-from vae_granularity.analysis.row import row_of
-from vae_granularity.errors import DataError
-from vae_granularity.runs.protocol import VERSION, version_of
-
-PROTOCOL = (
-    "num_images",
-    "num_components",
-    "num_samples",
-    "num_codes",
-    "num_test_codes",
-)  # what changes numbers, in config.evaluation
+from vae_granularity.analysis.runs_table import STATE, Collected, frame_of, row_of
+from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.evaluation.request import protocol_of
+from vae_granularity.runs.identity import file_name
 
 
 class Api(Protocol):
@@ -27,36 +16,38 @@ class Api(Protocol):
 
 
 def collect_wandb(project: str, api: Api | None = None) -> Collected:
-    """The finished runs of `entity/project`; others count as unfinished, those that are not ours as
-    broken.
+    """The finished runs of `entity/project`; others are unfinished, those not of ours broken.
 
-    W&B holds no protocol: its version and the sizes in the run's config stand for it. The size of the split is not
-    known there, its fraction is.
+    W&B holds no protocol: what the run's config asks for stands for it. The size of the split is
+    not known there, its fraction is.
 
     Raises:
         DataError: W&B cannot be reached, or has no such project.
     """
-    columns, broken, unfinished = Columns(), {}, []
-    for run in _runs(project, api):
-        url = str(run.url)
-        if run.state != "finished":
-            unfinished.append(url)
-            continue
-        try:
-            row = row_of(_results(run))
-        except DataError as error:
-            broken[url] = str(error)
-            continue
-        columns.add({"path": url, "mtime_ns": "", "size": 0.0, **row})
-    return Collected(columns.frame(), broken, tuple(unfinished))
+    broken: dict[str, str] = {}
+    unfinished: list[str] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for run in _runs(project, api):
+            url = str(run.url)
+            if run.state != "finished":
+                unfinished.append(url)
+                continue
+            try:
+                yield dict(zip(STATE, (url, "", 0, ""), strict=True)) | row_of(_results(run))
+            except DataError as error:
+                broken[url] = str(error)
+
+    return Collected(frame_of(rows()), broken, unfinished)
 
 
 def _runs(project: str, api: Api | None) -> list[Any]:
     import wandb
+    from wandb.errors import Error
 
     try:
         return list((wandb.Api() if api is None else api).runs(project))
-    except (wandb.errors.Error, ValueError, OSError) as error:
+    except (Error, ValueError, OSError) as error:
         raise DataError(f"wandb={project} cannot be read: {error}") from error
 
 
@@ -68,34 +59,26 @@ def _results(run: Any) -> dict[str, Any]:
         for key, value in dict(run.summary).items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
+    scores = [key for key in summary if key.startswith("scores/")]
     try:
-        dataset, evaluation = config["dataset"], config["evaluation"]
-        name = str(dataset["_target_"]).split(".")[-2]
-        model = str(config["model"]["_target_"]).split(".")[-2]
+        dataset = config["dataset"]
+        name, model = (file_name(config[key]) for key in ("dataset", "model"))
         return {
             "run": {
                 "name": run.name,
                 "model": model,
                 "dataset": name,
                 "steps": config["trainer"]["max_steps"],
+                "num_parameters": None,
                 "seconds": summary.get("_runtime"),
+                "device": None,
             },
             "config": dict(config),
-            "data": {
-                "name": name,
-                "source": dataset["source"],
-                "val_fraction": dataset["val_fraction"],
-            },
-            "terms": {
-                key: value for key, value in summary.items() if key.startswith(("val/", "test/"))
-            },
-            "scores": {
-                key.removeprefix("scores/"): value
-                for key, value in summary.items()
-                if key.startswith("scores/")
-            },
-            "protocol": {VERSION: version_of(config)} | {key: evaluation[key] for key in PROTOCOL},
+            "data": {key: dataset[key] for key in ("source", "val_fraction")} | {"name": name},
+            "terms": {key: summary[key] for key in summary if key.startswith(("val/", "test/"))},
+            "scores": {key.removeprefix("scores/"): summary[key] for key in scores},
+            "protocol": protocol_of(config),
             "versions": {},
         }
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ArgumentError) as error:
         raise DataError(f"is no run of this program: its config has no {error}") from error

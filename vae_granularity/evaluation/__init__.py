@@ -1,1 +1,1 @@
-"""Measuring a trained model: held-out ELBO, exact terms, scores, figures."""
+"""Measuring a model: protocol, held-out terms, scores, figures, tables; models and data enter."""

@@ -1,6 +1,4 @@
-"""Passing many images through a model in evaluation mode, in chunks."""
-
-from __future__ import annotations
+"""Images through a model in evaluation mode, in chunks: by index, or by factor values of a grid."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.metrics.core import inactive
 from vae_granularity.models.base import LatentModel
 
 
@@ -21,12 +20,14 @@ class LatentTable(NamedTuple):
     mu: Tensor  # (n, D)
     logvar: Tensor  # (n, D)
 
+    def mean_kl(self, rows: int | None = None) -> np.ndarray:
+        """(D,) mean KL of the first rows (None: of all) to the prior, in nats."""
+        return inactive.mean_kl(*(part[:rows].double().numpy() for part in self[1:]))
+
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """No gradients, batch normalisation and the like as at test time; the training mode comes back
-    afterwards.
-    """
+    """No gradients, layers as at test time; the training mode comes back afterwards."""
     training = model.training
     model.eval()
     try:
@@ -55,11 +56,34 @@ def encode_table(
 
 
 def subset(indices: np.ndarray | int, size: int, seed: int) -> np.ndarray:
-    """At most `size` of the indices, drawn without replacement by the seed and sorted; all of them
-    if there are no more.
+    """At most `size` of the indices (n: of 0..n-1), drawn by the seed without replacement, sorted.
+
+    >>> subset(3, 5, seed=0), subset(np.array([10, 20, 30]), 2, seed=0)
+    (array([0, 1, 2]), array([20, 30]))
     """
-    count = indices if isinstance(indices, int) else len(indices)
-    if count <= size:
-        return np.arange(count) if isinstance(indices, int) else np.asarray(indices)
-    chosen = np.sort(np.random.default_rng(seed).choice(count, size, replace=False))
-    return chosen if isinstance(indices, int) else np.asarray(indices)[chosen]
+    every = np.arange(indices) if isinstance(indices, int) else np.asarray(indices)
+    if len(every) <= size:
+        return every
+    return every[np.sort(np.random.default_rng(seed).choice(len(every), size, replace=False))]
+
+
+class GridCodes:
+    """The function factors (n, F) -> means (n, D) of a factor grid; no image is encoded twice."""
+
+    def __init__(self, model: LatentModel, data: ImageDataModule, known: LatentTable, batch: int):
+        assert data.factor_space is not None, "only a factor grid can be looked up"
+        self.model, self.data, self.space, self.batch = model, data, data.factor_space, batch
+        self._codes = torch.empty(self.space.size, model.latent_dim)
+        self._known = np.zeros(self.space.size, dtype=bool)
+        self._add(known)
+
+    def __call__(self, factors: np.ndarray) -> Tensor:
+        """Means (n, D) for factors (n, F)."""
+        indices = self.space.index(factors)
+        missing = np.unique(indices[~self._known[indices]])
+        if len(missing):
+            self._add(encode_table(self.model, self.data, missing, self.batch))
+        return self._codes[indices]
+
+    def _add(self, table: LatentTable) -> None:
+        self._codes[table.indices], self._known[table.indices] = table.mu, True

@@ -1,23 +1,24 @@
-"""One evaluation of a model: terms, scores and the protocol behind them."""
-
-from __future__ import annotations
+"""One evaluation of a model: terms, scores and their protocol, logged and drawn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from lightning.pytorch.loggers import Logger
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import TOO_LITTLE
+from vae_granularity.evaluation import figures, request
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import already_there, asked_of_terms, drawn_before, requests
+from vae_granularity.evaluation.request import FIGURES, MODEL, TERMS
+from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
-
-CALL = ("function", "options")
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,65 @@ class Evaluation:
     terms: dict[str, float | None]
     scores: dict[str, float | None] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, MetricResult] = field(
-        default_factory=dict
-    )  # of the metrics computed now, with their matrices
-    kept: tuple[
-        str, ...
-    ] = ()  # what was there before under the same protocol: metrics, and `terms`
+    results: dict[str, MetricResult] = field(default_factory=dict)  # of the metrics computed now
+    kept: tuple[str, ...] = ()  # `terms` and metrics that were there under the same protocol
 
     @property
     def logged(self) -> dict[str, float]:
-        """Terms and scores with a value, by log key."""
+        """Terms and scores with a value, by log key.
+
+        >>> Evaluation({"val/elbo": -9.0, "val/kl": None}, {"mig": 0.5}).logged
+        {'val/elbo': -9.0, 'scores/mig': 0.5}
+        """
         named = self.terms | {f"scores/{name}": value for name, value in self.scores.items()}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def as_lines(found: Evaluation) -> str:
+    """Terms and scores for a terminal."""
+    score_tables = map(as_text, tables(found.scores, found.protocol))
+    return "\n".join([*term_lines(found.terms, found.protocol), *score_tables])
+
+
+def report(
+    model: LatentModel,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    metrics: Metrics,
+    loggers: list[Logger],
+    step: int,
+    directory: Path,
+    *,
+    final: bool = False,
+    before: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate, log under `step`, draw into `directory`/figures.
+
+    Args:
+        final: adds the test images, where there are any.
+        before: an earlier results.json; what it holds under the same protocol is not drawn again.
+    """
+    found = evaluate(model, data, protocol, metrics, test=final, before=before)
+    drawn, paths = request.drawn_before(before or {}) - set(found.results), {}
+    if protocol.figures:
+        title, pictures = figures.run_title(model, data, step), []
+        if MODEL not in drawn or TERMS not in found.kept:  # the same weights draw the same pictures
+            pictures.append(figures.model_figures(model, data, protocol, title))
+        drawn.add(MODEL)
+        if protocol.metric_figures:
+            drawings = (found.results, found.scores, found.protocol)
+            pictures.append(figures.metric_figures(*drawings, model.partition, title))
+            drawn |= set(found.results)
+        for figure in pictures:
+            paths |= figures.save_figures(figure, directory / "figures")
+    found.protocol[FIGURES] = sorted(drawn)
+    for logger in loggers:
+        logger.log_metrics(found.logged, step=step)
+        log_image = getattr(logger, "log_image", None)  # of W&B's logger, not of metrics.csv's
+        if log_image is not None:
+            for name, path in paths.items():
+                log_image(key=f"figures/{name}", images=[str(path)])
+    return found
 
 
 def evaluate(
@@ -63,31 +111,31 @@ def evaluate(
     how: dict[str, Any] = dict(before.get("protocol", {}))
     terms, scores = dict(before.get("terms", {})), dict(before.get("scores", {}))
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
-    kept = []
     groups = [list(group) for group in model.partition.groups]
-    if how.get("terms", {}).get("asked") == asked_of_terms(protocol, groups):
-        kept.append("terms")
+    asked = request.requests(metrics, protocol, groups)
+    kept = request.already_there(
+        asked, how, request.drawn_before(before) if protocol.draws_metrics else None
+    )
+    terms_asked = request.asked_of_terms(protocol, groups)
+    if how.get(TERMS, {}).get("asked") == terms_asked:
+        kept = [TERMS, *kept]
     else:
         measured = measure_terms(model, data, protocol, test=test)
-        terms, how["terms"] = measured.values, measured.protocol
+        terms, how[TERMS] = measured.values, {"asked": terms_asked, **measured.protocol}
         missing |= measured.not_applicable
-    asked = requests(metrics, protocol, groups)
-    kept += already_there(asked, how, drawn_before(before) if protocol.draws_metrics else None)
-    suite = score(
-        model,
-        data,
-        protocol,
-        {name: metric for name, metric in metrics.items() if name not in kept},
-    )
+    new = {name: metric for name, metric in metrics.items() if name not in kept}
+    suite = score(model, data, protocol, new)
     for name, entry in suite.protocol.items():
         for old in entries.get(name, {}).get("scores", []):
             scores.pop(old, None)
         scores |= suite.scores_of(name)
-        entries = {
-            other: _without(entries[other], suite.scores_of(name), asked[name])
-            for other in entries
-            if other != name
-        }
+        for other in [other for other in entries if other != name]:
+            # Of another version, or of a metric that was called by another name.
+            listed = entries[other]["scores"]
+            rest = [score for score in listed if score not in entry["scores"]]
+            entries[other] = {**entries[other], "scores": rest}
+            if listed and not rest:
+                del entries[other]
         entries[name] = {"asked": asked[name], **entry}
         missing.pop(name, None)
     for name, reason in suite.not_applicable.items():
@@ -105,22 +153,4 @@ def evaluate(
     }
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
-    return Evaluation(terms, scores | group_headlines(scores), how, suite.results, tuple(kept))
-
-
-def _without(
-    entry: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The entry of one metric after another gave scores of the same names: a score has one
-    protocol.
-
-    If that was under another protocol, the entry no longer counts as there.
-    """
-    rest = [name for name in entry.get("scores", []) if name not in names]
-    kept = {**entry, "scores": rest}
-    own = entry.get("asked", {})
-    if len(rest) < len(entry.get("scores", [])) and any(
-        own.get(key) != value for key, value in asked.items() if key not in CALL
-    ):
-        kept.pop("asked", None)
-    return kept
+    return Evaluation(terms, scores | harmonic_scores(scores), how, suite.results, tuple(kept))

@@ -1,9 +1,8 @@
-"""Figures of a model: reconstructions, traversals by dimension and by group."""
+"""Figures of a model (reconstructions, traversals) and of what metrics found in it."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,86 +10,165 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.evaluation.encoding import LatentTable, encode_table, evaluation_mode, subset
+from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.metrics.core.inactive import inactive, marked, mean_kl
+from vae_granularity.evaluation.score_table import Scores, saturation_notes, score_table
+from vae_granularity.metrics.core.inactive import inactive, marked
+from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.dci import DCIResult
+from vae_granularity.metrics.mig import MIGResult
+from vae_granularity.metrics.modularity import ModularityKNNResult
+from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
-from vae_granularity.viz.traversals import dimension_figure, group_figure, reconstruction_figure
+from vae_granularity.viz import traversals
+from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
 
 RECONSTRUCTIONS = 10
 REACH = 2.5  # standard deviations of the prior
 STEPS, GRID_STEPS = 11, 7
 MAX_PANELS = 32  # rows or groups in one picture
+SHARE, NATS = "mutual information / entropy of the factor", "mutual information, nats"
+
+Named = Iterator[tuple[str, Figure]]
 
 
 def model_figures(
     model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, title: str
-) -> Iterator[tuple[str, Figure]]:
+) -> Named:
     """Name and figure of each picture; `title` names the run and stands above all of them."""
     held_out = data.val_indices if len(data.val_indices) else data.train_indices
     table = encode_table(model, data, subset(held_out, 256, protocol.seed), protocol.batch_size)
-    shown = table.indices[np.linspace(0, len(table.indices) - 1, RECONSTRUCTIONS).astype(int)]
-    mu = table.mu[np.searchsorted(table.indices, shown)]
-    yield (
-        "reconstructions",
-        reconstruction_figure(
-            data.images(shown).cpu().numpy(), _decode(model, mu), f"{title}: reconstructions"
-        ),
-    )
+    shown = np.linspace(0, len(table.indices) - 1, RECONSTRUCTIONS).astype(int)
+    images, heading = data.images(table.indices[shown]), f"{title}: reconstructions"
+    pairs = (images.cpu().numpy(), _decode(model, table.mu[shown]))
+    yield "reconstructions", traversals.reconstruction_figure(*pairs, heading)
 
-    origin = mu[0]
-    reach = (
-        REACH if model.stochastic else float(table.mu.abs().max())
-    )  # a code without a prior goes as far as codes go
+    origin, axes = table.mu[0], torch.eye(model.latent_dim)[:MAX_PANELS]
+    # A code without a prior goes as far as codes go.
+    reach = REACH if model.stochastic else float(table.mu.abs().max())
     values = np.linspace(-reach, reach, STEPS)
-    rows = [
-        traverse(origin, torch.eye(model.latent_dim)[d : d + 1], values)
-        for d in range(min(model.latent_dim, MAX_PANELS))
-    ]
-    quiet = _inactive(model, table)
-    labels = marked([f"z{d}" for d in range(len(rows))], [(d,) for d in range(len(rows))], quiet)
-    yield (
-        "traversals",
-        dimension_figure(
-            _decode(model, torch.stack(rows)), values, labels, f"{title}: one dimension at a time"
-        ),
-    )
+    rows = _decode(model, torch.stack([traverse(origin, axis[None], values) for axis in axes]))
+    kl = table.mean_kl() if model.stochastic else None
+    quiet = np.flatnonzero(inactive(kl, model.latent_dim)).tolist()
+    heading = f"{title}: one dimension at a time"
+    labels = _dimensions(len(axes), quiet)
+    yield "traversals", traversals.dimension_figure(rows, values, labels, heading)
 
-    groups = [
-        (g, label)
-        for g, label in zip(model.partition.groups, model.partition.labels, strict=True)
-        if len(g) > 1
-    ][:MAX_PANELS]
-    if groups:
-        planes = [group_plane(group, table.mu) for group, _ in groups]
+    units = zip(model.partition.groups, model.partition.labels, strict=True)
+    several = [unit for unit in units if len(unit[0]) > 1][:MAX_PANELS]
+    if several:
+        groups, labels = zip(*several, strict=True)
         grid = np.linspace(-reach, reach, GRID_STEPS)
-        codes = torch.stack([traverse(origin, plane, grid) for plane in planes])
-        names = [plane_names(group) for group, _ in groups]
-        pictures = _decode(model, codes)
-        yield (
-            "group_traversals",
-            group_figure(
-                pictures,
-                marked([label for _, label in groups], [group for group, _ in groups], quiet),
-                names,
-                f"{title}: one group at a time",
-            ),
-        )
+        planes = [traverse(origin, group_plane(group, table.mu), grid) for group in groups]
+        labels, names = marked(labels, groups, quiet), [plane_names(group) for group in groups]
+        squares, heading = _decode(model, torch.stack(planes)), f"{title}: one group at a time"
+        yield "group_traversals", traversals.group_figure(squares, labels, names, heading)
 
 
-def _inactive(model: LatentModel, table: LatentTable) -> list[int]:
-    """Dimensions that hold nothing; none in a model without posterior."""
-    if not model.stochastic:
-        return []
-    kl = mean_kl(*(part.double().numpy() for part in (table.mu, table.logvar)))
-    return np.flatnonzero(inactive(kl, len(kl))).tolist()
+def metric_figures(
+    results: Mapping[str, MetricResult],
+    scores: Scores,
+    protocol: Mapping[str, Any],
+    partition: LatentPartition,
+    title: str,
+) -> Named:
+    """Matrices, factor-granularity profile and table of scores, of what metrics found just now.
+
+    Args:
+        results: of the metrics computed now, by name.
+        scores: all of the run, under the `protocol` of its results.json.
+        title: names the run.
+    """
+    for result in results.values():
+        if isinstance(result, PartitionComparisonResult) and result.by_granularity:
+            yield "granularity_profile", _profile(result, f"{title}: factor-granularity profile")
+        elif (found := _matrices(result)) is not None:
+            how = result.protocol
+            names = [protocol["label_names"][f] for f in _kept(how)]
+            panels = _panels(found, partition, names, protocol.get("inactive_latents", []))
+            note = f"{_facts(how)}, {found.note}"
+            heading = f"{title}: {found.title}"
+            yield found.name, matrix_figure(panels, heading, note, found.cell, found.high)
+    table = score_table(scores)
+    if results and table.rows:
+        facts = [f"groups: {' '.join(partition.labels)}", protocol["codes"]]
+        facts += ["errors from subsamples or repeated draws", *saturation_notes(protocol)]
+        heading = f"{title}: scores"
+        yield "scores", table_figure(table.columns, table.rows, heading, "; ".join(facts))
+
+
+class _Matrices(NamedTuple):
+    """How a metric's matrices are shown: F factors, D dimensions, G groups."""
+
+    name: str
+    title: str
+    note: str
+    cell: str
+    by_dimension: np.ndarray  # (D, F)
+    by_group: np.ndarray | None = None  # (G, F)
+    high: float | None = 1.0  # end of the scale; None: the largest cell
+
+
+def _matrices(result: MetricResult) -> _Matrices | None:
+    how = result.protocol
+    if isinstance(result, MIGResult):
+        shown = ("mi_histogram", "information by latent (histograms)", f"{how['num_bins']} bins")
+        return _Matrices(*shown, SHARE, result.mi_matrix / result.factor_entropy)
+    if isinstance(result, ModularityKNNResult):
+        shown = ("mi_knn", "information by latent and group (k-NN)")
+        matrices = (result.mi_matrix, result.mi_matrix_group)
+        return _Matrices(*shown, f"{how['num_neighbors']} neighbours", NATS, *matrices, None)
+    if isinstance(result, DCIResult):
+        shown = (f"{result.prefix}_importances", "DCI importances", str(how["regressor"]))
+        matrices = (result.importance_matrix, result.importance_matrix_group)
+        return _Matrices(*shown, "importance (columns sum to 1)", *matrices)
+    return None
+
+
+def _panels(
+    found: _Matrices, partition: LatentPartition, factors: list[str], quiet: list[int]
+) -> list[Panel]:
+    """By dimension and, unless groups are single dimensions, by group; inactive units say so."""
+    latents = _dimensions(len(found.by_dimension), quiet)
+    panels = [Panel("by dimension", found.by_dimension, latents, factors)]
+    if found.by_group is not None and partition.num_groups < partition.latent_dim:
+        groups = marked(partition.labels, partition.groups, quiet)
+        panels.append(Panel("by group", found.by_group, groups, factors))
+    return panels
+
+
+def _dimensions(dim: int, quiet: list[int]) -> list[str]:
+    return marked([f"z{d}" for d in range(dim)], [(d,) for d in range(dim)], quiet)
+
+
+def _profile(result: PartitionComparisonResult, title: str) -> Figure:
+    profiles, nothing = result.by_granularity, np.full(len(result.factor_names), np.nan)
+    share = np.stack([profile.share for profile in profiles.values()], 1)
+    alone = np.stack([profile.alone for profile in profiles.values()], 1)
+    gaps = [nothing if profile.gap is None else profile.gap for profile in profiles.values()]
+    matrices = (share, np.stack(gaps, 1), alone)
+    neighbours = f"{result.protocol['num_neighbors']} neighbours"
+    note = f"{_facts(result.protocol)}, {neighbours}, contiguous groups of γ"
+    return profile_figure(*matrices, list(profiles), result.factor_names, title, note)
+
+
+def _kept(protocol: Mapping[str, Any]) -> list[int]:
+    return protocol["kept_factors"]
+
+
+def _facts(protocol: Mapping[str, Any]) -> str:
+    dropped, points = len(protocol["dropped_factors"]), f"{protocol['num_samples']} points"
+    return points + (f", {dropped} factor(s) of one value left out" if dropped else "")
 
 
 def traverse(origin: Tensor, directions: Tensor, values: np.ndarray) -> Tensor:
     """Codes around `origin` (D,) along one or two directions (k, D): (T, D) or (T, T, D).
 
     The origin's own component along the directions is replaced by the value, the rest of it stays.
+
+    >>> traverse(torch.tensor([5.0, 1.0]), torch.tensor([[1.0, 0.0]]), np.array([-2, 2])).tolist()
+    [[-2.0, 1.0], [2.0, 1.0]]
     """
     steps = torch.from_numpy(values).to(origin.dtype)
     rest = origin - (origin @ directions.t()) @ directions
@@ -100,13 +178,13 @@ def traverse(origin: Tensor, directions: Tensor, values: np.ndarray) -> Tensor:
 
 
 def group_plane(group: tuple[int, ...], mu: Tensor) -> Tensor:
-    """Two orthonormal directions (2, D) inside a group: its axes if it has two, else the main axes
-    of the encoded means mu (n, D).
+    """Two orthonormal directions (2, D) inside a group: its axes, or of means (n, D) the main ones.
+
+    >>> group_plane((0, 2), torch.zeros(5, 3)).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    dims = list(group)
-    if len(dims) == 2:
-        inner = torch.eye(2)
-    else:
+    dims, inner = list(group), torch.eye(2)
+    if len(dims) > 2:
         _, vectors = torch.linalg.eigh(torch.cov(mu[:, dims].t()))
         inner = vectors[:, -2:].flip(1).t()
     plane = torch.zeros(2, mu.shape[1])
@@ -121,9 +199,12 @@ def plane_names(group: tuple[int, ...]) -> tuple[str, str]:
 
 def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     """Model, data (and that it is rendered, where it is), hyperparameters and step."""
-    name = type(model).__name__
-    beta = f", β={model.dials['beta'](step):g}" if "beta" in model.dials else ""
-    return f"{name} on {data.title}{beta}, {_partition_name(model.partition)}, step {step}"
+    beta = f", β={model.schedules['beta'](step):g}" if "beta" in model.schedules else ""
+    partition, first = model.partition, model.partition.sizes[0]
+    groups = "groups of " + "+".join(map(str, partition.sizes))
+    if partition == LatentPartition.from_granularity(partition.latent_dim, first):
+        groups = f"γ={first}"
+    return f"{type(model).__name__} on {data.title}{beta}, {groups}, step {step}"
 
 
 def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[str, Path]:
@@ -134,12 +215,6 @@ def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[st
         paths[name] = folder / f"{name}.png"
         figure.savefig(paths[name])
     return paths
-
-
-def _partition_name(partition: LatentPartition) -> str:
-    if partition == LatentPartition.from_granularity(partition.latent_dim, partition.sizes[0]):
-        return f"γ={partition.sizes[0]}"
-    return "groups of " + "+".join(str(size) for size in partition.sizes)
 
 
 def _decode(model: LatentModel, z: Tensor) -> np.ndarray:

@@ -11,11 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import DataError, UserError
-from vae_granularity.evaluation.evaluate import Evaluation
+from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.report import report
 from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
-from vae_granularity.evaluation.score_table import as_text, tables, term_lines
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
 from vae_granularity.runs.identity import RESULTS, write_atomically
@@ -101,15 +99,9 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         run = load_run(directory)
         run.datamodule.setup()
         asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
-        protocol = create(asked)
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
-        found, computed = measure_missing(directory, run.model, run.datamodule, protocol, metrics)
+        measured = (run.model, run.datamodule, create(asked), metrics)
+        found, computed = measure_missing(directory, *measured)
     print(as_lines(found))
     print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
     print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
-
-
-def as_lines(found: Evaluation) -> str:
-    """Terms and scores for a terminal."""
-    score_tables = map(as_text, tables(found.scores, found.protocol))
-    return "\n".join([*term_lines(found.terms, found.protocol), *score_tables])

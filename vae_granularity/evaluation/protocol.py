@@ -1,7 +1,5 @@
 """How a run is measured. Two numbers compare only if their protocols are equal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +7,9 @@ from typing import Any
 from vae_granularity.errors import ArgumentError, choice, integer
 
 OF_TERMS = ("num_images", "num_components", "num_samples", "seed")
-OF_SCORES = (
-    "num_codes",
-    "num_test_codes",
-    "granularities",
-    "nulls",
-    "null_draws",
-    "subsamples",
-    "draws",
-    "seed",
-)
+REPEATS = ("null_draws", "subsamples", "draws")
+OF_SCORES = ("num_codes", "num_test_codes", "granularities", "nulls", *REPEATS, "seed")
+SIZES = ("every", "num_images", "num_samples", "num_codes", "num_test_codes", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,9 @@ class EvaluationProtocol:
 
     Raises:
         ArgumentError: a number out of range.
+
+    >>> EvaluationProtocol(num_images=100).of_terms()
+    {'num_images': 100, 'num_components': 10000, 'num_samples': 1000, 'seed': 0}
     """
 
     every: int = 5000
@@ -66,26 +60,14 @@ class EvaluationProtocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            "every",
-            "num_images",
-            "num_samples",
-            "num_codes",
-            "num_test_codes",
-            "batch_size",
-        ):
-            integer(f"evaluation.{name}", getattr(self, name), 1)
-        integer("evaluation.num_components", self.num_components, 2)
-        integer("evaluation.seed", self.seed, 0)
-        choice("evaluation.nulls", self.nulls, ("cheap", "all"))
-        for name in ("null_draws", "subsamples", "draws"):
-            if integer(f"evaluation.{name}", getattr(self, name), 0) == 1:
+        lowest = dict.fromkeys(SIZES, 1) | {"num_components": 2} | dict.fromkeys(REPEATS, 0)
+        for name, low in (lowest | {"seed": 0}).items():
+            value = integer(f"evaluation.{name}", getattr(self, name), low)
+            if name in REPEATS and value == 1:
                 raise ArgumentError(f"evaluation.{name} must be 0 or at least 2, got 1")
-        object.__setattr__(
-            self,
-            "granularities",
-            tuple(integer("evaluation.granularities", g, 1) for g in self.granularities),
-        )
+        choice("evaluation.nulls", self.nulls, ("cheap", "all"))
+        given = tuple(integer("evaluation.granularities", g, 1) for g in self.granularities)
+        object.__setattr__(self, "granularities", given)
 
     @property
     def draws_metrics(self) -> bool:
@@ -98,6 +80,5 @@ class EvaluationProtocol:
 
     def of_scores(self) -> dict[str, Any]:
         """The fields that change the scores."""
-        return {name: getattr(self, name) for name in OF_SCORES} | {
-            "granularities": list(self.granularities)
-        }
+        found = {name: getattr(self, name) for name in OF_SCORES}
+        return found | {"granularities": list(self.granularities)}

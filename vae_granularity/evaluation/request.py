@@ -5,7 +5,6 @@ Loads no torch: a sweep asks `missing` of each of its finished points.
 
 import functools
 from collections.abc import Collection, Mapping
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -123,12 +122,12 @@ def _options(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if not key.startswith("_")}
 
 
-@cache
+@functools.cache
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for package in PACKAGES:
+    def installed(package: str) -> str | None:
         try:
-            found[package] = version(package)
+            return version(package)
         except PackageNotFoundError:  # lightgbm is an extra
-            found[package] = None
-    return found
+            return None
+
+    return {package: installed(package) for package in PACKAGES}

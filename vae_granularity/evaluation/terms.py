@@ -1,8 +1,4 @@
-"""The numbers that runs are compared by: the plain ELBO on held-out images and the exact terms. In
-nats.
-"""
-
-from __future__ import annotations
+"""The numbers runs are compared by: the plain ELBO of held-out images, the exact terms. In nats."""
 
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -16,8 +12,7 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import asked_of_terms
-from vae_granularity.metrics.core.progress_bar import announced
+from vae_granularity.metrics.core.progress_bar import progress_bar
 from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
 from vae_granularity.models.gaussian_vae import term_means
@@ -25,91 +20,70 @@ from vae_granularity.partition import LatentPartition
 
 EXACT = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
 NO_POSTERIOR = "needs q(z|x): the model has no posterior"
+HELD_OUT, NO_SPLIT = "held-out training images", "training images (dataset.val_fraction is 0)"
+ELBO = "plain: E log p(x|z) - analytic KL, one sample of z an image, summed over pixels"
 
 
 class Terms(NamedTuple):
-    """Values by name (None where the model has no such term), their protocol, and why terms are
-    missing.
-    """
+    """Values by name (None where the model has no such term), their protocol, what is missing."""
 
     values: dict[str, float | None]
     protocol: dict[str, Any]
-    not_applicable: dict[str, str]
+    not_applicable: dict[str, str]  # term to reason
 
 
 def measure_terms(
     model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, *, test: bool
 ) -> Terms:
-    """Held-out ELBO and exact terms, under `val/`; with `test`, the ELBO of the official test
-    images under `test/`, where there are any.
+    """Held-out ELBO and exact terms, under `val/`.
+
+    With `test`, also the ELBO of the official test images under `test/`, where there are any.
     """
-    held_out = data.val_indices if len(data.val_indices) else data.train_indices
-    images = subset(held_out, protocol.num_images, protocol.seed)
-    values: dict[str, float | None] = {
-        f"val/{name}": value for name, value in held_out_elbo(model, data, images, protocol).items()
-    }
-    how: dict[str, Any] = {
-        "asked": asked_of_terms(protocol, [list(group) for group in model.partition.groups]),
-        "likelihood": type(model.likelihood).__name__,
-        "val": "held-out training images"
-        if len(data.val_indices)
-        else "training images (dataset.val_fraction is 0)",
-        "val_images": len(images),
-        "elbo": "plain: E log p(x|z) - analytic KL, one sample of z an image, summed over pixels",
-    }
+    values: dict[str, float | None] = {}
+    how: dict[str, Any] = {"likelihood": type(model.likelihood).__name__, "elbo": ELBO}
+
+    def measure(part: str, among: np.ndarray) -> None:
+        images = subset(among, protocol.num_images, protocol.seed)
+        found = held_out_elbo(model, data, images, protocol)
+        values.update({f"{part}/{name}": value for name, value in found.items()})
+        how[f"{part}_images"] = len(images)
+
+    how["val"] = HELD_OUT if len(data.val_indices) else NO_SPLIT
+    measure("val", data.val_indices if len(data.val_indices) else data.train_indices)
+    missing: dict[str, str] = {}
     if model.stochastic:
         exact = exact_terms(model, data, protocol)
         values |= {f"val/{name}": value for name, value in exact.items()}
         components = min(protocol.num_components, data.train_size)
+        how |= {"exact_components": components, "exact_components_from": "training images"}
         bounds = saturations(exact, model.partition, components)
-        how |= {
-            "exact_components": components,
-            "exact_components_from": "training images",
-            "saturation": {f"val/{name}": asdict(found) for name, found in bounds.items()},
-        }
+        how["saturation"] = {f"val/{name}": asdict(found) for name, found in bounds.items()}
     else:
         values |= dict.fromkeys(f"val/{name}" for name in EXACT)
+        missing |= dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR)
     if test and data.test_indices is not None:
-        images = subset(data.test_indices, protocol.num_images, protocol.seed)
-        values |= {
-            f"test/{name}": value
-            for name, value in held_out_elbo(model, data, images, protocol).items()
-        }
-        how["test_images"] = len(images)
-    return Terms(
-        values,
-        how,
-        {}
-        if model.stochastic
-        else dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR),
-    )
+        measure("test", data.test_indices)
+    return Terms(values, how, missing)
 
 
 def held_out_elbo(
     model: LatentModel, data: ImageDataModule, indices: np.ndarray, protocol: EvaluationProtocol
 ) -> dict[str, float | None]:
-    """elbo, reconstruction and kl on the images of `indices` (n,): the plain ELBO with the analytic
-    KL, one sample of z an image.
+    """elbo = reconstruction - kl on the images of `indices` (n,), with one sample of z an image.
 
-    The noise of image i depends on (seed, i) alone, not on the batch size. `reconstruction` is E
-    log p(x|z); elbo = reconstruction - kl. A model without posterior has neither KL nor ELBO.
+    `reconstruction` is E log p(x|z), `kl` analytic. The noise of image i depends on (seed, i)
+    alone, not on the batch size. A model without posterior has neither KL nor ELBO.
     """
-    sums = torch.zeros(2, dtype=torch.float64)
-    noise = standard_normal(
-        protocol.seed, 0, (len(indices), model.latent_dim), like=torch.zeros(())
-    )
+    reconstruction, kl, start = 0.0, 0.0, 0
+    shape = (len(indices), model.latent_dim)
+    noise = standard_normal(protocol.seed, 0, shape, like=torch.zeros(()))
     with evaluation_mode(model):
-        start = 0
         for x in image_batches(data, indices, protocol.batch_size, model.device):
-            out = model.run(x, noise[start : start + len(x)].to(x.device))
-            kl = (
-                out.kl.double().sum()
-                if model.stochastic
-                else out.log_px.new_zeros((), dtype=torch.float64)
-            )
-            sums += torch.stack((out.log_px.double().sum(), kl)).cpu()
+            out = model.forward_pass(x, noise[start : start + len(x)].to(x.device))
+            reconstruction += out.log_px.double().sum().item()
+            kl += out.kl.double().sum().item() if model.stochastic else 0.0
             start += len(x)
-    reconstruction, kl = (sums / len(indices)).tolist()
+    reconstruction, kl = reconstruction / len(indices), kl / len(indices)
     if not model.stochastic:
         return {"elbo": None, "reconstruction": reconstruction, "kl": None}
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
@@ -118,58 +92,48 @@ def held_out_elbo(
 def exact_terms(
     model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol
 ) -> dict[str, float]:
-    """The four terms under the mixture of the posteriors of (a seeded subset of) the training
-    images, and TC_within of each group.
+    """The four terms under the mixture of training images' posteriors, and TC_within by group.
 
-    Float32 and chunked; M = `num_components` posteriors with weight 1/M, S = `num_samples` draws
-    from it.
+    Float32 and chunked; M = `num_components` posteriors (a seeded subset) with weight 1/M,
+    S = `num_samples` draws from it.
     """
-    components = encode_table(
-        model,
-        data,
-        subset(data.train_indices, protocol.num_components, protocol.seed),
-        protocol.batch_size,
-    )
-    generator = np.random.default_rng(protocol.seed)
-    component = torch.from_numpy(generator.integers(len(components.mu), size=protocol.num_samples))
-    noise = standard_normal(
-        protocol.seed, 1, (protocol.num_samples, model.latent_dim), like=components.mu
-    )
-    z = reparametrise(components.mu[component], components.logvar[component], noise)
-    with announced("exact terms", len(z) * len(components.mu), model.latent_dim) as progress:
-        terms = decompose_exact(
-            z,
-            components.mu,
-            components.logvar,
-            partition=model.partition,
-            component=component,
-            progress=progress,
-        )
+    chosen = subset(data.train_indices, protocol.num_components, protocol.seed)
+    _, mu, logvar = encode_table(model, data, chosen, protocol.batch_size)
+    shape = (protocol.num_samples, model.latent_dim)
+    drawn = np.random.default_rng(protocol.seed).integers(len(mu), size=protocol.num_samples)
+    component = torch.from_numpy(drawn)
+    noise = standard_normal(protocol.seed, 1, shape, like=mu)
+    z = reparametrise(mu[component], logvar[component], noise)
+    how: dict[str, Any] = {"partition": model.partition, "component": component}
+    with progress_bar("exact terms", len(z) * len(mu), model.latent_dim) as progress:
+        terms = decompose_exact(z, mu, logvar, **how, progress=progress)
     values = {name: value.item() for name, value in term_means(terms).items()}
-    groups = terms.within_group_tc.mean(0).tolist()
-    labelled = zip(model.partition.groups, model.partition.labels, groups, strict=True)
-    return values | {
-        f"within_group_tc/{label}": value for group, label, value in labelled if len(group) > 1
-    }
+    groups = zip(model.partition.labels, terms.within_group_tc.mean(0).tolist(), strict=True)
+    by_group = {f"within_group_tc/{label}": value for label, value in groups}
+    return values | {name: by_group[name] for name in _several(model.partition)}
 
 
 def saturations(
     exact: dict[str, float], partition: LatentPartition, num_components: int
 ) -> dict[str, Saturation]:
-    """The bounds that M components set to the mutual information and to each total correlation, by
-    term.
+    """What M mixture components let the mutual information and each total correlation show.
+
+    >>> exact = {"mutual_information": 4.6, "between_group_tc": 1.0, "within_group_tc": 0.5}
+    >>> exact["within_group_tc/z0-z1"] = 0.5
+    >>> pair = LatentPartition.from_sizes([2, 1])
+    >>> [name for name, found in saturations(exact, pair, 100).items() if found.saturated]
+    ['mutual_information']
     """
     dim, groups = partition.latent_dim, partition.num_groups
-    found = {
-        "mutual_information": mi_saturation(exact["mutual_information"], num_components),
-        "between_group_tc": tc_saturation(exact["between_group_tc"], groups, num_components),
-        # The sum over groups: |g| - 1 for each.
-        "within_group_tc": tc_saturation(
-            exact["within_group_tc"], dim - groups + 1, num_components
-        ),
-    }
-    for group, label in zip(partition.groups, partition.labels, strict=True):
-        if len(group) > 1:
-            name = f"within_group_tc/{label}"
-            found[name] = tc_saturation(exact[name], len(group), num_components)
-    return found
+    # Units of each total correlation; the sum over groups adds |g| - 1 for each.
+    units = {"between_group_tc": groups, "within_group_tc": dim - groups + 1}
+    units |= _several(partition)
+    bounds = {name: tc_saturation(exact[name], k, num_components) for name, k in units.items()}
+    mutual_information = mi_saturation(exact["mutual_information"], num_components)
+    return {"mutual_information": mutual_information} | bounds
+
+
+def _several(partition: LatentPartition) -> dict[str, int]:
+    """Name of TC_within to size, of the groups of several dimensions."""
+    sizes = zip(partition.labels, partition.sizes, strict=True)
+    return {f"within_group_tc/{label}": size for label, size in sizes if size > 1}

@@ -6,8 +6,6 @@ once: a lazily loaded submodule would overwrite the function. Scikit-learn, scip
 loaded by the functions that need them.
 """
 
-from __future__ import annotations
-
 from vae_granularity.metrics.active_units import ActiveUnits, active_units
 from vae_granularity.metrics.beta_vae_score import BetaVAEScore, beta_vae_score
 from vae_granularity.metrics.core.suite import run_suite

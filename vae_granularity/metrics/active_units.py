@@ -1,15 +1,13 @@
 """Active units: how many latent dimensions, and how many groups, the encoder uses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, number
-from vae_granularity.metrics.core.inactive import KL_THRESHOLD, mean_kl
-from vae_granularity.metrics.core.inputs import Array, as_latents, units
+from vae_granularity.metrics.core import inactive
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -17,6 +15,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ActiveUnitsResult(MetricResult):
+    score_names = ("active_kl", "active_kl_group", "active_variance", "active_variance_group")
     kl: Array | None  # (D,) mean KL(q(z_d|x) || N(0, 1)) in nats; None for a deterministic encoder
     variance: Array  # (D,) variance of the posterior means
 
@@ -26,7 +25,7 @@ def active_units(
     logvar: Any = None,
     *,
     partition: LatentPartition | None = None,
-    kl_threshold: float = KL_THRESHOLD,
+    kl_threshold: float = inactive.KL_THRESHOLD,
     variance_threshold: float = 0.01,
 ) -> ActiveUnitsResult:
     """`active_kl`: dimensions with mean KL above 0.01 nats; `active_variance`: dimensions whose
@@ -46,7 +45,7 @@ def active_units(
         number("kl_threshold", kl_threshold, 0),
         number("variance_threshold", variance_threshold, 0),
     )
-    groups = units(partition, mu.shape[1])
+    groups = groups_of(partition, mu.shape[1])
     variance = mu.var(axis=0, ddof=1)
     counted: dict[str, Array | None] = {
         "active_kl": None,
@@ -59,7 +58,7 @@ def active_units(
             raise ArgumentError(f"logvar must have the shape of mu, {mu.shape}, got {logvar.shape}")
         if logvar.max() > 200:
             raise ArgumentError(f"logvar must be at most 200, got {logvar.max():g}")
-        kl = mean_kl(mu, logvar)
+        kl = inactive.mean_kl(mu, logvar)
         counted["active_kl"] = kl - kl_threshold
     scores: dict[str, float | None] = {}
     for name, excess in counted.items():
@@ -68,7 +67,7 @@ def active_units(
             scores[f"{name}_group"] = (
                 None
                 if excess is None
-                else float(sum(bool((excess[list(g)] > 0).any()) for g in groups))
+                else float(sum(map(bool, inactive.active_groups(groups, excess > 0))))
             )
     protocol = {
         "num_samples": len(mu),

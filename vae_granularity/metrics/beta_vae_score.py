@@ -2,15 +2,12 @@
 differences.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import logistic
-from vae_granularity.metrics.core.grid_metric import GridMetric
 from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.sampling import (
@@ -18,10 +15,12 @@ from vae_granularity.metrics.core.sampling import (
     shared_factor_batches,
     varying_factors,
 )
+from vae_granularity.metrics.core.table_metric import GridMetric
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BetaVAEScoreResult(MetricResult):
+    score_names = ("beta_vae",)
     standard_error = "draws"
     train_accuracy: float
     coefficients: Array  # (C, D); one row for two factors
@@ -101,7 +100,7 @@ def classify(x: Array, y: Codes, num_train: int) -> tuple[float, float, Array, b
     D), y (n,).
     """
     model, converged = logistic.fit(x[:num_train], y[:num_train])
-    right = model.predict(x) == y
+    right = np.asarray(model.predict(x) == y)
     return float(right[:num_train].mean()), float(right[num_train:].mean()), model.coef_, converged
 
 

@@ -2,8 +2,6 @@
 of gradient-boosted trees.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.metrics.core import trees
-from vae_granularity.metrics.core.inputs import Array, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -19,6 +17,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DCIResult(MetricResult):
+    score_names = ("dci_*",)
     importance_matrix: Array  # (D, F); columns sum to 1, or are 0 where no latent tells anything
     importance_matrix_group: Array | None  # (G, F)
     informativeness_train: Array  # (F,) accuracies
@@ -69,7 +68,9 @@ def dci(
     if test is None:
         raise ArgumentError("test must be a pair (latents, factors), got None")
     sample = labelled_sample(latents, factors, test)
-    units(partition, sample.latents.shape[1])  # refuses a bad partition before the trees are grown
+    groups_of(
+        partition, sample.latents.shape[1]
+    )  # refuses a bad partition before the trees are grown
     fits = trees.fit_all(regressor, sample, seed=seed, n_jobs=n_jobs)
     importances = np.column_stack([importance for importance, _, _ in fits])
     train_accuracy, test_accuracy = (np.array([fit[part] for fit in fits]) for part in (1, 2))

@@ -1,8 +1,4 @@
-"""Explicitness (Ridgeway and Mozer 2018, arXiv 1802.05312): can a linear classifier read each
-factor off all latents?
-"""
-
-from __future__ import annotations
+"""Explicitness (Ridgeway and Mozer 2018, arXiv 1802.05312): linear readout of factors."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +13,14 @@ from vae_granularity.metrics.core.table_metric import TableMetric
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExplicitnessResult(MetricResult):
+    score_names = ("explicitness",)
     explicitness_per_factor: Array  # (F, 2): train, test
 
 
 def explicitness(
     latents: Any, factors: Any, *, test: tuple[Any, Any], kl: Any = None
 ) -> ExplicitnessResult:
-    """Mean over factors of the one-vs-rest ROC-AUC, averaged over the factor's values, of a
-    multinomial logistic regression.
+    """Mean over factors and their values of a logistic regression's one-vs-rest ROC-AUC.
 
     Latents (n, D) are standardised with the mean and population deviation of the training part;
     dead ones are left out (the reference divides by 0). Values that the training part or the test
@@ -38,34 +34,24 @@ def explicitness(
         ArgumentError: bad tables, or no test part.
     """
     sample = labelled_sample(latents, factors, test)
-    alive = (np.ptp(sample.latents, axis=0) > 0) & ~inactive.inactive(kl, sample.latents.shape[1])
+    alive = inactive.active(sample.latents, kl)
     mean, spread = sample.latents.mean(0), sample.latents.std(0)
-    alive &= spread > 1e-12 * np.abs(sample.latents).max(0)
     train, held_out = (
         (z[:, alive] - mean[alive]) / spread[alive] for z in (sample.latents, sample.test_latents)
     )
-    table = np.full(
-        (sample.factors.shape[1], 2), 0.5
-    )  # without a live latent every score is a coin's
+    table = np.full((sample.factors.shape[1], 2), 0.5)  # a coin's, without a live latent
     unconverged = 0
-    for f in range(len(table)):
-        if not alive.any():
-            break
+    for f in range(len(table) if alive.any() else 0):
         model, converged = logistic.fit(train, sample.factors[:, f])
         unconverged += not converged
-        for part, (z, y) in enumerate(
-            ((train, sample.factors[:, f]), (held_out, sample.test_factors[:, f]))
-        ):
-            table[f, part] = _mean_auc(
-                model.decision_function(z) if len(model.classes_) == 2 else model.predict_proba(z),
-                y,
-                model.classes_,
-            )
+        read = model.decision_function if len(model.classes_) == 2 else model.predict_proba
+        for part, (z, y) in enumerate(((train, sample.factors), (held_out, sample.test_factors))):
+            table[f, part] = _mean_auc(read(z), y[:, f], model.classes_)
     protocol = sample.protocol() | {
         "classifier": logistic.version(),
         "found": {
             "unconverged_fits": unconverged,
-            "dead_latents": np.flatnonzero(~alive).tolist(),
+            "dead_latents": inactive.indices(~alive),
             **inactive.found(kl, len(alive)),
         },
     }
@@ -77,9 +63,7 @@ def explicitness(
 
 
 def _mean_auc(scores: Array, y: Codes, classes: Codes) -> float:
-    """Macro one-vs-rest AUC, (m, K) scores; for two values (m,) scores of the second, whose AUC
-    both share.
-    """
+    """Macro one-vs-rest AUC of (m, K) scores, or of (m,) scores of the second of two values."""
     from scipy.stats import rankdata
 
     columns = scores[:, None] if scores.ndim == 1 else scores

@@ -1,8 +1,4 @@
-"""How complex the factors of a data set are: the dimensions that the images along one factor's
-orbit spread over.
-"""
-
-from __future__ import annotations
+"""How complex the factors of a data set are: dimensions that images along an orbit spread over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +14,7 @@ from vae_granularity.metrics.core.sampling import varying_factors
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorComplexityResult(MetricResult):
+    score_names = ("complexity/*",)
     names: tuple[str, ...]  # F factors with two or more values
     per_setting: Array  # (F, S)
 
@@ -57,15 +54,14 @@ def factor_complexity(
             pixels = as_array("images(factors)", images(orbit)).astype(np.float64)
             if len(pixels) != len(orbit) or not np.isfinite(pixels).all():
                 raise ArgumentError(
-                    f"images(factors) must give {len(orbit)} finite images, got shape {pixels.shape}"
+                    f"images(factors) must give {len(orbit)} finite images, got shape"
+                    f" {pixels.shape}"
                 )
             per_setting[row, s] = participation_ratio(pixels.reshape(len(orbit), -1))
     names = tuple(space.names[f] for f in varying)
+    means = zip(names, per_setting.mean(1), strict=True)
     return FactorComplexityResult(
-        scores={
-            f"complexity/{name}": float(value)
-            for name, value in zip(names, per_setting.mean(1), strict=True)
-        },
+        scores={f"complexity/{name}": float(value) for name, value in means},
         protocol={"num_settings": num_settings, "seed": seed, "kept_factors": varying},
         names=names,
         per_setting=per_setting,
@@ -73,8 +69,10 @@ def factor_complexity(
 
 
 def participation_ratio(points: Array) -> float:
-    """(Σλ)² / Σλ² of the covariance spectrum of points (n, P): (tr C)² / tr C²; 0 for points that
-    are all the same.
+    """(Σλ)² / Σλ² = (tr C)² / tr C² of the covariance of points (n, P); 0 if all are the same.
+
+    >>> participation_ratio(np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))  # a line
+    1.0
     """
     centred = points - points.mean(0)
     gram = centred @ centred.T  # the same non-zero spectrum as the covariance, n × n

@@ -2,8 +2,6 @@
 whole code tells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from vae_granularity.metrics.core.result import MetricResult
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorDimensionsResult(MetricResult):
+    score_names = ("factor_dimensions/*",)
     dimensions: tuple[int | None, ...]  # F; None where the whole code tells nothing
     chosen: tuple[tuple[int, ...], ...]  # F; latents in the order they were added
     information: Array  # (F,) held-out InfoE of the whole code

@@ -1,7 +1,5 @@
 """FactorVAE score (Kim and Mnih 2018, arXiv 1802.05983, section 4), per dimension and per group."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError, integer, number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.grid_metric import GridMetric
-from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, units
+from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.sampling import (
     encode_rows,
@@ -19,11 +16,13 @@ from vae_granularity.metrics.core.sampling import (
     shared_factor_batches,
     varying_factors,
 )
+from vae_granularity.metrics.core.table_metric import GridMetric
 from vae_granularity.partition import LatentPartition
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorVAEScoreResult(MetricResult):
+    score_names = ("factor_vae", "factor_vae_group")
     standard_error = "draws"
     global_variances: Array  # (D,) with n - 1
     active_latents: tuple[int, ...]  # standard deviation at or above prune_std
@@ -72,12 +71,13 @@ def factor_vae_score(
     prune_std = number("prune_std", prune_std, 0)
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
-    variances = grid_sample(encode, space, num_variance, rng).var(0, ddof=1)
+    sample = grid_sample(encode, space, num_variance, rng)
+    variances = sample.var(0, ddof=1)
     dim = len(variances)
-    groups = units(partition, dim)
-    active = (variances > 0) & (np.sqrt(variances) >= prune_std) & ~inactive.inactive(kl, dim)
-    partitions = [units(None, dim)] if partition is None else [units(None, dim), groups]
-    live = [[[d for d in group if active[d]] for group in of] for of in partitions]
+    groups = groups_of(partition, dim)
+    active = inactive.active(sample, kl) & (np.sqrt(variances) >= prune_std)
+    partitions = [groups_of(None, dim)] if partition is None else [groups_of(None, dim), groups]
+    live = [inactive.active_groups(of, active) for of in partitions]
     ballots: list[list[Codes]] = [[] for _ in live]
     held: list[Codes] = []
     for factors, fixed in shared_factor_batches(space, num_train + num_eval, batch_size, rng):
@@ -104,13 +104,13 @@ def factor_vae_score(
         "prune_std": prune_std,
         "seed": seed,
         "kept_factors": varying,
-        "found": {"pruned_latents": np.flatnonzero(~active).tolist(), **inactive.found(kl, dim)},
+        "found": {"pruned_latents": inactive.indices(~active), **inactive.found(kl, dim)},
     }
     return FactorVAEScoreResult(
         scores=scores,
         protocol=protocol,
         global_variances=variances,
-        active_latents=tuple(np.flatnonzero(active).tolist()),
+        active_latents=tuple(inactive.indices(active)),
         votes=votes[0],
         votes_group=votes[1] if partition is not None else None,
         train_accuracy=train[0],

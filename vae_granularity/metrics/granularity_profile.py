@@ -1,7 +1,5 @@
 """The factor-granularity profile: at which granularity does each factor have a unit of its own?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -23,6 +21,7 @@ HOLDS = 0.1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnitProfileResult(MetricResult):
+    score_names = ("carriers", "carriers_group")
     nmi: Array  # (G, F) k-NN mutual information / entropy of the factor
     best_unit: NDArray[np.int64]  # (F,)
     share: Array  # (F,) of the factor's entropy, in its best unit
@@ -31,9 +30,7 @@ class UnitProfileResult(MetricResult):
 
     @property
     def separated(self) -> NDArray[np.bool_]:
-        """(F,) factors that their best unit holds, more than half of it there alone, and without
-        another factor.
-        """
+        """(F,) factors that their best unit holds alone, with a gap of half the share or more."""
         if self.gap is None:
             return np.zeros(len(self.share), dtype=bool)
         return self.alone & (self.share >= HOLDS) & (self.gap >= self.share / 2)
@@ -48,8 +45,7 @@ def unit_profile(
     seed: int = 0,
     kl: Any = None,
 ) -> UnitProfileResult:
-    """For each factor: the share of its entropy in its best unit, the gap to the second, whether
-    that unit holds other factors too.
+    """Share of each factor's entropy in its best unit, gap to the second, what else is there.
 
     A unit holds a factor from a share of `HOLDS` on, the same for all γ, as the estimate does not
     fall with γ (see `unit_information`); a nan where a group could not be estimated.
@@ -66,7 +62,7 @@ def unit_profile(
     """
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    groups = units(partition, sample.latents.shape[1])
+    groups = groups_of(partition, sample.latents.shape[1])
     live = inactive.silenced(sample.latents, kl)
     mi = unit_information.mutual_information_matrix(
         live, groups, sample.factors, num_neighbors=num_neighbors, seed=seed
@@ -86,9 +82,7 @@ def profile_of(
     protocol: dict[str, Any],
     name: str = "carriers_group",
 ) -> UnitProfileResult:
-    """The profile of a matrix (G, F) of shares of the factors' entropy; `name` of its only
-    score.
-    """
+    """The profile of shares (G, F) of the factors' entropy; `name` of its only score."""
     best = nmi.argmax(0)
     others = (np.delete(nmi[unit], f) for f, unit in enumerate(best))
     alone = np.array([not (of >= HOLDS).any() and not np.isnan(of).any() for of in others])
@@ -123,9 +117,7 @@ def granularity_profile(
 
 
 def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int | None]:
-    """The smallest γ of the profile at which each factor is `separated`, length F; None where it
-    never is.
-    """
+    """Smallest γ of the profile at which each factor is `separated`; None where it never is."""
     order = sorted(profile)
     return [
         next((g for g in order if profile[g].separated[f]), None)

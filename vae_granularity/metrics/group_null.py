@@ -2,13 +2,11 @@
 dealt to groups at random.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.metrics.core.group_information import GroupInformation
-from vae_granularity.metrics.core.inputs import FactorSpace, units
+from vae_granularity.metrics.core.inputs import FactorSpace, groups_of
 from vae_granularity.metrics.core.partition_null import Null, null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.irs import irs
@@ -19,6 +17,7 @@ NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_g
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupNullResult(MetricResult):
+    score_names = ("*_null_group", "*_null_sd_group", "*_lift_group")
     nulls: dict[
         str, Null | None
     ]  # by group score, with the score on the same rows; empty for G = 1 and G = D
@@ -58,7 +57,7 @@ def group_null(
         latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
     )
     sample = information.sample
-    units(partition, sample.latents.shape[1])
+    groups_of(partition, sample.latents.shape[1])
 
     def rescore(dealt: LatentPartition) -> Scores:
         robustness = (

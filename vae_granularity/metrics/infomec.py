@@ -2,8 +2,6 @@
 arXiv 2310.10644).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +18,7 @@ from vae_granularity.metrics.core import (
     logistic,
     unit_information,
 )
-from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -30,6 +28,7 @@ MOST_BIAS = 0.1  # share of a factor's entropy, of the plug-in estimate of a dis
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InfoMECResult(MetricResult):
+    score_names = ("infom", "infoc", "infoe", "infom_group", "infoc_group")
     standard_error = "subsamples"
     nmi: Array  # (D, F) mutual information / entropy of the factor; 0 for inactive latents
     active_latents: NDArray[np.bool_]  # (D,)
@@ -70,13 +69,13 @@ def infomec(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
     sample = replace(sample, latents=inactive.silenced(sample.latents, kl))
-    groups = units(partition, sample.latents.shape[1])
+    groups = groups_of(partition, sample.latents.shape[1])
     active = active_latents(sample.latents, discrete=discrete_latents)
     entropy = histogram.entropies(sample.factors)
     known: unit_information.Known = {}
 
     def shares_of(of: Sequence[Sequence[int]]) -> Array:
-        live = [tuple(d for d in group if active[d]) for group in of]
+        live = inactive.active_groups(of, active)
         if discrete_latents:
             return _plug_in(sample, live) / entropy
         return (
@@ -91,7 +90,7 @@ def infomec(
             / entropy
         )
 
-    shares = shares_of(units(None, len(active)))
+    shares = shares_of(groups_of(None, len(active)))
     scores: Scores = {
         "infom": factor_matrix.mean_max_share(shares),
         "infoc": factor_matrix.mean_max_share(shares[active].T),
@@ -110,10 +109,10 @@ def infomec(
         "classifier": logistic.version(),
         "found": {
             "unconverged_fits": sum(not converged for _, converged in readouts),
-            "inactive_latents": np.flatnonzero(~active).tolist(),
+            "inactive_latents": inactive.indices(~active),
             **inactive.found(kl, len(active)),
             **unit_information.missing(shares_group),
-            "uninformative_latents": np.flatnonzero(active & (shares.sum(1) == 0)).tolist(),
+            "uninformative_latents": inactive.indices(active & (shares.sum(1) == 0)),
         },
     }
     return InfoMECResult(
@@ -130,8 +129,7 @@ def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool
     """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all:
     latents (n, D).
     """
-    spread = np.ptp(latents, axis=0)
-    return spread > (0 if discrete else spread.max() / 20)
+    return inactive.active(latents, least_range=0.0 if discrete else 1 / 20)
 
 
 def group_scores(
@@ -140,7 +138,7 @@ def group_scores(
     """`infom_group` and `infoc_group` from the shares (G, F) of the factors' entropy; groups
     without an active latent do not count.
     """
-    used = [bool(active[list(group)].any()) for group in groups]
+    used = [bool(dims) for dims in inactive.active_groups(groups, active)]
     return {
         "infom_group": factor_matrix.mean_max_share(shares),
         "infoc_group": factor_matrix.mean_max_share(shares[used].T),

@@ -1,8 +1,4 @@
-"""Interventional robustness score (Suter et al. 2019, arXiv 1811.00007): does a latent hold still
-while the other factors change?
-"""
-
-from __future__ import annotations
+"""Interventional robustness (Suter et al. 2019, arXiv 1811.00007): latents that hold still."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import number
-from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample, units
+from vae_granularity.metrics.core import inactive
+from vae_granularity.metrics.core.inputs import Array, Codes, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -19,6 +16,8 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IRSResult(MetricResult):
+    score_names = ("irs", "irs_group")
+    needs = ("space",)  # labels that are not all factors cannot say what the others do
     # Halves of the rows give 0.5 to 1.2 of the truth: the score divides by a maximum.
     standard_error = "fresh"
     active_latents: tuple[int, ...]  # A dimensions that are not constant
@@ -35,8 +34,7 @@ def irs(
     diff_quantile: float = 0.99,
     partition: LatentPartition | None = None,
 ) -> IRSResult:
-    """Mean over units, weighted by their largest deviation, of the robustness to all factors but
-    the best one.
+    """Mean over units, by largest deviation, of the robustness to all factors but the best one.
 
     Of a unit and a factor: 1 - (mean over the factor's values of the `diff_quantile` of |z - mean(z
     | value)|) / max |z - mean(z)|. The deviation of a group is the largest among its dimensions
@@ -50,33 +48,30 @@ def irs(
 
     Raises:
         ArgumentError: bad tables or partition, diff_quantile outside [0, 1].
+
+    >>> irs([[0.0], [0.0], [1.0], [1.0]], [[0, 0], [0, 1], [1, 0], [1, 1]]).scores
+    {'irs': 1.0}
     """
     diff_quantile = number("diff_quantile", diff_quantile, 0, 1)
     sample = labelled_sample(latents, factors)
     dim = sample.latents.shape[1]
-    groups = units(partition, dim)
-    active = np.ptp(sample.latents, axis=0) > 0
-    protocol = sample.protocol() | {
-        "diff_quantile": diff_quantile,
-        "found": {"dead_latents": np.flatnonzero(~active).tolist()},
-    }
+    groups, active = groups_of(partition, dim), inactive.active(sample.latents)
 
     def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
-        live = [[d for d in group if active[d]] for group in of]
-        return _robustness(
-            sample.latents, [group for group in live if group], sample.factors, diff_quantile
-        )
+        live = [group for group in inactive.active_groups(of, active) if group]
+        return _robustness(sample.latents, live, sample.factors, diff_quantile)
 
-    matrix, weights = robustness(units(None, dim))
+    matrix, weights = robustness(groups_of(None, dim))
     scores: Scores = {"irs": _weighted(matrix, weights)}
     matrix_group = None
     if partition is not None:
         matrix_group, weights_group = robustness(groups)
         scores["irs_group"] = _weighted(matrix_group, weights_group)
+    found = {"dead_latents": inactive.indices(~active)}
     return IRSResult(
         scores=scores,
-        protocol=protocol,
-        active_latents=tuple(np.flatnonzero(active).tolist()),
+        protocol=sample.protocol() | {"diff_quantile": diff_quantile, "found": found},
+        active_latents=tuple(inactive.indices(active)),
         irs_matrix=matrix,
         max_deviations=weights,
         disentanglement_scores=matrix.max(1),
@@ -89,24 +84,16 @@ def _robustness(
 ) -> tuple[Array, Array]:
     def deviations(z: Array) -> Array:
         distance = np.abs(z - z.mean(0))
-        return (
-            np.column_stack([distance[:, group].max(1) for group in groups])
-            if groups
-            else distance[:, :0]
-        )
+        columns = [distance[:, group].max(1) for group in groups]
+        return np.column_stack(columns) if columns else distance[:, :0]
 
     largest = deviations(latents).max(0)
     matrix = np.empty((len(groups), factors.shape[1]))
     for f, factor in enumerate(factors.T):
         order = np.argsort(factor, kind="stable")
         cells = np.split(latents[order], np.flatnonzero(np.diff(factor[order])) + 1)
-        matrix[:, f] = (
-            1
-            - np.mean(
-                [np.quantile(deviations(cell), diff_quantile, axis=0) for cell in cells], axis=0
-            )
-            / largest
-        )
+        inside = [np.quantile(deviations(cell), diff_quantile, axis=0) for cell in cells]
+        matrix[:, f] = 1 - np.mean(inside, axis=0) / largest
     return matrix, largest
 
 

@@ -1,8 +1,4 @@
-"""Mutual information gap from histograms (Chen et al. 2018, arXiv 1802.04942, in the form of
-Locatello et al., arXiv 1811.12359).
-"""
-
-from __future__ import annotations
+"""Mutual information gap from histograms (Chen et al. 2018, arXiv 1802.04942)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +12,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGResult(MetricResult):
+    score_names = ("mig",)
     standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats
     factor_entropy: Array  # (F,) empirical, nats
@@ -28,8 +25,9 @@ def mig(
     num_bins: int = 20,
     binning: str = "range",
 ) -> MIGResult:
-    """Mean over factors of (largest - second largest mutual information with a latent) / entropy of
-    the factor.
+    """Mean over factors of the gap of the two most informative latents / entropy of the factor.
+
+    In the form of Locatello et al. (arXiv 1811.12359).
 
     Args:
         latents: (n, D). Constant ones count: they share no information.
@@ -39,15 +37,18 @@ def mig(
     Raises:
         ArgumentError: bad tables, or num_bins outside [2, n].
         NoGroupForm: a partition was given; bins of several dimensions at once would be empty.
+
+    >>> mig([[0.0, 0.0], [1.0, 0.0]], [[0], [1]], num_bins=2).scores  # one latent tells all
+    {'mig': 1.0}
     """
     if partition is not None:
         raise NoGroupForm(
-            "partition must be None: histogram MIG has no group form (joint bins are empty); use mig_entropy"
+            "partition must be None: histogram MIG has no group form (joint bins are empty); use"
+            " mig_entropy"
         )
     sample = labelled_sample(latents, factors)
-    mi = histogram.mutual_information(
-        histogram.discretize(sample.latents, num_bins, binning), sample.factors
-    )
+    bins = histogram.discretize(sample.latents, num_bins, binning)
+    mi = histogram.mutual_information(bins, sample.factors)
     entropy = histogram.entropies(sample.factors)
     protocol = sample.protocol() | {
         "num_bins": None if binning == "codes" else num_bins,

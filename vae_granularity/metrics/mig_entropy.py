@@ -2,8 +2,6 @@
 1802.04942), by dimension and group.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from torch import Tensor
 
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import factor_matrix, histogram
-from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, groups_of, labelled_sample
 from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.core.progress_bar import Progress
 from vae_granularity.metrics.core.result import MetricResult, Scores
@@ -31,6 +29,7 @@ SATURATED = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGEntropyResult(MetricResult):
+    score_names = ("mig_entropy", "mig_entropy_group")
     mi_matrix: Array  # (D, F) nats, clipped at 0
     factor_entropy: Array  # (F,) empirical, nats
     marginal_entropies: Array  # (D,) H(z_d), differential: may be negative
@@ -86,7 +85,7 @@ def mig_entropy(
     sample = labelled_sample(mu, factors)
     num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
     rows, dim = sample.latents.shape
-    groups = LatentPartition(units(partition, dim))
+    groups = LatentPartition(groups_of(partition, dim))
     checked = {
         "z": as_latents(z, "z"),
         "mu": sample.latents,
@@ -105,7 +104,8 @@ def mig_entropy(
         else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
     )
     tensors = _tensors((z, mu, logvar), checked.values())
-    found = mixture_entropies(*tensors, groups, sample.factors, chosen, progress)
+    of_z, of_mu, of_logvar = tensors
+    found = mixture_entropies(of_z, of_mu, of_logvar, groups, sample.factors, chosen, progress)
     marginal, conditional = found.marginal, found.conditional
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
@@ -159,13 +159,11 @@ def _of_groups(
 
 
 def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
-    kinds = {(value.dtype, value.device) if isinstance(value, Tensor) else None for value in given}
-    if (
-        len(kinds) == 1
-        and next(iter(kinds), None) is not None
-        and next(iter(kinds))[0] in (torch.float32, torch.float64)
-    ):
-        return [value.detach() for value in given]
+    tensors = [value.detach() for value in given if isinstance(value, Tensor)]
+    kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+    floats = {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}
+    if len(tensors) == 3 and len(kinds) == 1 and floats:
+        return tensors
     return [torch.from_numpy(array) for array in checked]
 
 

@@ -1,9 +1,6 @@
-"""Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor
-only?
-"""
+"""Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor?"""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +8,7 @@ import numpy as np
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -19,15 +16,15 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityResult(MetricResult):
+    score_names = ("modularity",)
     standard_error = "subsamples"
-    error_of_groups = False  # nearest neighbours cost a hundred times the histograms; `modularity_knn` gives the errors of its scores
     mi_matrix: Array  # (D, F) nats, from histograms
     per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
-    knn: ModularityKNNResult | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityKNNResult(MetricResult):
+    score_names = ("modularity_knn", "modularity_knn_group")
     standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from nearest neighbours
     mi_matrix_group: Array | None  # (G, F) nats
@@ -41,8 +38,7 @@ def modularity(
     partition: LatentPartition | None = None,
     kl: Any = None,
 ) -> ModularityResult:
-    """Mean over latents of 1 - (sum of the squared mutual information with the other factors) /
-    (largest squared one x (F - 1)).
+    """Mean over latents of 1 - Σ (squared information on other factors) / ((F - 1) x largest).
 
     Latents that share no information with any factor (constant ones) are left out and counted; the
     reference averages them in as 0.
@@ -50,34 +46,31 @@ def modularity(
     Args:
         latents: (n, D).
         factors: (n, F) integers; with F = 1 the score is undefined and missing.
-        partition: adds `modularity_knn` and `modularity_knn_group` (see `modularity_knn`): joint
-            bins of a group would be empty.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
 
     Raises:
-        ArgumentError: bad tables or partition, num_bins outside [2, n].
+        ArgumentError: bad tables, num_bins outside [2, n].
+        NoGroupForm: a partition was given; joint bins of a group would be empty.
+
+    >>> f = [[0, 0], [1, 0], [0, 1], [1, 1]]
+    >>> modularity([[0.0], [1.0], [0.0], [1.0]], f, num_bins=2).scores
+    {'modularity': 1.0}
     """
-    sample = labelled_sample(latents, factors)
-    units(partition, sample.latents.shape[1])
-    mi = histogram.mutual_information(
-        histogram.discretize(inactive.silenced(sample.latents, kl), num_bins), sample.factors
-    )
-    per_latent = _per_unit(mi)
-    protocol = sample.protocol() | {
-        "num_bins": num_bins,
-        "found": {
-            "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
-            **inactive.found(kl, len(mi)),
-        },
-    }
-    scores: Scores = {"modularity": mean_modularity(mi)}
-    neighbours = None
     if partition is not None:
-        neighbours = modularity_knn(latents, factors, partition=partition, kl=kl)
-        scores |= neighbours.scores
-        protocol |= {"knn": neighbours.protocol}
+        raise NoGroupForm(
+            "partition must be None: modularity from histograms has no group form (joint bins are"
+            " empty); use modularity_knn"
+        )
+    sample = labelled_sample(latents, factors)
+    bins = histogram.discretize(inactive.silenced(sample.latents, kl), num_bins)
+    mi = histogram.mutual_information(bins, sample.factors)
+    found = {"uninformative_latents": inactive.indices(mi.sum(1) == 0)}
     return ModularityResult(
-        scores=scores, protocol=protocol, mi_matrix=mi, per_latent=per_latent, knn=neighbours
+        scores={"modularity": mean_modularity(mi)},
+        protocol=sample.protocol()
+        | {"num_bins": num_bins, "found": found | inactive.found(kl, len(mi))},
+        mi_matrix=mi,
+        per_latent=_per_unit(mi),
     )
 
 
@@ -89,44 +82,48 @@ def modularity_knn(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    with_errors: bool = True,
 ) -> ModularityKNNResult:
-    """Modularity from k-NN mutual information, per dimension and per group: another estimator,
-    hence another name. Groups: see `unit_information`.
+    """Modularity from k-NN information per dimension and, see `unit_information`, per group.
+
+    Another estimator, hence another name.
 
     Args:
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        with_errors: False where a standard error would cost too much: twenty times the scores.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    dim = sample.latents.shape[1]
-    groups, live = units(partition, dim), inactive.silenced(sample.latents, kl)
+    live, dim = inactive.silenced(sample.latents, kl), sample.latents.shape[1]
+    groups = groups_of(partition, dim)
     known: unit_information.Known = {}
 
-    def matrix(of: Any) -> Array:
+    def matrix(of: Sequence[Sequence[int]]) -> Array:
         return unit_information.mutual_information_matrix(
             live, of, sample.factors, num_neighbors=num_neighbors, seed=seed, known=known
         )
 
-    mi = matrix(units(None, dim))
+    mi = matrix(groups_of(None, dim))
     scores: Scores = {"modularity_knn": mean_modularity(mi)}
     mi_group = None
     if partition is not None:
         mi_group = matrix(groups)
         scores["modularity_knn_group"] = mean_modularity(mi_group)
-    protocol = sample.protocol() | {
-        "num_neighbors": num_neighbors,
-        "seed": seed,
-        "found": {
-            "uninformative_latents": np.flatnonzero(mi.sum(1) == 0).tolist(),
-            **inactive.found(kl, dim),
-            **unit_information.missing(mi_group),
-        },
+    found = {
+        "uninformative_latents": inactive.indices(mi.sum(1) == 0),
+        **inactive.found(kl, dim),
+        **unit_information.missing(mi_group),
     }
+    asked = {"num_neighbors": num_neighbors, "seed": seed, "found": found}
     return ModularityKNNResult(
-        scores=scores, protocol=protocol, mi_matrix=mi, mi_matrix_group=mi_group
+        scores=scores,
+        protocol=sample.protocol() | asked,
+        with_errors=with_errors,
+        mi_matrix=mi,
+        mi_matrix_group=mi_group,
     )
 
 
@@ -139,8 +136,10 @@ def _per_unit(mi: Array) -> Array:
 
 
 def mean_modularity(mi: Array) -> float | None:
-    """Mean over units that share information, (U, F) to a number; None without such a unit, with a
-    single factor or a nan.
+    """Mean over units (U, F) that share information; None without one, with F = 1 or with a nan.
+
+    >>> mean_modularity(np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]]))
+    0.5
     """
     if np.isnan(mi).any():
         return None

@@ -5,15 +5,13 @@ A model without groups may hold the same blocks as one with groups, only unnamed
 partition alone it would look worse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.group_information import GroupInformation
-from vae_granularity.metrics.core.inputs import units
+from vae_granularity.metrics.core.inputs import groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.granularity_profile import (
     UnitProfileResult,
@@ -25,6 +23,7 @@ from vae_granularity.partition import LatentPartition
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PartitionComparisonResult(MetricResult):
+    score_names = ("*/*_group", "separating_granularity/*")
     profiles: dict[str, UnitProfileResult]  # by name of the partition, in the order given
     factor_names: tuple[str, ...]  # F factors that were kept
 
@@ -78,7 +77,7 @@ def partition_comparison(
     scores: Scores = {}
     profiles = {}
     for name, partition in partitions.items():
-        units(partition, sample.latents.shape[1])
+        groups_of(partition, sample.latents.shape[1])
         shares = information.shares(partition)
         scores |= {
             f"{name}/{score}": value
@@ -86,12 +85,9 @@ def partition_comparison(
         }
         profiles[name] = profile_of(shares, partition.groups, information.protocol())
     protocol = information.protocol()
-    protocol["found"] = protocol.get("found", {}) | {
-        "partitions": {
-            name: [list(group) for group in partition.groups]
-            for name, partition in partitions.items()
-        }
-    }
+    listed = {name: [list(group) for group in of.groups] for name, of in partitions.items()}
+    noted = protocol.get("found")
+    protocol["found"] = (noted if isinstance(noted, dict) else {}) | {"partitions": listed}
     result = PartitionComparisonResult(
         scores=scores, protocol=protocol, profiles=profiles, factor_names=kept
     )

@@ -2,8 +2,6 @@
 per dimension and per group.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import factor_matrix
-from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample, units
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -22,6 +20,7 @@ SMALLEST_VARIANCE = 1e-12
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SAPResult(MetricResult):
+    score_names = ("sap", "sap_group")
     score_matrix: Array  # (D, F) test accuracy, or squared correlation
     score_matrix_group: Array | None  # (G, F)
 
@@ -55,10 +54,10 @@ def sap(
         raise ArgumentError("test must be a pair (latents, factors) for discrete factors, got None")
     sample = labelled_sample(latents, factors, test)
     dim = sample.latents.shape[1]
-    groups = units(partition, dim)
+    groups = groups_of(partition, dim)
     score = _squared_correlations if continuous_factors else _accuracies
     protocol = sample.protocol() | {"continuous_factors": continuous_factors}
-    matrix, unconverged = score(sample, units(None, dim))
+    matrix, unconverged = score(sample, groups_of(None, dim))
     scores: Scores = {"sap": factor_matrix.mean_gap(matrix)}
     matrix_group = None
     if partition is not None:

@@ -2,18 +2,15 @@
 their siblings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torchmetrics import Metric
-from torchmetrics.utilities.data import dim_zero_cat
 
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.metrics.core import inactive
 from vae_granularity.metrics.core.code_agreement import (
     agreement,
     canonical,
@@ -21,9 +18,10 @@ from vae_granularity.metrics.core.code_agreement import (
     ranks,
     standardized,
 )
-from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, units
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, groups_of
 from vae_granularity.metrics.core.partition_null import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 CORRELATIONS = ("spearman", "lasso")
@@ -31,6 +29,7 @@ CORRELATIONS = ("spearman", "lasso")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UDRResult(MetricResult):
+    score_names = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
     active_latents: NDArray[np.bool_]  # (models, D)
     # (models, models, D, D): rows are latents of the first model, columns of the second; 0 where
     # not active.
@@ -88,7 +87,7 @@ def udr(
                 f" {table.shape}"
             )
     n, dim = tables[0].shape
-    groups = units(partition, dim)
+    groups = groups_of(partition, dim)
     if partition is not None and correlation == "lasso":
         raise NoGroupForm(
             "partition must be None with correlation='lasso', which has no group form; use"
@@ -99,7 +98,7 @@ def udr(
             "latents must have more rows than twice the largest group,"
             f" {2 * max(map(len, groups))}, got {n}"
         )
-    active = np.stack([np.ptp(table, axis=0) > 1e-12 * np.abs(table).max(0) for table in tables])
+    active = np.stack([inactive.active(table) for table in tables])
     if kl is not None:
         divergence = np.stack([as_array("kl", row) for row in kl])
         if divergence.shape != active.shape or not np.isfinite(divergence).all():
@@ -112,7 +111,7 @@ def udr(
         ranks(table) if correlation == "spearman" else standardized(table, on)
         for table, on in zip(tables, active, strict=True)
     ]
-    raw = relate(prepared, active, [units(None, dim)] * len(tables))
+    raw = relate(prepared, active, [groups_of(None, dim)] * len(tables))
     pairwise, model_scores = agreement(raw, active)
     scores: Scores = {"udr": float(model_scores.mean())}
     of_models: list[Scores] = [{"udr": float(score)} for score in model_scores]
@@ -157,7 +156,10 @@ def _by_groups(
     def by(partitions: Sequence[LatentPartition]) -> Array:
         groups = [each.groups for each in partitions]
         alive = np.stack(
-            [[on[list(g)].any() for g in of] for on, of in zip(active, groups, strict=True)]
+            [
+                [bool(dims) for dims in inactive.active_groups(of, on)]
+                for on, of in zip(active, groups, strict=True)
+            ]
         )
         return agreement(canonical(tables, active, groups), alive)[1]
 
@@ -179,61 +181,26 @@ def _beside_null(score: float | None, dealt: Array, nulls: Sequence[str]) -> Sco
     return {"udr_group": score} | null_scores({"udr_group": null}, nulls)
 
 
-class UDR(Metric):
+class UDR(TableMetric):
     """`udr` over collected batches of `num_models` models: `update([latents of each model])`."""
 
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
+    function = staticmethod(udr)
 
-    def __init__(
-        self,
-        num_models: int,
-        *,
-        kl: Any = None,
-        correlation: str = "spearman",
-        partition: LatentPartition | None = None,
-        null_draws: int = 20,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.num_models = integer("num_models", num_models, 2)
-        self.options = {
-            "kl": kl,
-            "correlation": correlation,
-            "partition": partition,
-            "null_draws": null_draws,
-            "seed": seed,
-        }
-        for m in range(num_models):
-            self.add_state(f"latents_{m}", [], dist_reduce_fx="cat")
+    def __init__(self, num_models: int, **options: Any) -> None:
+        count = integer("num_models", num_models, 2)
+        self.inputs = tuple(f"latents_{m}" for m in range(count))
+        super().__init__(**options)
 
-    def update(self, latents: Sequence[Any]) -> None:
-        """Add a batch of each model: `num_models` tables (b, D). Raises ArgumentError for another
-        number.
-        """
-        import torch
-
-        if len(latents) != self.num_models:
+    def update(self, *arrays: Any, test: bool = False) -> None:
+        """Add a batch: one list of a table (b, D) for each model, whose number is checked."""
+        (latents,) = arrays
+        count = len(self.inputs)
+        if len(latents) != count:
             raise ArgumentError(
-                f"latents must hold the tables of {self.num_models} models, got {len(latents)}"
+                f"latents must hold the tables of {count} models, got {len(latents)}"
             )
-        for m, table in enumerate(latents):
-            getattr(self, f"latents_{m}").append(torch.as_tensor(table).detach())
+        super().update(*latents, test=test)
 
     def result(self) -> UDRResult:
         """The pure function's result on everything collected so far."""
-        return udr(
-            [dim_zero_cat(getattr(self, f"latents_{m}")) for m in range(self.num_models)],
-            **self.options,
-        )
-
-    def compute(self) -> dict[str, Any]:
-        """Defined scores as float tensors."""
-        import torch
-
-        return {
-            name: torch.tensor(value)
-            for name, value in self.result().scores.items()
-            if value is not None
-        }
+        return udr(self.table(), **self.options)

@@ -1,11 +1,6 @@
-"""Scores without labels: Gaussian total correlation, Gaussian Wasserstein correlation, mutual
-information score.
-
-As in Locatello et al. (arXiv 1811.12359, section "unsupervised scores"). The code is treated as a
-Gaussian with its covariance.
+"""Scores without labels (Locatello et al., arXiv 1811.12359): Gaussian total correlation, Gaussian
+Wasserstein correlation (the code as a Gaussian with its covariance), mutual information score.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,42 +9,45 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import histogram, inactive
-from vae_granularity.metrics.core.inputs import Array, as_latents, units
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
+OF_UNITS = ("gaussian_tc", "gaussian_wasserstein")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnsupervisedResult(MetricResult):
+    score_names = (
+        *OF_UNITS,
+        *(f"{name}_group" for name in OF_UNITS),
+        "gaussian_wasserstein_norm",
+        "mutual_info_score",
+    )
     standard_error = "subsamples"
     covariance: Array  # (D, D), with n - 1
-    mi_matrix: (
-        Array  # (A, A) nats, between the 20-bin histograms of the latents that are not constant
-    )
+    mi_matrix: Array  # (A, A) nats, between histograms of the latents that are not constant
     active_latents: tuple[int, ...]
 
     def rescore(self, partition: LatentPartition) -> Scores:
-        live = live_groups(partition.groups, self.active_latents)
-        return {
-            "gaussian_tc_group": gaussian_tc(self.covariance, live),
-            "gaussian_wasserstein_group": gaussian_wasserstein(self.covariance, live)
-            if live
-            else None,
-        }
+        on = np.isin(np.arange(len(self.covariance)), self.active_latents)
+        return _of_units(self.covariance, inactive.active_groups(partition.groups, on), "_group")
 
 
 def unsupervised(
     latents: Any, *, num_bins: int = 20, partition: LatentPartition | None = None, kl: Any = None
 ) -> UnsupervisedResult:
-    """`gaussian_tc` = ½(Σ log Σ_dd - log det Σ); `gaussian_wasserstein` = 2 tr Σ - 2 tr (diag(Σ)
-    Σ)^½, `…_norm` divides by tr Σ; `mutual_info_score` = mean off-diagonal mutual information of
+    """Gaussian TC, Gaussian Wasserstein correlation, mutual information score of latents (n, D).
+
+    `gaussian_tc` = ½(Σ log Σ_dd - log det Σ); `gaussian_wasserstein` = 2 tr Σ - 2 tr (diag(Σ) Σ)^½,
+    `…_norm` divides by tr Σ; `mutual_info_score` = mean off-diagonal mutual information of
     histograms. Constant latents are left out and counted.
 
     A partition adds the dependence between groups: `gaussian_tc_group` = ½(Σ_g log det Σ_gg - log
     det Σ) and `gaussian_wasserstein_group`, with the block diagonal for diag(Σ). A singular
-    dependence (one unit a linear function of the others) has
-    infinite TC: missing, and `singular` in the protocol.
+    dependence (one unit a linear function of the others) has infinite TC: missing, and `singular`
+    in the protocol.
 
     Args:
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
@@ -58,82 +56,66 @@ def unsupervised(
         ArgumentError: bad table or partition, num_bins outside [2, n].
     """
     z = inactive.silenced(as_latents(latents, min_rows=2), kl)
-    groups = units(partition, z.shape[1])
-    active = np.ptp(z, axis=0) > 1e-12 * np.abs(z).max(0)
-    alive = np.flatnonzero(active)
+    groups, active = groups_of(partition, z.shape[1]), inactive.active(z)
     covariance = np.atleast_2d(np.cov(z, rowvar=False))
-    mi = (
-        histogram.mutual_information(*(2 * (histogram.discretize(z[:, active], num_bins),)))
-        if len(alive)
-        else np.zeros((0, 0))
+    mi = np.zeros((0, 0))
+    if active.any():
+        bins = histogram.discretize(z[:, active], num_bins)
+        mi = histogram.mutual_information(bins, bins)
+    scores = _of_units(covariance, inactive.active_groups(groups_of(None, len(active)), active))
+    if partition is not None:
+        scores |= _of_units(covariance, inactive.active_groups(groups, active), "_group")
+    tcs = [name for name in scores if name.startswith("gaussian_tc")]
+    singular = [name for name in tcs if active.any() and scores[name] is None]
+    distance = scores["gaussian_wasserstein"]
+    scores["gaussian_wasserstein_norm"] = (
+        None if distance is None else distance / float(np.trace(covariance))
     )
-    scores: Scores = {}
-    singular = []
-    for suffix, of in (
-        ("", units(None, z.shape[1])),
-        ("_group", groups if partition is not None else None),
-    ):
-        if of is None:
-            continue
-        live = live_groups(of, alive.tolist())
-        tc = gaussian_tc(covariance, live)
-        if live and tc is None:
-            singular.append(f"gaussian_tc{suffix}")
-        scores[f"gaussian_tc{suffix}"] = tc
-        scores[f"gaussian_wasserstein{suffix}"] = (
-            gaussian_wasserstein(covariance, live) if live else None
-        )
-    trace, distance = float(np.trace(covariance)), scores["gaussian_wasserstein"]
-    scores["gaussian_wasserstein_norm"] = None if distance is None else distance / trace
     pairs = mi[~np.eye(len(mi), dtype=bool)]
     scores["mutual_info_score"] = float(pairs.mean()) if len(pairs) else None
-    protocol = {
-        "num_samples": len(z),
-        "num_bins": num_bins,
-        "found": {
-            "dead_latents": np.flatnonzero(~active).tolist(),
-            "singular": singular,
-            **inactive.found(kl, len(active)),
-        },
-    }
+    found = {"dead_latents": inactive.indices(~active), "singular": singular}
     return UnsupervisedResult(
         scores=scores,
-        protocol=protocol,
+        protocol={
+            "num_samples": len(z),
+            "num_bins": num_bins,
+            "found": found | inactive.found(kl, len(active)),
+        },
         covariance=covariance,
         mi_matrix=mi,
-        active_latents=tuple(alive.tolist()),
+        active_latents=tuple(inactive.indices(active)),
     )
 
 
-def live_groups(groups: Sequence[Sequence[int]], active: Sequence[int]) -> list[list[int]]:
-    """The active dimensions of each group; groups without one are left out."""
-    return [group for group in ([d for d in unit if d in active] for unit in groups) if group]
+def _of_units(covariance: Array, groups: Sequence[Sequence[int]], suffix: str = "") -> Scores:
+    live = [group for group in groups if group]
+    found = (gaussian_tc(covariance, live), gaussian_wasserstein(covariance, live))
+    return {f"{name}{suffix}": value for name, value in zip(OF_UNITS, found, strict=True)}
 
 
 def gaussian_tc(covariance: Array, groups: Sequence[Sequence[int]]) -> float | None:
-    """Total correlation between groups of a Gaussian, in nats: covariance (D, D). None where it is
-    infinite, or without groups.
+    """Total correlation between groups of a Gaussian (D, D) in nats; None if infinite or no group.
 
     Each group is whitened on its own, which leaves -½ log det of the whitened covariance:
     duplicates inside a group drop out.
+
+    >>> round(gaussian_tc(np.array([[1.0, 0.5], [0.5, 1.0]]), [[0], [1]]), 4)  # -½ log(1 - 0.5²)
+    0.1438
     """
-    whiteners = [_whitener(covariance[np.ix_(group, group)]) for group in groups]
-    if not whiteners:
+    if not groups:
         return None
-    rows = [
-        np.hstack(
-            [wa.T @ covariance[np.ix_(a, b)] @ wb for b, wb in zip(groups, whiteners, strict=True)]
-        )
-        for a, wa in zip(groups, whiteners, strict=True)
-    ]
-    eigenvalues = np.linalg.eigvalsh(np.vstack(rows))
+    whiten = [(list(group), _whitener(covariance[np.ix_(group, group)])) for group in groups]
+    blocks = [[wa.T @ covariance[np.ix_(a, b)] @ wb for b, wb in whiten] for a, wa in whiten]
+    eigenvalues = np.linalg.eigvalsh(np.block(blocks))
     if eigenvalues[0] <= 1e-13 * len(eigenvalues):
         return None
     return max(0.0, float(-0.5 * np.sum(np.log(eigenvalues))))
 
 
-def gaussian_wasserstein(covariance: Array, groups: Sequence[Sequence[int]]) -> float:
-    """Squared 2-Wasserstein distance between N(0, Σ) and N(0, block diagonal of Σ)."""
+def gaussian_wasserstein(covariance: Array, groups: Sequence[Sequence[int]]) -> float | None:
+    """Squared 2-Wasserstein distance of N(0, Σ) and N(0, blocks of Σ); None without groups."""
+    if not groups:
+        return None
     dims = [d for group in groups for d in group]
     sigma = covariance[np.ix_(dims, dims)]
     labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class AnnealedVAE(GaussianVAE):
@@ -27,20 +29,17 @@ class AnnealedVAE(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        capacity: Dial = 25.0,
-        capacity_weight: Dial = 1000.0,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        capacity: Scheduled = 25.0,
+        capacity_weight: Scheduled = 1000.0,
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("capacity", capacity, 0.0)
-        self.dial("capacity_weight", capacity_weight, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("capacity", capacity, 0.0)
+        self.scheduled("capacity_weight", capacity_weight, 0.0)
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
-        return settings["capacity_weight"] * (
-            out.kl.mean() - settings["capacity"]
+        return values["capacity_weight"] * (
+            out.kl.mean() - values["capacity"]
         ).abs() - out.log_px.mean(), None

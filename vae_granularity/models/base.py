@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import torch
 from lightning import LightningModule
@@ -21,10 +21,18 @@ from vae_granularity.partitions.regrouping import regrouped
 from vae_granularity.partitions.schedules import Constant, Schedule, schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-Settings = Mapping[str, float | Tensor]  # the dials of a model at one step, by name
+HyperparameterValues = Mapping[str, float | Tensor]  # at one step, by name
 Granularity = int | Mapping[str, Any]  # or a schedule of it
 Partition = Sequence[int] | Mapping[str, Any] | str | None  # as `grouping.grouping`
-Dial = float | Mapping[str, Any]  # a number or a schedule of it
+Scheduled = float | Mapping[str, Any]  # a number or a schedule of it
+
+
+class LatentOptions(TypedDict, total=False):
+    """What every model takes, as in conf/model; `LatentModel` says what each does."""
+
+    latent_dim: int
+    granularity: Granularity
+    partition: Partition
 
 
 class Forward(NamedTuple):
@@ -59,7 +67,7 @@ class LatentModel(LightningModule):
         parts: network (whose `latent_dim` must be the one given here), likelihood, optimiser, seed.
         latent_dim: D.
         granularity: disentangling granularity, dimensions per group, in [1, D]; or a schedule of
-            it.
+            it (default 1).
         partition: sizes of the groups, which then replace `granularity`, or `adaptive`; None for
             equal groups.
 
@@ -69,80 +77,77 @@ class LatentModel(LightningModule):
         ArgumentError: an argument is out of range.
     """
 
-    stochastic: ClassVar[
-        bool
-    ]  # whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation
-    decomposes: ClassVar[bool] = (
-        False  # whether the loss computes the four terms; if not, they are estimated where they are logged
-    )
+    # Whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation.
+    stochastic: ClassVar[bool]
+    # Whether the loss computes the four terms; if not, they are estimated where they are logged.
+    decomposes: ClassVar[bool] = False
     gathers = False  # whether the loss sees the batches of all processes as one
-    stateful: ClassVar[bool] = (
-        False  # whether anything besides weights and step decides the next step: such a model trains alone
-    )
-
+    # Whether more than weights and step decides the next step: such a model trains alone.
+    stateful: ClassVar[bool] = False
     undecayed: ClassVar[tuple[str, ...]] = ()  # parameters, besides vectors, without weight decay
 
     def __init__(
-        self, parts: Parts, latent_dim: int, granularity: Granularity, partition: Partition
+        self,
+        parts: Parts,
+        latent_dim: int = 10,
+        granularity: Granularity = 1,
+        partition: Partition = None,
     ) -> None:
         super().__init__()
-        if parts.net.latent_dim != latent_dim:
+        found = parts.net.latent_dim
+        if found != latent_dim:
             raise ArgumentError(
-                f"net.latent_dim must equal model.latent_dim={latent_dim}, got {parts.net.latent_dim}"
+                f"net.latent_dim must equal model.latent_dim={latent_dim}, got {found}"
             )
-        self.net, self.likelihood, self.optimizer_factory = (
-            parts.net,
-            parts.likelihood,
-            parts.optimizer,
-        )
+        self.net = parts.net
+        self.likelihood: Any = (
+            parts.likelihood
+        )  # a module, whose methods nn.Module does not declare
+        self.optimizer_factory = parts.optimizer
         self.grouping = grouping(latent_dim, granularity, partition)
         self.latent_dim = latent_dim
         self.seed = integer("seed", parts.seed, 0)
-        self.dials: dict[str, Schedule] = {}
+        self.schedules: dict[str, Schedule] = {}
         self.dataset_size: int | None = None
         self.partition = self.grouping.at(0)
-        self.partitions: list[tuple[int, LatentPartition]] = [
-            (0, self.partition)
-        ]  # and the step from which each holds
+        # And the step from which each holds.
+        self.partitions: list[tuple[int, LatentPartition]] = [(0, self.partition)]
         self.register_buffer("membership", self.partition.membership(), persistent=False)
 
     # What a variant says
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         """The loss (a mean over the batch, in nats) and the four terms where the loss needs them.
 
         Pure: what changes during training comes as an argument, so that one function serves every
-            step and every member of a
-        population. Called outside autocast.
+        step and every member of a population. Called outside autocast.
 
         Args:
             out: of B images.
-            settings: the values of the dials, numbers or scalar tensors.
+            values: of the hyperparameters, numbers or scalar tensors.
             membership: (D, G), of the partition.
         """
         raise TypeError(f"{type(self).__name__} must define objective()")
 
-    def run(self, x: Tensor, noise: Tensor) -> Forward:
+    def forward_pass(self, x: Tensor, noise: Tensor) -> Forward:
         """Encode x (B, *image_shape), draw z with the given noise (B, D), decode, score."""
-        raise TypeError(f"{type(self).__name__} must define run()")
+        raise TypeError(f"{type(self).__name__} must define forward_pass()")
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu, logvar (B, D) of q(z|x) for images x (B, *image_shape)."""
         raise TypeError(f"{type(self).__name__} must define encode()")
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        """Scalars of one training batch by name; the decomposition's names stand under the
-        estimator's when logged.
-        """
+        """Scalars of one training batch by name."""
         return {"loss": loss.detach(), "reconstruction": out.log_px.mean()}
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         """What the optimiser of the config trains."""
         return self.parameters()
 
-    def cautions(self, steps: int) -> list[str]:
+    def warnings(self, steps: int) -> list[str]:
         """What the user should know before a run of that many steps, if anything."""
         return []
 
@@ -151,74 +156,66 @@ class LatentModel(LightningModule):
 
     # What all share
 
-    def dial(
-        self, name: str, value: Dial, low: float = float("-inf"), high: float = float("inf")
+    def scheduled(
+        self, name: str, value: Scheduled, low: float = float("-inf"), high: float = float("inf")
     ) -> None:
-        """Declare a hyperparameter that may be a schedule; `settings` gives its value at a step.
+        """Declare a hyperparameter that may be a schedule of the step.
 
         Raises:
             ArgumentError: a value outside [low, high].
         """
-        self.dials[name] = schedule(f"model.{name}", value, low, high)
+        self.schedules[name] = schedule(f"model.{name}", value, low, high)
 
-    def settings(self, step: int) -> dict[str, float | Tensor]:
-        """The dials at a training step."""
-        return {name: at(step) for name, at in self.dials.items()}
+    def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
+        """The hyperparameters at a training step, by name."""
+        return {name: at(step) for name, at in self.schedules.items()}
 
-    def moving(self, step: int) -> dict[str, float | Tensor]:
-        """The dials that change during training and the number of groups where that may change, at
-        a step, by log key.
-        """
-        settings = self.settings(step)
-        values = {
-            name: settings[name] for name, at in self.dials.items() if not isinstance(at, Constant)
-        }
-        if self.grouping.scheduled or self.grouping.regrouping is not None:
-            values["num_groups"] = float(
-                next(p for first, p in reversed(self.partitions) if first <= step).num_groups
-            )
-        return {f"schedule/{name}": value for name, value in values.items()}
+    def scheduled_values(self, step: int) -> dict[str, float | Tensor]:
+        """What changes during training, the number of groups included, at a step, by log key."""
+        now = self.hyperparameters(step)
+        moving = [name for name, at in self.schedules.items() if not isinstance(at, Constant)]
+        found = {f"schedule/{name}": now[name] for name in moving}
+        if self.grouping.moves:
+            partition = next(p for first, p in reversed(self.partitions) if first <= step)
+            found["schedule/num_groups"] = float(partition.num_groups)
+        return found
 
     def decode(self, z: Tensor) -> Tensor:
         """Means of p(x|z), (B, *image_shape), for z (B, D)."""
         return self.likelihood.mean(full(self.net.decode(z)))
 
-    def compute(
-        self, x: Tensor, noise: Tensor, settings: Settings, membership: Tensor
+    def loss_and_logs(
+        self, x: Tensor, noise: Tensor, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, dict[str, Tensor], Forward]:
-        """The loss with its gradient attached, scalars to log, and the pass through the networks:
-        all the tensor work of a step.
+        """All tensor work of a step: loss with gradient, scalars to log, the forward pass.
 
         Args:
             x: (B, *image_shape).
             noise: (B, D), standard normal.
-            settings: the values of the dials, numbers or scalar tensors.
+            values: of the hyperparameters, numbers or scalar tensors.
             membership: (D, G), of the partition.
         """
-        out = self.run(x, noise)
+        out = self.forward_pass(x, noise)
         if self.gathers:
             out = Forward(*map(gathered, out))
         with torch.autocast(x.device.type, enabled=False):
-            loss, terms = self.objective(out, settings, membership)
+            loss, terms = self.objective(out, values, membership)
             with torch.no_grad():
                 logged = self.logged(loss, out, terms)
         return loss, logged, Forward(*(field.detach() for field in out))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
-        noise = standard_normal(
-            self.seed, batch_idx, (len(batch) * world()[1], self.latent_dim), like=batch
-        )
-        loss, logged, out = self.compute(
-            batch, own_rows(noise), self.settings(batch_idx), self.membership
-        )
+        shape = len(batch) * world()[1], self.latent_dim
+        noise = own_rows(standard_normal(self.seed, batch_idx, shape, like=batch))
+        values = self.hyperparameters(batch_idx)
+        loss, logged, out = self.loss_and_logs(batch, noise, values, self.membership)
         # Filled on the device: a copy from the host would make it wait.
-        moving = {name: loss.new_full((), value) for name, value in self.moving(batch_idx).items()}
+        scheduled = self.scheduled_values(batch_idx)
+        moving = {name: loss.new_full((), float(value)) for name, value in scheduled.items()}
         return {"loss": loss, "terms": logged | moving, "forward": out}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimiser of the config; weight decay acts on matrices and kernels, not on biases and
-        other vectors nor on what `undecayed` names.
-        """
+        """The optimiser of the config; weight decay spares vectors and what `undecayed` names."""
         optimizer = self.optimizer_factory(self.trained_parameters())
         (group,) = optimizer.param_groups
         if group.get("weight_decay"):
@@ -248,13 +245,12 @@ class LatentModel(LightningModule):
         if self.grouping.scheduled:
             self._adopt(batch_idx, self.grouping.at(batch_idx))
         elif rule is not None and rule.due(batch_idx):
-            self._adopt(batch_idx, regrouped(self, self.trainer.datamodule, batch_idx, rule))
+            trainer: Any = self.trainer  # Lightning sets `datamodule` without declaring it
+            self._adopt(batch_idx, regrouped(self, trainer.datamodule, batch_idx, rule))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["partitions"] = [
-            [step, [list(group) for group in partition.groups]]
-            for step, partition in self.partitions
-        ]
+        groups = [(step, map(list, partition.groups)) for step, partition in self.partitions]
+        checkpoint["partitions"] = [[step, list(part)] for step, part in groups]
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         self.partitions = [
@@ -270,9 +266,8 @@ class LatentModel(LightningModule):
 
     def _use(self, partition: LatentPartition) -> None:
         self.partition = partition
-        self.membership = partition.membership(dtype=self.membership.dtype).to(
-            self.membership.device
-        )
+        device, dtype = self.membership.device, self.membership.dtype
+        self.membership = partition.membership(dtype=dtype).to(device)
 
 
 def full(x: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import WeightedVAE
+from vae_granularity.models.base import HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, WeightedVAE
 
 
 class BetaTCVAE(WeightedVAE):
@@ -27,19 +29,16 @@ class BetaTCVAE(WeightedVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        beta: Dial = 4.0,
-        alpha: Dial = 1.0,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        beta: Scheduled = 4.0,
+        alpha: Scheduled = 1.0,
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("beta", beta, 0.0)
-        self.dial("alpha", alpha, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("beta", beta, 0.0)
+        self.scheduled("alpha", alpha, 0.0)
 
-    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
-        alpha, beta = settings["alpha"], settings["beta"]
+    def weights(self, values: HyperparameterValues) -> dict[str, float | Tensor]:
+        alpha, beta = values["alpha"], values["beta"]
         return {
             "mutual_information": alpha,
             "between_group_tc": beta,

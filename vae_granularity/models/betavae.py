@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class BetaVAE(GaussianVAE):
@@ -23,18 +25,12 @@ class BetaVAE(GaussianVAE):
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        latent_dim: int = 10,
-        beta: Dial = 4.0,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        self, parts: Parts, beta: Scheduled = 4.0, **options: Unpack[GaussianOptions]
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("beta", beta, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("beta", beta, 0.0)
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
-        return (settings["beta"] * out.kl - out.log_px).mean(), None
+        return (values["beta"] * out.kl - out.log_px).mean(), None

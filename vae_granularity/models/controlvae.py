@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import ArgumentError, number
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class ControlVAE(GaussianVAE):
@@ -38,18 +40,15 @@ class ControlVAE(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        capacity: Dial = 18.0,
+        capacity: Scheduled = 18.0,
         proportional_gain: float = 0.01,
         integral_gain: float = 0.001,
         beta_min: float = 1.0,
         beta_max: float = 100.0,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("capacity", capacity, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("capacity", capacity, 0.0)
         self.proportional_gain = number("model.proportional_gain", proportional_gain, 0.0)
         self.integral_gain = number("model.integral_gain", integral_gain, 0.0)
         self.beta_min, self.beta_max = (
@@ -63,20 +62,20 @@ class ControlVAE(GaussianVAE):
         self.register_buffer("integral", torch.zeros(()))
         self._beta, self._next_integral = self.integral, self.integral
 
-    def settings(self, step: int) -> dict[str, float | Tensor]:
-        return super().settings(step) | {"integral": self.integral}
+    def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
+        return super().hyperparameters(step) | {"integral": self.integral}
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         kl = mean_over_processes(out.kl.detach().mean())
-        self._beta, self._next_integral = self.control(kl, settings)
+        self._beta, self._next_integral = self.control(kl, values)
         return (self._beta * out.kl - out.log_px).mean(), None
 
-    def control(self, kl: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    def control(self, kl: Tensor, values: HyperparameterValues) -> tuple[Tensor, Tensor]:
         """beta for this step and the integral after it, scalars, from the batch's mean KL."""
-        error = settings["capacity"] - kl
-        integral = settings["integral"] - self.integral_gain * error
+        error = values["capacity"] - kl
+        integral = values["integral"] - self.integral_gain * error
         base = self.proportional_gain * torch.sigmoid(-error) + self.beta_min
         wanted = base + integral
         beta = wanted.clamp(self.beta_min, self.beta_max)

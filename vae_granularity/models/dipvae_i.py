@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class DIPVAEI(GaussianVAE):
@@ -33,34 +33,31 @@ class DIPVAEI(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        lambda_od: Dial = 10.0,
-        lambda_d: Dial | None = None,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        lambda_od: Scheduled = 10.0,
+        lambda_d: Scheduled | None = None,
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("lambda_od", lambda_od, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("lambda_od", lambda_od, 0.0)
         if lambda_d is not None:
-            self.dial("lambda_d", lambda_d, 0.0)
+            self.scheduled("lambda_d", lambda_d, 0.0)
 
-    def settings(self, step: int) -> dict[str, float | Tensor]:
-        settings = super().settings(step)
-        return {"lambda_d": self.diagonal_factor * settings["lambda_od"]} | settings
+    def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
+        values = super().hyperparameters(step)
+        return {"lambda_d": self.diagonal_factor * values["lambda_od"]} | values
 
     def covariance(self, out: Forward) -> Tensor:
         """The matrix C (D, D) that is pulled towards block structure."""
         return covariance(out.mu)
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         matrix = self.covariance(out)
         same_group = membership @ membership.t()  # (D, D)
         off_diagonal = ((1 - same_group) * matrix.square()).sum()
         diagonal = (matrix.diagonal() - 1).square().sum()
-        penalty = settings["lambda_od"] * off_diagonal + settings["lambda_d"] * diagonal
+        penalty = values["lambda_od"] * off_diagonal + values["lambda_d"] * diagonal
         return (out.kl - out.log_px).mean() + penalty, None
 
 

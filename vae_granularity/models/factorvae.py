@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from vae_granularity.densities.noise import step_generator
 from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import integer, number
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
 from vae_granularity.models.discriminator import Discriminator, discriminator_loss, shuffle_groups
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 SHUFFLES = 1  # names the stream of random permutations of a seed, apart from the training noise
 
@@ -46,39 +46,37 @@ class FactorVAE(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        tc_weight: Dial = 10.0,
+        tc_weight: Scheduled = 10.0,
         discriminator_lr: float = 1e-4,
         discriminator_warmup: int = 0,
         discriminator_units: int = 1000,
         discriminator_layers: int = 6,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("tc_weight", tc_weight, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("tc_weight", tc_weight, 0.0)
         self.discriminator_lr = number("model.discriminator_lr", discriminator_lr, 0.0, above=True)
         self.discriminator_warmup = integer("model.discriminator_warmup", discriminator_warmup, 0)
         units = integer("model.discriminator_units", discriminator_units, 1)
         layers = integer("model.discriminator_layers", discriminator_layers, 1)
         # Frozen but for its own step: the data-parallel wrapper waits for the gradient of every
         # parameter that wants one, and would never synchronise encoder and decoder.
-        self.discriminator = Discriminator(latent_dim, units, layers).requires_grad_(False)
+        self.discriminator = Discriminator(self.latent_dim, units, layers).requires_grad_(False)
         self._optimizer: torch.optim.Optimizer | None = None
         self._optimizer_state: dict[str, Any] | None = None
-        self._codes, self._ratio = torch.empty(0, latent_dim), torch.empty(())  # of the last batch
+        # Of the last batch.
+        self._codes, self._ratio = torch.empty(0, self.latent_dim), torch.empty(())
 
-    def settings(self, step: int) -> dict[str, float | Tensor]:
-        settings = super().settings(step)
-        return settings | {"tc_weight": 0.0} if step < self.discriminator_warmup else settings
+    def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
+        values = super().hyperparameters(step)
+        return values | {"tc_weight": 0.0} if step < self.discriminator_warmup else values
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         ratio = self.discriminator(out.z).mean()  # of log q(z) - sum_g log q(z_g)
         self._codes, self._ratio = out.z.detach(), ratio.detach()
-        return (out.kl - out.log_px).mean() + settings["tc_weight"] * ratio, None
+        return (out.kl - out.log_px).mean() + values["tc_weight"] * ratio, None
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         return super().logged(loss, out, terms) | {"discriminator_tc": self._ratio}

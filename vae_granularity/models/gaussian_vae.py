@@ -1,8 +1,8 @@
-"""VAEs with a Gaussian posterior, and those among them whose loss weighs the four terms of the
-KL.
-"""
+"""VAEs with a Gaussian posterior, and those whose loss weighs the four terms of the KL."""
 
 from __future__ import annotations
+
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -13,20 +13,26 @@ from vae_granularity.elbo import LatentTerms, collapse_cost, decompose, weighted
 from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.models.base import (
     Forward,
-    Granularity,
+    HyperparameterValues,
     LatentModel,
-    Partition,
+    LatentOptions,
     Parts,
-    Settings,
     full,
 )
+
+
+class GaussianOptions(LatentOptions, total=False):
+    """What every model with a Gaussian posterior takes, as in conf/model."""
+
+    estimator: str
 
 
 class GaussianVAE(LatentModel):
     """A VAE with q(z|x) = N(mu(x), diag sigma²(x)) and p(z) = N(0, I).
 
     Args:
-        estimator: of the aggregate posterior in the minibatch terms: `mws`, `mss` or `stratified`.
+        estimator: of the aggregate posterior in the minibatch terms: `mws` (default), `mss` or
+            `stratified`.
         others: as `LatentModel`.
 
     Raises:
@@ -36,21 +42,16 @@ class GaussianVAE(LatentModel):
     stochastic = True
 
     def __init__(
-        self,
-        parts: Parts,
-        latent_dim: int,
-        granularity: Granularity,
-        partition: Partition,
-        estimator: str,
+        self, parts: Parts, *, estimator: str = "mws", **options: Unpack[LatentOptions]
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition)
+        super().__init__(parts, **options)
         self.estimator = choice("model.estimator", estimator, ESTIMATORS)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, logvar = self.net.encode(x)
         return full(mu), full(logvar)
 
-    def run(self, x: Tensor, noise: Tensor) -> Forward:
+    def forward_pass(self, x: Tensor, noise: Tensor) -> Forward:
         mu, logvar = self.encode(x)
         z = reparametrise(mu, logvar, noise)
         output = full(self.net.decode(z))
@@ -59,9 +60,8 @@ class GaussianVAE(LatentModel):
     def minibatch_terms(self, out: Forward, membership: Tensor) -> LatentTerms:
         """The four terms of a training batch by the model's estimator; membership (D, G)."""
         if self.dataset_size is None:
-            raise ArgumentError(
-                "dataset_size must be set to the number of training images before the terms are estimated, got None"
-            )
+            need = "dataset_size must be set to the number of training images"
+            raise ArgumentError(f"{need} before the terms are estimated, got None")
         return decompose(
             z=out.z,
             mu=out.mu,
@@ -79,9 +79,8 @@ class GaussianVAE(LatentModel):
             "reconstruction": reconstruction,
             "kl": kl,
         }
-        means["smallest_sigma"] = (
-            0.5 * out.logvar.min()
-        ).exp()  # posteriors that become points saturate every estimate of TC
+        # Posteriors that become points saturate every estimate of TC.
+        means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()
         return means if terms is None else means | term_means(terms)
 
 
@@ -90,31 +89,29 @@ class WeightedVAE(GaussianVAE):
 
     decomposes = True
 
-    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
+    def weights(self, values: HyperparameterValues) -> dict[str, float | Tensor]:
         """The weights of mutual_information, between_group_tc, within_group_tc and dimension_kl."""
         raise TypeError(f"{type(self).__name__} must define weights()")
 
-    def cautions(self, steps: int) -> list[str]:
+    def warnings(self, steps: int) -> list[str]:
         for step in (0, steps - 1):
-            inner = {
-                name: float(weight)
-                for name, weight in self.weights(self.settings(step)).items()
-                if name != "dimension_kl"
-            }
+            weights = self.weights(self.hyperparameters(step))
+            inner = {name: float(w) for name, w in weights.items() if name != "dimension_kl"}
             cost = collapse_cost(self.grouping.at(step), **inner)
             if cost < 0:
                 sizes = "+".join(map(str, self.grouping.at(step).sizes))
                 return [
-                    f"posteriors that collapse to points lower this loss: for groups of {sizes}, w_I + w_between (G-1) + w_within (D-G) = "
-                    f"{cost:g} < 0. A within_group_weight nearer to 0 or a smaller granularity avoids it (see experiments/stability)"
+                    f"this objective rewards zero-variance posteriors: for groups of {sizes}, "
+                    f"w_I + w_between (G-1) + w_within (D-G) = {cost:g} < 0. A within_group_weight "
+                    "nearer to 0 or a smaller granularity avoids it (see experiments/stability)"
                 ]
         return []
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         terms = self.minibatch_terms(out, membership)
-        return -weighted_elbo(out.log_px, terms, **self.weights(settings)).mean(), terms
+        return -weighted_elbo(out.log_px, terms, **self.weights(values)).mean(), terms
 
 
 def term_means(terms: LatentTerms) -> dict[str, Tensor]:

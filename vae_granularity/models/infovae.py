@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import number
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class InfoVAE(GaussianVAE):
@@ -31,26 +33,23 @@ class InfoVAE(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        alpha: Dial = 0.0,
-        mmd_weight: Dial = 1000.0,
+        alpha: Scheduled = 0.0,
+        mmd_weight: Scheduled = 1000.0,
         bandwidth: float | None = None,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("alpha", alpha, high=1.0)
-        self.dial("mmd_weight", mmd_weight, low=1.0 - min(self.dials["alpha"].values))
-        published = latent_dim**2 / 2
+        super().__init__(parts, **options)
+        self.scheduled("alpha", alpha, high=1.0)
+        self.scheduled("mmd_weight", mmd_weight, low=1.0 - min(self.schedules["alpha"].values))
+        published = self.latent_dim**2 / 2
         self.bandwidth = number(
             "model.bandwidth", published if bandwidth is None else bandwidth, 0.0, above=True
         )
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
-        alpha, weight = settings["alpha"], settings["mmd_weight"]
+        alpha, weight = values["alpha"], values["mmd_weight"]
         plain = ((1 - alpha) * out.kl - out.log_px).mean()
         return plain + (alpha + weight - 1) * mmd_to_standard_normal(out.z, self.bandwidth), None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Dial, Forward, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import GaussianVAE
+from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
 class LambdaBetaVAE(GaussianVAE):
@@ -28,24 +30,19 @@ class LambdaBetaVAE(GaussianVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        beta: Dial = 4.0,
-        reconstruction_weight: Dial = 1.0,
-        granularity: Granularity = 1,
-        partition: Partition = None,
-        estimator: str = "mws",
+        beta: Scheduled = 4.0,
+        reconstruction_weight: Scheduled = 1.0,
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("beta", beta, 0.0)
-        self.dial("reconstruction_weight", reconstruction_weight, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("beta", beta, 0.0)
+        self.scheduled("reconstruction_weight", reconstruction_weight, 0.0)
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         squared_error = (out.x - self.likelihood.mean(out.output)).square().flatten(1).sum(1)
         loss = (
-            settings["beta"] * out.kl
-            + settings["reconstruction_weight"] * squared_error
-            - out.log_px
+            values["beta"] * out.kl + values["reconstruction_weight"] * squared_error - out.log_px
         )
         return loss.mean(), None

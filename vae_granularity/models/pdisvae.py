@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import WeightedVAE
+from vae_granularity.models.base import HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, WeightedVAE
 
 
 class PDisVAE(WeightedVAE):
@@ -24,21 +26,15 @@ class PDisVAE(WeightedVAE):
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        latent_dim: int = 10,
-        beta: Dial = 4.0,
-        granularity: Granularity = 2,
-        partition: Partition = None,
-        estimator: str = "stratified",
+        self, parts: Parts, beta: Scheduled = 4.0, **options: Unpack[GaussianOptions]
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("beta", beta, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("beta", beta, 0.0)
 
-    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
+    def weights(self, values: HyperparameterValues) -> dict[str, float | Tensor]:
         return {
             "mutual_information": 1.0,
-            "between_group_tc": settings["beta"],
+            "between_group_tc": values["beta"],
             "within_group_tc": 1.0,
             "dimension_kl": 1.0,
         }

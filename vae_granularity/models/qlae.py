@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor, nn
 
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import integer
 from vae_granularity.models.base import (
-    Dial,
     Forward,
-    Granularity,
+    HyperparameterValues,
     LatentModel,
-    Partition,
+    LatentOptions,
     Parts,
-    Settings,
+    Scheduled,
     full,
 )
 
@@ -46,16 +47,14 @@ class QLAE(LatentModel):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 12,
         num_values: int = 10,
-        quantisation_weight: Dial = 0.01,
-        granularity: Granularity = 1,
-        partition: Partition = None,
+        quantisation_weight: Scheduled = 0.01,
+        **options: Unpack[LatentOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition)
-        self.dial("quantisation_weight", quantisation_weight, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("quantisation_weight", quantisation_weight, 0.0)
         count = integer("model.num_values", num_values, 2)
-        self.values = nn.Parameter(torch.linspace(-0.5, 0.5, count).repeat(latent_dim, 1))
+        self.values = nn.Parameter(torch.linspace(-0.5, 0.5, count).repeat(self.latent_dim, 1))
 
     def snap(self, z: Tensor) -> Tensor:
         """z (B, D), each entry replaced by the nearest value of its dimension; differentiable in
@@ -69,7 +68,7 @@ class QLAE(LatentModel):
         code = self.snap(full(self.net.encode(x)[0]))
         return code, torch.full_like(code, -torch.inf)
 
-    def run(self, x: Tensor, noise: Tensor) -> Forward:
+    def forward_pass(self, x: Tensor, noise: Tensor) -> Forward:
         """Encode and snap x (B, *image_shape), decode, score; `mu` is z_c, the noise is not
         used.
         """
@@ -86,13 +85,13 @@ class QLAE(LatentModel):
         )
 
     def objective(
-        self, out: Forward, settings: Settings, membership: Tensor
+        self, out: Forward, values: HyperparameterValues, membership: Tensor
     ) -> tuple[Tensor, LatentTerms | None]:
         continuous, snapped = out.mu, self.snap(out.mu)
         distance = (continuous.detach() - snapped).square().sum(1) + (
             continuous - snapped.detach()
         ).square().sum(1)
-        weight = settings["quantisation_weight"] * (out.x[0].numel() / self.latent_dim)
+        weight = values["quantisation_weight"] * (out.x[0].numel() / self.latent_dim)
         return (weight * distance - out.log_px).mean(), None
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:

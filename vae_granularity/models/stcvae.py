@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from vae_granularity.models.base import Dial, Granularity, Partition, Parts, Settings
-from vae_granularity.models.gaussian_vae import WeightedVAE
+from vae_granularity.models.base import HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.gaussian_vae import GaussianOptions, WeightedVAE
 
 
 class BetaSTCVAE(WeightedVAE):
@@ -30,24 +32,21 @@ class BetaSTCVAE(WeightedVAE):
     def __init__(
         self,
         parts: Parts,
-        latent_dim: int = 10,
-        beta: Dial = 4.0,
-        within_group_weight: Dial | None = None,
-        granularity: Granularity = 2,
-        partition: Partition = None,
-        estimator: str = "mws",
+        beta: Scheduled = 4.0,
+        within_group_weight: Scheduled | None = None,
+        **options: Unpack[GaussianOptions],
     ) -> None:
-        super().__init__(parts, latent_dim, granularity, partition, estimator)
-        self.dial("beta", beta, 0.0)
+        super().__init__(parts, **options)
+        self.scheduled("beta", beta, 0.0)
         if within_group_weight is not None:
-            self.dial("within_group_weight", within_group_weight)
+            self.scheduled("within_group_weight", within_group_weight)
 
-    def settings(self, step: int) -> dict[str, float | Tensor]:
-        settings = super().settings(step)
-        return {"within_group_weight": -settings["beta"] / 2} | settings
+    def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
+        values = super().hyperparameters(step)
+        return {"within_group_weight": -values["beta"] / 2} | values
 
-    def weights(self, settings: Settings) -> dict[str, float | Tensor]:
-        between, inside = settings["beta"], settings["within_group_weight"]
+    def weights(self, values: HyperparameterValues) -> dict[str, float | Tensor]:
+        between, inside = values["beta"], values["within_group_weight"]
         return {
             "mutual_information": 1.0,
             "between_group_tc": between,

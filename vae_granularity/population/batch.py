@@ -122,9 +122,9 @@ class Batch:
         """Names and values (n, terms) of member k, with the dials that move."""
         model = self.members[k].job.model
         first, rows = done - len(terms), terms[:, :, k]
-        names = model.moving(first)
+        names = model.scheduled_values(first)
         if names:
-            moving = [list(model.moving(step).values()) for step in range(first, done)]
+            moving = [list(model.scheduled_values(step).values()) for step in range(first, done)]
             rows = torch.cat((rows, terms.new_tensor(moving)), 1)
         return [*self.population.names, *names], rows
 

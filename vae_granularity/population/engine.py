@@ -58,7 +58,7 @@ class BatchedStep(nn.Module):
 
     def forward(self, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
         """Loss, logged scalars and pass of the one model, for `functional_call`."""
-        return self.model.compute(*inputs)
+        return self.model.loss_and_logs(*inputs)
 
     def _one(self, named: Named, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
         return functional_call(self, {f"model.{name}": t for name, t in named.items()}, inputs)

@@ -63,7 +63,7 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
     for i, (config, model) in enumerate(points):
         reason = obstacle(config, model)
         if reason is None:
-            groups.setdefault(shared(config, model.settings(0)), []).append(i)
+            groups.setdefault(shared(config, model.hyperparameters(0)), []).append(i)
         else:
             alone[i] = reason
     alone |= {

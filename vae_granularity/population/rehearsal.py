@@ -18,7 +18,7 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig
 from torch import nn
 
-from vae_granularity.evaluation.report import report
+from vae_granularity.evaluation.evaluate import report
 from vae_granularity.population.captured import captured
 from vae_granularity.population.compiled import compiled, no_compiler, warmed_up
 from vae_granularity.population.engine import Population

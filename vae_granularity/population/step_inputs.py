@@ -46,7 +46,7 @@ class StepInputs:
         self._orders, self._order_of = _distinct(self.data, lambda module: module.seed)
         self._noises, self._noise_of = _distinct(self.models, lambda model: model.seed)
         self._constant = all(
-            isinstance(dial, Constant) for model in models for dial in model.dials.values()
+            isinstance(dial, Constant) for model in models for dial in model.schedules.values()
         )
         self._settings: dict[str, Tensor] | None = None
         self._partitions: list[LatentPartition] = []
@@ -69,7 +69,7 @@ class StepInputs:
 
     def _dials(self, step: int) -> dict[str, Tensor]:
         if self._settings is None or not self._constant:
-            each = [model.settings(step) for model in self.models]
+            each = [model.hyperparameters(step) for model in self.models]
             rows = [[float(one[name]) for one in each] for name in each[0]]
             table = torch.tensor(rows, dtype=self._like.dtype).to(self._like.device)
             self._settings = dict(zip(each[0], table, strict=True))

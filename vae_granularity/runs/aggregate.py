@@ -5,7 +5,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import Interval, interval
-from vae_granularity.metrics.core.harmonic_scores import PARTNERS
+from vae_granularity.metrics.core.harmonic_scores import HARMONIC
 from vae_granularity.runs.protocol import (
     BESIDES,
     MEASURE_AGAIN,
@@ -23,14 +23,10 @@ def number_protocol(results: Results, name: str) -> dict[str, Any]:
     protocol = results.get("protocol", {})
     if name in results.get("terms", {}):
         return without(protocol.get("terms", {}), BESIDES)
-    metrics = protocol.get("metrics", {}).values()
-    entries = [entry for entry in metrics if name in entry.get("scores", ())]
-    if entries:
-        return without(entries[-1], BESIDES)
-    for part, partner in PARTNERS.items():
-        if name == f"{part.removesuffix('_group')}_harmonic_group":
-            return {one: number_protocol(results, one) for one in (part, partner)}
-    return {}
+    for entry in protocol.get("metrics", {}).values():
+        if name in entry.get("scores", ()):
+            return without(entry, BESIDES)
+    return {part: number_protocol(results, part) for part in HARMONIC.get(name, ())}
 
 
 def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]:

@@ -8,7 +8,6 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from torch import nn
 
 from vae_granularity import likelihoods
 from vae_granularity.data.base import ImageDataModule
@@ -32,7 +31,7 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     return create(cfg.model, parts=parts), data
 
 
-def check_support(likelihood: nn.Module, data: ImageDataModule) -> None:
+def check_support(likelihood: Any, data: ImageDataModule) -> None:
     """Refuse a likelihood that is no density at the values the data set declares.
 
     Raises:

@@ -35,28 +35,21 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    columns: dict[str, list[Any]] = {}
-    words: dict[str, str] = {}  # one object a distinct word, however many runs have it
     unreadable: dict[str, str] = {}
     unfinished: list[str] = []
-    count = 0
-    for directory in run_directories(runs):
-        try:
-            row = {"path": directory, **row_of(read_results(directory))}
-        except FileNotFoundError:
-            unfinished.append(directory)
-            continue
-        except DataError as error:
-            unreadable[directory] = str(error)
-            continue
-        for key, value in row.items():
-            column = columns.setdefault(key, [])
-            column.extend([None] * (count - len(column)))
-            column.append(words.setdefault(value, value) if type(value) is str else value)
-        count += 1
-    if not count and not unfinished and not unreadable:
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for directory in run_directories(runs):
+            try:
+                yield {"path": directory, **row_of(read_results(directory))}
+            except FileNotFoundError:
+                unfinished.append(directory)
+            except DataError as error:
+                unreadable[directory] = str(error)
+
+    whole = columns_of(rows())
+    if not whole and not unfinished and not unreadable:
         raise DataError(f"there is no run directory in {runs}")
-    whole = {key: column + [None] * (count - len(column)) for key, column in columns.items()}
     series = {key: pd.Series(column, dtype=_dtype(column)) for key, column in whole.items()}
     table = pd.DataFrame(series)
     table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
@@ -64,6 +57,26 @@ def read_runs(runs: Places) -> "pd.DataFrame":
         shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
         warnings.warn(f"{len(unreadable)} runs cannot be read: {shown}", stacklevel=2)
     return table
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows of differing keys as columns of one length, None where a row has no such key.
+
+    One object a distinct word, however many rows have it.
+
+    >>> columns_of([{"a": 1}, {"a": 2, "b": "x"}])
+    {'a': [1, 2], 'b': [None, 'x']}
+    """
+    columns: dict[str, list[Any]] = {}
+    words: dict[str, str] = {}
+    count = 0
+    for row in rows:
+        for key, value in row.items():
+            column = columns.setdefault(key, [])
+            column.extend([None] * (count - len(column)))
+            column.append(words.setdefault(value, value) if type(value) is str else value)
+        count += 1
+    return {key: column + [None] * (count - len(column)) for key, column in columns.items()}
 
 
 def _dtype(column: list[Any]) -> type:

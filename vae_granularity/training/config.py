@@ -19,7 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, integer
 from vae_granularity.partitions.grouping import grouping_of
 
-RENAMED = {"callbacks.last": "callbacks.checkpoint"}  # keys of earlier versions
+RENAMED = {  # keys of earlier versions
+    "callbacks.last": "callbacks.checkpoint",
+    "mix": "allow_mixed",
+    "draws": "num_bootstrap",
+    "rows": "max_rows",
+}
 
 
 def config_dir() -> Path:
@@ -96,7 +101,7 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    renamed = [new for old, new in RENAMED.items() if word == old]
+    renamed = [new for old, new in RENAMED.items() if word == old and new in known]
     matches = renamed or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {matches[0]!r}?" if matches else ""
 

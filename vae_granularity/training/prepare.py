@@ -21,10 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError
-from vae_granularity.evaluation.evaluate import Evaluation
-from vae_granularity.evaluation.measure_again import as_lines
+from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.report import report
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
@@ -126,7 +124,7 @@ def writing(job: Job) -> Iterator[bool]:
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
         print(f"  data: {job.data.title}   parameters: {size:,}   groups: {groups}")
-        for caution in job.model.cautions(job.config.trainer.max_steps):
+        for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
 

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.distributed import processes_ended
 from vae_granularity.errors import DataError
-from vae_granularity.evaluation.measure_again import as_lines, measure_missing
+from vae_granularity.evaluation.evaluate import as_lines
+from vae_granularity.evaluation.measure_again import measure_missing
 from vae_granularity.evaluation.request import missing
 from vae_granularity.runs.checkpoint import load_weights, newest_readable
 from vae_granularity.runs.identity import FINAL, checkpoints

@@ -1,15 +1,19 @@
-"""Plotly figures as plain dictionaries (`data`, `layout`), ready to be embedded as JSON: surfaces
-and trajectories.
-"""
+"""Plotly figures as plain dictionaries (`data`, `layout`): heat maps and trajectories on grids."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from vae_granularity.analysis.page.labels import name_of, number, value_label, with_unit
-from vae_granularity.analysis.surface import Surface
+from vae_granularity.analysis.page.labels import (
+    name_of,
+    number,
+    seeds_label,
+    value_label,
+    with_unit,
+)
+from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import Trajectory
 from vae_granularity.analysis.verdict import Verdict
 
@@ -17,92 +21,58 @@ Chart = dict[str, Any]
 
 # Okabe and Ito's palette: told apart with any kind of colour vision; and a scale of even lightness
 # steps.
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED, BLACK = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#1b1f24",
-)
-PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1b1f24")
+BLUE, RED, BLACK, WHITE, GREY = PALETTE[0], PALETTE[1], PALETTE[-1], "#ffffff", "#b9c0c9"
 SCALE = "Cividis"
+MAX_TICKS = 24
 
 
-def layout(title: str, x: str, y: str, **more: Any) -> Chart:
+def layout(title: str, x: str, y: str) -> Chart:
     """What all charts share; the axis titles carry the units."""
     axis = {"automargin": True, "gridcolor": "#e3e6ea", "linecolor": "#8a929c", "zeroline": False}
     return {
         "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 14}},
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": BLACK},
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "#ffffff",
+        "plot_bgcolor": WHITE,
         "margin": {"l": 60, "r": 12, "t": 40, "b": 60},
         "xaxis": {**axis, "title": {"text": x}},
         "yaxis": {**axis, "title": {"text": y}},
         "legend": {"orientation": "h", "y": -0.28, "x": 0},
         "height": 380,
-        **more,
     }
 
 
 def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title: str) -> Chart:
-    """Means over seeds as a heat map, with the optimum for each value of either parameter
-    marked.
-    """
-    x_labels, y_labels = _ticks(surface.x_name, surface.x), _ticks(surface.y_name, surface.y)
+    """Means over seeds as a heat map, with the optimum for each value of either axis marked."""
+    x, y = name_of(surface.x_name), name_of(surface.y_name)
+    labels = _labels(surface)
     hover = [
-        [
-            f"{name_of(surface.x_name)} {x}<br>{name_of(surface.y_name)} {y}<br>{_mean_and_spread(surface, i, j)}"
-            for i, x in enumerate(x_labels)
-        ]
-        for j, y in enumerate(y_labels)
+        [f"{x} {a}<br>{y} {b}<br>{_hover(surface, i, j)}" for i, a in enumerate(labels[0])]
+        for j, b in enumerate(labels[1])
     ]
-    marks = [
-        _marks(
-            [x_labels[i] for i in rows.rows],
-            [y_labels[j] for j in rows.best],
-            "circle",
-            "#ffffff",
-            f"best {name_of(surface.y_name)}",
-        ),
-        _marks(
-            [x_labels[i] for i in columns.best],
-            [y_labels[j] for j in columns.rows],
-            "diamond",
-            BLACK,
-            f"best {name_of(surface.x_name)}",
-        ),
-    ]
-    heat = {
-        "type": "heatmap",
-        "x": x_labels,
-        "y": y_labels,
-        "z": _rounded(surface.mean.T),
-        "text": hover,
-        "hoverinfo": "text",
-        "colorscale": SCALE,
-        "colorbar": {
-            "title": {"text": with_unit(surface.value_name), "side": "right"},
-            "thickness": 12,
-            "outlinewidth": 0,
-        },
-        "xgap": 1,
-        "ygap": 1,
+    heat = _heatmap(surface.mean.T, with_unit(surface.value_name), hover)
+    circles = {"symbol": "circle", "size": 16, "color": WHITE, "line": {"color": BLACK, "width": 2}}
+    diamonds = {
+        "symbol": "diamond",
+        "size": 9,
+        "color": BLACK,
+        "line": {"color": WHITE, "width": 2},
     }
-    chart = layout(title, with_unit(surface.x_name), with_unit(surface.y_name))
-    for axis in ("xaxis", "yaxis"):
-        chart[axis]["type"] = "category"
-    return {"data": [heat, *marks], "layout": chart}
+    marks = [
+        _scatter(f"best {y}", rows.rows, rows.best, marker=circles),
+        _scatter(f"best {x}", columns.best, columns.rows, marker=diamonds),
+    ]
+    names = (with_unit(surface.x_name), with_unit(surface.y_name))
+    return {"data": [heat, *marks], "layout": _grid(layout(title, *names), *labels)}
 
 
 def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Chart:
-    """The optimum of each row with the fit; the area of a grey disc is the share of resampled seeds
-    whose optimum lies there.
-    """
+    """The optimum of each row with the fit; grey discs are as large as the share of the resampled
+    seeds whose optimum lies there."""
     surface = trajectory.surface
-    x_labels, y_labels = _ticks(surface.x_name, surface.x), _ticks(surface.y_name, surface.y)
+    x_labels, y_labels = _labels(surface)
+    best = f"best {name_of(surface.y_name)}"
     data: list[Chart] = []
     spread = [
         (int(row), int(place), count / len(trajectory.draws))
@@ -110,92 +80,97 @@ def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Ch
         for place, count in zip(*np.unique(trajectory.draws[:, k], return_counts=True), strict=True)
     ]
     if spread:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "share of resampled seeds",
-                "x": [row for row, _, _ in spread],
-                "y": [place for _, place, _ in spread],
-                "text": [
-                    f"{x_labels[row]}: {y_labels[place]} in {share:.0%} of the resamplings"
-                    for row, place, share in spread
-                ],
-                "hoverinfo": "text",
-                "marker": {
-                    "size": [round(34 * share**0.5, 1) for *_, share in spread],
-                    "color": "#b9c0c9",
-                    "line": {"width": 0},
-                },
-            }
-        )
-    data.append(
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": f"best {name_of(surface.y_name)}",
-            "x": trajectory.rows.tolist(),
-            "y": trajectory.best.tolist(),
-            "text": [
-                f"{number(value)} at {y_labels[j]}"
-                for value, j in zip(trajectory.best_value, trajectory.best, strict=True)
-            ],
-            "hoverinfo": "text",
-            "line": {"color": BLUE, "width": 2},
-            "marker": {"size": 8},
-        }
-    )
+        rows, places, shares = zip(*spread, strict=True)
+        text = [
+            f"{x_labels[row]}: {y_labels[place]} in {share:.0%} of the resamplings"
+            for row, place, share in spread
+        ]
+        sizes = [round(34 * share**0.5, 1) for share in shares]
+        discs = {"size": sizes, "color": GREY, "line": {"width": 0}}
+        data.append(_scatter("share of resampled seeds", rows, places, text, marker=discs))
+    at = zip(trajectory.best_value, trajectory.best, strict=True)
+    text = [f"{number(value)} at {y_labels[place]}" for value, place in at]
+    line, marker = {"color": BLUE, "width": 2}, {"color": BLUE, "size": 8}
+    data.append(_scatter(best, trajectory.rows, trajectory.best, text, line=line, marker=marker))
     if verdict.curve is not None:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"fit: {verdict.curve.shape}",
-                "x": verdict.places.tolist(),
-                "y": [round(float(v), 3) for v in verdict.curve.fitted],
-                "hoverinfo": "skip",
-                "line": {"color": RED, "dash": "dash", "width": 2},
-            }
-        )
-    chart = layout(title, with_unit(surface.x_name), f"best {name_of(surface.y_name)}")
-    chart["xaxis"] |= {
-        "tickvals": list(range(len(x_labels))),
-        "ticktext": x_labels,
-        "range": [-0.6, len(x_labels) - 0.4],
-    }
-    chart["yaxis"] |= {
-        "tickvals": list(range(len(y_labels))),
-        "ticktext": y_labels,
-        "range": [-0.6, len(y_labels) - 0.4],
-    }
+        line = {"color": RED, "dash": "dash", "width": 2}
+        fitted = np.round(verdict.curve.fitted, 3)
+        data.append(_scatter(f"fit: {verdict.curve.shape}", verdict.places, fitted, line=line))
+    chart = _grid(layout(title, with_unit(surface.x_name), best), x_labels, y_labels)
+    for axis, labels in (("xaxis", x_labels), ("yaxis", y_labels)):
+        chart[axis]["range"] = [-0.6, len(labels) - 0.4]
     return {"data": data, "layout": chart}
 
 
-def _marks(x: list[str], y: list[str], symbol: str, color: str, name: str) -> Chart:
-    size, border = (16, BLACK) if symbol == "circle" else (9, "#ffffff")
-    marker = {"symbol": symbol, "size": size, "color": color, "line": {"color": border, "width": 2}}
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": x,
-        "y": y,
-        "name": name,
-        "hoverinfo": "skip",
-        "marker": marker,
-    }
+def profile_charts(
+    table: pd.DataFrame, profile: pd.DataFrame, complexity: Mapping[str, float], source: str
+) -> dict[str, Chart]:
+    """For each common partition, the share of each factor's entropy in its best unit, over γ.
+
+    Means over seeds and settings, factors by complexity; in the cells, how many of the models
+    separate the factor.
+    """
+    gamma = "model.granularity"
+    of_runs = profile.join(table[gamma], on="run")
+    found = {}
+    for partition, rows in of_runs.groupby("partition", observed=True):
+        means = rows.groupby(["factor", gamma], observed=True)[["share", "separated"]].mean()
+        means = means.unstack()
+        order = sorted(means.index, key=lambda factor: (complexity.get(factor, np.inf), factor))
+        share, separated = (means.loc[order, key] for key in ("share", "separated"))
+        factors = [f"{f} ({complexity[f]:.1f})" if f in complexity else str(f) for f in order]
+        granularities = [value_label(gamma, value) for value in share.columns]
+        text = separated.map(lambda value: f"{value:.0%}" if np.isfinite(value) else "")
+        cells = text.to_numpy().tolist()
+        hover = [
+            [
+                f"{factor}, γ {g}<br>share {number(value)}<br>separated in {cell} of the models"
+                for g, value, cell in zip(granularities, values, cells[f], strict=True)
+            ]
+            for f, (factor, values) in enumerate(zip(factors, share.to_numpy(), strict=True))
+        ]
+        heat = _heatmap(share.to_numpy(), "share of entropy in the best unit", hover)
+        top = round(max(float(np.nanmax(share)), 0.1), 2)
+        heat |= {"text": cells, "texttemplate": "%{text}", "zmin": 0, "zmax": top}
+        title = f"Under {partition}, {source}"
+        chart = layout(title, name_of(gamma), "factor (complexity)")
+        found[str(partition)] = {"data": [heat], "layout": _grid(chart, granularities, factors)}
+    return found
 
 
-def _ticks(name: str, values: tuple[Any, ...]) -> list[str]:
-    return [value_label(name, value) for value in values]
+def _heatmap(values: np.ndarray, label: str, hover: list[list[str]]) -> Chart:
+    """Values (rows, columns) at the places 0, 1, … of both axes; what is missing stays empty."""
+    rounded = [[float(f"{v:.5g}") if np.isfinite(v) else None for v in row] for row in values]
+    bar = {"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    style = {"colorscale": SCALE, "colorbar": bar, "xgap": 1, "ygap": 1}
+    return {"type": "heatmap", "z": rounded, "hovertext": hover, "hoverinfo": "text", **style}
 
 
-def _mean_and_spread(surface: Surface, i: int, j: int) -> str:
+def _scatter(name: str, x: Any, y: Any, text: Sequence[str] = (), **style: Any) -> Chart:
+    """Points at (x, y), with a line, markers or both, as `style` has them."""
+    mode = "+".join(f"{kind}s" for kind in ("line", "marker") if kind in style)
+    hover = {"hoverinfo": "text", "hovertext": list(text)} if text else {"hoverinfo": "skip"}
+    at = {"x": np.asarray(x).tolist(), "y": np.asarray(y).tolist()}
+    return {"type": "scatter", "mode": mode, "name": name, **at, **hover, **style}
+
+
+def _grid(chart: Chart, x_labels: list[str], y_labels: list[str]) -> Chart:
+    """The layout with the places 0, 1, … of both axes labelled, or every so many of them."""
+    for axis, labels in (("xaxis", x_labels), ("yaxis", y_labels)):
+        places = range(0, len(labels), 1 + len(labels) // MAX_TICKS)
+        chart[axis] |= {"tickvals": list(places), "ticktext": [labels[i] for i in places]}
+    return chart
+
+
+def _labels(surface: Surface) -> tuple[list[str], list[str]]:
+    axes = ((surface.x_name, surface.x), (surface.y_name, surface.y))
+    x, y = ([value_label(name, value) for value in values] for name, values in axes)
+    return x, y
+
+
+def _hover(surface: Surface, i: int, j: int) -> str:
     count, mean, std = int(surface.count[i, j]), float(surface.mean[i, j]), float(surface.std[i, j])
     if not count:
         return "no run"
     spread = f" ± {number(std, 3)} (standard deviation)" if np.isfinite(std) else ""
-    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}<br>{count} seed{'s' if count > 1 else ''}"
-
-
-def _rounded(values: np.ndarray) -> list[list[float | None]]:
-    return [[float(f"{v:.5g}") if np.isfinite(v) else None for v in row] for row in values]
+    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}<br>{seeds_label(count)}"

@@ -1,100 +1,155 @@
 """The page: one HTML file with everything in it, that works without a network."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 import orjson
 from markupsafe import Markup
 
-from vae_granularity.analysis.page import charts
-from vae_granularity.analysis.page.feature_charts import profile_chart
-from vae_granularity.analysis.page.labels import name_of, with_unit
-from vae_granularity.analysis.slice_result import Reading, SliceResult
+from vae_granularity.analysis.page import charts, page_text, tables
+from vae_granularity.analysis.page.labels import name_of, seeds_label, with_unit
+from vae_granularity.analysis.pipeline import Analysis
+from vae_granularity.analysis.slices import Reading, SliceResult
 from vae_granularity.analysis.verdict import EDGE, MAX_CHANCE, MIN_SUPPORT, NOT_ENOUGH
 
-MAX_SLICES = 12
+METHOD = (
+    "Each surface is the mean over seeds. The trajectory is the place of the optimum on the grid; "
+    "rows whose differences seeds alone may have made (permutation test, "
+    f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to the "
+    "others in grid steps, the simplest that fits wins (BIC), unless more than half of the optima "
+    f"are on the edge. Either is said only if it also holds in {MIN_SUPPORT:.0%} of the bootstrap "
+    "resamplings of the seeds."
+)
+FEATURES = (
+    "Models of every γ are seen under the same partitions of their latents. A factor is separated "
+    "where its best unit holds a tenth of its entropy or more, twice what the second holds, and no "
+    "other factor. Complexity: participation ratio of the images along the factor's orbit (1 is a "
+    "straight line). The claim: the γ at which a factor separates grows with its complexity; "
+    "the factors are the sample, so they are permuted, and γ is averaged over seeds."
+)
+PROFILE = (
+    "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. "
+    "Means over seeds and settings."
+)
 
 
-@dataclass
-class Page:
-    """What the page shows; each part may be empty."""
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its words; the title stands in the chart too."""
 
+    id: str
+    chart: charts.Chart
+    alt: str
+    caption: str
+
+    @property
+    def title(self) -> str:
+        """What is drawn, from which data."""
+        return self.chart["layout"]["title"]["text"]
+
+    def words(self, held: str) -> str:
+        """Title and caption, with what is held, for a figure that stands alone."""
+        return ". ".join(filter(None, (self.title, held, self.caption)))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One slice on the page: its surface and both trajectories."""
+
+    id: str
     title: str
-    value: str  # column of the main number
-    source: str  # data set and where its images come from, for every figure
-    facts: list[str]
-    notes: list[str]
-    slices: Sequence[SliceResult]
-    cuts: list[dict[str, Any]]
-    numbers: list[str]
-    traversals: list[dict[str, Any]]
-    tables: dict[str, dict[str, Any]]
-    provenance: list[tuple[str, str]]
-    protocols: list[tuple[str, str]]
-    broken: list[tuple[str, str]]
-    features: dict[str, Any] | None = None
-    charts: dict[str, Any] = field(default_factory=dict)
+    held: str
+    figures: tuple[Figure, ...]
 
 
-def render(page: Page) -> str:
-    """The HTML text."""
-    surfaces = [_slice(page, i, result) for i, result in enumerate(page.slices[:MAX_SLICES])]
-    features = _features(page)
-    data = {
-        "charts": page.charts,
-        "cuts": page.cuts,
-        "cut_layout": charts.layout("", "", ""),
-        "numbers": {name: with_unit(name) for name in page.numbers},
-        "palette": charts.PALETTE,
-        "source": page.source,
-        "tables": page.tables,
-        "traversals": page.traversals,
-    }
-    sections = [
-        ("verdicts", "Verdicts"),
-        ("features", "Features"),
-        ("numbers", "Numbers"),
-        ("traversals", "Traversals"),
-        ("table", "Table"),
-    ]
-    absent = {"features": not features, "numbers": not page.cuts, "traversals": not page.traversals}
-    more = len(page.slices) - MAX_SLICES
-    return _template().render(
-        title=page.title,
-        facts=page.facts,
-        notes=page.notes,
-        sections=[*(s for s in sections if not absent.get(s[0])), ("provenance", "Provenance")],
-        value_name=name_of(page.value),
-        method=(
-            "Each surface is the mean over seeds. The trajectory is the place of the optimum on "
-            "the grid; rows whose differences seeds alone may have made (permutation test, "
-            f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to "
-            "the others in grid steps, the simplest that fits wins (BIC), unless more than half of "
-            "the optima are on the edge. Either is said only if it also holds in "
-            f"{MIN_SUPPORT:.0%} of the bootstrap resamplings of the seeds."
+def section(number: int, result: SliceResult, source: str) -> Section:
+    """The figures of a slice; source: what `page_text.source` says of the data."""
+    surface = result.surface
+    forward, backward = result.readings
+    value = with_unit(surface.value_name)
+    over = f"over {name_of(surface.x_name)} and {name_of(surface.y_name)}"
+    count = surface.count[surface.count > 0]
+    least, most = int(count.min()), int(count.max())
+    seeds = seeds_label(least) if least == most else f"{least} to {most} seeds"
+    heat = Figure(
+        f"surface_{number}",
+        charts.surface_chart(
+            surface, forward.trajectory, backward.trajectory, f"{value}, {source}"
         ),
-        verdicts=[
-            _verdict(reading, result.part.title)
-            for result in page.slices
-            for reading in result.readings
-        ],
-        surfaces=surfaces,
-        more_surfaces=f"{more} more slices are in the table of verdicts and in verdicts.csv, without figures."
-        if more > 0
-        else None,
+        f"Heat map of {value} {over}. {forward.verdict.sentence}. {backward.verdict.sentence}.",
+        f"Mean over {seeds} a point; circles: {forward.title}; diamonds: {backward.title}.",
+    )
+    ways = [
+        Figure(
+            f"trajectory_{number}_{way}",
+            charts.trajectory_chart(reading.trajectory, reading.verdict, reading.title),
+            f"{reading.title}: {reading.verdict.sentence}",
+            f"{_capital(reading.verdict.sentence)}. {_capital(source)}.",
+        )
+        for way, reading in zip(("forward", "backward"), result.readings, strict=True)
+    ]
+    title = _capital(f"{name_of(surface.value_name)} {over}")
+    return Section(f"slice{number}", title, result.part.title, (heat, *ways))
+
+
+def render(
+    analysis: Analysis,
+    sections: Sequence[Section],
+    traversals: Sequence[dict[str, Any]],
+    missing: Sequence[str],
+) -> str:
+    """The HTML text; missing: notes on runs without traversals."""
+    table, settings, collected = analysis.table, analysis.settings, analysis.collected
+    source, names, value = page_text.source(table), list(analysis.parameters), settings.value
+    others = [name for name in analysis.numbers if name != value]
+    point_columns = [*names, "runs", value, f"±{value}", *others]
+    run_columns = ["run.name", *names, "seed", "run.num_parameters", value, *others]
+    lines = tables.line_charts(analysis.points, names, analysis.numbers, settings)
+    features = _features(analysis, source)
+    figures = [*(figure for part in sections for figure in part.figures), *features]
+    data = {
+        "charts": {figure.id: figure.chart for figure in figures},
+        "line_charts": lines,
+        "line_layout": charts.layout("", "", ""),
+        "numbers": {name: with_unit(name) for name in analysis.numbers},
+        "palette": charts.PALETTE,
+        "source": source,
+        "tables": {
+            "points": tables.best_rows(
+                analysis.points, point_columns, names, settings, "points.csv"
+            ),
+            "runs": tables.best_rows(table, run_columns, names, settings, "runs.parquet"),
+        },
+        "traversals": traversals,
+    }
+    parts = {
+        "verdicts": True,
+        "features": features,
+        "numbers": lines,
+        "traversals": traversals,
+        "table": True,
+        "provenance": True,
+    }
+    return _template().render(
+        title=page_text.title(settings),
+        facts=page_text.facts(analysis),
+        notes=[*page_text.notes(analysis), *missing],
+        parts=[name for name, shown in parts.items() if shown],
+        value_name=name_of(value),
+        method=METHOD,
+        verdicts=[_verdict(way, s.part.title) for s in analysis.slices for way in s.readings],
+        sections=sections,
+        more_sections=len(analysis.slices) - len(sections),
         features=features,
-        has_cuts=bool(page.cuts),
-        traversals=page.traversals,
-        has_points="points" in page.tables,
-        provenance=page.provenance,
-        protocols=page.protocols,
-        broken=page.broken,
+        features_text=FEATURES,
+        findings=[found.sentence for found in analysis.findings.correlations],
+        num_traversals=len(traversals),
+        provenance=page_text.provenance(analysis),
+        protocols=page_text.protocols(table),
+        broken=sorted(collected.broken.items()),
         # Our own text, which goes in as it is; everything else is escaped.
         css=Markup(_asset("report.css")),
         js=Markup(_asset("report.js")),
@@ -103,111 +158,35 @@ def render(page: Page) -> str:
     )
 
 
-def _slice(page: Page, number: int, result: SliceResult) -> dict[str, Any]:
-    surface = result.surface
-    x, y = name_of(surface.x_name), name_of(surface.y_name)
-    value = with_unit(surface.value_name)
-    title = f"{name_of(surface.value_name)} over {x} and {y}"
-    page.charts[f"surface{number}"] = charts.surface_chart(
-        surface,
-        result.forward.trajectory,
-        result.backward.trajectory,
-        f"{with_unit(surface.value_name)}, {page.source}",
-    )
-    trajectories = []
-    for way, reading in enumerate(result.readings):
-        key = f"trajectory{number}-{way}"
-        page.charts[key] = charts.trajectory_chart(
-            reading.trajectory, reading.verdict, reading.title
-        )
-        caption = (
-            f"{_sentence(reading.verdict.sentence)} {page.source[0].upper()}{page.source[1:]}."
-        )
-        trajectories.append(
-            {
-                "id": key,
-                "title": _title(page, key),
-                "alt": f"{reading.title}: {reading.verdict.sentence}",
-                "caption": caption,
-            }
-        )
-    least, most = (int(f(surface.count[surface.count > 0])) for f in (np.min, np.max))
-    seeds = (
-        f"{least} seed{'s' if least > 1 else ''}" if least == most else f"{least} to {most} seeds"
-    )
-    return {
-        "id": f"slice{number}",
-        "title": title[0].upper() + title[1:],
-        "held": result.part.title,
-        "surface": {
-            "id": f"surface{number}",
-            "title": _title(page, f"surface{number}"),
-            "alt": f"Heat map of {value} over {x} and {y}. {result.forward.verdict.sentence}. {result.backward.verdict.sentence}.",
-            "caption": f"Mean over {seeds} a point; circles: {result.forward.title}; diamonds: {result.backward.title}.",
-        },
-        "trajectories": trajectories,
-    }
-
-
 def _verdict(reading: Reading, held: str) -> dict[str, str]:
-    verdict = reading.verdict
-    kind = {EDGE: "edge", NOT_ENOUGH: "unsure"}.get(
-        verdict.shape, "v" if verdict.shape.endswith("V") else "shape"
-    )
-    rest = verdict.sentence
-    for start in (
-        f"{NOT_ENOUGH} to tell",
-        f"the optimum sits on the {EDGE} of the grid",
-        verdict.shape,
-    ):
-        if rest.startswith(start):
-            return {
-                "trajectory": reading.title,
-                "held": held,
-                "shape": start,
-                "rest": rest[len(start) :],
-                "class": kind,
-            }
+    """A row of the table of verdicts: the shape, set in bold, and the rest of the words."""
+    shape, sentence = reading.verdict.shape, reading.verdict.sentence
+    kinds = {EDGE: "edge", NOT_ENOUGH: "unsure"}
+    starts = (f"{NOT_ENOUGH} to tell", f"the optimum sits on the {EDGE} of the grid", shape)
+    start = next((start for start in starts if sentence.startswith(start)), "")
     return {
         "trajectory": reading.title,
         "held": held,
-        "shape": verdict.shape,
-        "rest": f": {rest}",
-        "class": kind,
+        "shape": start or shape,
+        "rest": sentence[len(start) :] if start else f": {sentence}",
+        "class": kinds.get(shape, "v" if shape.endswith("V") else "shape"),
     }
 
 
-def _features(page: Page) -> dict[str, Any] | None:
-    if not page.features:
-        return None
-    listed = []
-    for number, profile in enumerate(page.features["maps"]):
-        page.charts[f"profile{number}"] = profile_chart(profile, page.source)
-        caption = "Colour: share of the factor's entropy in its best unit. Cells: models that separate it. Means over seeds and settings."
-        alt = f"Heat map of factors by granularity under {profile.partition}. {caption}"
-        listed.append(
-            {
-                "id": f"profile{number}",
-                "title": _title(page, f"profile{number}"),
-                "alt": alt,
-                "caption": caption,
-            }
-        )
-    intro = (
-        "Models of every γ are seen under the same partitions of their latents. A factor is separated where its best unit holds a tenth of "
-        "its entropy or more, twice what the second holds, and no other factor. Complexity: participation ratio of the images along the "
-        "factor's orbit (1 is a straight line). The claim: the γ at which a factor separates grows with its complexity; "
-        "the factors are the sample, so they are permuted, and γ is averaged over seeds."
-    )
-    return {"intro": intro, "findings": page.features["findings"], "charts": listed}
+def _features(analysis: Analysis, source: str) -> list[Figure]:
+    findings = analysis.findings
+    if findings.profile.empty:
+        return []
+    maps = charts.profile_charts(analysis.table, findings.profile, findings.complexity, source)
+    alt = "Heat map of factors by granularity under {}. " + PROFILE
+    return [
+        Figure(f"profile_{number}", chart, alt.format(partition), PROFILE)
+        for number, (partition, chart) in enumerate(maps.items())
+    ]
 
 
-def _title(page: Page, chart: str) -> str:
-    return page.charts[chart]["layout"]["title"]["text"]
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _asset(name: str) -> str:
@@ -229,7 +208,6 @@ def _json(data: Any) -> str:
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.undefined = StrictUndefined
     return environment.from_string(_asset("report.html"))

@@ -1,102 +1,88 @@
-"""What the best run of each granularity does to an image: its traversal pictures, small enough to
-embed.
-"""
-
-from __future__ import annotations
+"""What the best run of each granularity does to an image: its traversals, small enough to embed."""
 
 import base64
 import io
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from vae_granularity.analysis.page.labels import name_of, number, value_label, with_unit
+from vae_granularity.analysis.page.labels import (
+    first_line,
+    number,
+    settings_label,
+    value_label,
+    with_unit,
+)
+from vae_granularity.analysis.pipeline import Analysis
 
 FIGURES = ("traversals", "group_traversals")
 MAX_WIDTH, MAX_GRANULARITIES, QUALITY = 900, 10, 72
 
 
-@dataclass(frozen=True)
-class BestRun:
-    """The run of the best value among those of one granularity."""
-
-    granularity: str
-    name: str
-    directory: Path
-    value: str
-    parameters: str
-
-
-def best_runs(
-    table: pd.DataFrame, parameters: list[str], value: str, *, maximise: bool = True
-) -> list[BestRun]:
-    """The best run of each value of `model.granularity`, ascending; none where nothing is swept."""
-    known = table[table[value].notna()]
-    if "model.granularity" not in known or known.empty:
-        return []
-    groups = known.groupby("model.granularity", observed=True)[value]
-    places = groups.idxmax() if maximise else groups.idxmin()
-    shown = [name for name in parameters if name != "model.granularity"]
-    found = []
-    for granularity, place in places.items():
-        row = known.loc[place]
-        words = ", ".join(
-            f"{name_of(name)} = {value_label(name, row[name])}" for name in [*shown, "seed"]
+def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]]:
+    """Pictures of the best run of each γ, ascending, and notes on those that are missing."""
+    value, gamma = analysis.settings.value, "model.granularity"
+    known = analysis.table[analysis.table[value].notna()]
+    if gamma not in known or known.empty:
+        return [], []
+    groups = known.groupby(gamma, observed=True)[value]
+    places = groups.idxmax() if analysis.settings.maximise else groups.idxmin()
+    told = [*(name for name in analysis.parameters if name != gamma), "seed"]
+    shown, missing = [], []
+    for granularity, place in list(places.items())[:MAX_GRANULARITIES]:
+        run = known.loc[place]
+        name = str(run["run.name"])
+        try:
+            images = _pictures(Path(str(run["path"])))
+        except Exception as error:  # a damaged run, or one of another version
+            missing.append(f"no traversals of {name}: {first_line(error)}")
+            continue
+        if not images:
+            missing.append(f"no traversals of {name}: it has neither figures nor a checkpoint")
+            continue
+        shown.append(
+            {
+                "granularity": value_label(gamma, granularity),
+                "name": name,
+                "value": f"{with_unit(value)} {number(run[value])}",
+                "parameters": settings_label(run[told].to_dict()),
+                "images": images,
+            }
         )
-        found.append(
-            BestRun(
-                value_label("model.granularity", granularity),
-                str(row["run.name"]),
-                Path(str(row["path"])),
-                f"{with_unit(value)} {number(row[value])}",
-                words,
-            )
-        )
-    return found[:MAX_GRANULARITIES]
+    return shown, missing
 
 
-def missing_figures(run: BestRun) -> bool:
-    """Whether the run has no traversals yet but the checkpoint to draw them from."""
-    return not (run.directory / "figures" / "traversals.png").is_file() and any(
-        (run.directory / "checkpoints").glob("*.ckpt")
-    )
+def _pictures(directory: Path) -> dict[str, str]:
+    """Figure to data URI, for those that exist; drawn first where there is only a checkpoint."""
+    folder = directory / "figures"
+    checkpoints = any((directory / "checkpoints").glob("*.ckpt"))
+    if checkpoints and not (folder / "traversals.png").is_file():
+        _draw(directory)
+    files = {name: folder / f"{name}.png" for name in FIGURES}
+    return {name: data_uri(file) for name, file in files.items() if file.is_file()}
 
 
-def draw_figures(run: BestRun) -> None:
+def _draw(directory: Path) -> None:
     """Draw the pictures of a run's model into its directory, as its training would have."""
     from vae_granularity.evaluation.figures import model_figures, run_title, save_figures
     from vae_granularity.runs.build import create
     from vae_granularity.runs.reading import load_run
 
-    loaded = load_run(run.directory)
-    loaded.datamodule.setup()
-    protocol = create(loaded.config.evaluation)
-    title = run_title(loaded.model, loaded.datamodule, int(loaded.results["run"]["steps"]))
-    save_figures(
-        model_figures(loaded.model, loaded.datamodule, protocol, title), run.directory / "figures"
-    )
-
-
-def embedded(run: BestRun) -> dict[str, str]:
-    """Figure to data URI (WebP), for those that exist."""
-    return {
-        name: data_uri(file)
-        for name in FIGURES
-        if (file := run.directory / "figures" / f"{name}.png").is_file()
-    }
+    run = load_run(directory)
+    run.datamodule.setup()
+    title = run_title(run.model, run.datamodule, int(run.results["run"]["steps"]))
+    figures = model_figures(run.model, run.datamodule, create(run.config.evaluation), title)
+    save_figures(figures, directory / "figures")
 
 
 def data_uri(file: Path) -> str:
-    """A picture, at most `MAX_WIDTH` pixels wide, as a data URI."""
+    """A picture, at most `MAX_WIDTH` pixels wide, as a data URI (WebP)."""
     from PIL import Image
 
     with Image.open(file) as opened:
         picture = opened.convert("RGB")
     if picture.width > MAX_WIDTH:
-        picture = picture.resize(
-            (MAX_WIDTH, round(picture.height * MAX_WIDTH / picture.width)), Image.Resampling.LANCZOS
-        )
+        height = round(picture.height * MAX_WIDTH / picture.width)
+        picture = picture.resize((MAX_WIDTH, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,1 +1,1 @@
-"""What several metrics share: inputs, results, estimators of information, nulls, errors; no metric itself."""
+"""What several metrics share: inputs, results, estimators, nulls, errors; no metric itself."""

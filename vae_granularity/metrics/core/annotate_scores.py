@@ -1,23 +1,20 @@
-"""What must stand beside a score: its standard error, its null under random partitions, and the
-group scores under common partitions.
-"""
+"""What must stand beside a score: its standard error, its null, the scores of common partitions."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
 from vae_granularity.metrics.core.inputs import TooLittleData
-from vae_granularity.metrics.core.partition_null import null_scores, partition_null
+from vae_granularity.metrics.core.partition_null import NULLS, null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
 ROWS = ("latents", "factors", "z", "mu", "logvar")  # inputs with a row a point
-NULLS = ("_null_group", "_null_sd_group", "_lift_group")
+Metric = Callable[..., MetricResult]
+Fresh = Callable[[int], Mapping[str, Any]] | None  # seed to another sample of the same size
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,7 @@ class Companions:
         null_draws: random partitions behind a null; 0 for no nulls.
         subsamples: halves behind a standard error (`se/<score>`) of scores that are estimated from
             rows; 0 for none.
-        draws: repetitions behind one of scores that draw from the ground truth, themselves or as
-            `fresh` samples; 0 for none.
+        draws: repetitions behind one of scores that draw from the ground truth; 0 for none.
         seed: of the draws.
 
     Raises:
@@ -49,32 +45,33 @@ class Companions:
     def __post_init__(self) -> None:
         choice("nulls", self.nulls, ("cheap", "all"))
         for name in ("null_draws", "subsamples", "draws"):
-            number = integer(name, getattr(self, name), 0)
-            if number == 1:
+            if integer(name, getattr(self, name), 0) == 1:
                 raise ArgumentError(f"{name} must be 0 or at least 2, got 1")
 
-    def beside(
+    def annotate_scores(
         self,
-        metric: Callable[..., MetricResult],
+        metric: Metric,
         given: Mapping[str, Any],
         result: MetricResult,
-        fresh: Callable[[int], Mapping[str, Any]] | None = None,
+        fresh: Fresh = None,
+        known: Container[str] = (),
     ) -> Scores:
-        """Nulls, standard errors and scores under the common partitions of one metric's result on
-        the inputs `given`.
+        """Nulls, standard errors and scores under the common partitions of one metric's result.
 
         Args:
-            fresh: seed to another sample of the same size; None where there is no ground truth to
-                draw one from.
+            given: the inputs of the metric that the result is of.
+            fresh: seed to another sample of the same size; None without a ground truth.
+            known: names of scores that another metric gives, whose nulls are not computed here.
         """
-        return (
-            self._nulls(metric, given, result)
-            | self._common(result)
-            | self._errors(metric, given, result, fresh)
-        )
+        found = self._nulls(metric, given, result, known)
+        for name, partition in self.partitions.items():
+            scores = result.rescore(partition)
+            scores |= harmonic_scores(scores)
+            found |= {f"{name}/{score}": value for score, value in scores.items()}
+        return found | self._errors(metric, given, result, fresh)
 
     def _nulls(
-        self, metric: Callable[..., MetricResult], given: Mapping[str, Any], result: MetricResult
+        self, metric: Metric, given: Mapping[str, Any], result: MetricResult, known: Container[str]
     ) -> Scores:
         partition = given.get("partition")
         if partition is None or not self.null_draws:
@@ -84,38 +81,26 @@ class Companions:
             return {}
 
         def rescore(dealt: LatentPartition) -> Scores:
-            scores = (
-                result.rescore(dealt) if cheap else metric(**{**given, "partition": dealt}).scores
-            )
-            return scores | group_headlines(scores)
+            again = {**given, "partition": dealt}
+            scores = result.rescore(dealt) if cheap else metric(**again).scores
+            return scores | harmonic_scores(scores)
 
         own = result.rescore(partition) if cheap else result.scores
-        names = [name for name in own if name.endswith("_group") and not name.endswith(NULLS)]
-        names += [name for name, value in group_headlines(own).items() if value is not None]
-        return (
-            null_scores(
-                partition_null(rescore, partition, num_draws=self.null_draws, seed=self.seed), names
-            )
-            if names
-            else {}
-        )
-
-    def _common(self, result: MetricResult) -> Scores:
-        found: Scores = {}
-        for name, partition in self.partitions.items():
-            scores = result.rescore(partition)
-            found |= {
-                f"{name}/{score}": value
-                for score, value in (scores | group_headlines(scores)).items()
-            }
-        return found
+        harmonic = [name for name, value in harmonic_scores(own).items() if value is not None]
+        names = [
+            name
+            for name in [*own, *harmonic]
+            if name.endswith("_group")
+            and not name.endswith(NULLS)
+            and name.removesuffix("_group") + NULLS[0] not in known
+        ]
+        if not names:
+            return {}
+        nulls = partition_null(rescore, partition, num_draws=self.null_draws, seed=self.seed)
+        return null_scores(nulls, names)
 
     def _errors(
-        self,
-        metric: Callable[..., MetricResult],
-        given: Mapping[str, Any],
-        result: MetricResult,
-        fresh: Callable[[int], Mapping[str, Any]] | None,
+        self, metric: Metric, given: Mapping[str, Any], result: MetricResult, fresh: Fresh
     ) -> Scores:
         def again(**changed: Any) -> Scores:
             try:
@@ -125,22 +110,14 @@ class Companions:
             same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
             return found.scores if same else {}
 
-        how = result.standard_error
+        def of(rows: Any) -> Scores:
+            return again(**{name: given[name][rows] for name in ROWS if name in given})
+
+        how, errors = result.standard_error if result.with_errors else None, {}
         if how == "subsamples" and self.subsamples:
             count = len(next(value for name, value in given.items() if name in ROWS))
-            groups = {} if result.error_of_groups else {"partition": None}
-            errors = (
-                error_by_subsampling(
-                    lambda rows: again(
-                        **groups, **{name: given[name][rows] for name in ROWS if name in given}
-                    ),
-                    count,
-                    num_draws=self.subsamples,
-                    seed=self.seed,
-                )
-                if count >= 4
-                else {}
-            )
+            if count >= 4:
+                errors = error_by_subsampling(of, count, num_draws=self.subsamples, seed=self.seed)
         elif self.draws and (draw := {"draws": _own_draws, "fresh": fresh}.get(str(how))):
             errors = error_by_draws(
                 lambda seed: again(**draw(seed)), num_draws=self.draws, seed=self.seed

@@ -1,7 +1,5 @@
 """How far the latents or groups of several codes agree: correlations, and one number from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Models of different granularity are compared under common partitions, never each
 alone: a model without groups may hold the same blocks, only unnamed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +16,7 @@ from vae_granularity.partition import LatentPartition
 
 
 def best_partition(relation: Any, sizes: Sequence[int]) -> LatentPartition:
-    """The assignment of dimensions to blocks of largest total relation, a block taking at most its
-    size (Hungarian algorithm).
+    """Assignment of dimensions to blocks of largest total relation (Hungarian algorithm).
 
     Args:
         relation: (D, K), how strongly each dimension is related to each block, such as mutual
@@ -30,13 +27,17 @@ def best_partition(relation: Any, sizes: Sequence[int]) -> LatentPartition:
 
     Raises:
         ArgumentError: relation is not a finite (D, K) table, or sizes are not K positive numbers.
+
+    >>> best_partition([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]], sizes=[2, 1]).groups
+    ((0, 2), (1,))
     """
     from scipy.optimize import linear_sum_assignment
 
     table = as_latents(relation, "relation")
     if len(sizes) != table.shape[1] or any(int(size) != size or size < 1 for size in sizes):
         raise ArgumentError(
-            f"sizes must be a positive integer for each of {table.shape[1]} blocks, got {list(sizes)}"
+            f"sizes must be a positive integer for each of {table.shape[1]} blocks, got"
+            f" {list(sizes)}"
         )
     seats = np.repeat(np.arange(len(sizes)), sizes)
     dims, chosen = linear_sum_assignment(table[:, seats], maximize=True)
@@ -49,8 +50,7 @@ def best_partition(relation: Any, sizes: Sequence[int]) -> LatentPartition:
 def best_block_partition(
     latents: Any, blocks: Any, sizes: Sequence[int], *, num_neighbors: int = 10, seed: int = 0
 ) -> LatentPartition:
-    """`best_partition` by k-NN mutual information of each latent with each block's label, for
-    `dataset=blocks`.
+    """`best_partition` by k-NN information of each latent with each block's label.
 
     Args:
         latents: (n, D); blocks: (n, K) integers, the label of each block's state; sizes: the K true
@@ -63,7 +63,8 @@ def best_block_partition(
     sample = labelled_sample(latents, blocks, min_rows=num_neighbors + 1)
     if sample.dropped_factors:
         raise TooLittleData(
-            f"blocks must each have two or more labels, got one in columns {list(sample.dropped_factors)}"
+            "blocks must each have two or more labels, got one in columns"
+            f" {list(sample.dropped_factors)}"
         )
     singles = [(d,) for d in range(sample.latents.shape[1])]
     return best_partition(

@@ -1,7 +1,5 @@
 """How sure a score is: its standard error for one model, its spread and interval over seeds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +61,8 @@ def over_seeds(results: Sequence[MetricResult], level: float = 0.95) -> dict[str
     for i, result in enumerate(results):
         if not same_protocol(result.protocol, results[0].protocol):
             raise ArgumentError(
-                f"results must have one protocol, got {result.protocol} in results[{i}] and {results[0].protocol} in the first"
+                f"results must have one protocol, got {result.protocol} in results[{i}] and"
+                f" {results[0].protocol} in the first"
             )
     known = {
         name: [v for v in (r.scores.get(name) for r in results) if v is not None]

@@ -1,10 +1,7 @@
-"""What scores read off a matrix of units by factors: the gap between the best two units, the
-compactness of a row or a column.
+"""What scores read off a matrix of units by factors: gap, compactness, number of carriers.
 
 A nan is an entry that could not be estimated: what is read off a matrix with one is missing.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -12,8 +9,10 @@ from vae_granularity.metrics.core.inputs import Array
 
 
 def gap(matrix: Array) -> Array | None:
-    """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit,
-    which has no second.
+    """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit.
+
+    >>> gap(np.array([[1.0, 0.5], [0.25, 0.5]])).tolist()
+    [0.75, 0.0]
     """
     if len(matrix) < 2:
         return None
@@ -28,10 +27,12 @@ def mean_gap(matrix: Array, scale: Array | float = 1.0) -> float | None:
 
 
 def mean_max_share(matrix: Array) -> float | None:
-    """Mean over non-zero rows of the largest entry's share of the row, rescaled so that equal
-    entries score 0 and one entry 1.
+    """Mean over non-zero rows (R, C) of the largest entry's share: 0 for equal entries, 1 for one.
 
-    (R, C) to a number; None where a nan, no row or a single column makes it undefined.
+    None where a nan, no row or a single column makes it undefined.
+
+    >>> mean_max_share(np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]]))
+    0.5
     """
     if np.isnan(matrix).any():
         return None
@@ -43,8 +44,10 @@ def mean_max_share(matrix: Array) -> float | None:
 
 
 def carriers(matrix: Array) -> float | None:
-    """Number of units that carry a factor, that is, are the best unit of at least one factor with a
-    non-zero entry: (U, F); None with a nan.
+    """Number of units (U, F) that are the best of a factor with a non-zero entry; None with nan.
+
+    >>> carriers(np.array([[1.0, 0.5, 0.0], [0.0, 0.25, 0.0]]))
+    1.0
     """
     if np.isnan(matrix).any():
         return None

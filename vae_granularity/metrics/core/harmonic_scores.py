@@ -1,12 +1,8 @@
-"""Group scores that capacity cannot game: a completeness-like score next to its modularity-like
-partner.
+"""Group scores that capacity cannot game: a completeness-like one beside its modularity-like one.
 
-A group may be wide enough to hold every factor. A gap or a completeness over groups then is high
-although nothing was separated; modularity is low. The headline is the harmonic mean of the two,
-which is high only if both are.
+A group wide enough to hold every factor has a high gap or completeness although nothing was
+separated; its modularity is low. The harmonic mean of the two is high only if both are.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -19,24 +15,30 @@ PARTNERS = {
     "dci_completeness_group": "dci_disentanglement_group",
     "dci_fast_completeness_group": "dci_fast_disentanglement_group",
 }
+# Name of each harmonic mean to its two parts.
+HARMONIC = {f"{a.removesuffix('_group')}_harmonic_group": (a, b) for a, b in PARTNERS.items()}
 
 
 def harmonic_mean(a: float | None, b: float | None) -> float | None:
-    """2ab / (a + b) of two scores clipped at 0; 0 if either is, missing if either is."""
+    """2ab / (a + b) of two scores clipped at 0; 0 if either is, missing if either is.
+
+    >>> harmonic_mean(0.5, 1.0), harmonic_mean(-0.1, 1.0), harmonic_mean(None, 1.0)
+    (0.6666666666666666, 0.0, None)
+    """
     if a is None or b is None:
         return None
     a, b = max(a, 0.0), max(b, 0.0)
     return 0.0 if a == 0 or b == 0 else 2 * a * b / (a + b)
 
 
-def group_headlines(scores: Mapping[str, float | None]) -> Scores:
-    """`<name>_harmonic_group` for every completeness-like `<name>_group` among the scores; missing
-    without its partner.
+def harmonic_scores(scores: Mapping[str, float | None]) -> Scores:
+    """The harmonic mean of every completeness-like group score; missing without its partner.
+
+    >>> harmonic_scores({"infoc_group": 0.5, "infom_group": 1.0, "mig": 0.1})
+    {'infoc_harmonic_group': 0.6666666666666666}
     """
     return {
-        f"{name.removesuffix('_group')}_harmonic_group": harmonic_mean(
-            scores[name], scores.get(partner)
-        )
-        for name, partner in PARTNERS.items()
-        if name in scores
+        name: harmonic_mean(scores[part], scores.get(partner))
+        for name, (part, partner) in HARMONIC.items()
+        if part in scores
     }

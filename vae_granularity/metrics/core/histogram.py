@@ -1,7 +1,5 @@
 """Plug-in mutual information between latents cut into bins and integer factors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, choice, integer
@@ -36,7 +34,8 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
         )
     if integer("num_bins", num_bins, 2) > len(latents):
         raise TooLittleData(
-            f"num_bins must be an integer in [2, {len(latents)}], got {num_bins}: there are no more rows"
+            f"num_bins must be an integer in [2, {len(latents)}], got {num_bins}: there are no more"
+            " rows"
         )
     fractions = np.linspace(0, 1, num_bins + 1)
     bins = np.empty(latents.shape, dtype=np.int64)

@@ -1,8 +1,4 @@
-"""Checks and conversions of the tables that metrics take: latents (n, D) and integer factors (n,
-F), arrays or tensors.
-"""
-
-from __future__ import annotations
+"""Checks and conversions of what metrics take: latents (n, D) and integer factors (n, F)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,15 +19,11 @@ LARGEST = 1e100
 
 
 class NoGroupForm(ArgumentError):
-    """A partition was given to a metric that is defined for single dimensions only; the message
-    names the one to use.
-    """
+    """A partition was given to a metric without group form; the message names the one to use."""
 
 
 class TooLittleData(ArgumentError):
-    """The table is fine and so are the options, but there are too few rows for them, or no factor
-    varies.
-    """
+    """Table and options are fine, but there are too few rows for them, or no factor varies."""
 
 
 class FactorSpace(Protocol):
@@ -43,7 +35,7 @@ class FactorSpace(Protocol):
     @property
     def sizes(self) -> tuple[int, ...]: ...
 
-    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.integer]: ...
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +98,8 @@ def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
     if not max(float(array.max()), -float(array.min())) <= LARGEST:  # nan fails too
         bad = np.flatnonzero(~(np.abs(array.astype(np.float64)) <= LARGEST).all(axis=0))
         raise ArgumentError(
-            f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in columns {bad}"
+            f"{name} must be finite and at most {LARGEST:g} in size, got NaN, inf or larger in"
+            f" columns {bad}"
         )
     return array
 
@@ -150,7 +143,8 @@ def labelled_sample(
         test_f = as_factors(test[1], len(test_z), "test factors", "test latents")
         if test_z.shape[1] != z.shape[1] or test_f.shape[1] != f.shape[1]:
             raise ArgumentError(
-                f"test must have D={z.shape[1]} latents and F={f.shape[1]} factors as the rest, got {test_z.shape[1]} and {test_f.shape[1]}"
+                f"test must have D={z.shape[1]} latents and F={f.shape[1]} factors as the rest, got"
+                f" {test_z.shape[1]} and {test_f.shape[1]}"
             )
     varies = (f != f[:1]).any(axis=0)
     if test is not None:
@@ -158,17 +152,21 @@ def labelled_sample(
     if not varies.any():
         part = "factors" if test is None else "factors and test factors"
         raise TooLittleData(
-            f"{part} must hold at least one factor with two or more values, got none among {f.shape[1]}"
+            f"{part} must hold at least one factor with two or more values, got none among"
+            f" {f.shape[1]}"
         )
     kept, dropped = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (varies, ~varies))
     return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
 
 
-def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:
+def groups_of(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:
     """Groups of the partition; single dimensions for None.
 
     Raises:
         ArgumentError: not a LatentPartition, or one of another number of dimensions.
+
+    >>> groups_of(LatentPartition.from_sizes([2, 1]), 3), groups_of(None, 2)
+    (((0, 1), (2,)), ((0,), (1,)))
     """
     if partition is None:
         return tuple((d,) for d in range(latent_dim))
@@ -176,6 +174,7 @@ def units(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int
         raise ArgumentError(f"partition must be a LatentPartition, got {type(partition).__name__}")
     if partition.latent_dim != latent_dim:
         raise ArgumentError(
-            f"partition must cover the {latent_dim} latent dimensions of the table, got one of {partition.latent_dim}"
+            f"partition must cover the {latent_dim} latent dimensions of the table, got one of"
+            f" {partition.latent_dim}"
         )
     return partition.groups

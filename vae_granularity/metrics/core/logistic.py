@@ -2,8 +2,6 @@
 the fit.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,7 @@ MAX_ITER = 100
 
 def fit(
     x: Array, y: Codes, *, penalty: float = 1.0, balanced: bool = False
-) -> tuple[LogisticRegression, bool]:
+) -> "tuple[LogisticRegression, bool]":
     """Scikit-learn's lbfgs fit, at most 100 iterations, and whether it converged: x (n, D), y (n,).
 
     Args:

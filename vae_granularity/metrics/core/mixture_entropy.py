@@ -1,8 +1,4 @@
-"""Entropies of the aggregate posterior, a mixture of Gaussians, and of its part that belongs to
-each value of a factor.
-"""
-
-from __future__ import annotations
+"""Entropies of the aggregate posterior, a Gaussian mixture, and of it given a factor's value."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +11,7 @@ from torch import Tensor
 from vae_granularity.densities.gaussian import log_density
 from vae_granularity.densities.mixture import mixture_densities
 from vae_granularity.metrics.core.inputs import Array, Codes
-from vae_granularity.metrics.core.progress_bar import Progress, announced
+from vae_granularity.metrics.core.progress_bar import Progress, progress_bar
 from vae_granularity.partition import LatentPartition
 
 CHUNK_ELEMENTS = 2**20  # numbers in a table
@@ -43,8 +39,7 @@ def mixture_entropies(
     chosen: Codes,
     progress: Progress = None,
 ) -> MixtureEntropies:
-    """-E log q over the chosen rows of z, with q the mixture of all posteriors, or of those that
-    share the row's value of a factor.
+    """-E log q over chosen rows of z, q the mixture of all posteriors or those of a factor's value.
 
     Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
 
@@ -61,7 +56,7 @@ def mixture_entropies(
     marginal, others, joint = np.zeros(units), np.zeros(units), 0.0
     conditional, of_others = np.zeros((2, units, factors.shape[1]))
     covered = np.zeros(factors.shape[1])
-    with announced("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
+    with progress_bar("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
             part = (mu, logvar) if factor is None else (mu[components], logvar[components])
@@ -89,8 +84,9 @@ def _mean_log_densities(
     membership: Tensor,
     tick: Callable[[int, int], None] | None,
 ) -> tuple[Array, Array]:
-    """Means of log q over z (S, D), for D dimensions, G groups and all, (D + G + 1,) each: q of M
-    posteriors (M, D) of equal weight, and of all but the one that the sample is from, own (S,).
+    """Means of log q over z (S, D) for D dimensions, G groups and all, (D + G + 1,) each.
+
+    q of M posteriors (M, D) of equal weight, and of all but the sample's own (S,).
     """
     width = sum(membership.shape) + 1
     rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
@@ -124,9 +120,7 @@ def _mean_log_densities(
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:
-    """(factor or None, p(value), rows of z, rows of the mixture) of every entropy; values without a
-    chosen sample are left out.
-    """
+    """(factor or None, p(value), rows of z, rows of the mixture) of values with a chosen sample."""
     yield None, 1.0, chosen, np.arange(len(factors))
     for f, factor in enumerate(factors.T):
         for value in np.unique(factor):

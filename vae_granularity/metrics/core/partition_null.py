@@ -1,11 +1,8 @@
-"""What a group score owes to the sizes of the groups alone: the same code, its dimensions dealt to
-groups at random.
-"""
-
-from __future__ import annotations
+"""What a group score owes to the groups' sizes alone: dimensions dealt to groups at random."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +10,8 @@ from vae_granularity.errors import integer
 from vae_granularity.metrics.core.inputs import Array
 from vae_granularity.metrics.core.result import Scores
 from vae_granularity.partition import LatentPartition
+
+NULLS = ("_null_group", "_null_sd_group", "_lift_group")
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Null:
     draws: int
 
     @classmethod
-    def of(cls, score: float, dealt: Sequence[float] | Array) -> Null:
+    def of(cls, score: float, dealt: Sequence[float] | Array) -> Self:
         """From the same score under random partitions (draws,)."""
         return cls(score, float(np.mean(dealt)), float(np.std(dealt, ddof=1)), len(dealt))
 
@@ -38,18 +37,19 @@ class Null:
 def random_partitions(
     partition: LatentPartition, num_draws: int, seed: int
 ) -> list[LatentPartition]:
-    """Partitions of the same sizes whose dimensions were dealt at random."""
+    """Partitions of the same sizes whose dimensions were dealt at random.
+
+    >>> [p.sizes for p in random_partitions(LatentPartition.from_sizes([2, 1]), 2, seed=0)]
+    [(2, 1), (2, 1)]
+    """
     rng = np.random.default_rng(seed)
     order = [d for group in partition.groups for d in group]
-    dealt = (rng.permutation(order).tolist() for _ in range(integer("num_draws", num_draws, 2)))
-    ends = np.cumsum(partition.sizes).tolist()
+    ends = np.cumsum(partition.sizes)[:-1]
     return [
         LatentPartition(
-            tuple(
-                tuple(sorted(dims[e - s : e])) for e, s in zip(ends, partition.sizes, strict=True)
-            )
+            tuple(tuple(sorted(p.tolist())) for p in np.split(rng.permutation(order), ends))
         )
-        for dims in dealt
+        for _ in range(integer("num_draws", num_draws, 2))
     ]
 
 
@@ -60,13 +60,10 @@ def partition_null(
     num_draws: int = 20,
     seed: int = 0,
 ) -> dict[str, Null | None]:
-    """Null and lift of every `…_group` score that `rescore(partition)` gives; empty for G = 1 and G
-    = D, where all deals are the same.
+    """Null and lift of every `…_group` score that `rescore(partition)` gives.
 
-    Args:
-        rescore: the scores under a partition. Cheap ones need no new fit: `dci.group_scores` of a
-            fitted matrix, `sap` with continuous factors, `irs`, `unsupervised`; k-NN scores on a
-            subset of rows. Score and null are computed by the same calls.
+    Empty for G = 1 and G = D, where all deals are the same. Score and null come from the same
+    calls; cheap ones need no new fit (`dci.group_scores` of a fitted matrix, say).
 
     Raises:
         ArgumentError: fewer than 2 draws.
@@ -79,20 +76,20 @@ def partition_null(
     for name, score in own.items():
         values = [value for value in (draw.get(name) for draw in dealt) if value is not None]
         if name.endswith("_group"):
-            result[name] = (
-                None if score is None or len(values) < len(draws) else Null.of(score, values)
-            )
+            known = len(values) == len(draws)
+            result[name] = None if score is None or not known else Null.of(score, values)
     return result
 
 
 def null_scores(nulls: Mapping[str, Null | None], names: Iterable[str]) -> Scores:
-    """`…_null_group` (mean under random partitions), `…_null_sd_group` (spread), `…_lift_group` of
-    each `…_group` with a null.
+    """Mean and spread under random partitions, and the lift, of each `…_group` with a null.
+
+    >>> null_scores({"sap_group": Null(0.5, 0.25, 0.125, 20)}, ["sap_group"])
+    {'sap_null_group': 0.25, 'sap_null_sd_group': 0.125, 'sap_lift_group': 0.25}
     """
     scores: Scores = {}
     for name in names:
         null, stem = nulls.get(name), name.removesuffix("_group")
-        scores[f"{stem}_null_group"] = None if null is None else null.mean
-        scores[f"{stem}_null_sd_group"] = None if null is None else null.std
-        scores[f"{stem}_lift_group"] = None if null is None else null.lift
+        found = (None,) * 3 if null is None else (null.mean, null.std, null.lift)
+        scores |= {f"{stem}{kind}": value for kind, value in zip(NULLS, found, strict=True)}
     return scores

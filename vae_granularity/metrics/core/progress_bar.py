@@ -1,8 +1,4 @@
-"""The time that sums over samples, mixture components and dimensions take, said before they start,
-and a bar while they run.
-"""
-
-from __future__ import annotations
+"""The time that sums over samples and mixture components take, logged first, shown as a bar."""
 
 import logging
 import sys
@@ -19,11 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def announced(
+def progress_bar(
     name: str, pairs: int, dim: int, progress: Progress = None
 ) -> Iterator[Callable[[int, int], None] | None]:
-    """Log the expected time where that is a second or more, then give the function to call with
-    (done, in all), or None where nobody looks.
+    """Log the expected time if a second or more; give what to call with (done, in all), or None.
 
     Args:
         name: of the work.
@@ -33,13 +28,8 @@ def announced(
     """
     seconds = SECONDS_PER_TERM * pairs * dim
     if seconds >= 1:
-        _log.info(
-            "%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread",
-            name,
-            pairs,
-            dim,
-            seconds,
-        )
+        about = "%s: %.3g sample-component pairs in %d dimensions, about %.0f s on one thread"
+        _log.info(about, name, pairs, dim, seconds)
     if progress is not None or seconds < LONG or not sys.stderr.isatty():
         yield progress or None
         return

@@ -1,9 +1,8 @@
-"""What every metric returns: scores by name, the protocol they were computed under, and the
-matrices behind them.
-"""
+"""What every metric returns: scores by name, their protocol, and the matrices behind them."""
 
-from __future__ import annotations
-
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -17,27 +16,38 @@ class MetricResult:
     """Base of the metrics' results; each metric adds its matrices as named attributes.
 
     Attributes:
-        scores: name to value. None is a score that is undefined for this input (a gap between one
-            unit, say): missing, not 0.
-        protocol: what the numbers depend on (sample sizes, bins, classifier and version, seed,
-            dropped factors …), JSON-serialisable; under `found`, what this input made of it (dead
-            dimensions, fits that did not converge). Scores whose protocols differ in
+        scores: name to value; None is a score that is undefined for this input: missing, not 0.
+        protocol: what the numbers depend on, JSON-serialisable; under `found`, what this input made
+            of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
-        standard_error: how a standard error of these scores is had, see `confidence`: from
-            `subsamples` of the rows, from repeated `draws` from the ground truth (of the metric's
-            own, or of `fresh` latents and factors), or not at all (trees and linear classifiers are
-            refitted at a cost nobody pays).
-        error_of_groups: False where the error is had without the partition, as the group scores
-            cost many times the rest.
+        with_errors: False where no standard errors are wanted: they cost many times the scores.
+        score_names: patterns (as of `fnmatch`) of all names that `scores` may have; no other metric
+            has them, as a score has one protocol.
+        needs: inputs that must exist for the scores to mean anything, beside the parameters.
+        standard_error: how one is had, see `confidence`: from `subsamples` of the rows, repeated
+            `draws` from the ground truth (of the metric's own, or of `fresh` latents and factors),
+            or not at all (trees and linear classifiers cost too much to fit again).
     """
 
     scores: Scores
     protocol: dict[str, object] = field(default_factory=dict)
+    with_errors: bool = True
+    score_names: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
     standard_error: ClassVar[Literal["subsamples", "draws", "fresh"] | None] = None
-    error_of_groups: ClassVar[bool] = True
 
     def rescore(self, partition: LatentPartition) -> Scores:
-        """The group scores under another partition, from the matrices at hand; none where that
-        takes another fit.
-        """
+        """Group scores under another partition from what is here; none if that takes a fit."""
         return {}
+
+
+def result_class(metric: Callable[..., MetricResult]) -> type[MetricResult]:
+    """What a metric, with or without bound options, is annotated to return.
+
+    >>> from vae_granularity import metrics
+    >>> result_class(functools.partial(metrics.mig, num_bins=10)).score_names
+    ('mig',)
+    """
+    function = metric.func if isinstance(metric, functools.partial) else metric
+    kind = inspect.signature(function, eval_str=True).return_annotation
+    return kind if isinstance(kind, type) and issubclass(kind, MetricResult) else MetricResult

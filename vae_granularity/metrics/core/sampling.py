@@ -2,8 +2,6 @@
 value of one factor.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Where exact terms stop growing: a mixture of M components cannot show more."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -20,26 +18,23 @@ class Saturation:
 
 
 def tc_saturation(total_correlation: float, num_units: int, num_components: int) -> Saturation:
-    """Bound (k - 1) log M on the total correlation of k units under M mixture components, and
-    whether the value is within 5 % of it.
+    """A total correlation of k units beside its bound (k - 1) log M under M mixture components.
 
     Units are the groups for TC_between, the dimensions of a group for its TC_within. With narrow
     posteriors every sample lies in one component, so log q(z) - Σ log q(z_unit) = -log M + k log M.
 
     Raises:
         ArgumentError: a value that is not finite, fewer than 1 unit or component.
+
+    >>> tc_saturation(4.5, num_units=2, num_components=100).saturated
+    True
     """
-    return _saturation(
-        "total_correlation",
-        total_correlation,
-        integer("num_units", num_units, 1) - 1,
-        num_components,
-    )
+    times = integer("num_units", num_units, 1) - 1
+    return _saturation("total_correlation", total_correlation, times, num_components)
 
 
 def mi_saturation(mutual_information: float, num_components: int) -> Saturation:
-    """Bound log M on the mutual information of z and the M components it is drawn from, and whether
-    the value is within 5 % of it.
+    """The mutual information of z and the M components it is drawn from, beside its bound log M.
 
     Raises:
         ArgumentError: a value that is not finite, fewer than 1 component.

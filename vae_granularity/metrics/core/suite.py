@@ -1,8 +1,4 @@
-"""Several metrics on one encoding: each gets the inputs that its parameters name, or is reported as
-not applicable.
-"""
-
-from __future__ import annotations
+"""Several metrics on one encoding: each gets the inputs that its parameters name."""
 
 import functools
 import inspect
@@ -10,21 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from vae_granularity.errors import TOO_LITTLE
+from vae_granularity.errors import TOO_LITTLE, ArgumentError
 from vae_granularity.metrics.core.annotate_scores import Companions
-from vae_granularity.metrics.core.harmonic_scores import group_headlines
-from vae_granularity.metrics.core.inactive import inactive
+from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.inactive import inactive, indices
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
-from vae_granularity.metrics.core.result import MetricResult, Scores
+from vae_granularity.metrics.core.result import MetricResult, Scores, result_class
 from vae_granularity.metrics.core.sampling import fresh_sample
-from vae_granularity.metrics.irs import irs
-from vae_granularity.metrics.modularity import modularity
 from vae_granularity.partition import LatentPartition
-
-# Scores that ask what the other factors do: labels that are not all factors cannot answer.
-ALL_FACTORS = (irs,)
 
 
 @dataclass(frozen=True)
@@ -32,9 +21,8 @@ class SuiteResult:
     """What a set of metrics found, and why some found nothing."""
 
     results: dict[str, MetricResult] = field(default_factory=dict)
-    beside: dict[str, Scores] = field(
-        default_factory=dict
-    )  # metric to nulls, standard errors, scores under common partitions
+    # Metric to nulls, standard errors, scores under common partitions.
+    beside: dict[str, Scores] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
     inactive: tuple[int, ...] = ()  # dimensions that hold nothing, by the input `kl`
 
@@ -45,10 +33,10 @@ class SuiteResult:
     @property
     def scores(self) -> Scores:
         """All scores by name, with the harmonic means of group scores and their partners."""
-        found = {
-            name: value for metric in self.results for name, value in self.scores_of(metric).items()
-        }
-        return found | group_headlines(found)
+        found: Scores = {}
+        for metric in self.results:
+            found |= self.scores_of(metric)
+        return found | harmonic_scores(found)
 
     @property
     def protocol(self) -> dict[str, dict[str, object]]:
@@ -67,8 +55,7 @@ def run_suite(
     companions: Companions | None = None,
     absent: Mapping[str, str] | None = None,
 ) -> SuiteResult:
-    """Call every metric on the inputs that its parameters name; one that needs more of them than
-    there is, is not applicable.
+    """Call every metric on the inputs that its parameters name; without them it is not applicable.
 
     Args:
         metrics: name to function, with its options bound (`functools.partial`).
@@ -79,44 +66,46 @@ def run_suite(
         absent: input to the reason why it does not exist, for the report of what is not applicable.
 
     Raises:
-        ArgumentError: what a metric says of an input that exists and is bad.
+        ArgumentError: what a metric says of an input that exists and is bad; two metrics give one
+            score.
     """
-    known = {
-        name: value
-        for name, value in {**inputs, "partition": partition}.items()
-        if value is not None
-    }
+    every = {**inputs, "partition": partition}
+    known = {name: value for name, value in every.items() if value is not None}
     kl = known.get("kl")
-    quiet = () if kl is None else np.flatnonzero(inactive(kl, len(kl))).tolist()
-    suite = SuiteResult(inactive=tuple(quiet))
+    suite = SuiteResult(inactive=() if kl is None else tuple(indices(inactive(kl, len(kl)))))
+    calls, owner = {}, {}
     for name, metric in metrics.items():
         parameters = inspect.signature(metric).parameters
-        lacking = [
-            p.name for p in parameters.values() if p.default is p.empty and p.name not in known
-        ]
-        if not lacking and _function(metric) in ALL_FACTORS and "space" not in known:
-            lacking = ["space"]
+        needed = [p.name for p in parameters.values() if p.default is p.empty]
+        lacking = [p for p in needed if p not in known]
+        lacking = lacking or [p for p in result_class(metric).needs if p not in known]
         if lacking:
             suite.not_applicable[name] = _reason(lacking, absent or {})
             continue
-        given = {key: value for key, value in known.items() if key in parameters}
-        if _function(metric) is modularity and "modularity_knn" in metrics:
-            given.pop("partition", None)  # its group form is that metric, which is in the set
+        calls[name] = {key: value for key, value in known.items() if key in parameters}
         try:
-            result = _call(metric, given)
+            suite.results[name] = _call(metric, calls[name])
         except TooLittleData as error:
             suite.not_applicable[name] = f"{TOO_LITTLE}{error}"
             continue
-        suite.results[name] = result
-        if companions is not None:
-            suite.beside[name] = companions.beside(metric, given, result, _fresh(known))
+        for score in suite.results[name].scores:
+            if score in owner:
+                raise ArgumentError(
+                    f"metrics must give each score once, got {score} from {owner[score]} and"
+                    f" {name}; leave one of them out"
+                )
+            owner[score] = name
+    if companions is not None:
+        fresh = _fresh(known)
+        for name, result in suite.results.items():
+            suite.beside[name] = companions.annotate_scores(
+                metrics[name], calls[name], result, fresh, owner
+            )
     return suite
 
 
 def _fresh(known: Mapping[str, Any]) -> Callable[[int], Mapping[str, Any]] | None:
-    """Seed to latents and factors drawn afresh from the grid, as many as there are; None without a
-    grid.
-    """
+    """Seed to as many latents and factors drawn afresh from the grid; None without a grid."""
     if not {"encode", "space", "latents"} <= set(known):
         return None
     return functools.partial(fresh_sample, known["encode"], known["space"], len(known["latents"]))
@@ -129,10 +118,6 @@ def _call(metric: Callable[..., MetricResult], given: dict[str, Any]) -> MetricR
     except NoGroupForm:
         given.pop("partition")
         return metric(**given)
-
-
-def _function(metric: Callable[..., MetricResult]) -> Any:
-    return metric.func if isinstance(metric, functools.partial) else metric
 
 
 def _reason(lacking: list[str], absent: Mapping[str, str]) -> str:

@@ -1,9 +1,8 @@
 """Gradient-boosted trees for DCI: one classifier a factor, factors in parallel processes."""
 
-from __future__ import annotations
-
 import importlib.util
 from importlib.metadata import version as package_version
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,50 +24,38 @@ def fit_all(regressor: str, sample: LabelledSample, *, seed: int, n_jobs: int | 
     # Trees cost as many as the factor has values: the longest first, so that no process is left
     # alone with one.
     order = sorted(range(num_factors), key=lambda f: -values[f])
-    fit = FITS[regressor]
-    tasks = (
-        joblib.delayed(fit)(
-            sample.latents,
-            sample.factors[:, f],
-            sample.test_latents,
-            sample.test_factors[:, f],
-            seed,
-        )
-        for f in order
-    )
+    fit, x, test_x = joblib.delayed(FITS[regressor]), sample.latents, sample.test_latents
+    y, test_y = sample.factors, sample.test_factors
+    tasks = (fit(x, y[:, f], test_x, test_y[:, f], seed) for f in order)
     # Batches of one: joblib would bundle tasks that finish fast and undo the order.
-    done = joblib.Parallel(n_jobs=jobs, batch_size=1)(tasks)
+    bundles: dict[str, Any] = {"batch_size": 1}
+    done = cast(list[Fit], joblib.Parallel(n_jobs=jobs, **bundles)(tasks))
     return [done[order.index(f)] for f in range(num_factors)]
 
 
 def fit_sklearn(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> Fit:
-    """GradientBoostingClassifier with scikit-learn's defaults: 100 stages, learning rate 0.1, depth
-    3, log-loss.
-    """
+    """Scikit-learn's default GradientBoostingClassifier: 100 stages, rate 0.1, depth 3."""
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(random_state=seed).fit(x, y)
-    return model.feature_importances_, float(model.score(x, y)), float(model.score(test_x, test_y))
+    return (
+        np.asarray(model.feature_importances_),
+        float(model.score(x, y)),
+        float(model.score(test_x, test_y)),
+    )
 
 
 def fit_lightgbm(x: Array, y: Codes, test_x: Array, test_y: Codes, seed: int) -> Fit:
-    """LightGBM with the same numbers of stages and leaves and the same rate; importances are total
-    gains.
-    """
+    """LightGBM with the same stages, leaves and rate; importances are total gains."""
     import lightgbm
 
     values, codes = np.unique(y, return_inverse=True)
-    seen = np.isin(
-        test_y, values
-    )  # a value that training lacks is never predicted: its rows count as errors
-    task = (
-        {"objective": "binary"}
-        if len(values) == 2
-        else {"objective": "multiclass", "num_class": len(values)}
-    )
+    # A value that training lacks is never predicted: its rows count as errors.
+    seen, two = np.isin(test_y, values), len(values) == 2
+    task = {"objective": "binary"} if two else {"objective": "multiclass", "num_class": len(values)}
     options = {
         **task,
-        "metric": "binary_error" if len(values) == 2 else "multi_error",
+        "metric": "binary_error" if two else "multi_error",
         "learning_rate": 0.1,
         "num_leaves": 8,
         "max_depth": 3,
@@ -120,5 +107,6 @@ def require_lightgbm() -> None:
     """Raises ArgumentError that names the extra where lightgbm is missing."""
     if importlib.util.find_spec("lightgbm") is None:
         raise ArgumentError(
-            "regressor must be 'sklearn' without lightgbm, got 'lightgbm'; install it with pip install 'vae-granularity[fast]'"
+            "regressor must be 'sklearn' without lightgbm, got 'lightgbm'; install it with pip"
+            " install 'vae-granularity[fast]'"
         )

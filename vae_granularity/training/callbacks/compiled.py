@@ -6,14 +6,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vae_granularity.errors import ArgumentError, choice
-from vae_granularity.models.base import Forward, LatentModel, Settings
+from vae_granularity.models.base import Forward, HyperparameterValues, LatentModel
 
 AUTO, NONE = "auto", "none"
 MODES = (NONE, AUTO, "default", "reduce-overhead")
 
 
 class CompiledStep(Callback):
-    """Replaces `model.compute` by its compiled form while a trainer fits, compiled once for a run.
+    """Compiles the tensor work of a step (`model.loss_and_logs`) once, while a trainer fits.
 
     What moves during training enters as tensors of a fixed shape (hyperparameters as scalars,
     memberships padded to D groups): a schedule compiles nothing again. Noise is drawn outside.
@@ -41,14 +41,14 @@ class CompiledStep(Callback):
                 f"compile must be none or auto for {type(pl_module).__name__}, "
                 "whose step changes more than the weights"
             )
-        plain = LatentModel.compute.__get__(pl_module)
+        plain = LatentModel.loss_and_logs.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode
         compiled = torch.compile(
             plain, mode=mode, backend=self.backend, dynamic=False, fullgraph=True
         )
 
-        def compute(
-            x: Tensor, noise: Tensor, settings: Settings, membership: Tensor
+        def loss_and_logs(
+            x: Tensor, noise: Tensor, settings: HyperparameterValues, membership: Tensor
         ) -> tuple[Tensor, dict[str, Tensor], Forward]:
             torch.compiler.cudagraph_mark_step_begin()
             tensors = {
@@ -59,7 +59,7 @@ class CompiledStep(Callback):
                 x, noise, tensors, pad(membership, (0, membership.shape[0] - membership.shape[1]))
             )
 
-        pl_module.compute = compute  # the instance's own name hides the method
+        vars(pl_module)["loss_and_logs"] = loss_and_logs  # the instance's own name hides the method
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        pl_module.__dict__.pop("compute", None)
+        vars(pl_module).pop("loss_and_logs", None)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from vae_granularity.evaluation.evaluate import report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.report import report
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 from vae_granularity.training.callbacks.terms import term_logger

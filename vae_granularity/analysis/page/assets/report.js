@@ -31,33 +31,33 @@ function options(select, labels) {
   select.replaceChildren(...labels.map((text, value) => new Option(text, String(value))));
 }
 
-function startCuts() {
+function startLineCharts() {
   const numbers = Object.keys(report.numbers);
-  options(byId("cut-number"), numbers.map((key) => report.numbers[key]));
-  options(byId("cut-pair"), report.cuts.map((cut) => cut.x + (cut.by ? `, a line for each ${cut.by}` : "")));
+  options(byId("line-number"), numbers.map((key) => report.numbers[key]));
+  options(byId("line-pair"), report.line_charts.map((lines) => lines.x + (lines.by ? `, a line for each ${lines.by}` : "")));
   const dashes = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];
   const symbols = ["circle", "square", "diamond", "cross", "triangle-up", "x", "star"];
   const show = () => {
-    const cut = report.cuts[Number(byId("cut-pair").value)];
-    const key = numbers[Number(byId("cut-number").value)];
-    const data = cut.lines.map((line, i) => ({
-      type: "scatter", mode: "lines+markers", name: cut.by ? `${cut.by} ${line}` : line, x: cut.axis, y: cut.mean[key][i],
-      error_y: { type: "data", array: cut.half[key][i], thickness: 1, width: 3 },
+    const lines = report.line_charts[Number(byId("line-pair").value)];
+    const key = numbers[Number(byId("line-number").value)];
+    const data = lines.lines.map((line, i) => ({
+      type: "scatter", mode: "lines+markers", name: lines.by ? `${lines.by} ${line}` : line, x: lines.axis, y: lines.mean[key][i],
+      error_y: { type: "data", array: lines.half[key][i], thickness: 1, width: 3 },
       line: { color: report.palette[i % report.palette.length], width: 2, dash: dashes[i % dashes.length] },
       marker: { size: 7, symbol: symbols[i % symbols.length] },
     }));
-    const layout = structuredClone(report.cut_layout);
-    const title = `${report.numbers[key]} over ${cut.x}`;
-    byId("cut-title").textContent = title;
-    layout.xaxis.title.text = cut.x;
+    const layout = structuredClone(report.line_layout);
+    const title = `${report.numbers[key]} over ${lines.x}`;
+    byId("line-title").textContent = title;
+    layout.xaxis.title.text = lines.x;
     layout.xaxis.type = "category";
     layout.yaxis.title.text = report.numbers[key];
-    draw(byId("cut-chart"), { data, layout });
-    byId("cut-chart").setAttribute("aria-label", title);
-    byId("cut-caption").textContent = (cut.held ? `Held: ${cut.held}. ` : "") + report.source;
+    draw(byId("line-chart"), { data, layout });
+    byId("line-chart").setAttribute("aria-label", title);
+    byId("line-caption").textContent = (lines.held ? `Held: ${lines.held}. ` : "") + report.source;
   };
-  byId("cut-number").addEventListener("change", show);
-  byId("cut-pair").addEventListener("change", show);
+  byId("line-number").addEventListener("change", show);
+  byId("line-pair").addEventListener("change", show);
   show();
 }
 
@@ -149,6 +149,6 @@ function startTable() {
   show();
 }
 
-if (report.cuts.length) startCuts();
+if (report.line_charts.length) startLineCharts();
 if (report.traversals.length) startTraversals();
 startTable();

@@ -1,0 +1,68 @@
+"""The charts of the page as files for a paper: PDF, and PNG to look at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_granularity.analysis.page.charts import SCALE, Chart
+
+DPI = 150
+POINTS = 0.66  # a Plotly pixel of a marker
+SYMBOLS = {"circle": "o", "diamond": "D"}
+
+
+def save_figures(charts: Mapping[str, tuple[Chart, str]], folder: Path) -> None:
+    """Each chart with its title as `<name>.pdf` and `<name>.png`; what was there is replaced."""
+    for name, (chart, title) in charts.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = draw(chart, title)
+        drawn.savefig(folder / f"{name}.png", dpi=DPI)
+        # No date in the file: the same runs give the same bytes.
+        drawn.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+
+
+def draw(chart: Chart, title: str) -> Figure:
+    """A heat map or lines and markers on a grid, as `charts` describes them."""
+    x, y = chart["layout"]["xaxis"], chart["layout"]["yaxis"]
+    size = (0.75 * len(x["tickvals"]) + 2.6, 0.55 * len(y["tickvals"]) + 2.2)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    for trace in chart["data"]:
+        if trace["type"] == "heatmap":
+            values = np.array(trace["z"], dtype=np.float64)
+            limits = {"vmin": trace.get("zmin"), "vmax": trace.get("zmax")}
+            picture = axes.imshow(
+                values, origin="lower", aspect="auto", cmap=SCALE.lower(), **limits
+            )
+            figure.colorbar(picture, label=trace["colorbar"]["title"]["text"])
+            continue
+        line, marker = trace.get("line"), trace.get("marker")
+        style = {"label": trace["name"], "zorder": 2}
+        if line:
+            dash = "--" if "dash" in line else "-"
+            axes.plot(trace["x"], trace["y"], dash, color=line["color"], **style)
+            style["label"] = None
+        if marker:
+            edge = marker.get("line", {})
+            axes.scatter(
+                trace["x"],
+                trace["y"],
+                s=(POINTS * np.asarray(marker["size"])) ** 2,
+                marker=SYMBOLS[marker.get("symbol", "circle")],
+                c=marker["color"],
+                edgecolors=edge.get("color", "none"),
+                **style,
+            )
+    axes.set_xticks(x["tickvals"], x["ticktext"])
+    axes.set_yticks(y["tickvals"], y["ticktext"])
+    axes.set_xlim(x.get("range"))
+    axes.set_ylim(y.get("range"))
+    axes.set(xlabel=x["title"]["text"], ylabel=y["title"]["text"])
+    # About eleven letters an inch fit above the axes; the figure is not drawn yet.
+    axes.set_title(fill(title, int(11 * (size[0] - 0.9))), fontsize=9, loc="left")
+    if len(axes.get_legend_handles_labels()[0]):
+        figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
+    return figure

@@ -1,0 +1,90 @@
+"""What an analysis leaves in its folder: the page, tables and figures; and what it prints."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pandas as pd
+
+from vae_granularity.analysis.page import page_text
+from vae_granularity.analysis.page.report import render, section
+from vae_granularity.analysis.page.traversals import best_traversals
+from vae_granularity.analysis.pipeline import Analysis, analyse
+from vae_granularity.analysis.settings import Settings
+from vae_granularity.runs.identity import write_atomically
+
+MAX_SECTIONS = 12  # slices with figures on the page
+
+
+def write_analysis(settings: Settings) -> Path:
+    """Analyse, and write report.html, runs.parquet, CSV tables and figures/; returns the page.
+
+    Raises:
+        ArgumentError: a column or value that no run has, or runs that do not compare.
+        DataError: there is no finished run.
+    """
+    started = time.monotonic()
+    analysis = analyse(settings)
+    folder = settings.folder
+    _write_tables(analysis, folder)
+    source = page_text.source(analysis.table)
+    shown = analysis.slices[: max(MAX_SECTIONS, settings.figures)]
+    sections = [section(number, result, source) for number, result in enumerate(shown)]
+    if settings.figures:
+        from vae_granularity.analysis.page.figures import save_figures  # matplotlib takes a second
+
+        save_figures(
+            {
+                figure.id: (figure.chart, figure.words(part.held))
+                for part in sections[: settings.figures]
+                for figure in part.figures
+            },
+            folder / "figures",
+        )
+    page = render(analysis, sections[:MAX_SECTIONS], *best_traversals(analysis))
+    write_atomically(folder / "report.html", page)
+    for line in _printed(analysis, time.monotonic() - started):
+        print(line)
+    print(f"done: {folder / 'report.html'}")
+    return folder / "report.html"
+
+
+def _write_tables(analysis: Analysis, folder: Path) -> None:
+    columns = ["trajectory", "held", "verdict", "sentence", "support"]
+    verdicts = [
+        (
+            way.title,
+            result.part.title,
+            way.verdict.shape,
+            way.verdict.sentence,
+            orjson.dumps(way.verdict.support).decode(),
+        )
+        for result in analysis.slices
+        for way in result.readings
+    ]
+    broken = list(analysis.collected.broken.items())
+    analysis.points.to_csv(folder / "points.csv", index=False)
+    pd.DataFrame(verdicts, columns=columns).to_csv(folder / "verdicts.csv", index=False)
+    pd.DataFrame(broken, columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
+    findings = analysis.findings
+    if not findings.profile.empty:
+        found = {"complexity": findings.complexity, "correlation": findings.correlations}
+        for name, values in found.items():
+            text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
+            write_atomically(folder / f"{name}.json", text)
+
+
+def _printed(analysis: Analysis, seconds: float) -> Iterator[str]:
+    collected = analysis.collected
+    yield (
+        f"{len(collected.table)} runs ({collected.reused} known from the last pass), "
+        f"{len(collected.broken)} broken, {seconds:.1f} s"
+    )
+    for result in analysis.slices:
+        held = f" [{result.part.title}]" if result.part.title else ""
+        for reading in result.readings:
+            yield f"{reading.title}{held}: {reading.verdict.sentence}"
+    for file, reason in list(collected.broken.items())[:10]:
+        yield f"broken: {file}: {reason}"
+    yield from analysis.findings.failures

@@ -1,0 +1,160 @@
+"""The runs of some folders as one table; what is unchanged since the last pass is kept."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from vae_granularity.analysis.page.labels import word
+from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.runs import table as runs
+from vae_granularity.runs.identity import RESULTS, identity
+from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
+
+# Parts of a config that are parameters of a run, and keys below them that repeat another key.
+PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer")
+REPEATED = ("net.latent_dim", "dataset.seed", "dataset.source")
+CODE = b"".join(Path(str(file)).read_bytes() for file in (__file__, runs.__file__))
+READER = hashlib.sha256(CODE).hexdigest()[:12]
+# Of results.json and of the code that read it: a row is right as long as these are the same.
+STATE = ("path", "mtime_ns", "size", "reader")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The runs of some folders."""
+
+    table: pd.DataFrame  # a row a finished run: see `row_of`, and `path` of its directory
+    broken: dict[str, str]  # path of results.json to what is wrong with it
+    unfinished: Sequence[str]  # run directories without results.json
+    reused: int = 0  # rows taken from the last pass
+
+
+def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collected:
+    """Read results.json of the run directories among, or in, some folders or patterns.
+
+    Args:
+        last: the table of an earlier pass; its rows are kept where path, time and size of
+            results.json and the reading code are the same.
+
+    Raises:
+        ArgumentError: a folder does not exist, or holds no run directory.
+    """
+    for place in places:
+        if next(runs.run_directories(place), None) is None:
+            what = "which holds none" if place.is_dir() else "which is no folder"
+            wanted = "runs must name a folder of run directories"
+            raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
+    known: dict[tuple[Any, ...], int] = {}
+    if last is not None and set(STATE) <= set(last.columns):
+        states = zip(*(last[name].tolist() for name in STATE), strict=True)
+        known = {state: i for i, state in enumerate(states)}
+    kept: list[int] = []
+    broken: dict[str, str] = {}
+    unfinished: list[str] = []
+
+    def fresh() -> Iterator[dict[str, Any]]:
+        for directory in runs.run_directories(places):
+            file = os.path.join(directory, RESULTS)
+            try:
+                found = os.stat(file)
+                state = (directory, str(found.st_mtime_ns), found.st_size, READER)
+                if state in known:
+                    kept.append(known[state])
+                else:
+                    row = row_of(runs.read_results(directory))
+                    yield dict(zip(STATE, state, strict=True)) | row
+            except FileNotFoundError:
+                unfinished.append(directory)
+            except DataError as error:
+                broken[file] = str(error)
+
+    table = frame_of(fresh())
+    if last is not None:
+        table = _joined(last.iloc[kept], table)
+    return Collected(table, broken, unfinished, len(kept))
+
+
+def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
+    """`runs.table.row_of` less what decides no weight, and what must agree for runs to compare.
+
+    That is, as canonical texts, `likelihood`, `split` and `protocol`; also its version, and
+    `version` of the program.
+
+    Raises:
+        DataError: a part is not as this program writes it; the message does not name the file.
+    """
+    config, data, protocol = (results[part] for part in ("config", "data", "protocol"))
+    version = version_of(protocol)
+    try:
+        held_out = protocol.get("terms", {}).get("val")
+        size, fraction = data.get("train_size"), data.get("val_fraction")
+        row = {
+            key: value
+            for key, value in runs.row_of({**results, "config": identity(config)}).items()
+            if key not in REPEATED and not key.startswith("callbacks.")
+        }
+        return row | {
+            "seed": int(config["seed"]),
+            "data.name": str(data["name"]),
+            "data.source": str(data["source"]),
+            "likelihood": _call(config["likelihood"]),
+            "split": f"{size} training images, val_fraction {fraction}, val on {held_out}",
+            "split_of_seed": data.get("split_sha256"),
+            VERSION: version,
+            "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
+            "version": str(results["versions"].get("vae-granularity")),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"is not as this version writes it: {reason}") from error
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of differing keys as a table: float64 where all values are numbers, else categories.
+
+    >>> frame_of([{"a": 1}, {"a": 2, "b": True}])["b"].tolist()
+    [nan, 'true']
+    """
+    columns = runs.columns_of(rows)
+    return pd.DataFrame({key: _series(column) for key, column in columns.items()})
+
+
+def _series(column: list[Any]) -> pd.Series:
+    if {type(value) for value in column} <= {int, float, type(None)}:
+        return pd.Series(np.array(column, dtype=np.float64))
+    return pd.Series([None if value is None else word(value) for value in column], dtype="category")
+
+
+def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    if first.empty or second.empty:
+        return (second if first.empty else first).reset_index(drop=True)
+    both = pd.concat([first, second], ignore_index=True)
+    for name, kind in both.dtypes.items():
+        if not isinstance(kind, pd.CategoricalDtype) and not pd.api.types.is_numeric_dtype(kind):
+            words = both[name].astype(object).map(word, na_action="ignore")
+            both[name] = words.astype("category")
+    return both
+
+
+def _call(node: Mapping[str, Any]) -> str:
+    """`Gaussian(sigma=0.3, learned=false)`."""
+    options = (f"{key}={word(value)}" for key, value in node.items() if not key.startswith("_"))
+    return f"{runs.short_name('likelihood', node)}({', '.join(options)})"
+
+
+def canonical(node: Any) -> str:
+    """JSON text with sorted keys.
+
+    >>> canonical({"b": [1], "a": None})
+    '{"a":null,"b":[1]}'
+    """
+    return orjson.dumps(node, option=orjson.OPT_SORT_KEYS).decode()
