@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.jsonl"
 REPETITIONS = 3
-# Cores that other processes may keep busy on average during a measurement; above, it is repeated.
+# Cores that others may keep busy on average during a measurement; above, it is taken again.
 QUIET = 0.2
 COMMON = ("model=stcvae", "trainer=quick", "trainer.accelerator=cpu", "logger=csv", "seed=0,1,2,3")
 SWEEPS = {
@@ -144,10 +144,9 @@ def table() -> None:
         "",
         f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}.",
         f"Load before a measurement {min(load)} to {max(load)}, which remembers the one before;",
-        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy. "
-        "Measurements with more than",
-        f"{QUIET} do not count and were taken again: {len(everything) - len(found)} of "
-        f"{len(everything)}.",
+        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy.",
+        f"Measurements with more than {QUIET} do not count and were taken again: "
+        f"{len(everything) - len(found)} of {len(everything)}.",
     ]
     for sweep, (points, overrides) in SWEEPS.items():
         of = {way: [r for r in found if (r["sweep"], r["way"]) == (sweep, way)] for way in WAYS}
@@ -161,10 +160,10 @@ def table() -> None:
         ]
         for way, rows in of.items():
             seconds = [r["seconds"] for r in rows]
-            lines.append(
-                f"| {way} | {median[way]:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | "
-                f"{len(rows)} | {3600 * points / median[way]:.0f} |"
-            )
+            facts = [statistics.median(seconds), min(seconds), max(seconds)]
+            numbers = " | ".join(f"{value:.1f}" for value in facts)
+            per_hour = 3600 * points / facts[0]
+            lines.append(f"| {way} | {numbers} | {len(rows)} | {per_hour:.0f} |")
         best = min((way for way in WAYS if way != AUTOMATIC), key=lambda way: median[way])
         lines += [
             "",
@@ -172,7 +171,8 @@ def table() -> None:
             "",
         ]
         lines += [
-            f"- chosen: {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s"
+            f"- {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s, "
+            f"projected {r['projected_seconds']} s"
             for r in of[AUTOMATIC]
         ]
     (HERE / "results.md").write_text("\n".join(lines) + "\n")

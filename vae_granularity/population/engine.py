@@ -80,6 +80,8 @@ class BatchedStep(nn.Module):
             state.steps_alive.add_(state.alive)
             if self.clip_norm is not None:
                 grad = clip(grad, self.clip_norm)
+            # Members as an axis of the update too: a compiler then makes it one loop, not three.
+            grad = grad * state.alive
             moments = (state.means, state.squares)
             rates = (state.lr, state.corrections, state.decay)
             change = self.adam.change(state.weights, grad, moments, *rates)

@@ -62,7 +62,7 @@ def train_pack(path: str | Path) -> list[Exception | None]:
 def train_one(config: DictConfig) -> Any:
     """Train a single run: compiled where `compile=auto` and it pays, else by Lightning's loop.
 
-    Returns the run directory. Says what was chosen and why.
+    Says what was chosen and why.
 
     Raises:
         UserError: as `training.run.train`.

@@ -7,29 +7,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
-from torch import Tensor
 
-from vae_granularity.errors import TrainingError, UserError
-from vae_granularity.models.base import Forward
+from vae_granularity.errors import UserError
 from vae_granularity.population import lightning_loop as loop
-from vae_granularity.population.captured import captured
-from vae_granularity.population.compiled import compiled
-from vae_granularity.population.engine import Outputs, Population
-from vae_granularity.population.plan import COMPILED, EAGER
-from vae_granularity.population.step_inputs import StepInputs
+from vae_granularity.population.batch import Batch, Member, batches_of
+from vae_granularity.population.plan import EAGER
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.progress import ProgressBar
-from vae_granularity.training.callbacks.terms import TermLogger, term_logger
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.prepare import Job
 from vae_granularity.training.run import train
@@ -38,99 +31,6 @@ PROGRESS_LINES = 10
 # Steps that one batch of members takes before the next has its turn: its weights stay in the cache,
 # and a process that is asked to end is at most this far from a common step.
 TURN = 10
-
-
-@dataclass
-class Member:
-    """One run of the population."""
-
-    job: Job
-    trainer: Any  # a Trainer
-    held: ExitStack  # the lock of its directory, the record of failures, its loggers
-    failure: Exception | None = None
-
-    @property
-    def terms(self) -> TermLogger:
-        """The callback that keeps the terms of its steps."""
-        logger = term_logger(self.trainer)
-        assert logger is not None, "every training config has one"
-        return logger
-
-    def fail(self, error: Exception) -> None:
-        """Record the failure; nothing more is saved or logged."""
-        print(f"frozen: {self.job.info.name}: {error}", flush=True)
-        self.failure = error
-
-    def close(self) -> None:
-        """Release the run directory; a failure is recorded there."""
-        error = self.failure
-        try:
-            trace = error.__traceback__ if error else None
-            self.held.__exit__(type(error) if error else None, error, trace)
-        except Exception as second:  # of any kind, a full disk say: the others are to be closed
-            self.failure = error or second
-
-
-@dataclass
-class Batch:
-    """Members that are computed together."""
-
-    members: list[Member]
-    population: Population
-    inputs: StepInputs
-    waiting: list[Tensor] = field(default_factory=list)  # terms (T, K) that no callback has seen
-    outputs: Outputs | None = None
-
-    def take(self, steps: range) -> None:
-        """Train these steps."""
-        models = self.population.models
-        moving = [k for k, m in enumerate(models) if m.grouping.moves]
-        for step in steps:
-            for k in moving:
-                rule = models[k].grouping.regrouping
-                if rule is not None and rule.due(step):
-                    self.population.write_back(k)
-                models[k].on_train_batch_start(torch.empty(0), step)
-            self.outputs = self.population.step(self.inputs(step))
-            self.waiting.append(self.outputs.terms)
-
-    def tell(self, done: int, hook: Callable[[Member, int, dict[str, Any]], None]) -> None:
-        """Bring what each member has not seen to its trainer, which stands after step `done`.
-
-        Args:
-            hook: called with `done` and what the last step has returned for the member.
-        """
-        state = self.population.state
-        alive, steps = state.alive.flatten().tolist(), state.steps_alive.flatten().tolist()
-        terms, self.waiting = torch.stack(self.waiting), []
-        assert self.outputs is not None, "no step has been taken"
-        for k, member in enumerate(self.members):
-            if member.failure is None:
-                try:
-                    names, rows = self._rows(k, terms, done)
-                    if not alive[k]:
-                        member.terms.keep(names, rows)
-                        member.terms.check(done)
-                        # A solo run finds a gradient that is not finite a step later.
-                        raise TrainingError(
-                            f"training stopped: gradient not finite at step {steps[k] + 1}. "
-                            "The last good checkpoint is kept"
-                        )
-                    self.population.write_back(k)
-                    member.terms.keep(names, rows[:-1])
-                    forward = Forward(*(each[k] for each in self.outputs.forward))
-                    last = dict(zip(names, rows[-1], strict=True))
-                    hook(member, done, {"terms": last, "forward": forward})
-                except Exception as error:  # of any kind, a full disk say: only this member fails
-                    state.alive[k] = False
-                    member.fail(error)
-
-    def _rows(self, k: int, terms: Tensor, done: int) -> tuple[list[str], Tensor]:
-        """Names and values (n, terms) of member k, with the dials that move."""
-        model = self.members[k].job.model
-        moving = [model.scheduled_values(step) for step in range(done - len(terms), done)]
-        dials = terms.new_tensor([list(values.values()) for values in moving])
-        return [*self.population.names, *moving[0]], torch.cat((terms[:, :, k], dials), 1)
 
 
 def train_population(
@@ -206,23 +106,14 @@ def _train(members: list[Member], how: str, together: int) -> None:
         for message in jobs.IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         for member in members:
-            _try(member, _begin, start)
+            member.attempt(_begin, start)
     alive = [member for member in members if member.failure is None]
     if alive:
-        _take_steps(_batches(alive, how, together, start), start)
+        _take_steps(batches_of(alive, how, together, start), start)
     seconds = (time.monotonic() - started) / len(members)
     for member in members:
-        _try(member, _end, seconds, len(members))
+        member.attempt(_end, seconds, len(members))
         member.close()
-
-
-def _try(member: Member, function: Callable, *arguments: Any) -> None:
-    """Call the function with a member that has not failed; what it raises is its failure alone."""
-    if member.failure is None:
-        try:
-            function(member, *arguments)
-        except Exception as error:  # of any kind: the others go on; it is recorded and returned
-            member.fail(error)
 
 
 def _begin(member: Member, start: int) -> None:
@@ -258,40 +149,6 @@ def common_start(directories: Sequence[Path]) -> int:
     return start
 
 
-def parts(count: int, most: int) -> tuple[int, list[slice]]:
-    """Rows of a batch, and the members of each: as few batches as may be, of one size.
-
-    >>> parts(10, 4)
-    (4, [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)])
-    """
-    rows = -(-count // -(-count // most))
-    return rows, [slice(i, min(i + rows, count)) for i in range(0, count, rows)]
-
-
-def _batches(members: list[Member], how: str, together: int, start: int) -> list[Batch]:
-    """The members in batches of one shape, with the step that one compilation serves."""
-    rows, slices = parts(len(members), together)
-    found = []
-    for part in slices:
-        some = members[part]
-        models = [member.job.model for member in some]
-        optimizers = [member.trainer.optimizers[0] for member in some]
-        clip = some[0].trainer.gradient_clip_val
-        population = Population(models, optimizers, clip, rows)
-        inputs = StepInputs(models, [member.job.data for member in some], rows)
-        found.append(Batch(some, population, inputs))
-    first, cuda = found[0], found[0].population.state.weights.is_cuda
-    example = first.inputs(start)
-    step = first.population.advance
-    if how == COMPILED:
-        cache = Path(members[0].job.config.paths.cache_dir)
-        step = compiled(step, first.population.state, example, cache)
-    for batch in found:
-        own = captured(step, batch.population.state, example) if cuda else step
-        batch.population.advance, batch.population.batched = own, first.population.batched
-    return found
-
-
 def _take_steps(batches: list[Batch], start: int) -> None:
     """The one loop: batches of members take turns, then the callbacks of each member theirs."""
     members = [member for batch in batches for member in batch.members]
@@ -299,7 +156,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
     callbacks: Any = members[0].job.config.callbacks
     intervals = [n for node in callbacks.values() if (n := interval(node))]
     with _asked_to_end() as asked:
-        while done < max_steps:
+        while done < max_steps and any(member.failure is None for member in members):
             ends = [max_steps, done + TURN, *(done - done % n + n for n in intervals)]
             began_at, done = done, min(ends)
             for batch in batches:
@@ -332,7 +189,7 @@ def _save(batch: Batch, done: int) -> None:
         batch.tell(done, _keep_and_save)
     else:
         for member in batch.members:
-            _try(member, _save_now, done)
+            member.attempt(_save_now, done)
 
 
 def _keep_and_save(member: Member, done: int, outputs: dict[str, Any]) -> None:

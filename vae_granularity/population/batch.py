@@ -1,0 +1,163 @@
+"""The members of a population, in batches that are computed together."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vae_granularity.errors import TrainingError
+from vae_granularity.models.base import Forward
+from vae_granularity.population.captured import captured
+from vae_granularity.population.compiled import compiled
+from vae_granularity.population.engine import Outputs, Population
+from vae_granularity.population.plan import COMPILED
+from vae_granularity.population.step_inputs import StepInputs
+from vae_granularity.training.callbacks.terms import TermLogger, term_logger
+from vae_granularity.training.prepare import Job
+
+
+@dataclass
+class Member:
+    """One run of the population."""
+
+    job: Job
+    trainer: Any  # a Trainer
+    held: ExitStack  # the lock of its directory, the record of failures, its loggers
+    failure: Exception | None = None
+
+    @property
+    def terms(self) -> TermLogger:
+        """The callback that keeps the terms of its steps."""
+        logger = term_logger(self.trainer)
+        assert logger is not None, "every training config has one"
+        return logger
+
+    def fail(self, error: Exception) -> None:
+        """Record the failure; nothing more is saved or logged."""
+        print(f"frozen: {self.job.info.name}: {error}", flush=True)
+        self.failure = error
+
+    def attempt(self, function: Callable, *arguments: Any) -> None:
+        """Call the function with this member, if it has not failed; what it raises is its own."""
+        if self.failure is None:
+            try:
+                function(self, *arguments)
+            except Exception as error:  # of any kind, a full disk say: the others go on
+                self.fail(error)
+
+    def close(self) -> None:
+        """Release the run directory; a failure is recorded there."""
+        error = self.failure
+        try:
+            trace = error.__traceback__ if error else None
+            self.held.__exit__(type(error) if error else None, error, trace)
+        except Exception as second:  # of any kind, a full disk say: the others are to be closed
+            self.failure = error or second
+
+
+Hook = Callable[[Member, int, dict[str, Any]], None]
+
+
+@dataclass
+class Batch:
+    """Members that are computed together."""
+
+    members: list[Member]
+    population: Population
+    inputs: StepInputs
+    waiting: list[Tensor] = field(default_factory=list)  # terms (T, K) that no callback has seen
+    outputs: Outputs | None = None
+
+    def take(self, steps: range) -> None:
+        """Train these steps."""
+        models = self.population.models
+        moving = [k for k, m in enumerate(models) if m.grouping.moves]
+        for step in steps:
+            for k in moving:
+                rule = models[k].grouping.regrouping
+                if rule is not None and rule.due(step):
+                    self.population.write_back(k)
+                models[k].on_train_batch_start(torch.empty(0), step)
+            self.outputs = self.population.step(self.inputs(step))
+            self.waiting.append(self.outputs.terms)
+
+    def tell(self, done: int, hook: Hook) -> None:
+        """Bring what each member has not seen to its trainer, which stands after step `done`.
+
+        Args:
+            hook: called with `done` and what the last step has returned for the member.
+        """
+        state = self.population.state
+        alive, steps = state.alive.flatten().tolist(), state.steps_alive.flatten().tolist()
+        terms, self.waiting = torch.stack(self.waiting), []
+        for k, member in enumerate(self.members):
+            member.attempt(self._tell_one, k, terms, done, hook, alive[k], steps[k])
+            if member.failure is not None:
+                state.alive[k] = False
+
+    def _tell_one(
+        self, member: Member, k: int, terms: Tensor, done: int, hook: Hook, alive: bool, steps: int
+    ) -> None:
+        names, rows = self._rows(k, terms, done)
+        if not alive:
+            member.terms.keep(names, rows)
+            member.terms.check(done)
+            # A solo run finds a gradient that is not finite a step later.
+            raise TrainingError(
+                f"training stopped: gradient not finite at step {steps + 1}. "
+                "The last good checkpoint is kept"
+            )
+        assert self.outputs is not None, "no step has been taken"
+        self.population.write_back(k)
+        member.terms.keep(names, rows[:-1])
+        forward = Forward(*(each[k] for each in self.outputs.forward))
+        last = dict(zip(names, rows[-1], strict=True))
+        hook(member, done, {"terms": last, "forward": forward})
+
+    def _rows(self, k: int, terms: Tensor, done: int) -> tuple[list[str], Tensor]:
+        """Names and values (n, terms) of member k, with the dials that move."""
+        model = self.members[k].job.model
+        first, rows = done - len(terms), terms[:, :, k]
+        names = model.scheduled_values(first)
+        if names:
+            moving = [list(model.scheduled_values(step).values()) for step in range(first, done)]
+            rows = torch.cat((rows, terms.new_tensor(moving)), 1)
+        return [*self.population.names, *names], rows
+
+
+def parts(count: int, most: int) -> tuple[int, list[slice]]:
+    """Rows of a batch, and the members of each: as few batches as may be, of one size.
+
+    >>> parts(10, 4)
+    (4, [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)])
+    """
+    rows = -(-count // -(-count // most))
+    return rows, [slice(i, min(i + rows, count)) for i in range(0, count, rows)]
+
+
+def batches_of(members: list[Member], how: str, together: int, start: int) -> list[Batch]:
+    """The members in batches of one shape, with the step that one compilation serves."""
+    rows, slices = parts(len(members), together)
+    found = []
+    for part in slices:
+        some = members[part]
+        models = [member.job.model for member in some]
+        optimizers = [member.trainer.optimizers[0] for member in some]
+        clip = some[0].trainer.gradient_clip_val
+        population = Population(models, optimizers, clip, rows)
+        inputs = StepInputs(models, [member.job.data for member in some], rows)
+        found.append(Batch(some, population, inputs))
+    first, cuda = found[0], found[0].population.state.weights.is_cuda
+    example = first.inputs(start)
+    step = first.population.advance
+    if how == COMPILED:
+        cache = Path(members[0].job.config.paths.cache_dir)
+        step = compiled(step, first.population.state, example, cache)
+    for batch in found:
+        own = captured(step, batch.population.state, example) if cuda else step
+        batch.population.advance, batch.population.batched = own, first.population.batched
+    return found
