@@ -278,3 +278,19 @@ def test_what_is_held_splits_even_where_only_the_number_of_steps_differs(tmp_pat
     table = collect([tmp_path]).table
     found = slices(table, list(swept(table)), "net.width", "model.granularity")
     assert [part.title for part in found] == ["trainer.max steps = 6", "trainer.max steps = 2000"]
+
+
+def test_callbacks_that_act_on_training_split_and_observers_do_not(tmp_path: Path) -> None:
+    """Runs of two options of one callback were averaged as if they were seeds."""
+    observer = {"_target_": "vae_granularity.training.callbacks.terms.TermLogger"}
+    for norm in (1, 5):
+        acting = {"_target_": "my.callbacks.Clip", "norm": norm}
+        for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1):
+            results["config"]["callbacks"] = {"clip": acting, "terms": observer | {"every": norm}}
+            results["run"]["name"] += f"_{norm}"
+            write_run(tmp_path, results)
+    table = collect([tmp_path]).table
+    assert "callbacks.clip.norm" in swept(table)
+    assert "callbacks.terms.every" not in table.columns
+    found = slices(table, list(swept(table)), "net.width", "model.granularity")
+    assert [len(part.runs) for part in found] == [4, 4]

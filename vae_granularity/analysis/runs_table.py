@@ -18,7 +18,7 @@ from vae_granularity.runs.identity import RESULTS, identity
 from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
 
 # Parts of a config that are parameters of a run, and keys below them that repeat another key.
-PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer")
+PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer", "callbacks")
 REPEATED = ("net.latent_dim", "dataset.seed", "dataset.source")
 CODE = b"".join(Path(str(file)).read_bytes() for file in (__file__, runs.__file__))
 READER = hashlib.sha256(CODE).hexdigest()[:12]
@@ -98,7 +98,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         row = {
             key: value
             for key, value in runs.row_of({**results, "config": identity(config)}).items()
-            if key not in REPEATED and not key.startswith("callbacks.")
+            if key not in REPEATED
         }
         return row | {
             "seed": int(config["seed"]),
