@@ -83,3 +83,14 @@ def test_the_claim_is_seldom_borne_out_where_complexity_says_nothing(
 def test_the_claim_is_borne_out_where_it_holds() -> None:
     rng = np.random.default_rng(0)
     assert np.mean([CLAIM.borne_out(CLAIM.draw("strong", 10, 5, rng), 10) for _ in range(20)]) > 0.8
+
+
+def test_a_sentence_never_contradicts_the_shares_it_lists() -> None:
+    """It said "no shape holds in 80%" beside "monotone 91%" where the means had an edge."""
+    rng = np.random.default_rng(0)
+    drawn = [SURFACES.draw("line", "5x5", 3, "1", rng) for _ in range(150)]
+    found = [judge(make_trajectory(one, draws=100, seed=n)) for n, one in enumerate(drawn)]
+    open_ones = [one for one in found if one.shape == "not enough runs" and one.support]
+    assert any("put the optimum on the edge" in one.sentence for one in open_ones)
+    for one in open_ones:
+        assert "no shape holds" not in one.sentence or max(one.support.values()) < 0.8

@@ -81,9 +81,11 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
     support[EDGE] = trajectory.edge_share
     curve, share = _borne_out(curves, shapes, ways) if curves else (None, 0.0)
     shape, words = (curve.shape, _words(curve, trajectory)) if curve else (NOT_ENOUGH, "")
+    missing = f"no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds"
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         shape, share = EDGE, support[EDGE]
+        missing = f"the means put the optimum on the edge, {share:.0%} of the resampled seeds agree"
         words = (
             f"the optimum sits on the edge of the grid: for {edges} of {len(places)} values of {x} "
             f"the best {y} is the first or the last one tried"
@@ -93,10 +95,7 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         return Verdict(shape, agree, support, curve, places)
     order = sorted(support.items(), key=lambda item: -item[1])
     found = ", ".join(f"{name} {part:.0%}" for name, part in order if part)
-    why = (
-        f"{NOT_ENOUGH} to tell: no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds "
-        f"({found}){aside}"
-    )
+    why = f"{NOT_ENOUGH} to tell: {missing} ({found}){aside}"
     return Verdict(NOT_ENOUGH, why, support, next(iter(curves.values()), None), places)
 
 
