@@ -26,7 +26,7 @@ check: setup  ## style, types, layering
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: check  ## checks and the test suite, under ten minutes on two cores
+test: check  ## checks and the test suite, under seven minutes on two cores
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not network and not launcher"
 
 test-all: check  ## with the long tests

@@ -58,8 +58,8 @@ class Grouping:
     """The rule behind `model.granularity` and `model.partition`, and the names that it gives.
 
     >>> rule = grouping(10, {"schedule": "piecewise", "levels": [10, 2], "at": [500]}, None)
-    >>> rule.at(499).num_groups, rule.at(500).num_groups, rule.most_groups, rule.label
-    (1, 5, 5, 'g10to2')
+    >>> rule.at(499).num_groups, rule.at(500).num_groups, rule.label
+    (1, 5, 'g10to2')
     """
 
     latent_dim: int
@@ -82,15 +82,6 @@ class Grouping:
     def moves(self) -> bool:
         """Whether the partition may change during training."""
         return self.scheduled or self.regrouping is not None
-
-    @property
-    def most_groups(self) -> int:
-        """The largest number of groups that the partition can have during training."""
-        if self.regrouping is not None and self.regrouping.free:
-            return self.latent_dim
-        if self.sizes is not None:
-            return len(self.sizes)
-        return -(-self.latent_dim // int(min(self.granularity.values)))
 
     @property
     def label(self) -> str:
