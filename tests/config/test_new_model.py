@@ -45,7 +45,9 @@ def toy(tmp_path, monkeypatch):
 
 
 def test_one_file_and_one_yaml_make_a_model(toy):
-    (toy / "conf" / "model" / "half.yaml").write_text((toy / "conf" / "model" / "toy.yaml").read_text())
+    (toy / "conf" / "model" / "half.yaml").write_text(
+        (toy / "conf" / "model" / "toy.yaml").read_text()
+    )
     search = f"hydra.searchpath=[file://{toy / 'conf'}]"
     schedule = "model.beta={schedule: linear, start: 0, end: 1, steps: 6}"
     run = train(
