@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
 
@@ -18,6 +19,7 @@ from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
+from vae_granularity.data.files.sizes import at_size
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError
@@ -38,6 +40,12 @@ class DataOptions(TypedDict, total=False):
     val_fraction: float
     device: str
     hub_id: str | None
+
+
+class SizedOptions(DataOptions, total=False):
+    """The same, of data sets whose pictures come in several sizes."""
+
+    image_size: int | None
 
 
 class ImageDataModule(LightningDataModule):
@@ -64,6 +72,8 @@ class ImageDataModule(LightningDataModule):
         val_fraction: part of the training images held out for validation, in [0, 1).
         device: where the uint8 images live: cpu (memory) | mmap (memory-mapped file) | cuda.
         hub_id: another hub id, or a local folder, in place of the declared one (same columns).
+        image_size: side of the images, one of `image_sizes`; None is the usual one. Other sizes
+            are area means of the source's images (`files.sizes`), converted once for each size.
 
     Raises:
         ArgumentError: an argument outside its range.
@@ -71,6 +81,7 @@ class ImageDataModule(LightningDataModule):
 
     card: DatasetCard
     packed = False
+    image_sizes: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -83,9 +94,14 @@ class ImageDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         device: str = "cpu",
         hub_id: str | None = None,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.name = self.card.name
+        self.size_note = ""  # of the title: where the size is not the usual one
+        self._source_card: DatasetCard | None = None  # where the images are resized
+        if image_size is not None:
+            self.card = self._card_at(image_size)
         self.source = errors.choice("dataset.source", source, sources.SOURCES)
         self.device = errors.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
@@ -112,15 +128,42 @@ class ImageDataModule(LightningDataModule):
         """A gray or RGB picture of the hub as (C, H, W) uint8; subclasses crop and resize here."""
         return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
+    def _card_at(self, size: int) -> DatasetCard:
+        """The card with images of another size; means of binary pixels are gray."""
+        if isinstance(size, bool) or size not in self.image_sizes:
+            accepted = f"one of {', '.join(map(str, self.image_sizes))} for {self.card.name}"
+            raise ArgumentError(f"dataset.image_size must be {accepted}, got {size!r}")
+        if size == self.card.image_shape[-1]:
+            return self.card
+        self.size_note, self._source_card = f" {size}x{size}", self.card
+        shape, values = (self.card.image_shape[0], size, size), self.card.values
+        values = "unit" if values == "binary" else values
+        return replace(self.card, image_shape=shape, max_value=255, values=values)
+
     @property
     def title(self) -> str:
-        """Name for people: says so when the images are rendered."""
-        return self.card.name + (" (rendered)" if self.source == "rendered" else "")
+        """Name for people: says so when the images are rendered, or of an unusual size."""
+        return self.kind + self.size_note + (" (rendered)" if self.source == "rendered" else "")
+
+    @property
+    def kind(self) -> str:
+        """Name of the data set, with its variant."""
+        return self.card.name
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
         return self.card.image_shape
+
+    @property
+    def source_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images as they are read or drawn, before they are resized."""
+        return (self._source_card or self.card).image_shape
+
+    @property
+    def cached_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images in the cache."""
+        return self.image_shape
 
     @property
     def factor_space(self) -> FactorSpace | None:
@@ -142,6 +185,10 @@ class ImageDataModule(LightningDataModule):
         if not self.files:
             folders = self.data_dir, self.cache_dir
             self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
+        drawn = self.source_shape[-1]
+        if self.source == "rendered" and self.image_shape[-1] > drawn:
+            got = f"got {self.image_shape[-1]}: source={self.source} draws {drawn}x{drawn}"
+            raise ArgumentError(f"dataset.image_size must be at most {drawn}, {got}")
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
@@ -157,9 +204,10 @@ class ImageDataModule(LightningDataModule):
         if conversion is None:
             return
         root = self.cache_dir / self.card.name
+        packed = self.packed and self.cached_shape == self.source_shape
         self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
         self._manifest = cache.prepare(
-            self.cache_directory, conversion.read, packed=self.packed, thorough=thorough
+            self.cache_directory, conversion.read, packed=packed, thorough=thorough
         )
         self.verified = self._manifest.get("verified")
         if self.verified is False:
@@ -169,19 +217,31 @@ class ImageDataModule(LightningDataModule):
     def conversion(self) -> Conversion | None:
         """How the images of the settled source come into the cache; None where they do not."""
         sizes = self.card.factors.sizes if self.card.factors else None
-        key = [self.source, self.image_shape, sizes]
+        key = [self.source, self.cached_shape, sizes]
         if self.source == "official":
             return Conversion(key, self.files, self._official)
         if self.source == "hub":
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files = hub.cache_files(table)
-            return Conversion(key, files, lambda: hub.read_table(self.card, table, self.pixels))
+            card = replace(self.card, image_shape=self.source_shape)
+            return Conversion(
+                key, files, lambda: self.sized(hub.read_table(card, table, self.pixels))
+            )
         return None
 
     def _official(self) -> ImageStream:
         stream = self.read_official(self.files)
         stream.facts["verified"] = verify(self.card.files, self.files)
-        return stream
+        return self.sized(stream)
+
+    def sized(self, stream: ImageStream) -> ImageStream:
+        """Images as read, at the size of those in the cache."""
+        return at_size(stream, self.cached_shape[-1], self.resize_scale)
+
+    @property
+    def resize_scale(self) -> int:
+        """What pixels are multiplied by when images are resized: binary ones become gray."""
+        return 255 // (self._source_card or self.card).max_value
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images and draw the split; calling it again changes nothing."""
