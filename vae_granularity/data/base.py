@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
@@ -14,7 +15,15 @@ from PIL.Image import Image
 from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
-from vae_granularity.data.batches import BatchOrder, TrainBatches, split
+from vae_granularity.data.batches import (
+    DRAWS,
+    BatchOrder,
+    TrainBatches,
+    WeightedOrder,
+    drawn,
+    split,
+)
+from vae_granularity.data.dependence import Dependence, entries
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
@@ -40,6 +49,7 @@ class DataOptions(TypedDict, total=False):
     val_fraction: float
     device: str
     hub_id: str | None
+    correlation: Sequence[Mapping[str, Any]] | None
 
 
 class SizedOptions(DataOptions, total=False):
@@ -72,6 +82,8 @@ class ImageDataModule(LightningDataModule):
         val_fraction: part of the training images held out for validation, in [0, 1).
         device: where the uint8 images live: cpu (memory) | mmap (memory-mapped file) | cuda.
         hub_id: another hub id, or a local folder, in place of the declared one (same columns).
+        correlation: factors that depend on each other in the training batches, as a list of
+            {factors: [A, B], sigma: S} or {confounder: A, sigma: S} (`dependence`); None for none.
         image_size: side of the images, one of `image_sizes`; None is the usual one. Other sizes
             are area means of the source's images (`files.sizes`), converted once for each size.
 
@@ -94,6 +106,7 @@ class ImageDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         device: str = "cpu",
         hub_id: str | None = None,
+        correlation: Sequence[Mapping[str, Any]] | None = None,
         image_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -114,6 +127,9 @@ class ImageDataModule(LightningDataModule):
         self.val_fraction, self.hub_id = val_fraction, hub_id
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         self.step = 0
+        self.entries = entries(correlation)
+        self.dependence: Dependence | None = None
+        self._labels = np.empty((0, 0), np.int64)
         self.verified: bool | None = None
         self.files: dict[str, Path] = {}
         self.cache_directory: Path | None = None
@@ -142,8 +158,10 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def title(self) -> str:
-        """Name for people: says so when the images are rendered, or of an unusual size."""
-        return self.kind + self.size_note + (" (rendered)" if self.source == "rendered" else "")
+        """Name for people: says what is unusual: size, factors that depend, rendered images."""
+        dependent = ", dependent factors" if self.entries else ""
+        rendered = " (rendered)" if self.source == "rendered" else ""
+        return f"{self.kind}{self.size_note}{dependent}{rendered}"
 
     @property
     def kind(self) -> str:
@@ -185,11 +203,22 @@ class ImageDataModule(LightningDataModule):
         if not self.files:
             folders = self.data_dir, self.cache_dir
             self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
-        drawn = self.source_shape[-1]
-        if self.source == "rendered" and self.image_shape[-1] > drawn:
-            got = f"got {self.image_shape[-1]}: source={self.source} draws {drawn}x{drawn}"
-            raise ArgumentError(f"dataset.image_size must be at most {drawn}, {got}")
+        side = self.source_shape[-1]
+        if self.source == "rendered" and self.image_shape[-1] > side:
+            got = f"got {self.image_shape[-1]}: source={self.source} draws {side}x{side}"
+            raise ArgumentError(f"dataset.image_size must be at most {side}, {got}")
+        self.check_dependence()
         return self.source
+
+    def check_dependence(self) -> None:
+        """Refuse a `correlation` of factors that there are not, before any image is opened.
+
+        Raises:
+            ArgumentError: it is so; or the data set has no labels.
+        """
+        if self.entries:
+            sizes = self.factor_space.sizes if self.factor_space else (2,) * len(self.label_names)
+            Dependence.of(self.entries, self.label_names, sizes)
 
     def prepare_data(self, *, thorough: bool = False) -> None:
         """Settle the source and convert its images into the cache, unless they are drawn on demand.
@@ -249,13 +278,15 @@ class ImageDataModule(LightningDataModule):
             return
         self.prepare_data()
         self._draw_split()
-        self._store = self.open_store()  # last: it may take a while, and all arguments are checked
+        self._store = self.open_store()  # it may take a while, and all arguments are checked
+        self._weigh()
 
     def reseeded(self, seed: int) -> Self:
         """The images of this module, which is set up, split and ordered by another seed."""
         twin = copy.copy(self)
         twin.seed, twin.step, twin.trainer = seed, 0, None
         twin._draw_split()
+        twin._weigh()
         return twin
 
     def _draw_split(self) -> None:
@@ -265,9 +296,42 @@ class ImageDataModule(LightningDataModule):
         if valid:  # an official validation part takes the place of the random split
             self.train_indices, self.val_indices = np.arange(train), train + np.arange(valid)
         self.test_indices = train + valid + np.arange(sizes["test"]) if "test" in sizes else None
-        self.train_size = len(self.train_indices)  # the N of the estimators
+        self.train_size = self.dataset_size = len(self.train_indices)  # N of the estimators
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
         self.steps_per_epoch = self._order.steps_per_epoch  # whole batches in the training set
+
+    def _weigh(self) -> None:
+        """Where factors depend on each other, the order of batches that draws them so."""
+        if not self.entries:
+            return
+        sizes = self.factor_space.sizes if self.factor_space else tuple(self._labels.max(0) + 1)
+        self.dependence = Dependence.of(self.entries, self.label_names, sizes)
+        p = self._probabilities(self.train_indices)
+        self._order = WeightedOrder(self.train_indices, p, self.batch_size, self.seed)
+        # N: one over the probability that two draws are the same image
+        self.dataset_size = max(self.batch_size, round(1 / float((p**2).sum())))
+
+    def _probabilities(self, among: np.ndarray) -> np.ndarray:
+        values = self.labels(among)
+        assert self.dependence is not None, "setup() comes first"
+        assert values is not None, "dependence is among labels"
+        return self.dependence.probabilities(values)
+
+    def draw_dependent(self, among: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """`count` of the indices (n,), drawn independently as factors depend, by the seed."""
+        rng = np.random.default_rng([seed, DRAWS])
+        return drawn(among, np.cumsum(self._probabilities(among)), count, rng)
+
+    def dependence_stated(self) -> dict[str, Any]:
+        """The pairs, and what they truly tell of each other among training images, in nats."""
+        values = self.labels(self.train_indices)
+        assert self.dependence is not None, "setup() comes first"
+        assert values is not None, "dependence is among labels"
+        return {
+            "pairs": [pair._asdict() for pair in self.dependence.pairs],
+            "mutual_information": self.dependence.information(values),
+            "effective_images": self.dataset_size,
+        }
 
     def open_store(self) -> Store:
         """The images; subclasses that draw or generate them override this."""

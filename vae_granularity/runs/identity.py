@@ -16,7 +16,8 @@ RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoint
 VERSION = 2  # of this rule, and part of the hash: what another rule named is never continued
 PARTS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
 PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its files and images lie
-ORDER = ("seed", "batch_size", "val_fraction")  # and which of its images a run sees when
+# And which of its images a run sees when.
+ORDER = ("seed", "batch_size", "val_fraction", "correlation")
 # What a data set's config says since its runs are named, as long as it says nothing new: runs of
 # before keep their names. Older keys count as they are written: the size of mnist and blocks.
 SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba")
@@ -93,7 +94,9 @@ def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
     ['image_size']
     """
     name = file_name(dataset) if "_target_" in dataset else ""
-    usual = {"image_size": (None, USUAL_SIZES.get(name))} if name in SIZED else {}
+    usual: dict[str, tuple[Any, ...]] = {"correlation": (None,)}
+    if name in SIZED:
+        usual["image_size"] = (None, USUAL_SIZES[name])
     return [key for key, values in usual.items() if key in dataset and dataset[key] in values]
 
 
@@ -178,14 +181,15 @@ class RunInfo:
 
     @property
     def dataset(self) -> str:
-        """Short name of the data set with its variant, an unusual size, and `rendered` for images
-        that are not real.
+        """Short name of the data set with its variant, an unusual size, `dependent` factors, and
+        `rendered` for images that are not real.
         """
         node = self.config["dataset"]
         name, size = file_name(node), node.get("image_size")
         shown = str(size) if size and size != USUAL_SIZES.get(name) else None
         rendered = "rendered" if node["source"] == "rendered" else None
-        return "-".join(filter(None, (name, node.get("variant"), shown, rendered)))
+        dependent = "dependent" if node.get("correlation") else None
+        return "-".join(filter(None, (name, node.get("variant"), shown, dependent, rendered)))
 
     @cached_property
     def name(self) -> str:
