@@ -118,6 +118,7 @@ def test_a_batch_depends_on_nothing_but_seed_and_step(tmp_path) -> None:
     other = one.reseeded(5)
     assert not torch.equal(one.batch_indices(7), other.batch_indices(7))
     assert not np.array_equal(one.train_indices, other.train_indices)
+    assert one.dataset_size == other.dataset_size  # members of a population share it
 
 
 def test_weights_decide_how_often_an_index_is_drawn() -> None:

@@ -308,8 +308,11 @@ class ImageDataModule(LightningDataModule):
         self.dependence = Dependence.of(self.entries, self.label_names, sizes)
         p = self._probabilities(self.train_indices)
         self._order = WeightedOrder(self.train_indices, p, self.batch_size, self.seed)
-        # N: one over the probability that two draws are the same image
-        self.dataset_size = max(self.batch_size, round(1 / float((p**2).sum())))
+        # N: one over the probability that two draws are one image, the same for every split
+        every = np.arange(len(self.train_indices) + len(self.val_indices))
+        distinct = 1 / float((self._probabilities(every) ** 2).sum())
+        share = self.train_size / len(every)
+        self.dataset_size = max(self.batch_size, round(share * distinct))
 
     def _probabilities(self, among: np.ndarray) -> np.ndarray:
         values = self.labels(among)
