@@ -1,0 +1,99 @@
+"""Builds the site of the documentation in build/docs/site: `make docs`.
+
+The pages are the Markdown files of the repository, copied with their places kept, so that one
+link is right on the site and in the repository; notebooks become Markdown on the way. A warning
+of any of the tools ends the build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "docs" / "tools"
+OUT = ROOT / "build" / "docs"
+TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
+SUFFIXES = {".md", ".png", ".svg", ".css", ".json", ".csv", ".yaml", ".py", ".sh"}
+
+
+def sources() -> list[Path]:
+    """What the site consists of: top-level texts, docs/ and the studies in experiments/."""
+    files = [ROOT / name for name in TOP]
+    for folder in ("docs", "experiments"):
+        found = sorted((ROOT / folder).rglob("*"))
+        files += [path for path in found if path.suffix in SUFFIXES | {".ipynb"}]
+    return [path for path in files if TOOLS not in path.parents]
+
+
+def stage(target: Path) -> None:
+    """Copy the sources below `target`, notebooks as Markdown with their pictures beside them."""
+    shutil.rmtree(target, ignore_errors=True)
+    for path in sources():
+        place = target / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".ipynb":
+            convert(path, place.parent)
+        else:
+            shutil.copyfile(path, place)
+
+
+def convert(notebook: Path, folder: Path) -> None:
+    """Write a notebook with its committed outputs as a page."""
+    from nbconvert import MarkdownExporter
+
+    text, resources = MarkdownExporter().from_filename(
+        str(notebook), resources={"output_files_dir": notebook.stem, "unique_key": notebook.stem}
+    )
+    (folder / f"{notebook.stem}.md").write_text(text)
+    (folder / notebook.stem).mkdir(exist_ok=True)
+    for name, content in resources["outputs"].items():
+        (folder / name).write_bytes(content)
+
+
+def listed(entries: list[Any]) -> Iterator[str]:
+    """The files that a navigation names."""
+    for entry in entries:
+        for value in [entry] if isinstance(entry, str) else entry.values():
+            if isinstance(value, str):
+                yield value
+            else:
+                yield from listed(value)
+
+
+def config(pages: Path) -> str:
+    """The configuration, with pages of docs/ that its navigation does not list under `More`."""
+    text = (TOOLS / "zensical.toml").read_text()
+    named = set(listed(tomllib.loads(text)["project"]["nav"]))
+    found = {str(path.relative_to(pages)) for path in (pages / "docs").rglob("*.md")}
+    if missing := named - {str(path.relative_to(pages)) for path in pages.rglob("*.md")}:
+        raise SystemExit(f"docs/tools/zensical.toml lists pages that do not exist: {missing}")
+    rest = ", ".join(f'"{name}"' for name in sorted(found - named))
+    more = f'  {{ "More" = [{rest}] }},' if rest else ""
+    return re.sub(r"^# unlisted$", more, text, flags=re.MULTILINE)
+
+
+def build() -> Path:
+    """Build everything and return the folder of the site."""
+    stage(OUT / "pages")
+    (OUT / "zensical.toml").write_text(config(OUT / "pages"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOOLS), str(ROOT)])}
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
+    done = subprocess.run(
+        command, cwd=OUT, env=environment, capture_output=True, text=True, check=False
+    )
+    print(done.stdout + done.stderr)
+    if done.returncode or "warning" in (done.stdout + done.stderr).lower():
+        raise SystemExit("the documentation has warnings: see above")
+    return OUT / "site"
+
+
+if __name__ == "__main__":
+    print(build() / "index.html")
