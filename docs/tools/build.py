@@ -14,14 +14,16 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "docs" / "tools"
 OUT = ROOT / "build" / "docs"
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
-SUFFIXES = {".md", ".png", ".svg", ".css", ".json", ".csv", ".yaml", ".py", ".sh"}
+SUFFIXES = {".md", ".png", ".svg", ".css", ".js", ".json", ".csv", ".yaml", ".py", ".sh"}
 
 
 def sources() -> list[Path]:
@@ -41,6 +43,8 @@ def stage(target: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".ipynb":
             convert(path, place.parent)
+        elif path.suffix == ".md":
+            place.write_text(re.sub(r"(\]\([^)\s]+)\.ipynb\b", r"\1.md", path.read_text()))
         else:
             shutil.copyfile(path, place)
 
@@ -80,6 +84,36 @@ def config(pages: Path) -> str:
     return re.sub(r"^# unlisted$", more, text, flags=re.MULTILINE)
 
 
+class Page(HTMLParser):
+    """What a page links to and what it loads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if given.get("href"):
+            (self.links if tag == "a" else self.loads).append(str(given["href"]))
+        if given.get("src"):
+            self.loads.append(str(given["src"]))
+
+
+def faults(site: Path) -> Iterator[str]:
+    """Files that pages name and that are not there, and whatever they would load from a network."""
+    for path in sorted(site.rglob("*.html")):
+        page, where = Page(path), path.relative_to(site)
+        yield from (f"{where} loads {url}" for url in page.loads if "//" in url)
+        for url in page.links + page.loads:
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc or not parts.path or where.name == "404.html":
+                continue
+            if not (path.parent / unquote(parts.path)).exists():
+                yield f"{where} names {url}, which does not exist"
+
+
 def build() -> Path:
     """Build everything and return the folder of the site."""
     stage(OUT / "pages")
@@ -89,9 +123,12 @@ def build() -> Path:
     done = subprocess.run(
         command, cwd=OUT, env=environment, capture_output=True, text=True, check=False
     )
-    print(done.stdout + done.stderr)
-    if done.returncode or "warning" in (done.stdout + done.stderr).lower():
+    said = done.stdout + done.stderr
+    print(said)
+    if done.returncode or re.search(r"griffe:|warning|error", said, flags=re.IGNORECASE):
         raise SystemExit("the documentation has warnings: see above")
+    if found := list(faults(OUT / "site")):
+        raise SystemExit("\n".join(found))
     return OUT / "site"
 
 
