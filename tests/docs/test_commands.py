@@ -19,7 +19,7 @@ from vae_granularity.training.config import check_training_config, compose
 
 RUN = (README, ROOT / "docs" / "quickstart.md", ROOT / "docs" / "models.md")
 ENDS = {  # what a command that came to its end has printed
-    "vae_granularity.train": "done: ",
+    "vae_granularity.train": "done",  # or done before
     "vae_granularity.evaluate": "computed: ",
     "vae_granularity.analyze": "done: ",
     "vae_granularity.data": "contact sheet",
