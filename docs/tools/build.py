@@ -26,27 +26,32 @@ TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 SUFFIXES = {".md", ".png", ".svg", ".css", ".js", ".json", ".csv", ".yaml", ".py", ".sh"}
 
 
-def sources() -> list[Path]:
-    """What the site consists of: top-level texts, docs/ and the studies in experiments/."""
-    files = [ROOT / name for name in TOP]
-    for folder in ("docs", "experiments"):
-        found = sorted((ROOT / folder).rglob("*"))
+def sources(root: Path) -> list[Path]:
+    """What the site consists of: top-level texts, docs/, studies and examples."""
+    files = [root / name for name in TOP]
+    for folder in ("docs", "experiments", "examples"):
+        found = sorted((root / folder).rglob("*"))
         files += [path for path in found if path.suffix in SUFFIXES | {".ipynb"}]
-    return [path for path in files if TOOLS not in path.parents]
+    return [path for path in files if root / "docs" / "tools" not in path.parents]
 
 
-def stage(target: Path) -> None:
-    """Copy the sources below `target`, notebooks as Markdown with their pictures beside them."""
+def stage(root: Path, target: Path) -> None:
+    """Copy the sources of `root` below `target`, notebooks as Markdown beside their pictures."""
     shutil.rmtree(target, ignore_errors=True)
-    for path in sources():
-        place = target / path.relative_to(ROOT)
+    for path in sources(root):
+        place = target / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".ipynb":
             convert(path, place.parent)
         elif path.suffix == ".md":
-            place.write_text(re.sub(r"(\]\([^)\s]+)\.ipynb\b", r"\1.md", path.read_text()))
+            place.write_text(to_pages(path.read_text()))
         else:
             shutil.copyfile(path, place)
+
+
+def to_pages(text: str) -> str:
+    """Markdown whose links to notebooks lead to their pages."""
+    return re.sub(r"(\]\([^)\s]+)\.ipynb\b", r"\1.md", text)
 
 
 def convert(notebook: Path, folder: Path) -> None:
@@ -56,7 +61,7 @@ def convert(notebook: Path, folder: Path) -> None:
     text, resources = MarkdownExporter().from_filename(
         str(notebook), resources={"output_files_dir": notebook.stem, "unique_key": notebook.stem}
     )
-    (folder / f"{notebook.stem}.md").write_text(text)
+    (folder / f"{notebook.stem}.md").write_text(to_pages(text))
     (folder / notebook.stem).mkdir(exist_ok=True)
     for name, content in resources["outputs"].items():
         (folder / name).write_bytes(content)
@@ -81,6 +86,7 @@ def config(pages: Path) -> str:
         raise SystemExit(f"docs/tools/zensical.toml lists pages that do not exist: {missing}")
     rest = ", ".join(f'"{name}"' for name in sorted(found - named))
     more = f'  {{ "More" = [{rest}] }},' if rest else ""
+    text = text.replace("@ROOT@", str(ROOT))
     return re.sub(r"^# unlisted$", more, text, flags=re.MULTILINE)
 
 
@@ -114,22 +120,27 @@ def faults(site: Path) -> Iterator[str]:
                 yield f"{where} names {url}, which does not exist"
 
 
-def build() -> Path:
-    """Build everything and return the folder of the site."""
-    stage(OUT / "pages")
-    (OUT / "zensical.toml").write_text(config(OUT / "pages"))
+def build(out: Path = OUT, root: Path = ROOT) -> Path:
+    """Build the pages of `root` in `out` and return the folder of the site.
+
+    Raises:
+        SystemExit: a warning of a tool, a link or picture that leads nowhere, or a page that would
+            load something from a network.
+    """
+    stage(root, out / "pages")
+    (out / "zensical.toml").write_text(config(out / "pages"))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOOLS), str(ROOT)])}
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
     done = subprocess.run(
-        command, cwd=OUT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=out, env=environment, capture_output=True, text=True, check=False
     )
-    said = done.stdout + done.stderr
+    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     print(said)
     if done.returncode or re.search(r"griffe:|warning|error", said, flags=re.IGNORECASE):
         raise SystemExit("the documentation has warnings: see above")
-    if found := list(faults(OUT / "site")):
+    if found := list(faults(out / "site")):
         raise SystemExit("\n".join(found))
-    return OUT / "site"
+    return out / "site"
 
 
 if __name__ == "__main__":

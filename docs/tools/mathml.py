@@ -14,7 +14,7 @@ from markdown.preprocessors import Preprocessor
 
 
 class _Inline(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:  # noqa: N802
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:
         return self.md.htmlStash.store(convert(m.group(1))), m.start(0), m.end(0)
 
 
@@ -32,10 +32,12 @@ class _Blocks(Preprocessor):
 
 
 class MathML(Extension):
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+    def extendMarkdown(self, md: Markdown) -> None:
         md.preprocessors.register(_Blocks(md), "mathml_block", 24)  # after code in fences (25)
-        md.inlinePatterns.register(_Inline(r"(?<![\\$])\$([^\s$](?:[^$\n]*[^\s$])?)\$(?!\d)", md), "mathml", 189)
+        md.inlinePatterns.register(
+            _Inline(r"(?<![\\$])\$([^\s$](?:[^$\n]*[^\s$])?)\$(?!\d)", md), "mathml", 189
+        )
 
 
-def makeExtension(**options: Any) -> MathML:  # noqa: N802
+def makeExtension(**options: Any) -> MathML:
     return MathML(**options)

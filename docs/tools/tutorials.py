@@ -25,7 +25,11 @@ def execute(notebook: Path, folder: Path) -> nbformat.NotebookNode:
     folder.mkdir(parents=True, exist_ok=True)
     content = nbformat.read(notebook, as_version=4)
     client = NotebookClient(
-        content, timeout=1800, record_timing=False, resources={"metadata": {"path": str(folder)}}
+        content,
+        timeout=1800,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
     )
     return client.execute()
 

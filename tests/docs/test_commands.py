@@ -104,8 +104,6 @@ ALL = [command for page in PAGES for command in commands(page)]
 @pytest.mark.parametrize("command", ALL, ids=named)
 def test_a_command_composes(command):
     words = [word for word in command.words if not word.startswith("-")]
-    if any(word.startswith("--config-dir") for word in command.words):
-        pytest.skip("of a folder that the reader has: tests/config/test_new_model.py")
     name = command.module.rpartition(".")[2]
     if name == "data":
         assert words.pop(0) in ("prepare", "info")

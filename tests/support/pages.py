@@ -25,7 +25,9 @@ def commands(path: Path) -> list[Command]:
     text = re.sub(r"\\\n\s*", "", path.read_text())
     found = re.findall(r"^ *python -m (vae_granularity\.\w+)(.*)$", text, re.MULTILINE)
     page = str(path.relative_to(ROOT))
-    return [Command(page, module, tuple(shlex.split(rest, comments=True))) for module, rest in found]
+    return [
+        Command(page, module, tuple(shlex.split(rest, comments=True))) for module, rest in found
+    ]
 
 
 def blocks(path: Path, language: str) -> list[str]:
