@@ -1,7 +1,7 @@
 """Draws the pictures of the README and of the page on granularity into docs/assets.
 
-    python docs/tools/figures.py          # from the mathematics, seconds
-    python docs/tools/figures.py trained  # the README's, from three runs of one to two minutes each
+python docs/tools/figures.py          # from the mathematics, seconds
+python docs/tools/figures.py trained  # the README's, from three runs of one to two minutes each
 """
 
 from __future__ import annotations

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from pages import ROOT
+from pages import ROOT, site_tool
 
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
-
-
-def tool(name: str) -> ModuleType:
-    """A script of docs/tools as a module; skipped without what the extra `docs` installs."""
-    for needed in ("zensical", "mkdocstrings_handlers", "latex2mathml", "nbconvert", "ipykernel"):
-        pytest.importorskip(needed, reason="needs the extra `docs`")
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The site, built strictly: a warning, a dead link or a dead anchor raises."""
-    return tool("build").build(tmp_path_factory.mktemp("docs"))
+    return site_tool("build").build(tmp_path_factory.mktemp("docs"))
 
 
 def test_every_page_is_there_with_its_pictures(site):
@@ -69,7 +56,7 @@ def test_every_public_name_is_in_the_api(site):
     ],
 )
 def test_a_fault_of_a_page_ends_the_build(tmp_path, monkeypatch, capsys, text, message):
-    build = tool("build")
+    build = site_tool("build")
     (tmp_path / "docs").mkdir()
     shutil.copytree(ROOT / "docs" / "assets", tmp_path / "docs" / "assets")
     shutil.copy(ROOT / "docs" / "speed.md", tmp_path / "docs" / "speed.md")
@@ -89,15 +76,13 @@ def test_a_fault_of_a_page_ends_the_build(tmp_path, monkeypatch, capsys, text, m
 def test_a_notebook_runs_in_its_short_form(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("TUTORIAL_SHORT", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    content = tool("tutorials").execute(notebook, tmp_path)
+    content = site_tool("tutorials").execute(notebook, tmp_path)
     code = [cell for cell in content.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_committed_with_its_outputs(notebook):
-    import json
-
     cells = [cell for cell in json.loads(notebook.read_text())["cells"] if "outputs" in cell]
     assert len(NOTEBOOKS) == 3
     assert all(cell["execution_count"] for cell in cells), "make tutorials"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -33,3 +37,15 @@ def commands(path: Path) -> list[Command]:
 def blocks(path: Path, language: str) -> list[str]:
     """The code blocks of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def site_tool(name: str) -> ModuleType:
+    """A script of docs/tools as a module; skipped without what the extra `docs` installs."""
+    for needed in ("zensical", "mkdocstrings_handlers", "latex2mathml", "nbconvert", "ipykernel"):
+        pytest.importorskip(needed, reason="needs the extra `docs`")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
