@@ -43,6 +43,10 @@ def main() -> None:
             "kernelspec": content.metadata["kernelspec"],
             "language_info": {"name": "python"},
         }
+        for cell in content.cells:  # progress bars go to stderr
+            shown = [out for out in cell.get("outputs", ()) if out.get("name") != "stderr"]
+            if "outputs" in cell:
+                cell.outputs = shown
         nbformat.write(content, path)
         size = path.stat().st_size
         print(f"{path.relative_to(ROOT)}: {size:,} bytes")

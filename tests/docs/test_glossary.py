@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 from hydra.utils import get_method
-from pages import ROOT
+from pages import ROOT, site_tool
 from tiny import options
 
 from vae_granularity.evaluation.score_table import DEPENDENT, FACTOR_SCORES
@@ -76,3 +76,15 @@ def test_an_entry_says_its_range_and_direction(names):
     bold = " ".join(re.findall(r"\*\*([^*]+)\*\*", ENTRIES[names]))
     beside = names[0] == "se/*"
     assert beside or re.search(r"higher|lower|direction|near 0|means|Compare", bold), bold
+
+
+@pytest.mark.slow
+def test_the_table_of_noise_is_what_its_script_prints(capsys):
+    script = site_tool("noise_scores")
+    script.main()
+    for line in capsys.readouterr().out.splitlines():
+        name, noise, perfect = re.findall(r"[^| ]+", line)
+        row = re.search(rf"^\| {re.escape(name)} \| (\S+) \| (\S+) \|$", TEXT, re.MULTILINE)
+        assert row, line
+        assert float(row[1]) == pytest.approx(float(noise), abs=0.015)
+        assert float(row[2]) == pytest.approx(float(perfect), abs=0.015)

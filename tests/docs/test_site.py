@@ -90,3 +90,13 @@ def test_a_notebook_is_committed_with_its_outputs(notebook):
     assert "image/png" in kinds
     assert not any(out["output_type"] == "error" for cell in cells for out in cell["outputs"])
     assert notebook.stat().st_size < 300_000
+
+
+@pytest.mark.slow
+def test_the_pictures_from_the_mathematics_are_drawn(tmp_path, monkeypatch):
+    figures = site_tool("figures")
+    monkeypatch.setattr(figures, "ASSETS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["figures.py"])
+    figures.main()
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {"pairs.png", "split.png", "estimators.png"}
