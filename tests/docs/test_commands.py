@@ -1,4 +1,4 @@
-"""Every command of the README and of the pages it starts with runs, with a debug budget, one after
+"""Every command of the README and of the quick start runs, with a debug budget, one after
 the other in one folder; those of the other pages compose.
 
 Those on MNIST read the real files beside the checkout.
@@ -18,7 +18,7 @@ from tiny import options
 
 from vae_granularity.training.config import check_training_config, compose
 
-RUN = (README, ROOT / "docs" / "quickstart.md", ROOT / "docs" / "models.md")
+RUN = (README, ROOT / "docs" / "quickstart.md")
 ENDS = {  # what a command that came to its end has printed
     "vae_granularity.train": "done",  # or done before
     "vae_granularity.evaluate": "computed: ",
