@@ -78,10 +78,11 @@ def listed(entries: list[Any]) -> Iterator[str]:
 
 
 def config(pages: Path) -> str:
-    """The configuration, with pages of docs/ that its navigation does not list under `More`."""
+    """The configuration, with pages and studies that its navigation does not list under `More`."""
     text = (TOOLS / "zensical.toml").read_text()
     named = set(listed(tomllib.loads(text)["project"]["nav"]))
-    found = {str(path.relative_to(pages)) for path in (pages / "docs").rglob("*.md")}
+    places = ("docs/**/*.md", "experiments/*/README.md", "examples/*/README.md")
+    found = {str(path.relative_to(pages)) for place in places for path in pages.glob(place)}
     if missing := named - {str(path.relative_to(pages)) for path in pages.rglob("*.md")}:
         raise SystemExit(f"docs/tools/zensical.toml lists pages that do not exist: {missing}")
     rest = ", ".join(f'"{name}"' for name in sorted(found - named))
