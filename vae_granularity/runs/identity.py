@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,8 +177,8 @@ class RunInfo:
 
     @property
     def model(self) -> str:
-        """Short name of the model: that of its file."""
-        return file_name(self.config["model"])
+        """Short name of the model: that of its yaml file."""
+        return option_name(self.config, "model")
 
     @property
     def dataset(self) -> str:
@@ -185,11 +186,12 @@ class RunInfo:
         `rendered` for images that are not real.
         """
         node = self.config["dataset"]
-        name, size = file_name(node), node.get("image_size")
-        shown = str(size) if size and size != USUAL_SIZES.get(name) else None
-        rendered = "rendered" if node["source"] == "rendered" else None
-        dependent = "dependent" if node.get("correlation") else None
-        return "-".join(filter(None, (name, node.get("variant"), shown, dependent, rendered)))
+        size, usual = node.get("image_size"), USUAL_SIZES.get(file_name(node))
+        words = [option_name(self.config, "dataset"), _of_path(node), node.get("variant")]
+        words += [str(size)] if size and size != usual else []
+        words += ["dependent"] if node.get("correlation") else []
+        words += ["rendered"] if node["source"] == "rendered" else []
+        return "-".join(filter(None, words))
 
     @cached_property
     def name(self) -> str:
@@ -215,7 +217,25 @@ class RunInfo:
         """W&B tags: model, data set, source, beta, granularity."""
         model, data = self.config["model"], self.config["dataset"]
         beta = [f"beta={label(model['beta'])}"] if "beta" in model else []
-        return (self.model, file_name(data), data["source"], *beta, grouping_of(model).tag)
+        name = option_name(self.config, "dataset")
+        return (self.model, name, data["source"], *beta, grouping_of(model).tag)
+
+
+def _of_path(dataset: Mapping[str, Any]) -> str | None:
+    """The last part of the path of one's own images, in letters and digits."""
+    stem = str(dataset.get("path") or "").rstrip("/").rpartition("/")[2].removesuffix(".npz")
+    return re.sub(r"[^A-Za-z0-9]+", "", stem)[:24] or None
+
+
+def option_name(config: Mapping[str, Any], group: str) -> str:
+    """The name of a group's option in a run's config: its yaml file's, as the command line has it.
+
+    >>> option_name({"names": {"model": "mine"}, "model": {"_target_": "a.b.C"}}, "model")
+    'mine'
+    >>> option_name({"model": {"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"}}, "model")
+    'stcvae'
+    """
+    return config.get("names", {}).get(group) or file_name(config[group])
 
 
 def file_name(node: Mapping[str, Any]) -> str:
