@@ -17,7 +17,7 @@ KEPT = ("val/elbo", "val/elbo_correlated", "scores/mig", "scores/mig_correlated"
 
 
 def overlap(mi: np.ndarray, first: int, second: int) -> float:
-    """Common part of two factors' shares of mutual information over units (U, F): 0 apart, 1 alike."""
+    """Common part of two factors' shares of information over units (U, F): 0 apart, 1 alike."""
     a, b = mi[:, first] / mi[:, first].sum(), mi[:, second] / mi[:, second].sum()
     return float(np.minimum(a, b).sum())
 

@@ -44,11 +44,11 @@ class ImageStream:
     parts: dict[str, int]  # images in each official part, in their order; N in all
     chunks: Iterable[tuple[np.ndarray, np.ndarray]]
     labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
+    facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
     # Where a reader can go on in the middle: the positions of all images in the order they are read
     # in, and the chunks from a row of that order on. A killed conversion then loses nothing.
     order: np.ndarray | None = None
     chunks_from: Callable[[int], Iterable[tuple[np.ndarray, np.ndarray]]] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def load(where: str, config: str | None, cache_dir: Path) -> Tables:
     except Exception as error:  # the library and its back ends raise whatever they like
         cause = f"{type(error).__name__}: {error}"
         raise DataError(f"hub data set {where} cannot be loaded: {cause}") from error
-    return found if isinstance(found, dict) else {"train": found}
+    splits = found.items() if isinstance(found, dict) else [("train", found)]
+    return {str(name): split for name, split in splits}
 
 
 def cache_files(tables: Tables) -> dict[str, Path]:

@@ -54,7 +54,9 @@ def labels_of(columns: Mapping[str, Any], count: int, place: str) -> Labels:
             raise DataError(f"{place}: factor {name} has rows of different lengths") from error
         if values.ndim not in (1, 2) or len(values) != count:
             got = f"{len(values)} values" if values.ndim == 1 else f"shape {values.shape}"
-            raise DataError(f"{place}: factor {name} must have {count} rows, one an image, got {got}")
+            raise DataError(
+                f"{place}: factor {name} must have {count} rows, one an image, got {got}"
+            )
         if values.ndim == 1:
             flat[name] = values
         else:

@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +16,7 @@ from PIL.Image import Image
 
 from vae_granularity.data.files import hub
 from vae_granularity.data.files.labels import csv_columns
-from vae_granularity.data.files.pictures import (
-    Wanted,
-    checked,
-    fitted,
-    list_pictures,
-    read_picture,
-)
+from vae_granularity.data.files.pictures import Wanted, checked, fitted, list_pictures, read_picture
 from vae_granularity.data.files.readers import npz_images, reading
 from vae_granularity.errors import DataError
 
@@ -121,8 +114,8 @@ class Folder:
             return fitted(self._read(name), wanted, f"{self.path}: {name}")
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for names in batched(self.files[start:], ROWS):
-                yield np.stack(list(pool.map(pixels, names)))
+            for first in range(start, len(self.files), ROWS):
+                yield np.stack(list(pool.map(pixels, self.files[first : first + ROWS])))
 
     def columns(self, factors: Factors) -> dict[str, Any]:
         if factors == FOLDERS:
@@ -164,11 +157,13 @@ class Archive:
     def _check(self) -> None:
         place, shape, dtype = f"{self.path}: array `{self.key}`", self.shape, self.dtype
         if dtype.kind in "iu" and dtype.itemsize > 1:
-            raise DataError(f"{place} has more than 8 bits a channel ({dtype}); convert it to uint8")
+            raise DataError(
+                f"{place} has more than 8 bits a channel ({dtype}); convert it to uint8"
+            )
         if dtype not in (np.dtype(np.uint8), np.dtype(bool)):
             wanted = "uint8 (0 to 255) or bool"
             raise DataError(f"{place} must be {wanted}, got {dtype}")
-        if len(shape) == 4 and 4 in (shape[1], shape[3]) or (len(shape) == 4 and shape[3] == 2):
+        if (len(shape) == 4 and 4 in (shape[1], shape[3])) or (len(shape) == 4 and shape[3] == 2):
             raise DataError(f"{place} has an alpha channel (shape {shape}); put it on a background")
         first, last = len(shape) == 4 and shape[1] in (1, 3), len(shape) == 4 and shape[3] in (1, 3)
         if len(shape) != 3 and not (first or last):

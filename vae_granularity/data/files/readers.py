@@ -57,12 +57,7 @@ def describe(path: Path) -> str:
 
 
 def npz_images(
-    path: Path,
-    key: str,
-    shape: tuple[int, ...],
-    *,
-    rows: int = CHUNK,
-    kind: str = "uint8",
+    path: Path, key: str, shape: tuple[int, ...], *, rows: int = CHUNK, kind: str = "uint8"
 ) -> Chunks:
     """Chunks of `rows` images of the member `key` of an .npz archive, of exactly `shape`.
 
