@@ -159,5 +159,10 @@ class Images(ImageDataModule):
     def provenance(self) -> dict[str, Any]:
         """As for every data set, with the path and the checksum of the converted images."""
         checksum = self._manifest["arrays"][IMAGES]["sha256"]
-        named = {"path": self.path, "factors": list(self.label_names), "images_sha256": checksum}
+        named = {
+            "name": self.kind,
+            "path": self.path,
+            "factors": list(self.label_names),
+            "images_sha256": checksum,
+        }
         return super().provenance | named
