@@ -30,14 +30,15 @@ def options(group: str) -> list[str]:
     )
 
 
-def tiny_config(folder: Path, *overrides: str) -> DictConfig:
-    """A run of seconds below `folder`."""
+def tiny_config(folder: Path, *overrides: str, without: tuple[str, ...] = ()) -> DictConfig:
+    """A run of seconds below `folder`; `without` some of `SMALL`."""
     paths = [
         f"paths.output_dir={folder / 'runs'}",
         f"paths.cache_dir={folder / 'cache'}",
         f"paths.data_dir={folder / 'data'}",
     ]
-    return compose("train", [*SMALL, *paths, *overrides])
+    small = [override for override in SMALL if override not in without]
+    return compose("train", [*small, *paths, *overrides])
 
 
 def results(run: Path) -> dict[str, Any]:

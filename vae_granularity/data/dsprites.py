@@ -1,15 +1,22 @@
 """dSprites: 737 280 binary 64×64 images of a square, an ellipse or a heart."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
+import torch
 from PIL.Image import Image
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
 from vae_granularity.data.files.readers import Chunks, npz_images
-from vae_granularity.data.grid import FactorGridDataModule
+from vae_granularity.data.files.sizes import area_means
+from vae_granularity.data.files.store import Store
+from vae_granularity.data.grid import FactorGridDataModule, GridOptions
 from vae_granularity.data.render.dsprites import FACTORS
+from vae_granularity.data.sprite_variants import SIDE, Paint, painter
 from vae_granularity.errors import DataError
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -18,7 +25,14 @@ COLUMNS = ("shape", "scale", "orientation", "x_position", "y_position")
 
 
 class DSprites(FactorGridDataModule):
-    """dSprites (Matthey et al. 2017). Kept bit-packed: 377 MB for 3.0 GB of pixels."""
+    """dSprites (Matthey et al. 2017). Kept bit-packed: 377 MB for 3.0 GB of pixels.
+
+    Args:
+        variant: None, or color | noise | scream: RGB images made from the sprites as they are asked
+            for (`sprite_variants`).
+        background: picture file for scream.
+        options: as for `FactorGridDataModule`.
+    """
 
     packed = True
     card = DatasetCard(
@@ -46,6 +60,50 @@ class DSprites(FactorGridDataModule):
         hub=HubTable("eurecom-ds/dsprites", labels=(None, *(f"label_{c}" for c in COLUMNS))),
     )
 
+    def __init__(
+        self,
+        *,
+        variant: str | None = None,
+        background: str | Path | None = None,
+        **options: Unpack[GridOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.variant, self.paint = variant, None
+        if variant is None and background is None:
+            return
+        self.paint = painter(str(variant), background)
+        own, factors = type(self).card, replace(self.space, twins=())  # colours and noise differ
+        shape = (3, *self.image_shape[1:])
+        self.card = replace(self.card, image_shape=shape, factors=factors, max_value=255)
+        self.card, self._source_card = replace(self.card, values="unit"), own
+
+    @property
+    def kind(self) -> str:
+        """Name with the variant."""
+        return f"dsprites {self.variant}" if self.paint else super().kind
+
+    @property
+    def drawn_as(self) -> str:
+        """The sprites of all variants are the same."""
+        return super().kind
+
+    @property
+    def cached_shape(self) -> tuple[int, ...]:
+        """Of a variant, the sprites are cached."""
+        return self.source_shape if self.paint else super().cached_shape
+
+    def open_store(self) -> Store:
+        """The sprites, painted as they are asked for where a variant is."""
+        sprites = super().open_store()
+        return (
+            partial(_painted, sprites, self.paint, self.image_shape[-1]) if self.paint else sprites
+        )
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """With the variant, where there is one."""
+        return super().provenance | ({"variant": self.variant} if self.paint else {})
+
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """`imgs` (N, 64, 64) uint8 of 0 and 1, in index order; the pickled member is not read."""
         return self.stream(self._binary(files[FILE]))
@@ -63,3 +121,11 @@ class DSprites(FactorGridDataModule):
             return (pixels > 0).astype(np.uint8)
         got = np.unique(pixels)[:8]
         raise DataError(f"hub images of dsprites must be binary, got values {got}")
+
+
+def _painted(sprites: Store, paint: Paint, size: int, indices: torch.Tensor) -> torch.Tensor:
+    """Images (n, 3, size, size) uint8 of the indices (n,), where the sprites are."""
+    found = sprites(indices)
+    images = paint(found.cpu().numpy(), indices.cpu().numpy())
+    images = images if size == SIDE else area_means(images, size)
+    return torch.from_numpy(images).to(found.device)

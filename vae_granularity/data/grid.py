@@ -24,6 +24,12 @@ CONVERTED_BYTES = 1 << 29
 DRAWN_AT_ONCE = 256  # the fastest of 16 to 1024 for Cars3D
 
 
+class GridOptions(SizedOptions, total=False):
+    """The options of data sets that are a grid."""
+
+    factor_sizes: Sequence[int] | None
+
+
 class FactorGridDataModule(ImageDataModule):
     """An `ImageDataModule` whose images are all combinations of its factors.
 
@@ -98,13 +104,18 @@ class FactorGridDataModule(ImageDataModule):
         train, validation = map(self.space.depicted, parts)
         return {"share": float(np.isin(validation, train).mean()), "reason": ", ".join(present)}
 
+    @property
+    def drawn_as(self) -> str:
+        """What the renderer draws, as the cache knows it."""
+        return self.kind
+
     def conversion(self) -> Conversion | None:
         """As for every dataset; small rendered grids are drawn once, keyed by the drawing code."""
         if self.source != "rendered":
             return super().conversion()
         if self.space.size * prod(self.cached_shape) > CONVERTED_BYTES:
             return None
-        look = f"{self.kind} ({self.source})"
+        look = f"{self.drawn_as} ({self.source})"
         key = [look, self.cached_shape, self.space.sizes, _source_of(self.card)]
         stream = self.stream(self._drawn(), source=self.source)
         return Conversion(key, {}, lambda: self.sized(stream))

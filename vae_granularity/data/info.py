@@ -15,6 +15,7 @@ REAL = {
     "hub": "a copy on the Hugging Face hub of the official images; no hash is published for it",
     "rendered": "NOT REAL: look-alike images drawn here",
     "synthetic": "generated; that is the data set",
+    "own": "your own images",
 }
 VERIFIED = {
     True: "yes: the published hashes",

@@ -21,7 +21,7 @@ PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its fi
 ORDER = ("seed", "batch_size", "val_fraction", "correlation")
 # What a data set's config says since its runs are named, as long as it says nothing new: runs of
 # before keep their names. Older keys count as they are written: the size of mnist and blocks.
-SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba")
+SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba", "smallnorb")
 USUAL_SIZES = dict.fromkeys(SIZED, 64) | {"mnist": 32}
 # Keys of a trainer that change no weight, or only their rounding, as the kind of device does:
 # `devices` and `num_nodes` count as the number of processes.
@@ -98,6 +98,8 @@ def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
     usual: dict[str, tuple[Any, ...]] = {"correlation": (None,)}
     if name in SIZED:
         usual["image_size"] = (None, USUAL_SIZES[name])
+    if name == "dsprites":
+        usual |= {"variant": (None,), "background": (None,)}
     return [key for key, values in usual.items() if key in dataset and dataset[key] in values]
 
 

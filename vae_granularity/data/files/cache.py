@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
+PROGRESS = "progress.json"  # rows on disk of an unfinished conversion that can go on
+SAVED_EVERY = 2.0  # seconds of a conversion that a kill may lose
 
 
 @dataclass
@@ -42,6 +45,10 @@ class ImageStream:
     chunks: Iterable[tuple[np.ndarray, np.ndarray]]
     labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
     facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
+    # Where a reader can go on in the middle: the positions of all images in the order they are read
+    # in, and the chunks from a row of that order on. A killed conversion then loses nothing.
+    order: np.ndarray | None = None
+    chunks_from: Callable[[int], Iterable[tuple[np.ndarray, np.ndarray]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +126,14 @@ def prepare(
         if ready := load(directory):
             return ready
         (directory / MANIFEST).unlink(missing_ok=True)
-        _empty(directory)
+        if not (directory / PROGRESS).exists():
+            _empty(directory)
         try:
             with _named(directory):
                 return _convert(directory, open_stream(), packed)
-        except BaseException:
-            _empty(directory)
+        except BaseException as error:
+            if isinstance(error, Exception) or not (directory / PROGRESS).exists():
+                _empty(directory)
             raise
 
 
@@ -134,8 +143,9 @@ def _empty(directory: Path) -> None:
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
-    with _written(directory / IMAGES) as file:
-        shape = _write_images(file, directory, stream, packed)
+    done = _rows_done(directory) if stream.chunks_from else 0
+    with _written(directory / IMAGES, go_on=done > 0) as file:
+        shape = _write_images(file, directory, stream, packed, done)
     if stream.labels is not None:
         with _written(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
@@ -147,27 +157,53 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
     manifest |= {"parts": stream.parts, "arrays": arrays, **stream.facts}
     with _written(directory / MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1).encode())
+    (directory / PROGRESS).unlink(missing_ok=True)
     return manifest
 
 
+def _rows_done(directory: Path) -> int:
+    """Rows that an earlier, killed conversion has put on disk; 0 where that cannot be told."""
+    try:
+        if not directory.joinpath(f"{IMAGES}.tmp").exists():
+            return 0
+        return int(json.loads((directory / PROGRESS).read_text())["rows"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _save_progress(file: IO[bytes], directory: Path, rows: int) -> None:
+    """The rows first, then their number."""
+    file.flush()
+    os.fsync(file.fileno())
+    with _written(directory / PROGRESS) as progress:
+        progress.write(json.dumps({"rows": rows}).encode())
+
+
 def _write_images(
-    file: IO[bytes], directory: Path, stream: ImageStream, packed: bool
+    file: IO[bytes], directory: Path, stream: ImageStream, packed: bool, done: int
 ) -> tuple[int, ...]:
-    """Every image at its place in an .npy file; returns the shape of the array."""
+    """Every image from row `done` on at its place in an .npy file; returns the array's shape."""
     width = stream.shape[-1] // 8 if packed else stream.shape[-1]
     count = sum(stream.parts.values())
     shape = (count, *stream.shape[:-1], width)
     needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
+    needed -= done * int(np.prod(shape[1:]))
     if needed > free:
         short = f"it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
         raise DataError(f"no space left for the cache {directory}: {short}")
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    file.seek(0)
     np.lib.format.write_array_header_1_0(file, header)
     start, row = file.tell(), int(np.prod(shape[1:]))
     seen = np.zeros(count, dtype=bool)
+    chunks = stream.chunks
+    if stream.chunks_from is not None and stream.order is not None:
+        seen[stream.order[:done]] = True
+        chunks = stream.chunks_from(done)
+    saved = time.monotonic()
     with Progress(console=Console(stderr=True, force_jupyter=False), transient=True) as progress:
-        bar = progress.add_task(f"converting to {directory}", total=len(seen))
-        for positions, chunk in (part for part in stream.chunks if len(part[0])):
+        bar = progress.add_task(f"converting to {directory}", total=len(seen), completed=done)
+        for positions, chunk in (part for part in chunks if len(part[0])):
             rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)
             breaks = np.flatnonzero(np.diff(positions) != 1) + 1  # a run goes to disk in one write
             for own, run in zip(np.split(positions, breaks), np.split(rows, breaks), strict=True):
@@ -175,6 +211,10 @@ def _write_images(
                 file.write(run.data)
             seen[positions] = True
             progress.advance(bar, len(positions))
+            done += len(positions)
+            if stream.chunks_from is not None and time.monotonic() - saved > SAVED_EVERY:
+                _save_progress(file, directory, done)
+                saved = time.monotonic()
     if not seen.all():
         missing = f"{int((~seen).sum())} of {len(seen)} images are missing"
         raise DataError(f"{missing}, the first at position {int(np.argmin(seen))}")
@@ -191,10 +231,13 @@ def _named(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
-    """The file `path` to be written; it has another name until it is whole and on disk."""
+def _written(path: Path, *, go_on: bool = False) -> Iterator[IO[bytes]]:
+    """The file `path` to be written; it has another name until it is whole and on disk.
+
+    With `go_on`, what was written under that name is kept.
+    """
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with temporary.open("r+b" if go_on else "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

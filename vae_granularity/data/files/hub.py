@@ -25,7 +25,7 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
     """
     where = hub_id or card.hub.id
     assert where is not None, "resolve() has refused the source"
-    tables = _load(where, None if hub_id else card.hub.config, cache_dir)
+    tables = load(where, None if hub_id else card.hub.config, cache_dir)
     if card.hub.splits["train"] not in tables:
         wanted = f"the splits {sorted(card.hub.splits.values())}, found {sorted(tables)}"
         raise DataError(f"hub data set {where} must have {wanted}")
@@ -41,7 +41,12 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
     return tables
 
 
-def _load(where: str, config: str | None, cache_dir: Path) -> Any:
+def load(where: str, config: str | None, cache_dir: Path) -> Tables:
+    """All splits of a data set: an id, or a folder that `datasets` has saved or can read.
+
+    Raises:
+        DataError: it cannot be had.
+    """
     import datasets  # it takes a second to import, and only this source needs it
 
     saved = any((Path(where) / name).exists() for name in ("dataset_dict.json", "state.json"))
@@ -54,7 +59,8 @@ def _load(where: str, config: str | None, cache_dir: Path) -> Any:
     except Exception as error:  # the library and its back ends raise whatever they like
         cause = f"{type(error).__name__}: {error}"
         raise DataError(f"hub data set {where} cannot be loaded: {cause}") from error
-    return found if isinstance(found, dict) else {"train": found}
+    splits = found.items() if isinstance(found, dict) else [("train", found)]
+    return {str(name): split for name, split in splits}
 
 
 def cache_files(tables: Tables) -> dict[str, Path]:

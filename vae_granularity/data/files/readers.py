@@ -56,8 +56,12 @@ def describe(path: Path) -> str:
     return f"{path.stat().st_size:,} bytes, beginning with {head[:4]!r}"
 
 
-def npz_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
-    """Chunks of the member `key` of an .npz archive, which must be uint8 of exactly `shape`.
+def npz_images(
+    path: Path, key: str, shape: tuple[int, ...], *, rows: int = CHUNK, kind: str = "uint8"
+) -> Chunks:
+    """Chunks of `rows` images of the member `key` of an .npz archive, of exactly `shape`.
+
+    `kind` is uint8 or bool.
 
     Raises:
         DataError: the member is missing, pickled, of another type or shape, or truncated.
@@ -74,16 +78,16 @@ def npz_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
             if dtype.hasobject:
                 refused = "pickles are never loaded, images must be uint8"
                 raise DataError(f"{path}: array `{key}` is pickled ({dtype}); {refused}")
-            _fits(path, key, shape, found, dtype, ", Fortran order" if fortran else "")
+            _fits(path, key, shape, found, dtype, ", Fortran order" if fortran else "", kind)
             row = prod(shape[1:])
-            for start in range(0, shape[0], CHUNK):
-                rows = min(CHUNK, shape[0] - start)
-                raw = member.read(rows * row)
-                if len(raw) != rows * row:
+            for start in range(0, shape[0], rows):
+                count = min(rows, shape[0] - start)
+                raw = member.read(count * row)
+                if len(raw) != count * row:
                     place = f"at image {start + len(raw) // row} of {shape[0]}"
                     raise DataError(f"{path}: array `{key}` is truncated {place}")
-                images = np.frombuffer(raw, np.uint8).reshape(rows, *shape[1:])
-                yield np.arange(start, start + rows), images
+                images = np.frombuffer(raw, np.uint8).reshape(count, *shape[1:])
+                yield np.arange(start, start + count), images
 
 
 def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
@@ -109,11 +113,17 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
 
 
 def _fits(
-    path: Path, key: str, shape: tuple[int, ...], found: tuple, dtype: np.dtype, order: str = ""
+    path: Path,
+    key: str,
+    shape: tuple[int, ...],
+    found: tuple,
+    dtype: np.dtype,
+    order: str = "",
+    kind: str = "uint8",
 ) -> None:
-    if dtype != np.uint8 or found != shape or order:
+    if str(dtype) != kind or found != shape or order:
         got = f"{dtype} of shape {found}{order}"
-        raise DataError(f"{path}: array `{key}` must be uint8 of shape {shape}, got {got}")
+        raise DataError(f"{path}: array `{key}` must be {kind} of shape {shape}, got {got}")
 
 
 def _has(path: Path, key: str, names: Iterable[str]) -> None:

@@ -1,0 +1,135 @@
+"""Columns of labels as integers, and whether they fill a grid of factors."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_granularity.data.factors import FactorSpace
+from vae_granularity.errors import DataError
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of N images: names, and codes (N, L) int64 that count each column's values from 0."""
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values of each column."""
+        return tuple(int(size) for size in self.codes.max(0) + 1)
+
+    @property
+    def grid(self) -> FactorSpace | None:
+        """The grid of factors, where every combination of values is there exactly once.
+
+        >>> Labels(("a", "b"), np.array([[0, 0], [1, 0], [0, 1], [1, 1]])).grid
+        FactorSpace(names=('a', 'b'), sizes=(2, 2), twins=())
+        """
+        if prod(self.sizes) != len(self.codes):
+            return None
+        space = FactorSpace(self.names, self.sizes)
+        return space if len(np.unique(space.index(self.codes))) == len(self.codes) else None
+
+
+def labels_of(columns: Mapping[str, Any], count: int, place: str) -> Labels:
+    """Labels from columns of integers, words or numbers; a value's code is its rank.
+
+    A column of several numbers a row, (N, F), is F columns.
+
+    Raises:
+        DataError: a column is not one value an image, lacks values, or no column has two values.
+    """
+    flat: dict[str, np.ndarray] = {}
+    for name, column in columns.items():
+        try:
+            values = np.asarray(column)
+        except ValueError as error:
+            raise DataError(f"{place}: factor {name} has rows of different lengths") from error
+        if values.ndim not in (1, 2) or len(values) != count:
+            got = f"{len(values)} values" if values.ndim == 1 else f"shape {values.shape}"
+            raise DataError(
+                f"{place}: factor {name} must have {count} rows, one an image, got {got}"
+            )
+        if values.ndim == 1:
+            flat[name] = values
+        else:
+            flat |= {f"{name}_{k}": part for k, part in enumerate(values.T)}
+    codes = []
+    for name, values in flat.items():
+        if values.dtype.kind not in "biufUS" or (
+            values.dtype.kind == "f" and not np.isfinite(values).all()
+        ):
+            wanted = "an integer, a word or a finite number for every image"
+            raise DataError(f"{place}: factor {name} must have {wanted}, got {values.dtype} values")
+        codes.append(np.unique(values, return_inverse=True)[1].reshape(-1))
+    found = Labels(tuple(flat), np.stack(codes, axis=1).astype(np.int64))
+    if max(found.sizes) < 2:
+        one = ", ".join(f"{name}: {values[0]}" for name, values in list(flat.items())[:3])
+        raise DataError(f"{place}: factors must have two or more values, got one ({one})")
+    return found
+
+
+def named(labels: Labels, names: Sequence[str] | None, place: str) -> Labels:
+    """Labels under other names, one for each column.
+
+    Raises:
+        DataError: not as many names, or a name twice.
+    """
+    if names is None:
+        return labels
+    if len(names) != len(labels.names) or len(set(names)) < len(names):
+        wanted = f"{len(labels.names)} different names, for {', '.join(labels.names)}"
+        raise DataError(f"{place}: dataset.factor_names must be {wanted}, got {list(names)}")
+    return Labels(tuple(map(str, names)), labels.codes)
+
+
+def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]:
+    """Columns of a CSV with a header. With `files`, its first column names them, in any order.
+
+    Raises:
+        DataError: it cannot be read, has no header and rows, or its rows do not fit the files.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as text:
+            header, *rows = csv.reader(text)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV of a header and rows: {error}") from error
+    header, rows = [name.strip() for name in header], [row for row in rows if row]
+    first = 0 if files is None else 1
+    if len(header) <= first or len(set(header)) < len(header):
+        wanted = "a header of different names" + (", the first for the files" if first else "")
+        raise DataError(f"{path} must begin with {wanted}, got {header}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            got = f"{len(row)} values for the {len(header)} columns of the header"
+            raise DataError(f"{path}, row {number}: {got}")
+    if files is not None:
+        by_file = {row[0].strip(): row for row in rows}
+        if len(by_file) < len(rows):
+            raise DataError(f"{path} names a file twice")
+        missing = [file for file in files if file not in by_file]
+        strange = sorted(set(by_file) - set(files))
+        if missing or strange:
+            what = f"lacks {missing[0]}" if missing else f"names {strange[0]}, which is not there"
+            counts = f"{len(rows)} rows for {len(files)} pictures"
+            raise DataError(f"{path} has {counts}: it {what}")
+        rows = [by_file[file] for file in files]
+    columns = {name: [row[k].strip() for row in rows] for k, name in enumerate(header)}
+    return {name: _numbers(values) for name, values in list(columns.items())[first:]}
+
+
+def _numbers(values: list[str]) -> list[Any]:
+    """Numbers where all values are: 10 comes after 9 then."""
+    try:
+        return [float(value) for value in values]
+    except ValueError:
+        return values

@@ -1,0 +1,133 @@
+"""One picture as pixels of a given size: what is accepted, how it is cropped and resized.
+
+Gray or RGB of 8 bits. The central square is taken, then area means (`sizes.area_means`); nothing is
+enlarged. A photograph is turned as its EXIF orientation says.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from vae_granularity.data.files.sizes import area_means
+from vae_granularity.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+COLOURS = {1: "gray", 3: "RGB"}
+LARGEST = 128  # side that is taken as it is; larger pictures need a size
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What pictures become, and what they must be.
+
+    Args:
+        channels: 1 or 3; pictures of the other kind are converted if `convert`, else refused.
+        height, width: of every picture; None where their sizes may differ.
+        size: side of the result.
+    """
+
+    channels: int
+    height: int | None
+    width: int | None
+    size: int
+    convert: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, size, size)."""
+        return self.channels, self.size, self.size
+
+
+def checked(picture: Image.Image, place: str) -> np.ndarray:
+    """An 8-bit gray or RGB picture as (C, H, W) uint8, upright.
+
+    Raises:
+        DataError: it has an alpha channel, more than 8 bits, or another colour space; the message
+            begins with `place`.
+    """
+    deep = any("16" in str(tile[3]) for tile in getattr(picture, "tile", []))
+    if deep or picture.mode.startswith("I") or picture.mode == "F":
+        mend = "convert it to 8 bits a channel"
+        raise DataError(f"{place} has more than 8 bits a channel (mode {picture.mode}); {mend}")
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        mend = "put it on a background first"
+        raise DataError(f"{place} has an alpha channel (mode {picture.mode}); {mend}")
+    if picture.mode not in ("1", "L", "P", "RGB"):
+        raise DataError(f"{place} must be gray or RGB, got mode {picture.mode}; convert it to RGB")
+    plain = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    if "exif" in picture.info:
+        plain = ImageOps.exif_transpose(plain)
+    return np.atleast_3d(np.asarray(plain)).transpose(2, 0, 1)
+
+
+def fitted(pixels: np.ndarray, wanted: Wanted, place: str) -> np.ndarray:
+    """Pixels (C, H, W) uint8 as wanted, (C, size, size) uint8.
+
+    Raises:
+        DataError: another kind or size than wanted; the message begins with `place`.
+    """
+    channels, height, width = pixels.shape
+    if channels != wanted.channels and not wanted.convert:
+        other = f"{COLOURS[channels]} and the first picture {COLOURS[wanted.channels]}"
+        mend = "dataset.channels=1 (gray) or 3 (RGB) converts all"
+        raise DataError(f"{place} is {other}; {mend}")
+    if wanted.height is not None and (height, width) != (wanted.height, wanted.width):
+        first = f"the first picture {wanted.width}x{wanted.height}"
+        mend = "dataset.mixed_sizes=true crops and resizes each"
+        raise DataError(f"{place} is {width}x{height} and {first}; {mend}")
+    side = min(height, width)
+    if side < wanted.size:
+        smaller = f"{width}x{height}, smaller than dataset.image_size={wanted.size}"
+        raise DataError(f"{place} is {smaller}; nothing is enlarged")
+    if channels != wanted.channels:
+        pixels = _converted(pixels)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[:, top : top + side, left : left + side]
+    return area_means(np.ascontiguousarray(square)[None], wanted.size)[0]
+
+
+def _converted(pixels: np.ndarray) -> np.ndarray:
+    """Gray from RGB as PIL does it (ITU-R 601-2), or three equal channels."""
+    if len(pixels) == 1:
+        return np.repeat(pixels, 3, axis=0)
+    picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return np.asarray(picture.convert("L"))[None]
+
+
+def read_picture(path: Path, place: str) -> np.ndarray:
+    """A picture file as (C, H, W) uint8.
+
+    Raises:
+        DataError: it cannot be read or decoded, or is not accepted.
+    """
+    try:
+        with Image.open(path) as picture:
+            return checked(picture, place)
+    except DataError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        size = path.stat().st_size if path.exists() else 0
+        raise DataError(f"{place} is not a whole picture ({size:,} bytes): {error}") from error
+
+
+def list_pictures(folder: Path) -> list[str]:
+    """Picture files below a folder, nested too, as sorted POSIX paths; hidden ones are left out.
+
+    Raises:
+        DataError: there is none, or the folder cannot be read.
+    """
+    try:
+        every = (path.relative_to(folder) for path in folder.rglob("*"))
+        found = sorted(
+            path.as_posix()
+            for path in every
+            if path.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in path.parts)
+        )
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
+    if not found:
+        kinds = ", ".join(SUFFIXES)
+        raise DataError(f"dataset.path={folder} holds no pictures ({kinds}), at any depth")
+    return found

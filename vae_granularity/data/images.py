@@ -1,0 +1,168 @@
+"""Images of one's own: a folder of pictures, an .npz archive, or a Hugging Face data set."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from vae_granularity.data.base import ImageDataModule, SizedOptions
+from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
+from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.labels import Labels, labels_of, named
+from vae_granularity.data.files.own import open_own
+from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
+from vae_granularity.errors import ArgumentError, choice, integer
+
+SOURCES = ("auto", "own")
+
+
+class Images(ImageDataModule):
+    """Pictures of one's own; the card is derived from them.
+
+    Labels that fill a grid, every combination of their values exactly once, are a grid of factors:
+    all metrics apply. Other labels serve the metrics that need no grid; without any, only the
+    unsupervised ones apply. All pictures are split by `val_fraction`, unless a data set of the
+    `datasets` library brings a validation split; its test split is the test part.
+
+    Args:
+        path: a folder of pictures, nested too; an .npz archive with one array of images; a folder
+            that `datasets` has saved, or one of parquet files; the id of a data set on the hub.
+        factors: None; `folders` (the first folder on the way to a picture is its class); a CSV
+            file whose first column names the pictures of a folder, or with a row an image, in
+            order; names of columns of a data set or of arrays of an archive.
+        factor_names: names to call the columns of `factors` by, in their order.
+        channels: 1 (gray) or 3 (RGB) converts; None: as the first picture, and all must be so.
+        mixed_sizes: pictures may differ in size; each is cropped and resized by itself.
+        image_size: side of the images: the central square by area means; nothing is enlarged. None:
+            the shorter side of the first picture, if it is at most 128.
+        options: as for `ImageDataModule`; source is auto or own, the only one there is; data_dir
+            and hub_id are not used.
+
+    Raises:
+        ArgumentError: an argument outside its range.
+        DataError: nothing is at the path, or its first picture is not 8-bit gray or RGB.
+    """
+
+    card = DatasetCard(
+        name="images",
+        image_shape=(1, 64, 64),
+        files=(),
+        licence="your own images",
+        citation="",
+        homepage="",
+    )
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        factors: str | Sequence[str] | None = None,
+        factor_names: Sequence[str] | None = None,
+        channels: int | None = None,
+        mixed_sizes: bool = False,
+        **options: Unpack[SizedOptions],
+    ) -> None:
+        source, size = options.pop("source", "auto"), options.pop("image_size", None)
+        super().__init__(**options)
+        choice("dataset.source", source, SOURCES)
+        self.source = "own"
+        if channels not in (None, *COLOURS):
+            raise ArgumentError(f"dataset.channels must be 1, 3 or null, got {channels!r}")
+        if size is not None:
+            integer("dataset.image_size", size, 1)
+        self.path, self.factors, self.factor_names = str(path), factors, factor_names
+        self.own = open_own(self.path, self.cache_dir)
+        found, height, width = self.own.first.shape
+        side = min(height, width)
+        if size is None and side > LARGEST:
+            got = f"got null for pictures of {width}x{height}"
+            raise ArgumentError(f"dataset.image_size must be given, e.g. 64, {got}")
+        if size is not None and size > side:
+            got = f"got {size} for pictures of {width}x{height}: nothing is enlarged"
+            raise ArgumentError(f"dataset.image_size must be at most {side}, {got}")
+        shape = (None, None) if mixed_sizes else (height, width)
+        self.wanted = Wanted(channels or found, *shape, size or side, channels is not None)
+        self.card = replace(self.card, image_shape=self.wanted.shape)
+        self._printed = False
+
+    @property
+    def kind(self) -> str:
+        """Name with the path's last part."""
+        return f"images {self.path.rstrip('/').rpartition('/')[2]}"
+
+    def resolve(self) -> str:
+        """Always `own`."""
+        return self.source
+
+    def conversion(self) -> Conversion:
+        """One cache for each state of the files, size, kind of picture and choice of factors."""
+        how = [list(self.wanted.shape), self.wanted.height, self.wanted.convert]
+        stamp = json.dumps([self.own.stamp(), self.factors, self.factor_names], default=list)
+        digest = hashlib.sha256(stamp.encode()).hexdigest()
+        return Conversion([self.source, *how, digest], {}, self._read)
+
+    def _labels_found(self) -> Labels | None:
+        if self.factors is None:
+            return None
+        count = sum(self.own.parts().values())
+        labels = labels_of(self.own.columns(self.factors), count, self.path)
+        return named(labels, self.factor_names, self.path)
+
+    def _read(self) -> ImageStream:
+        labels, parts = self._labels_found(), self.own.parts()  # all labels before any picture
+        grid = labels.grid if labels is not None and len(parts) == 1 else None
+        count = sum(parts.values())
+        order = np.arange(count)
+        facts: dict[str, Any] = {}
+        if grid is not None and labels is not None:
+            order = grid.index(labels.codes)
+            facts["factors"] = {"names": grid.names, "sizes": grid.sizes}
+        elif labels is not None:
+            facts["label_names"] = labels.names
+
+        def chunks(start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for images in self.own.rows(start, self.wanted):
+                yield order[start : start + len(images)], images
+                start += len(images)
+
+        codes = (lambda: labels.codes) if labels is not None and grid is None else None
+        return ImageStream(self.wanted.shape, parts, chunks(0), codes, facts, order, chunks)
+
+    def prepare_data(self, *, thorough: bool = False) -> None:
+        """As for every data set; then the card says what was found, and it is printed once."""
+        super().prepare_data(thorough=thorough)
+        grid, names = self._manifest.get("factors"), self._manifest.get("label_names", ())
+        space = FactorSpace(tuple(grid["names"]), tuple(grid["sizes"])) if grid else None
+        self.card = replace(self.card, factors=space, label_names=tuple(names))
+        self.check_dependence()
+        if not self._printed:
+            print(self.found(), flush=True)
+            self._printed = True
+
+    def found(self) -> str:
+        """The derived card in one line."""
+        parts = ", ".join(f"{part} {count:,}" for part, count in self.parts.items())
+        colour, side = COLOURS[self.wanted.channels], self.wanted.size
+        told = "no labels: unsupervised metrics only"
+        if self.card.factors is not None:
+            sizes = zip(self.card.factors.names, self.card.factors.sizes, strict=True)
+            told = "a grid of factors: " + ", ".join(f"{name} {size}" for name, size in sizes)
+        elif self.card.label_names:
+            told = f"labels that fill no grid: {', '.join(self.card.label_names)}"
+        return f"{self.kind}: {colour} {side}x{side}, {parts}; {told}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """As for every data set, with the path and the checksum of the converted images."""
+        checksum = self._manifest["arrays"][IMAGES]["sha256"]
+        named = {
+            "name": self.kind,
+            "path": self.path,
+            "factors": list(self.label_names),
+            "images_sha256": checksum,
+        }
+        return super().provenance | named
