@@ -201,7 +201,7 @@ def _write_images(
         seen[stream.order[:done]] = True
         chunks = stream.chunks_from(done)
     saved = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True, force_jupyter=False), transient=True) as progress:
         bar = progress.add_task(f"converting to {directory}", total=len(seen), completed=done)
         for positions, chunk in (part for part in chunks if len(part[0])):
             rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)
