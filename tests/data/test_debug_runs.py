@@ -18,6 +18,8 @@ OFFICIAL = ("dsprites", "shapes3d", "cars3d", "mpi3d", "mnist", "celeba")
 CASES = [
     *((name, "rendered", ()) for name in RENDERED),
     *(("mpi3d", "rendered", (f"dataset.variant={variant}",)) for variant in ("realistic", "real")),
+    *(("dsprites", "rendered", (f"dataset.variant={variant}",)) for variant in ("color", "noise")),
+    *((name, "rendered", ("dataset.image_size=32",)) for name in RENDERED),
     *((name, "official", ()) for name in OFFICIAL),
     ("blocks", "synthetic", ()),
 ]

@@ -347,21 +347,19 @@ def test_a_kill_in_the_middle_of_the_conversion_loses_nothing(tmp_path: Path) ->
         command = [sys.executable, "-c", CHILD, *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    killed = start("cache", 0.5)
-    assert killed.stdout is not None
-    assert killed.stdout.readline() == "from 0\n"
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "cache").rglob(cache.PROGRESS)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(1.2)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    said, _ = start("cache", 0).communicate(timeout=120)
-    other, _ = start("other", 0).communicate(timeout=120)
-    first, last = said.splitlines()
+    with start("cache", 0.5) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "from 0\n"
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "cache").rglob(cache.PROGRESS)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.2)
+        os.kill(killed.pid, signal.SIGKILL)
+    said, other = (start(name, 0).communicate(timeout=120)[0] for name in ("cache", "other"))
+    first = next(line for line in said.splitlines() if line.startswith("from"))
     assert int(first.split()[1]) > 0
-    assert last == other.splitlines()[1]
+    assert said.splitlines()[-1] == other.splitlines()[-1]
 
 
 MANY = """
@@ -393,6 +391,39 @@ def test_100_000_small_images_convert_within_2_gb(tmp_path: Path) -> None:
     print(f"{megabytes} MB, {time.monotonic() - started:.0f} s")
     assert count == 100_000
     assert megabytes < 2000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["folder", "npz", "table"])
+def test_own_images_train_evaluate_and_analyze_with_one_command_each(
+    way: str, tmp_path: Path, monkeypatch
+) -> None:
+    """1 000 of them; the folder has them as PNG files, nested."""
+    monkeypatch.setitem(globals(), "ROWS", list(itertools.product(range(5), range(10), range(20))))
+    writers = {"folder": write_folder, "npz": write_npz, "table": write_table}
+    factors = {"folder": "folders", "npz": "[factors]", "table": "[hue,row,column]"}
+    path = writers[way](tmp_path / "own" if way == "folder" else tmp_path)
+    data = ("dataset=images", f"dataset.path={path}", f"dataset.factors={factors[way]}")
+    paths = (f"paths.output_dir={tmp_path / 'runs'}", f"paths.cache_dir={tmp_path / 'cache'}")
+    run_module("vae_granularity.train", *data, *paths, "trainer=debug", "logger=csv")
+    (run,) = (tmp_path / "runs").glob("stcvae_images-*")
+    assert results(run)["data"]["source"] == "own"
+    assert ("irs" in results(run)["scores"]) == (way != "folder")  # it needs a grid
+    run_module("vae_granularity.evaluate", f"run={run}", "metrics=sap")
+    assert results(run)["scores"]["sap"] is not None
+    run_module("vae_granularity.analyze", f"runs={tmp_path / 'runs'}")
+    assert (tmp_path / "runs" / "analysis" / "report.html").exists()
+
+
+def run_module(module: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_same_images_as_dsprites_and_as_ones_own_give_the_same_scores(

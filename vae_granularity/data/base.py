@@ -147,7 +147,8 @@ class ImageDataModule(LightningDataModule):
     def _card_at(self, size: int) -> DatasetCard:
         """The card with images of another size; means of binary pixels are gray."""
         if isinstance(size, bool) or size not in self.image_sizes:
-            accepted = f"one of {', '.join(map(str, self.image_sizes))} for {self.card.name}"
+            several = f"one of {', '.join(map(str, self.image_sizes))}"
+            accepted = f"{several if self.image_sizes else 'null'} for {self.card.name}"
             raise ArgumentError(f"dataset.image_size must be {accepted}, got {size!r}")
         if size == self.card.image_shape[-1]:
             return self.card

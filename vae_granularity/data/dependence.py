@@ -16,6 +16,7 @@ from vae_granularity.errors import ArgumentError, number
 
 KEYS = {"factors", "confounder", "sigma", "alpha"}
 KEY = "dataset.correlation"
+NO_LABELS = "a label with several values, and the data set has none"
 
 
 class Pair(NamedTuple):
@@ -104,7 +105,7 @@ class Dependence:
         for i, ((first, second), sigma, alpha) in enumerate(given):
             for name in filter(None, (first, second)):
                 if name not in varying:
-                    accepted = f"one of {', '.join(varying)}" if varying else "one that varies"
+                    accepted = f"one of {', '.join(varying)}" if varying else NO_LABELS
                     constant = ", which has one value" if name in names else ""
                     got = f"got {name}{constant}"
                     raise ArgumentError(f"{KEY}[{i}]: each factor must be {accepted}, {got}")

@@ -35,6 +35,7 @@ class DSprites(FactorGridDataModule):
     """
 
     packed = True
+    image_sizes = (32, 64)
     card = DatasetCard(
         name="dsprites",
         image_shape=(1, 64, 64),

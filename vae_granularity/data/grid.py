@@ -45,8 +45,6 @@ class FactorGridDataModule(ImageDataModule):
         ArgumentError: not one size >= 1 for each factor.
     """
 
-    image_sizes = (32, 64)
-
     def __init__(
         self, *, factor_sizes: Sequence[int] | None = None, **options: Unpack[SizedOptions]
     ) -> None:

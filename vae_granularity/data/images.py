@@ -13,7 +13,7 @@ from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.labels import Labels, labels_of, named
-from vae_granularity.data.files.own import open_own
+from vae_granularity.data.files.own import KINDS, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
 from vae_granularity.errors import ArgumentError, choice, integer
 
@@ -59,7 +59,7 @@ class Images(ImageDataModule):
     def __init__(
         self,
         *,
-        path: str,
+        path: str | None = None,
         factors: str | Sequence[str] | None = None,
         factor_names: Sequence[str] | None = None,
         channels: int | None = None,
@@ -74,7 +74,9 @@ class Images(ImageDataModule):
             raise ArgumentError(f"dataset.channels must be 1, 3 or null, got {channels!r}")
         if size is not None:
             integer("dataset.image_size", size, 1)
-        self.path, self.factors, self.factor_names = str(path), factors, factor_names
+        if not isinstance(path, str) or not path:
+            raise ArgumentError(f"dataset.path must be {KINDS}, got {path!r}")
+        self.path, self.factors, self.factor_names = path, factors, factor_names
         self.own = open_own(self.path, self.cache_dir)
         found, height, width = self.own.first.shape
         side = min(height, width)

@@ -39,6 +39,7 @@ class MPI3D(FactorGridDataModule):
         options: as for `ImageDataModule`.
     """
 
+    image_sizes = (32, 64)
     card = DatasetCard(
         name="mpi3d",
         image_shape=(3, 64, 64),

@@ -14,6 +14,7 @@ FILE = "3dshapes.h5"
 class Shapes3D(FactorGridDataModule):
     """3D Shapes (Burgess and Kim 2018)."""
 
+    image_sizes = (32, 64)
     card = DatasetCard(
         name="shapes3d",
         image_shape=(3, 64, 64),

@@ -23,6 +23,10 @@ from vae_granularity.errors import DataError
 FOLDERS = "folders"  # factors=folders: the first folder on the way to a picture is its class
 ROWS = 256  # read at a time
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
+KINDS = (
+    "a folder of pictures, an .npz archive, a folder that `datasets` has saved, or the id of a"
+    " data set on the Hugging Face hub"
+)
 Chunks = Iterator[np.ndarray]  # (n, C, size, size) uint8
 Factors = str | Sequence[str] | None
 
@@ -68,12 +72,6 @@ def open_own(path: str, cache_dir: Path) -> OwnImages:
     if path.count("/") == 1 and not path.startswith((".", "~", "/")):
         return Table(path, cache_dir)
     raise DataError(f"dataset.path={path} does not exist; it must be {KINDS}")
-
-
-KINDS = (
-    "a folder of pictures, an .npz archive, a folder that `datasets` has saved, or the id of a"
-    " data set on the Hugging Face hub"
-)
 
 
 def _has_pictures(folder: Path) -> bool:
