@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 WIDTHS = (1280, 390)
-SCROLLED = ".formula, .md-typeset__scrollwrap, .dataframe, pre, code"  # what may be wider inside a page
+# What may be wider than a phone, and scrolls.
+SCROLLED = (
+    ".formula, .md-typeset__scrollwrap, .dataframe, pre, code"
+)
 CUT = f"""() => [...document.querySelectorAll("article *")].filter((element) => {{
   if (element.closest("{SCROLLED}") || !element.getClientRects().length) return false;
   return element.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
