@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 WIDTHS = (1280, 390)
 # What may be wider than a phone, and scrolls.
-SCROLLED = (
-    ".formula, .md-typeset__scrollwrap, .dataframe, pre, code"
-)
+SCROLLED = ".formula, .md-typeset__scrollwrap, .dataframe, pre, code"
 CUT = f"""() => [...document.querySelectorAll("article *")].filter((element) => {{
   if (element.closest("{SCROLLED}") || !element.getClientRects().length) return false;
   return element.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
