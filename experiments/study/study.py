@@ -1,7 +1,7 @@
 """The study's runs and what is read off them, piece by piece.
 
     python experiments/study/study.py run SCALE [FOLDER]       # starts or continues the runs
-    python experiments/study/study.py figures SCALE [FOLDER]   # tables and figures from what is done
+    python experiments/study/study.py figures SCALE [FOLDER]   # tables and figures of them
 
 SCALE is quick, workstation or gpu. A piece is one sweep and one folder below FOLDER (runs/study);
 what is done is not done again. README.md says what is asked, and what will count as an answer.
