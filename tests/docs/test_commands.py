@@ -33,8 +33,8 @@ CHEAP = {  # scores that draw from the whole grid encode most of it; the publish
 
 
 def first_point(word: str) -> str:
-    """`model.beta=1,4` becomes `model.beta=1`; lists and schedules stay, an interval or a range of a
-    sweep becomes nothing.
+    """`model.beta=1,4` becomes `model.beta=1`; lists and schedules stay, intervals and ranges
+    of a sweep become nothing.
     """
     return "" if re.search(r"=\w+\(", word) else re.sub(r"(=[^,\[{]*),.*", r"\1", word)
 
