@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 WIDTHS = (1280, 390)
+# What may be wider than a phone, and scrolls.
 SCROLLED = ".formula, .md-typeset__scrollwrap, .dataframe, pre, code"
 CUT = f"""() => [...document.querySelectorAll("article *")].filter((element) => {{
   if (element.closest("{SCROLLED}") || !element.getClientRects().length) return false;
