@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -83,10 +84,8 @@ class _Worker:
 
     def take(self, number: int, item: Any) -> None:
         self.number = number
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it ended meanwhile: see `result`
             self.connection.send_bytes(cloudpickle.dumps(item))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it ended while it was idle: `result` says so
 
     def result(self) -> Any:
         try:

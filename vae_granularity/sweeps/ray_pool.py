@@ -12,8 +12,8 @@ from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.sweeps.processes import attempt
 from vae_granularity.sweeps.queue import Lost
 
-# Reports to nobody; and points run at the command's own priority, not at Ray's 15 below it, at which
-# they stand still on a machine that others use.
+# Reports to nobody; and points run at the command's own priority, not at Ray's 15 below it, at
+# which they stand still on a machine that others use.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 STORE_BYTES = 80 * 2**20  # of Ray's object store: results are small; Ray takes no less than 75 MiB
 
