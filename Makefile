@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all test-ray check docs tutorials bench bench-gpu browser clean
+.PHONY: help setup train test test-all check docs tutorials bench bench-gpu browser clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,11 +48,6 @@ bench-gpu: setup  ## tests, benchmarks and a slice of a study on a GPU, piece by
 browser:  ## Chromium for tests/browser, which are skipped without one (Debian, as root)
 	command -v chromium || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 
-test-ray:  ## the Ray launcher, in an environment of its own in .venv-ray
-	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet -c constraints-ray.txt -e '.[ray]' pytest hypothesis
-	$(TEST_ENV) .venv-ray/bin/python -m pytest -m launcher tests/sweep/test_launchers.py
-
 clean:  ## remove the environment and what tools left behind (runs and data stay)
-	rm -rf $(VENV) .venv-ray build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ from vae_granularity.population.jobs import remove_packs, write_pack
 from vae_granularity.training.config import job_config
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
+CORES = {"_target_": "hydra_plugins.vae_granularity_workers.CoresLauncher"}
 AUTO, ALONE = "auto", "alone"
 WAYS = (AUTO, ALONE, "eager", "compiled")
 
@@ -102,7 +102,7 @@ class PopulationLauncher(Launcher):
         """What runs the jobs: the launcher asked for, or several processes of this machine."""
         config = self.config.copy()
         with read_write(config), open_dict(config):
-            config.hydra.launcher = self.jobs if processes == 1 else JOBLIB | {"n_jobs": processes}
+            config.hydra.launcher = self.jobs if processes == 1 else CORES | {"n_jobs": processes}
         return Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task, config=config
         )

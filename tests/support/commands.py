@@ -55,13 +55,8 @@ def _main(module: str, folder: Path, arguments: Sequence[str], cwd: Path | None)
     os.chdir(cwd or ".")
     sys.argv = [module, *arguments]
     GlobalHydra.instance().clear()
-    try:
-        found = import_module(module)
-        (found if hasattr(found, "main") else import_module(f"{module}.__main__")).main()
-    finally:
-        loky = sys.modules.get("joblib.externals.loky")
-        if loky is not None:  # a fork skips the exit handler that ends idle workers of 300 s
-            loky.get_reusable_executor().shutdown()
+    found = import_module(module)
+    (found if hasattr(found, "main") else import_module(f"{module}.__main__")).main()
 
 
 def finish(folder: Path, *arguments: str) -> tuple[int | None, str]:

@@ -78,10 +78,7 @@ def test_a_sweep_killed_at_random_moments(tmp_path, undisturbed, how, kills):
 def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
     tmp_path, undisturbed, kills
 ):
-    """Two workers at a time by joblib, which gives up when one dies. The sweep launches the rest
-    until a launch finishes no run.
-    """
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    """Two workers at a time; the points of one that is killed are launched again."""
     expected, seconds = undisturbed
     moments, landed, sweeps = random.Random(kills), 0, 0
     while (
@@ -102,11 +99,11 @@ def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
 
 
 def _workers(process: Any) -> list[int]:
-    """Processes that joblib has started, and that have not ended meanwhile."""
+    """Processes that the launcher has started, and that have not ended meanwhile."""
     found = []
     for pid in commands.children(process):
         with suppress(OSError):
-            if "loky" in Path(f"/proc/{pid}/cmdline").read_text():
+            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)
     return found
 

@@ -1,11 +1,10 @@
-"""Each ready launcher runs a 2x2 sweep here. Those whose package is absent are skipped; Ray has an
-environment of its own.
-"""
+"""Each ready launcher runs a 2x2 sweep here. Those whose package is absent are skipped."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import time
 
 import commands
 import pytest
@@ -16,26 +15,20 @@ pytestmark = [
 ]  # the launchers' packages warn of their own code
 
 PLUGINS = {
-    "cores": "hydra_plugins.hydra_joblib_launcher",
+    "cores": "hydra_plugins.vae_granularity_workers",
     "processes": "hydra_plugins.hydra_submitit_launcher",
-    "ray_cores": "hydra_plugins.hydra_ray_launcher",
-    "ray_gpus": "hydra_plugins.hydra_ray_launcher",
+    "ray": "ray",
 }
 OPTIONS = {
     "cores": ["hydra.launcher.n_jobs=2"],
     "processes": [],
-    "ray_cores": ["hydra.launcher.ray.init.num_cpus=2"],
-    "ray_gpus": [
-        "hydra.launcher.ray.init.num_cpus=2",
-        "hydra.launcher.ray.init.num_gpus=1",
-        "hydra.launcher.ray.remote.num_gpus=0.5",
-    ],
+    "ray": ["hydra.launcher.num_cpus=2", "hydra.launcher.num_gpus=1", "hydra.launcher.gpus=0.5"],
 }
 
 
 def needs(plugin: str) -> None:
     if importlib.util.find_spec(plugin) is None:
-        pytest.skip(f"{plugin.split('.')[1]} is not installed: README, Launchers")
+        pytest.skip(f"{plugin.split('.')[-1]} is not installed: README, Launchers")
 
 
 @pytest.mark.parametrize("launcher", PLUGINS)
@@ -58,7 +51,7 @@ def test_a_sweep_by_this_launcher_is_complete_and_then_has_nothing_to_do(tmp_pat
     assert "0 done, 4 skipped, 0 failed" in said
 
 
-@pytest.mark.parametrize("launcher", ["cores", "ray_cores"])
+@pytest.mark.parametrize("launcher", ["cores", "ray"])
 def test_failures_in_workers_are_in_the_table(tmp_path, launcher):
     needs(PLUGINS[launcher])
     sweep = (
@@ -74,25 +67,22 @@ def test_failures_in_workers_are_in_the_table(tmp_path, launcher):
     assert "training stopped: not finite at step" in said
 
 
+@pytest.mark.slow
 def test_ray_gives_each_run_its_own_logical_gpu():
-    """Two logical GPUs, no real one: whole and fractional runs see one device each through
+    """Two logical GPUs, no real one: whole and fractional jobs see one device each through
     CUDA_VISIBLE_DEVICES.
     """
-    needs("hydra_plugins.hydra_ray_launcher")
-    import ray
+    needs("ray")
+    from vae_granularity.sweeps.queue import run_all
+    from vae_granularity.sweeps.ray_pool import RayPool
 
-    ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
-    try:
+    def visible(seconds: float) -> str:
+        time.sleep(seconds)  # all of them at once
+        return os.environ["CUDA_VISIBLE_DEVICES"]
 
-        def visible() -> str:
-            import time
+    def seen(gpus: float, jobs: int) -> list[str]:
+        with RayPool(visible, cpus=0.1, gpus=gpus, num_cpus=1, num_gpus=2) as pool:
+            return sorted(run_all(pool, [3.0] * jobs, attempts=1))
 
-            time.sleep(3.0)  # all of them at once
-            return os.environ["CUDA_VISIBLE_DEVICES"]
-
-        whole = ray.get([ray.remote(num_gpus=1)(visible).remote() for _ in range(2)])
-        halves = ray.get([ray.remote(num_gpus=0.5)(visible).remote() for _ in range(4)])
-    finally:
-        ray.shutdown()
-    assert sorted(whole) == ["0", "1"]
-    assert sorted(halves) == ["0", "0", "1", "1"]
+    assert seen(1.0, 2) == ["0", "1"]
+    assert seen(0.5, 4) == ["0", "0", "1", "1"]

@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -219,8 +218,8 @@ def cache_bytes(folder: Path = CACHES) -> int:
 
 
 def processes_here() -> int:
-    """How many processes train at a time: one a core; one on a GPU or without the extra `cores`."""
-    if torch.cuda.is_available() or find_spec("hydra_plugins.hydra_joblib_launcher") is None:
+    """How many processes train at a time: one a core; one on a GPU."""
+    if torch.cuda.is_available():
         return 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 
 from vae_granularity import likelihoods
 from vae_granularity.data.base import ImageDataModule
+from vae_granularity.densities.values import VALUES, admits
 from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.models.base import LatentModel, Parts
-from vae_granularity.values import VALUES, admits
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:

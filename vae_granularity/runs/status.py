@@ -1,9 +1,14 @@
 """The status of a run directory: done, failed, being trained by a process, or none of these."""
 
+import fcntl
 import json
+import os
+import socket
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -11,7 +16,7 @@ from filelock import FileLock, Timeout
 from vae_granularity.errors import BusyError, UserError
 from vae_granularity.runs.identity import RESULTS, write_atomically
 
-FAILURE, LOCK = "failed.json", ".lock"
+FAILURE, LOCK, PROGRESS = "failed.json", ".lock", "progress.json"
 ENVIRONMENT = (OSError, MemoryError)  # not the run's doing: the same command continues it
 
 
@@ -20,22 +25,65 @@ def is_done(directory: Path) -> bool:
     return (directory / RESULTS).exists()
 
 
-def is_busy(directory: Path) -> bool:
-    """Whether a process trains the run right now."""
-    if not directory.is_dir():
+def is_busy(directory: str | Path) -> bool:
+    """Whether a process trains or measures the run right now. Needs no right to write there."""
+    try:
+        lock = os.open(os.path.join(directory, LOCK), os.O_RDONLY)
+    except FileNotFoundError:
         return False
     try:
-        with FileLock(directory / LOCK, timeout=0):
-            return False
-    except Timeout:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(lock)
+    return False
 
 
-def recorded_failure(directory: Path) -> str | None:
+def recorded_failure(directory: str | Path) -> str | None:
     """The cause with which the run failed last time."""
     try:
-        return json.loads((directory / FAILURE).read_text())["cause"]
+        return json.loads(Path(directory, FAILURE).read_text())["cause"]
     except FileNotFoundError:
+        return None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last sign that a training process has given of itself."""
+
+    host: str
+    written: float  # Unix time, s
+    step: int | None  # None before the first entry of the log
+    steps: int
+    seconds_per_step: float | None  # None before the second
+    elbo: float | None  # the latest training ELBO, nats
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds of training that are left at the Unix time `now`; None if not known yet."""
+        if self.step is None or self.seconds_per_step is None:
+            return None
+        return max(0.0, (self.steps - self.step) * self.seconds_per_step - (now - self.written))
+
+
+def write_progress(directory: Path, steps: int, **found: float | None) -> None:
+    """Replace progress.json by a sign of this process, now.
+
+    It is not flushed to disk, unlike what a run needs to continue: many runs write it often.
+    """
+    known = {"step": None, "seconds_per_step": None, "elbo": None, **found}
+    record = {"host": socket.gethostname(), "written": time.time(), "steps": steps, **known}
+    temporary = directory / f"{PROGRESS}.part"
+    temporary.write_text(json.dumps(record))
+    os.replace(temporary, directory / PROGRESS)
+
+
+def read_progress(directory: str | Path) -> Progress | None:
+    """The last sign of whoever trained the run last; None without one, or of another version."""
+    try:
+        with open(os.path.join(directory, PROGRESS), "rb") as file:
+            return Progress(**json.loads(file.read()))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 

@@ -34,8 +34,9 @@ from vae_granularity.runs.identity import (
     RunInfo,
     write_atomically,
 )
-from vae_granularity.runs.status import failures_recorded, is_done, only_writer
+from vae_granularity.runs.status import PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
+from vae_granularity.training.loggers.progress import ProgressFile
 from vae_granularity.training.loggers.wandb import sync_hint
 
 # What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
@@ -132,7 +133,10 @@ def writing(job: Job) -> Iterator[bool]:
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
-    loggers: list[Logger] = create(job.config.logger, info=job.info) if is_first_process() else []
+    loggers: list[Logger] = []
+    if is_first_process():
+        progress = ProgressFile(job.directory, job.config.trainer.max_steps)
+        loggers = [*create(job.config.logger, info=job.info), progress]
     try:
         yield _trainer(job.config, job.directory, loggers)
     finally:
@@ -172,6 +176,7 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     found = report(*asked, loggers, trainer.max_steps, job.directory, final=True)
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
+    (job.directory / PROGRESS).unlink(missing_ok=True)
     print(as_lines(found))
     hint = sync_hint(job.directory)
     print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
