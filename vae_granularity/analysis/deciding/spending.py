@@ -1,0 +1,66 @@
+"""How strict each look at growing data has to be, so that all looks together err as one would."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+ALPHA = 0.05  # of all looks together
+NODES = 401  # of the numerical integration over a statistic that went on
+
+
+def spent(fraction: float, alpha: float = ALPHA) -> float:
+    """The part of `alpha` that may be spent when `fraction` of the budget is: α ln(1 + (e − 1) t).
+
+    The function of Lan and DeMets (1983) whose bounds are close to Pocock's: nearly the same at
+    each look.
+
+    >>> round(spent(0.5), 4), spent(1.0)
+    (0.031, 0.05)
+    """
+    return alpha * float(np.log1p((np.e - 1) * min(max(fraction, 0.0), 1.0)))
+
+
+def nominal_level(information: Sequence[float], spent: Sequence[float]) -> float:
+    """Two-sided level of the last of some looks, at which they spend what they may; 0 if nothing.
+
+    Group-sequential bounds (Armitage, McPherson and Rowe 1969; Lan and DeMets 1983): for a mean of
+    independent normal numbers, looked at as they come in, the chance that any look up to this one
+    is significant although nothing is there is the last of `spent`.
+
+    Args:
+        information: at each look, in any unit (such as runs), rising.
+        spent: chance of a false alarm up to each look, not falling.
+
+    >>> round(nominal_level([1.0], [0.05]), 4)
+    0.05
+    """
+    return _nominal_level(tuple(map(float, information)), tuple(map(float, spent)))
+
+
+@cache
+def _nominal_level(information: tuple[float, ...], spent: tuple[float, ...]) -> float:
+    # Scores S_k ~ N(0, I_k) with independent increments; `density` is that of the last look's
+    # score where no look before was significant, at the nodes.
+    nodes, density, before, gone = np.zeros(1), np.ones(1), 0.0, 0.0
+    level = 0.0
+    for now, until in zip(information, spent, strict=True):
+        width, chance = np.sqrt(max(now - before, 1e-12)), until - gone
+
+        def beyond(bound: float, nodes=nodes, density=density, width=width) -> float:
+            tails = norm.sf((bound - nodes) / width) + norm.cdf((-bound - nodes) / width)
+            return float(density @ tails)
+
+        if chance <= 1e-9:
+            bound, level = 8.0 * np.sqrt(now), 0.0
+        else:
+            bound = float(brentq(lambda c: beyond(c) - chance, 0.0, 12.0 * np.sqrt(now)))
+            level = float(2 * norm.sf(bound / np.sqrt(now)))
+        inner = np.linspace(-bound, bound, NODES)
+        weights = np.full(NODES, inner[1] - inner[0])
+        weights[[0, -1]] /= 2
+        density = (norm.pdf((inner[:, None] - nodes) / width) / width) @ density * weights
+        nodes, before, gone = inner, now, max(gone, until)
+    return level
