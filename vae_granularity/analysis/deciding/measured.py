@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import f
 
 from vae_granularity.analysis.points import Array, Surface
 from vae_granularity.analysis.trajectory import without_seed_effects
@@ -64,6 +65,16 @@ class Measured:
         count = self.surface.count
         return np.where(count > 0, self.spreads / np.sqrt(np.maximum(count, 1)), np.inf)
 
+    @cached_property
+    def level_chances(self) -> Array:
+        """(n,) for each row the chance of means as far from level if y changes nothing in it.
+
+        The F test of the points in the model point + seed of that row alone. `trajectory.flatness`
+        permutes instead: exact for any noise, but blind with the few and unequal seeds of a sweep
+        that is going on.
+        """
+        return np.array([_level_chance(row) for row in self.surface.values])
+
     @property
     def tried(self) -> NDArray[np.bool_]:
         """(n, m) whether seeds were asked for."""
@@ -92,6 +103,23 @@ class Measured:
         """What brings a point to `upto` seeds, `limit` at most; nothing if it has them."""
         further = min(upto, limit) - int(self.asked[row, column])
         return [Addition(row, column, further, why)] if further > 0 else []
+
+
+def _level_chance(values: Array) -> float:
+    known = np.isfinite(values)  # (m, S)
+    points, seeds = int(known.any(1).sum()), int(known.any(0).sum())
+    free = int(known.sum()) - points - seeds + 1
+    if points < 2 or free < 1:
+        return 1.0
+    per_seed = np.nansum(values, 0) / np.maximum(known.sum(0), 1)
+    without_points = float(np.nansum((values - per_seed) ** 2))
+    rest = without_seed_effects(values[None])[0]
+    per_point = np.nansum(rest, 1) / np.maximum(known.sum(1), 1)
+    squares = float(np.nansum((rest - per_point[:, None]) ** 2))
+    between = max(without_points - squares, 0.0) / (points - 1)
+    if squares <= 1e-12 * without_points:
+        return 0.0 if without_points > 0 else 1.0
+    return float(f.sf(between / (squares / free), points - 1, free))
 
 
 def spread_out(length: int, count: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Questions that runs can answer: what each needs before it is looked at, and what sharpens it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -110,7 +110,7 @@ class Trajectory:
             measured.surface, min_seeds=self.first_seeds, draws=self.num_bootstrap
         )
         return judge(
-            trajectory,
+            replace(trajectory, flat=measured.level_chances[trajectory.rows]),
             min_seeds=self.first_seeds,
             max_chance=level,
             min_support=self._support(level),
@@ -120,10 +120,8 @@ class Trajectory:
         return 1 - (1 - MIN_SUPPORT) * level / ALPHA
 
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
-        trajectory = make_trajectory(measured.surface, min_seeds=self.first_seeds, draws=20)
-        flat = dict(zip(trajectory.rows.tolist(), trajectory.flat.tolist(), strict=True))
         rows = np.flatnonzero(measured.tried.any(1)).tolist()
-        clear = [row for row in rows if flat.get(row, 1.0) <= level]
+        clear = [row for row in rows if measured.level_chances[row] <= level]
         found = []
         for row in rows:
             found += self._seeds_of_row(measured, row, level, row in clear)
