@@ -1,6 +1,7 @@
 import sys, time, zlib; sys.path.insert(0,"experiments/verdicts")
 from collections import Counter
 import numpy as np
+import surfaces; surfaces.NOISES["0.7"]=0.7; surfaces.NOISES["0.2"]=0.2
 from surfaces import draw, said, KINDS, TRUE
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import make_trajectory

@@ -82,7 +82,7 @@ def judge(
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
-    shapes, ways = _resampled(places, trajectory.draws)
+    shapes, ways = resampled_shapes(places, trajectory.draws)
     names, counts = np.unique(shapes, return_counts=True)
     support = {str(n): float(c) / len(shapes) for n, c in zip(names, counts, strict=True)}
     support[EDGE] = trajectory.edge_share
@@ -118,7 +118,7 @@ def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
     return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
 
 
-def _resampled(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def resampled_shapes(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and
     the way it goes.
     """

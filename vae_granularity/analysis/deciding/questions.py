@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from scipy.stats import norm, t
 
+from vae_granularity.analysis import trajectory
 from vae_granularity.analysis.deciding.measured import (
     HOPELESS,
     PRIOR,
@@ -17,7 +18,6 @@ from vae_granularity.analysis.deciding.measured import (
 )
 from vae_granularity.analysis.deciding.spending import ALPHA
 from vae_granularity.analysis.page.labels import name_of, value_label
-from vae_granularity.analysis.trajectory import make_trajectory
 from vae_granularity.analysis.verdict import (
     EDGE,
     MIN_PLACES,
@@ -25,7 +25,10 @@ from vae_granularity.analysis.verdict import (
     NOT_ENOUGH,
     Verdict,
     judge,
+    resampled_shapes,
 )
+
+LEAST_BLAME = 0.15  # rows that move less often where the shape is another are sure enough
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,33 @@ class Trajectory:
         )
 
     def _verdict(self, measured: Measured, level: float) -> Verdict:
-        trajectory = make_trajectory(
-            measured.surface, min_seeds=self.first_seeds, draws=self.num_bootstrap
-        )
         return judge(
-            replace(trajectory, flat=measured.level_chances[trajectory.rows]),
+            self._trajectory(measured),
             min_seeds=self.first_seeds,
             max_chance=level,
             min_support=self._support(level),
         )
+
+    def _trajectory(self, measured: Measured) -> trajectory.Trajectory:
+        found = trajectory.make_trajectory(
+            measured.surface, min_seeds=self.first_seeds, draws=self.num_bootstrap
+        )
+        return replace(found, flat=measured.level_chances[found.rows])
+
+    def _unsettling(self, measured: Measured, level: float) -> dict[int, float]:
+        """For each row with an optimum how often it moves where the resampled shape is another
+        than the most frequent one: what seeds there can change.
+        """
+        found = self._trajectory(measured)
+        found = found.only(found.flat <= level)
+        if len(found.rows) < MIN_PLACES:
+            return {}
+        shapes, _ = resampled_shapes(found.rows.astype(np.float64), found.draws)
+        names, counts = np.unique(shapes, return_counts=True)
+        odd = shapes != names[counts.argmax()]
+        moved = found.draws != found.best
+        share = moved[odd].mean(0) if odd.any() else moved.mean(0)
+        return dict(zip(found.rows.tolist(), share.tolist(), strict=True))
 
     def _support(self, level: float) -> float:
         return 1 - (1 - MIN_SUPPORT) * level / ALPHA
@@ -122,9 +143,12 @@ class Trajectory:
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
         rows = np.flatnonzero(measured.tried.any(1)).tolist()
         clear = [row for row in rows if measured.level_chances[row] <= level]
+        unsettling = self._unsettling(measured, level)
+        order = sorted(rows, key=lambda row: -unsettling.get(row, 1.0))
         found = []
-        for row in rows:
-            found += self._seeds_of_row(measured, row, level, row in clear)
+        for row in order:
+            if unsettling.get(row, 1.0) >= LEAST_BLAME:
+                found += self._seeds_of_row(measured, row, level, row in clear)
         if len(clear) < MIN_PLACES or not found:
             found += self._new_rows(measured, rows)
         return found or self._one_more(measured, rows)
