@@ -18,8 +18,8 @@ from vae_granularity.analysis.deciding.measured import (
 )
 from vae_granularity.analysis.deciding.spending import ALPHA
 from vae_granularity.analysis.page.labels import name_of, value_label
+from vae_granularity.analysis.points import Array
 from vae_granularity.analysis.verdict import (
-    EDGE,
     MIN_PLACES,
     MIN_SUPPORT,
     NOT_ENOUGH,
@@ -104,9 +104,7 @@ class Trajectory:
 
     def look(self, measured: Measured, level: float) -> Answer:
         verdict = self._verdict(measured, level)
-        return Answer(
-            verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support
-        )
+        return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
 
     def _verdict(self, measured: Measured, level: float) -> Verdict:
         return judge(
@@ -171,16 +169,15 @@ class Trajectory:
             why = f"seeds cannot tell whether {y} matters here"
             upto = int(asked[competing].min()) + 1
             return [o for j in competing for o in measured.more(row, j, upto, self.max_seeds, why)]
-        found = []
-        for j in competing:
-            other = best if j != best else int(np.where(np.arange(len(means)) == best, -np.inf, means).argmax())
-            gap = max(means[best] - means[other if j == best else j], 1e-12)
-            needed = (spreads[j] ** 2 + spreads[other] ** 2) * (sure / gap) ** 2
+        second = int(np.where(np.arange(len(means)) == best, -np.inf, means).argmax())
+        why, found = f"competes for the best {y}", []
+        for j in map(int, competing):
+            rival = second if j == best else best
+            gap = max(abs(means[j] - means[rival]), 1e-12)
+            needed = (spreads[j] ** 2 + spreads[rival] ** 2) * (sure / gap) ** 2
             have = int(asked[j])
-            if needed > have or behind[j] < sure:
-                upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
-                why = f"competes for the best {y}"
-                found += measured.more(row, int(j), upto, self.max_seeds, why)
+            upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
+            found += measured.more(row, j, upto, self.max_seeds, why)
         return found
 
     def _new_rows(self, measured: Measured, rows: list[int]) -> list[Addition]:
@@ -209,3 +206,150 @@ class Trajectory:
     @staticmethod
     def _y(measured: Measured) -> str:
         return name_of(measured.surface.y_name)
+
+
+@dataclass(frozen=True)
+class Best:
+    """Which point is the best of all, on one axis (a single row) or two.
+
+    Along each axis one peak is assumed, as by `Trajectory`. The best point is named where it beats
+    every other one in a two-sided test at the look's level; so the error is that of a single test,
+    however many points there are (Gutmann and Maymin 1987). The tests are t tests whose variances
+    are moderated (Smyth 2004).
+    """
+
+    first_seeds: int = 2
+    min_seeds: int = 3
+    max_seeds: int = 10
+    hopeless: float = HOPELESS
+
+    def prepare(self, measured: Measured) -> list[Addition]:
+        n, m = measured.asked.shape
+        grid = [(i, j) for i in coarse(n) for j in coarse(m)]
+        start = [(i, j) for i, j in grid if not measured.tried[i, j]]
+        if start:
+            return [Addition(i, j, self.first_seeds, "coarse start") for i, j in start]
+        behind = measured.behind()
+        if not np.isfinite(behind).any():
+            return []
+        i, j = np.unravel_index(behind.argmin(), behind.shape)
+        row, column = int(i), int(j)
+        beside = [(row, c) for c in _gaps(measured.tried[row], column)]
+        beside += [(r, column) for r in _gaps(measured.tried[:, column], row)]
+        if beside:
+            return [Addition(r, c, self.first_seeds, "beside the best so far") for r, c in beside]
+        few = []
+        for r, c in np.argwhere(behind < self.hopeless).tolist():
+            few += measured.more(r, c, self.min_seeds, self.max_seeds, "competes for the best")
+        return few
+
+    def look(self, measured: Measured, level: float) -> Answer:
+        surface, chances = measured.surface, self._chances(measured)
+        if not np.isfinite(measured.means).any():
+            return Answer(False, NOT_ENOUGH, f"{NOT_ENOUGH} to tell: no run has a value")
+        best = np.unravel_index(measured.means.argmax(), chances.shape)
+        point = _point_label(measured, *map(int, best))
+        others = chances[np.isfinite(measured.means)]
+        rest = np.sort(others)[::-1][1:]  # the largest, 1, is its own
+        if len(rest) and (rest < level).all():
+            edge = _edges(measured, *map(int, best))
+            text = f"best: {point}; every other point tried is worse (p ≤ {rest.max():.2g} each)"
+            return Answer(True, "best", text + edge)
+        near = int((rest >= level).sum())
+        text = f"{NOT_ENOUGH} to tell: {point} is ahead in {surface.value_name}, and {near} other"
+        return Answer(False, NOT_ENOUGH, f"{text} points may be as good")
+
+    def sharpen(self, measured: Measured, level: float) -> list[Addition]:
+        chances, means, spreads = self._chances(measured), measured.means, measured.spreads
+        best = np.unravel_index(means.argmax(), means.shape)
+        if not np.isfinite(means[best]):
+            return []
+        sure, found = float(norm.isf(max(level, 1e-4) / 2)), []
+        rivals = np.argwhere(np.isfinite(means) & (chances >= level)).tolist()
+        for r, c in sorted(rivals, key=lambda place: -means[tuple(place)]):
+            gap = means[best] - means[r, c]
+            have = int(measured.asked[r, c])
+            if (r, c) == best:
+                gap = means[best] - max(
+                    (means[tuple(q)] for q in rivals if tuple(q) != best), default=-np.inf
+                )
+            needed = 2 * (spreads[r, c] * sure / max(gap, 1e-12)) ** 2
+            upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
+            found += measured.more(r, c, upto, self.max_seeds, "competes for the best")
+        return found
+
+    @staticmethod
+    def _chances(measured: Measured) -> Array:
+        """(n, m) two-sided p that each point is as good as the best, which itself has 1."""
+        behind = measured.behind()
+        count = measured.surface.count
+        best = np.unravel_index(behind.argmin(), behind.shape)
+        free = np.maximum(count - 1, 0) + max(int(count[best]) - 1, 0) + PRIOR
+        return np.where(np.isfinite(behind), 2 * t.sf(np.minimum(behind, 1e300), free), 0.0)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Whether the first of two points is better than the second by more than `larger_than`.
+
+    A surface of one row and two places. The paired differences over seeds; decided where their
+    Student interval at the look's level lies on one side of `larger_than`.
+    """
+
+    larger_than: float = 0.0
+    first_seeds: int = 3
+    max_seeds: int = 10
+
+    def prepare(self, measured: Measured) -> list[Addition]:
+        why = "coarse start"
+        return [o for j in (0, 1) for o in measured.more(0, j, self.first_seeds, 10**9, why)]
+
+    def look(self, measured: Measured, level: float) -> Answer:
+        pairs = self._pairs(measured)
+        first, second = (_point_label(measured, 0, j) for j in (0, 1))
+        if len(pairs) < 2 or level <= 0:
+            text = f"{NOT_ENOUGH} to tell: {len(pairs)} seeds have both points"
+            return Answer(False, NOT_ENOUGH, text)
+        half = float(t.isf(level / 2, len(pairs) - 1) * pairs.std(ddof=1) / np.sqrt(len(pairs)))
+        low, high = pairs.mean() - half, pairs.mean() + half
+        says = f"{first} less {second}: {low:.3g} to {high:.3g} ({len(pairs)} seeds)"
+        if low > self.larger_than or high < self.larger_than:
+            side = "larger" if low > self.larger_than else "smaller"
+            text = f"difference: {side} than {self.larger_than:g}; {says}"
+            return Answer(True, "difference", text)
+        return Answer(False, NOT_ENOUGH, f"{NOT_ENOUGH} to tell: {says}")
+
+    def sharpen(self, measured: Measured, level: float) -> list[Addition]:
+        pairs = self._pairs(measured)
+        have = int(measured.asked.max())
+        gap = max(abs(pairs.mean() - self.larger_than), 1e-12) if len(pairs) > 1 else 1e-12
+        spread = float(pairs.std(ddof=1)) if len(pairs) > 1 else 1.0
+        needed = (norm.isf(max(level, 1e-4) / 2) * spread / gap) ** 2
+        upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
+        why = "the interval of the difference holds the limit"
+        each = [measured.more(0, j, upto, self.max_seeds, why) for j in (0, 1)]
+        return [one for some in each for one in some]
+
+    @staticmethod
+    def _pairs(measured: Measured) -> Array:
+        found = measured.surface.values[0, 0] - measured.surface.values[0, 1]
+        return found[np.isfinite(found)]
+
+
+def _gaps(tried: np.ndarray, place: int) -> list[int]:
+    return between(place, np.flatnonzero(tried).tolist(), len(tried))
+
+
+def _point_label(measured: Measured, row: int, column: int) -> str:
+    surface = measured.surface
+    parts = [(surface.y_name, surface.y[column])]
+    if surface.x_name:
+        parts.insert(0, (surface.x_name, surface.x[row]))
+    return ", ".join(f"{name_of(name)} = {value_label(name, value)}" for name, value in parts)
+
+
+def _edges(measured: Measured, row: int, column: int) -> str:
+    surface = measured.surface
+    at = [(surface.x_name, row, len(surface.x)), (surface.y_name, column, len(surface.y))]
+    on = [name_of(name) for name, place, n in at if n > 1 and place in (0, n - 1)]
+    return f"; it lies on the edge of the range of {' and '.join(on)}" if on else ""

@@ -7,7 +7,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from vae_granularity.analysis.points import Array
+
 ALPHA = 0.05  # of all looks together
+NOTHING = 1e-9  # a chance that is none
 NODES = 401  # of the numerical integration over a statistic that went on
 
 
@@ -42,25 +45,28 @@ def nominal_level(information: Sequence[float], spent: Sequence[float]) -> float
 
 @cache
 def _nominal_level(information: tuple[float, ...], spent: tuple[float, ...]) -> float:
-    # Scores S_k ~ N(0, I_k) with independent increments; `density` is that of the last look's
-    # score where no look before was significant, at the nodes.
-    nodes, density, before, gone = np.zeros(1), np.ones(1), 0.0, 0.0
-    level = 0.0
+    # Scores S_k ~ N(0, I_k) with independent increments; `mass` lies at `nodes`, where the score
+    # of the last look is that was not significant.
+    nodes, mass, before, gone, level = np.zeros(1), np.ones(1), 0.0, 0.0, 0.0
     for now, until in zip(information, spent, strict=True):
-        width, chance = np.sqrt(max(now - before, 1e-12)), until - gone
-
-        def beyond(bound: float, nodes=nodes, density=density, width=width) -> float:
-            tails = norm.sf((bound - nodes) / width) + norm.cdf((-bound - nodes) / width)
-            return float(density @ tails)
-
-        if chance <= 1e-9:
-            bound, level = 8.0 * np.sqrt(now), 0.0
-        else:
-            bound = float(brentq(lambda c: beyond(c) - chance, 0.0, 12.0 * np.sqrt(now)))
-            level = float(2 * norm.sf(bound / np.sqrt(now)))
+        width = float(np.sqrt(max(now - before, 1e-12)))
+        bound = _bound(nodes, mass, width, until - gone, float(np.sqrt(now)))
+        level = 0.0 if until - gone <= NOTHING else float(2 * norm.sf(bound / np.sqrt(now)))
         inner = np.linspace(-bound, bound, NODES)
         weights = np.full(NODES, inner[1] - inner[0])
         weights[[0, -1]] /= 2
-        density = (norm.pdf((inner[:, None] - nodes) / width) / width) @ density * weights
+        mass = (norm.pdf((inner[:, None] - nodes) / width) / width) @ mass * weights
         nodes, before, gone = inner, now, max(gone, until)
     return level
+
+
+def _bound(nodes: Array, mass: Array, width: float, chance: float, sd: float) -> float:
+    """Where a score is significant with that chance, having gone on until now."""
+    if chance <= NOTHING:
+        return 8.0 * sd
+
+    def excess(bound: float) -> float:
+        tails = norm.sf((bound - nodes) / width) + norm.cdf((-bound - nodes) / width)
+        return float(mass @ tails) - chance
+
+    return float(np.asarray(brentq(excess, 0.0, 12.0 * sd)))
