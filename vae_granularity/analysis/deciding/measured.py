@@ -111,15 +111,20 @@ def _level_chance(values: Array) -> float:
     free = int(known.sum()) - points - seeds + 1
     if points < 2 or free < 1:
         return 1.0
-    per_seed = np.nansum(values, 0) / np.maximum(known.sum(0), 1)
-    without_points = float(np.nansum((values - per_seed) ** 2))
-    rest = without_seed_effects(values[None])[0]
-    per_point = np.nansum(rest, 1) / np.maximum(known.sum(1), 1)
-    squares = float(np.nansum((rest - per_point[:, None]) ** 2))
+    numbers, (point, seed) = values[known], np.nonzero(known)
+    with_seeds = np.eye(values.shape[1])[seed]
+    with_points = np.concatenate([with_seeds, np.eye(len(values))[point]], axis=1)
+    without_points, squares = (_residual(design, numbers) for design in (with_seeds, with_points))
     between = max(without_points - squares, 0.0) / (points - 1)
     if squares <= 1e-12 * without_points:
         return 0.0 if without_points > 0 else 1.0
     return float(f.sf(between / (squares / free), points - 1, free))
+
+
+def _residual(design: Array, numbers: Array) -> float:
+    """The sum of squares that a least-squares fit leaves."""
+    fitted = design @ np.linalg.lstsq(design, numbers, rcond=None)[0]
+    return float(((numbers - fitted) ** 2).sum())
 
 
 def spread_out(length: int, count: int) -> list[int]:

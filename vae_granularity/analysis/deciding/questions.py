@@ -116,7 +116,10 @@ class Trajectory:
 
     def _trajectory(self, measured: Measured) -> trajectory.Trajectory:
         found = trajectory.make_trajectory(
-            measured.surface, min_seeds=self.first_seeds, draws=self.num_bootstrap
+            measured.surface,
+            min_seeds=self.first_seeds,
+            draws=self.num_bootstrap,
+            permutations=0,  # chances of level rows come from the F test
         )
         return replace(found, flat=measured.level_chances[found.rows])
 
@@ -159,7 +162,7 @@ class Trajectory:
         """
         behind, y = measured.behind(row), self._y(measured)
         known = np.isfinite(behind)
-        competing = np.flatnonzero(behind < self.hopeless) if clear else np.flatnonzero(known)
+        competing = np.flatnonzero(behind < self.hopeless if clear else known)
         if clear and len(competing) < 2:
             return []
         means, spreads, asked = measured.means[row], measured.spreads[row], measured.asked[row]
@@ -168,10 +171,12 @@ class Trajectory:
         if not clear:
             why = f"seeds cannot tell whether {y} matters here"
             upto = int(asked[competing].min()) + 1
-            return [o for j in competing for o in measured.more(row, j, upto, self.max_seeds, why)]
+            return [
+                o for j in competing for o in measured.more(row, int(j), upto, self.max_seeds, why)
+            ]
         second = int(np.where(np.arange(len(means)) == best, -np.inf, means).argmax())
         why, found = f"competes for the best {y}", []
-        for j in map(int, competing):
+        for j in competing.tolist():
             rival = second if j == best else best
             gap = max(abs(means[j] - means[rival]), 1e-12)
             needed = (spreads[j] ** 2 + spreads[rival] ** 2) * (sure / gap) ** 2

@@ -5,13 +5,14 @@ from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from vae_granularity.analysis.points import Array
 
 ALPHA = 0.05  # of all looks together
 NOTHING = 1e-9  # a chance that is none
-NODES = 401  # of the numerical integration over a statistic that went on
+NODES = 201  # of the numerical integration over a statistic that went on
 
 
 def spent(fraction: float, alpha: float = ALPHA) -> float:
@@ -55,7 +56,10 @@ def _nominal_level(information: tuple[float, ...], spent: tuple[float, ...]) -> 
         inner = np.linspace(-bound, bound, NODES)
         weights = np.full(NODES, inner[1] - inner[0])
         weights[[0, -1]] /= 2
-        mass = (norm.pdf((inner[:, None] - nodes) / width) / width) @ mass * weights
+        density = np.exp(-(((inner[:, None] - nodes) / width) ** 2) / 2) / (
+            width * np.sqrt(2 * np.pi)
+        )
+        mass = density @ mass * weights
         nodes, before, gone = inner, now, max(gone, until)
     return level
 
@@ -66,7 +70,7 @@ def _bound(nodes: Array, mass: Array, width: float, chance: float, sd: float) ->
         return 8.0 * sd
 
     def excess(bound: float) -> float:
-        tails = norm.sf((bound - nodes) / width) + norm.cdf((-bound - nodes) / width)
+        tails = ndtr((nodes - bound) / width) + ndtr((-bound - nodes) / width)
         return float(mass @ tails) - chance
 
     return float(np.asarray(brentq(excess, 0.0, 12.0 * sd)))
