@@ -1,13 +1,12 @@
 """Hydra's side of a deciding sweep: axes from swept keys, rounds through the usual launcher."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from omegaconf import DictConfig
 
 from hydra_plugins.vae_granularity_sweeper import ResumableSweeper
 from vae_granularity.errors import ArgumentError, choice, integer, number
@@ -40,7 +39,7 @@ class DecidingSweeper(ResumableSweeper):
         x: str | None = None,
         y: str | None = None,
         larger_than: float = 0.0,
-        budget: DictConfig | dict[str, Any] | None = None,
+        budget: Mapping[str, Any] | None = None,
         confidence: float = 0.95,
         first_seeds: int = 2,
         max_seeds: int = 10,
@@ -53,7 +52,7 @@ class DecidingSweeper(ResumableSweeper):
             raise ArgumentError(f"{KEY}value must begin with val/, test/ or scores/, got {value!r}")
         self.maximise = choice(f"{KEY}optimum", optimum, ("max", "min")) == "max"
         self.larger_than = number(f"{KEY}larger_than", larger_than)
-        self.budget = _checked_budget(dict(budget or {}))
+        self.budget = _checked_budget(budget or {})
         self.confidence = number(f"{KEY}confidence", confidence, 0.5, 0.999)
         self.max_seeds = integer(f"{KEY}max_seeds", max_seeds, 3)
         self.first_seeds = integer(f"{KEY}first_seeds", first_seeds, 2, self.max_seeds)
@@ -78,7 +77,7 @@ class DecidingSweeper(ResumableSweeper):
         overrides = parser.parse_overrides(given)
         last = {one.get_key_element(): one for one in overrides}  # the command line wins
         swept = {key: one for key, one in last.items() if one.is_sweep_override()}
-        fixed = [one.input_line for one in last.values() if not one.is_sweep_override()]
+        fixed = [str(one.input_line) for one in last.values() if not one.is_sweep_override()]
         seeds = self._seeds(swept.pop("seed", None))
         x, y = self._axes({key: axis_values(one, self.values) for key, one in swept.items()})
 
@@ -215,10 +214,12 @@ def axis_values(swept: Override, count: int) -> tuple[tuple[Any, ...], tuple[str
     value, key = swept.value(), swept.get_key_element()
     if not isinstance(value, IntervalSweep):
         words = list(swept.sweep_string_iterator())
-        values = list(swept.sweep_iterator())
+        values: list[Any] = list(swept.sweep_iterator())
         if all(type(v) in (int, float) for v in values):
-            order = sorted(range(len(values)), key=values.__getitem__)
-            values, words = [values[i] for i in order], [words[i] for i in order]
+            pairs = sorted(zip(values, words, strict=True), key=lambda pair: float(str(pair[0])))
+            values, words = map(list, zip(*pairs, strict=True))
+        else:
+            values = words
         if len(set(words)) < len(words):
             raise ArgumentError(f"{key} must have different values, got {', '.join(words)}")
         return tuple(values), tuple(f"{key}={word}" for word in words)
@@ -235,7 +236,7 @@ def axis_values(swept: Override, count: int) -> tuple[tuple[Any, ...], tuple[str
     return tuple(numbers), tuple(f"{key}={one}" for one in numbers)
 
 
-def _checked_budget(budget: dict[str, Any]) -> dict[str, float | None]:
+def _checked_budget(budget: Mapping[str, Any]) -> dict[str, float | None]:
     runs, hours = budget.get("runs"), budget.get("hours")
     if runs is None and hours is None:
         raise ArgumentError(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f
+from scipy.stats import f, t
 
 from vae_granularity.analysis.points import Array, Surface
 from vae_granularity.analysis.trajectory import without_seed_effects
@@ -119,6 +119,42 @@ def _level_chance(values: Array) -> float:
     if squares <= 1e-12 * without_points:
         return 0.0 if without_points > 0 else 1.0
     return float(f.sf(between / (squares / free), points - 1, free))
+
+
+def chances_as_good(values: Array) -> Array:
+    """Two-sided p (n, m) that a point is as good as the one of the best mean, which itself has 1;
+    0 where nothing is known.
+
+    t tests of differences in the model point + seed of all values (n, m, S), nan where a seed is
+    missing; of its spread over all points or over the two compared the larger is taken, so that
+    a quiet rest does not make a noisy pair sure.
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    known = np.isfinite(flat)
+    there = np.flatnonzero(known.any(1))
+    point, seed = np.nonzero(known[there])
+    point_columns = np.eye(len(there))[point]
+    design = np.concatenate([point_columns, np.eye(flat.shape[1])[seed]], axis=1)
+    free = len(point) - np.linalg.matrix_rank(design)
+    found = np.zeros(len(flat))
+    if not len(there) or free < 1:
+        found[there] = 1.0
+        return found.reshape(values.shape[:2])
+    numbers = flat[there][known[there]]
+    inverse = np.linalg.pinv(design)  # (columns, N)
+    effects = (inverse @ numbers)[: len(there)]
+    squares = (numbers - design @ (inverse @ numbers)) ** 2
+    best = int(effects.argmax())
+    weights = inverse[: len(there)] - inverse[best]  # of each difference, (points, N)
+    count = point_columns.sum(0)
+    variance = squares.sum() / free
+    own = (squares @ point_columns) * len(point) / free  # sums that are right on average
+    pair = (own + own[best]) / (count + count[best])
+    spread = np.sqrt((weights**2).sum(1) * np.maximum(variance, pair))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chance = 2 * t.sf((effects[best] - effects) / spread, free)
+    found[there] = np.where(np.arange(len(there)) == best, 1.0, np.nan_to_num(chance, nan=1.0))
+    return found.reshape(values.shape[:2])
 
 
 def _residual(design: Array, numbers: Array) -> float:

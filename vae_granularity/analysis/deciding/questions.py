@@ -1,7 +1,7 @@
 """Questions that runs can answer: what each needs before it is looked at, and what sharpens it."""
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.stats import norm, t
@@ -9,10 +9,10 @@ from scipy.stats import norm, t
 from vae_granularity.analysis import trajectory
 from vae_granularity.analysis.deciding.measured import (
     HOPELESS,
-    PRIOR,
     Addition,
     Measured,
     between,
+    chances_as_good,
     coarse,
     spread_out,
 )
@@ -44,6 +44,10 @@ class Answer:
 class Question(Protocol):
     """What a deciding sweep asks; all methods are pure functions of what is measured."""
 
+    # Whether a look's level is what it may spend (Bonferroni), as for t tests of few seeds, whose
+    # looks are not those of a normal mean; else that of a group-sequential bound.
+    union_bound: ClassVar[bool]
+
     def prepare(self, measured: Measured) -> list[Addition]:
         """What has to be run before the question can be looked at; the most urgent first."""
         ...
@@ -65,6 +69,8 @@ class Trajectory:
     A look at level p asks for p where a single look asks for 5 %: rows may be level by chance p,
     and the shape may be missing in 20 % · p / 5 % of the resampled seeds.
     """
+
+    union_bound: ClassVar[bool] = False
 
     first_seeds: int = 2
     min_seeds: int = 3  # of a point that competes for the optimum of its row
@@ -219,9 +225,11 @@ class Best:
 
     Along each axis one peak is assumed, as by `Trajectory`. The best point is named where it beats
     every other one in a two-sided test at the look's level; so the error is that of a single test,
-    however many points there are (Gutmann and Maymin 1987). The tests are t tests whose variances
-    are moderated (Smyth 2004).
+    however many points there are (Gutmann and Maymin 1987). The tests are t tests of the model
+    point + seed.
     """
+
+    union_bound: ClassVar[bool] = True
 
     first_seeds: int = 2
     min_seeds: int = 3
@@ -244,7 +252,7 @@ class Best:
         if beside:
             return [Addition(r, c, self.first_seeds, "beside the best so far") for r, c in beside]
         few = []
-        for r, c in np.argwhere(behind < self.hopeless).tolist():
+        for r, c in np.argwhere(behind < 2 * self.hopeless).tolist():  # no look hangs on luck
             few += measured.more(r, c, self.min_seeds, self.max_seeds, "competes for the best")
         return few
 
@@ -286,11 +294,7 @@ class Best:
     @staticmethod
     def _chances(measured: Measured) -> Array:
         """(n, m) two-sided p that each point is as good as the best, which itself has 1."""
-        behind = measured.behind()
-        count = measured.surface.count
-        best = np.unravel_index(behind.argmin(), behind.shape)
-        free = np.maximum(count - 1, 0) + max(int(count[best]) - 1, 0) + PRIOR
-        return np.where(np.isfinite(behind), 2 * t.sf(np.minimum(behind, 1e300), free), 0.0)
+        return chances_as_good(measured.surface.values)
 
 
 @dataclass(frozen=True)
@@ -300,6 +304,8 @@ class Difference:
     A surface of one row and two places. The paired differences over seeds; decided where their
     Student interval at the look's level lies on one side of `larger_than`.
     """
+
+    union_bound: ClassVar[bool] = True
 
     larger_than: float = 0.0
     first_seeds: int = 3

@@ -61,21 +61,28 @@ def step(
     if additions:
         return Step(tuple(additions))
     fraction = used / budget
-    look = _look(looks, measured, fraction, alpha, corrected)
+    look = _look(question, looks, measured, fraction, alpha, corrected)
     further = affordable(question.sharpen(measured, look.level), costs, left)[0]
     if not further:
-        look = _look(looks, measured, 1.0, alpha, corrected)
+        look = _look(question, looks, measured, 1.0, alpha, corrected)
     answer = question.look(measured, look.level)
     return Step(() if answer.decided else tuple(further), look, answer)
 
 
 def _look(
-    looks: Sequence[Look], measured: Measured, fraction: float, alpha: float, corrected: bool
+    question: Question,
+    looks: Sequence[Look],
+    measured: Measured,
+    fraction: float,
+    alpha: float,
+    corrected: bool,
 ) -> Look:
     runs = int(np.isfinite(measured.surface.values).sum())
     if not corrected:
         return Look(runs, alpha, alpha)
     before = max((one.spent for one in looks), default=0.0)
     until = max(before, spent(fraction, alpha))
+    if question.union_bound:
+        return Look(runs, until, until - before)
     taken = [*((one.runs, one.spent) for one in looks), (max(runs, 1), until)]
     return Look(runs, until, nominal_level(*zip(*taken, strict=True)))
