@@ -1,6 +1,6 @@
 """Does a deciding sweep find what the full grid with ten seeds finds, with a third of the runs?
 
-    python experiments/deciding/simulate.py results.csv
+    python experiments/deciding/simulate.py results.csv   # or with the kinds wanted after it
 
 Surfaces of `experiments/verdicts/surfaces.py`, whose verdict is known, with the noise of our own
 runs (`noise.py`), and two points for the other questions. Each simulation draws ten seeds at every
@@ -152,12 +152,12 @@ def cell(kind: str, grid: str, noise: str) -> dict[str, float]:
     return row | {"never contradicted by keeping all points": same}
 
 
-def run(file: Path) -> None:
-    """Append every cell that the file lacks."""
+def run(file: Path, kinds: list[str]) -> None:
+    """Append every cell of the kinds that the file lacks."""
     known = list(csv.DictReader(file.open())) if file.is_file() else []
     done = {tuple(row[name] for name in CELL) for row in known}
     for (kind, grid), noise in itertools.product(cells(), FOLDERS):
-        if (kind, grid, noise) in done:
+        if (kind, grid, noise) in done or kind not in kinds:
             continue
         row = dict(zip(CELL, (kind, grid, noise), strict=True)) | cell(kind, grid, noise)
         with file.open("a", newline="") as out:
@@ -169,4 +169,4 @@ def run(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(__file__).parent / sys.argv[1])
+    run(Path(__file__).parent / sys.argv[1], sys.argv[2:] or [*ORDER, *POINTS])

@@ -182,7 +182,7 @@ def _group_words(surface: Surface, xs: list[Any], ys: list[Any], seeds: list[int
 def _commands(part: Slice, surface: Surface, groups: list[Any]) -> tuple[str, ...]:
     try:
         first = read_results(str(part.runs["path"].iloc[0]))
-        overrides = overrides_of(first["config"])
+        overrides = overrides_of(first["config"], also=("evaluation",))
     except (DataError, KeyError, OSError):
         return ()
     axes = (surface.x_name, surface.y_name)

@@ -163,6 +163,7 @@ def render(
         verdicts=[_verdict(way, s.part.title) for s in analysis.slices for way in s.readings],
         lacking=[vars(one) | {"words": missing_words(one)} for one in analysis.missing],
         rounds=rounds_of(settings.runs),
+        min_seeds=settings.min_seeds,
         sections=sections,
         more_sections=len(analysis.slices) - len(sections),
         answers=[
