@@ -130,5 +130,5 @@ def test_an_ended_sweep_refuses_another_budget(tmp_path):
     record = opened(tmp_path, {"question": "best"}, {"runs": 5, "hours": None})
     record.end = {"why": "budget spent", "runs": 5, "look": None, "answer": None}
     record.write(tmp_path)
-    with pytest.raises(ArgumentError, match="hydra.sweeper.budget must stay"):
+    with pytest.raises(ArgumentError, match=r"hydra\.sweeper\.budget must stay"):
         opened(tmp_path, {"question": "best"}, {"runs": 10, "hours": None})
