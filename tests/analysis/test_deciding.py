@@ -14,12 +14,13 @@ from vae_granularity.analysis.deciding.measured import Measured, affordable, bet
 from vae_granularity.analysis.deciding.questions import Best, Difference, Trajectory
 from vae_granularity.analysis.deciding.spending import nominal_level, spent
 from vae_granularity.analysis.deciding.step import Look, step
+from vae_granularity.analysis.deciding.sweep import spent_budget
 from vae_granularity.analysis.points import Surface
 
 
 def surface_of(values) -> Surface:
-    axes = [tuple(range(length)) for length in values.shape]
-    return Surface("x", "y", "value", *axes, values)
+    x, y, seeds = (tuple(range(length)) for length in values.shape)
+    return Surface("x", "y", "value", x, y, seeds, values)
 
 
 def runs(means, noise: float, seed: int, seeds: int = 10) -> Surface:
@@ -63,7 +64,7 @@ def test_bounds_of_equal_looks_are_the_published_ones():
 def test_a_mean_of_zero_is_significant_at_any_look_as_often_as_is_spent():
     rng, times = np.random.default_rng(0), np.array([0.3, 0.55, 0.6, 1.0])
     until = [spent(time) for time in times]
-    levels = [nominal_level(times[: k + 1], until[: k + 1]) for k in range(len(times))]
+    levels = [nominal_level(times[: k + 1].tolist(), until[: k + 1]) for k in range(len(times))]
     steps = rng.standard_normal((200_000, 4)) * np.sqrt(np.diff(times, prepend=0.0))
     z = steps.cumsum(-1) / np.sqrt(times)
     alarm = (np.abs(z) > norm.isf(np.array(levels) / 2)).any(-1).mean()
@@ -161,3 +162,14 @@ def test_additions_never_cost_more_than_is_left(seed, left):
     bought, total = affordable(Trajectory().prepare(measured), costs, left)
     assert total <= left + 1e-6
     assert total == pytest.approx(sum(o.seeds * costs[o.row, o.column] for o in bought))
+
+
+def test_hours_are_those_of_the_runs_and_the_stricter_budget_counts():
+    asked = np.array([[2, 1]])
+    seconds = np.array([[[3600.0, 1800.0], [np.nan, np.nan]]])  # one run is not finished
+    used, costs = spent_budget({"runs": 30, "hours": 3.0}, asked, seconds)
+    assert used == pytest.approx(0.5)  # 1.5 of 3 hours, beside 3 of 30 runs
+    np.testing.assert_allclose(costs, [[0.25, 0.25]])  # 0.75 hours each, the mean where unknown
+    used, costs = spent_budget({"runs": 4, "hours": 300.0}, asked, seconds)
+    assert used == 0.75
+    np.testing.assert_allclose(costs, 0.25)

@@ -64,7 +64,7 @@ def decide(
     while True:
         surface, seconds = _surface(plan, record, point)
         asked = _asked(record, plan)
-        used, costs = _spent(plan.budget, asked, seconds)
+        used, costs = spent_budget(plan.budget, asked, seconds)
         looks = [Look(**r["look"]) for r in record.rounds if r["look"]]
         now = step(
             plan.question,
@@ -179,7 +179,7 @@ def number_of(results: Mapping[str, Any], name: str) -> float | None:
     return found[name]
 
 
-def _spent(
+def spent_budget(
     budget: Mapping[str, float | None], asked: NDArray[np.int64], seconds: Array
 ) -> tuple[float, Array]:
     """The share of the budget that is used, and that of a further run at each point."""
