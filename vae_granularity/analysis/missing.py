@@ -19,6 +19,7 @@ from vae_granularity.errors import DataError
 from vae_granularity.runs.table import read_results
 from vae_granularity.training.command import command, overrides_of, value_text
 
+WHOLE = ("model.granularity", "model.latent_dim", "net.depth")  # whole numbers from 1 on
 MOST_SEEDS = 100  # of a point: what needs more is not expected to be settled
 
 
@@ -65,7 +66,7 @@ def _of_reading(part: Slice, reading: Reading, settings: Settings) -> Missing | 
         found = _beyond(surface, reading)
         values, why = [(x, y, seeds) for x, y in found], "values beyond the edge"
     elif len(surface.x) < MIN_PLACES:
-        new = _new_value(surface.x, inside=True)
+        new = _new_value(surface.x_name, surface.x, inside=True)
         values = [(new, y, seeds) for y in surface.y] if new is not None else []
         why = f"further values of {name_of(surface.x_name)}: a shape needs {MIN_PLACES}"
     else:
@@ -114,40 +115,37 @@ def _beyond(surface: Surface, reading: Reading) -> list[tuple[Any, Any]]:
     path = reading.trajectory
     values = surface.y
     ends = {
-        0: _new_value(values[::-1], inside=False),
-        len(values) - 1: _new_value(values, inside=False),
+        0: _new_value(surface.y_name, values[::-1], inside=False),
+        len(values) - 1: _new_value(surface.y_name, values, inside=False),
     }
     rows = zip(path.rows.tolist(), path.best.tolist(), strict=True)
     return [(surface.x[row], ends[at]) for row, at in rows if ends.get(at) is not None]
 
 
-def _new_value(values: tuple[Any, ...], inside: bool) -> Any:
+def _new_value(name: str, values: tuple[Any, ...], inside: bool) -> Any:
     """A value in the widest gap between neighbours, or one step beyond the last; by equal factors
-    where all are positive and grow about so. None where values are words or there is none.
+    where all are positive. None where values are words or there is none.
 
-    >>> _new_value((1.0, 2.0, 4.0), False), _new_value((4.0, 2.0, 1.0), False)
-    (8.0, 0.5)
-    >>> _new_value((1.0, 2.0, 8.0), True)
+    >>> _new_value("model.beta", (1.0, 2.0, 4.0), False)
+    8.0
+    >>> _new_value("model.beta", (1.0, 2.0, 8.0), True)
     4.0
-    >>> _new_value((3, 2, 1), False) is None
+    >>> _new_value("model.granularity", (3.0, 2.0, 1.0), False) is None
     True
     """
     if len(values) < 2 or not all(isinstance(v, (int, float)) for v in values):
         return None
     numbers = np.array(values, dtype=np.float64)
-    whole = bool((numbers == np.rint(numbers)).all()) and numbers.min() >= 1
     scaled = np.log(numbers) if numbers.min() > 0 else numbers
-    if not inside:
-        new = scaled[-1] + (scaled[-1] - scaled[-2])
-    else:
+    if inside:
         at = int(np.abs(np.diff(scaled)).argmax())
         new = scaled[at : at + 2].mean()
-    found = float(np.exp(new) if numbers.min() > 0 else new)
-    steps = np.abs(np.diff(numbers))
-    if whole and (steps == 1).any() and not inside and numbers[-1] < numbers[0]:
-        return None if numbers[-1] <= 1 else numbers[-1] - 1  # whole numbers end at 1
-    rounded = float(f"{found:.3g}")
-    return None if rounded in values else rounded
+    else:
+        new = scaled[-1] + (scaled[-1] - scaled[-2])
+    found = float(f"{np.exp(new) if numbers.min() > 0 else new:.3g}")
+    if name in WHOLE:
+        found = max(float(round(found)), 1.0)
+    return None if found in values else found
 
 
 def _first_seeds(seeds: pd.Series, count: int) -> list[int]:
