@@ -6,6 +6,7 @@ import pandas as pd
 
 from vae_granularity.analysis.analyse_models import ModelFindings, analyse_models
 from vae_granularity.analysis.comparable import check_column, check_comparable, keep_where
+from vae_granularity.analysis.missing import Missing, missing
 from vae_granularity.analysis.points import aggregate, numbers_of
 from vae_granularity.analysis.runs_table import Collected, collect
 from vae_granularity.analysis.settings import Settings
@@ -26,6 +27,7 @@ class Analysis:
     numbers: list[str]  # measured columns, the one to be optimised first
     points: pd.DataFrame  # a row a point: see `points.aggregate`
     slices: list[SliceResult]
+    missing: list[Missing]  # what would settle the undecided readings of the slices
     findings: ModelFindings
     mixed: list[str]  # in what the runs differ although they should not, and are allowed to
 
@@ -51,8 +53,9 @@ def analyse(settings: Settings) -> Analysis:
     numbers = list(dict.fromkeys((settings.value, *numbers_of(table))))
     points = aggregate(table, names, numbers)
     slices = analyse_slices(table, names, settings)
+    lacking = [found for result in slices for found in missing(result, settings)]
     return Analysis(
-        settings, collected, table, parameters, numbers, points, slices, findings, mixed
+        settings, collected, table, parameters, numbers, points, slices, lacking, findings, mixed
     )
 
 

@@ -57,7 +57,13 @@ class Trajectory:
 
 
 def make_trajectory(
-    surface: Surface, *, maximise: bool = True, min_seeds: int = 3, draws: int = 400, seed: int = 0
+    surface: Surface,
+    *,
+    maximise: bool = True,
+    min_seeds: int = 3,
+    draws: int = 400,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
 ) -> Trajectory:
     """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds;
     and how likely each row is no more than level.
@@ -87,7 +93,7 @@ def make_trajectory(
         low=usable.argmax(1),
         high=np.where(usable, columns, -1).max(1),
         draws=resampled_means(values, draws, rng).argmax(-1),
-        flat=flatness(values, PERMUTATIONS, rng),
+        flat=flatness(values, permutations, rng),
     )
 
 

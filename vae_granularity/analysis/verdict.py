@@ -42,7 +42,13 @@ class Verdict:
     places: np.ndarray  # (k,) rows that the fit was made at
 
 
-def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
+def judge(
+    trajectory: Trajectory,
+    *,
+    min_seeds: int = 3,
+    max_chance: float = MAX_CHANCE,
+    min_support: float = MIN_SUPPORT,
+) -> Verdict:
     """The verdict on a trajectory.
 
     One rule for all of them: what is said holds of the means and of 80 % of the resamplings, at
@@ -59,11 +65,12 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
     - `not enough runs`: anything else.
 
     False where something else is true, or nothing: in at most 5 % of the simulations of each kind
-    in experiments/verdicts.
+    in experiments/verdicts. That holds for one look at given runs; who looks again after adding
+    runs asks more of each look by `max_chance` and `min_support` (see `deciding`).
     """
     surface, usable = trajectory.surface, len(trajectory.rows)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
-    trajectory = trajectory.only(trajectory.flat <= MAX_CHANCE)
+    trajectory = trajectory.only(trajectory.flat <= max_chance)
     places = trajectory.rows.astype(np.float64)
     flat = usable - len(places)
     aside = f"; left out: {flat} at which seeds cannot tell whether {y} matters" if flat else ""
@@ -75,13 +82,13 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
-    shapes, ways = _resampled(places, trajectory.draws)
+    shapes, ways = resampled_shapes(places, trajectory.draws)
     names, counts = np.unique(shapes, return_counts=True)
     support = {str(n): float(c) / len(shapes) for n, c in zip(names, counts, strict=True)}
     support[EDGE] = trajectory.edge_share
-    curve, share = _borne_out(curves, shapes, ways) if curves else (None, 0.0)
+    curve, share = _borne_out(curves, shapes, ways, min_support) if curves else (None, 0.0)
     shape, words = (curve.shape, _words(curve, trajectory)) if curve else (NOT_ENOUGH, "")
-    missing = f"no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds"
+    missing = f"no shape holds in {min_support:.0%} of the resampled seeds"
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         shape, share = EDGE, support[EDGE]
@@ -90,7 +97,7 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3) -> Verdict:
             f"the optimum sits on the edge of the grid: for {edges} of {len(places)} values of {x} "
             f"the best {y} is the first or the last one tried"
         )
-    if share >= MIN_SUPPORT:
+    if share >= min_support:
         agree = f"{words} ({share:.0%} of the resampled seeds agree){aside}"
         return Verdict(shape, agree, support, curve, places)
     order = sorted(support.items(), key=lambda item: -item[1])
@@ -111,7 +118,7 @@ def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
     return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
 
 
-def _resampled(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def resampled_shapes(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and
     the way it goes.
     """
@@ -126,7 +133,7 @@ def _resampled(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _borne_out(
-    curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray
+    curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray, min_support: float
 ) -> tuple[Curve, float]:
     """The curve to be named, and the share of the resamplings of its shape; of those without a turn
     only such as go its way count.
@@ -135,7 +142,7 @@ def _borne_out(
     if curve.turn is not None:
         return curve, float((shapes == curve.shape).mean())
     lines = float(((shapes == LINE) & (ways == _way(curve.fitted))).mean())
-    if curve.shape == LINE and lines >= MIN_SUPPORT:
+    if curve.shape == LINE and lines >= min_support:
         return curve, lines
     monotone = curves[MONOTONE]
     return monotone, float(

@@ -27,9 +27,12 @@ def command(overrides: Iterable[str]) -> str:
     return shlex.join(["python", "-m", "vae_granularity.train", *overrides])
 
 
-def overrides_of(config: Mapping[str, Any]) -> list[str] | None:
+def overrides_of(config: Mapping[str, Any], also: Iterable[str] = ()) -> list[str] | None:
     """Overrides that compose the part of a run's resolved config that decides its weights: options,
     and the keys that differ from their defaults. None where an option is not one of ours.
+
+    Args:
+        also: further parts of the config, such as `evaluation`, which decides what compares.
     """
     options = [f"{group}={option_name(config, group)}" for group in ("model", "dataset")]
     for group in BY_CLASS:
@@ -38,6 +41,7 @@ def overrides_of(config: Mapping[str, Any]) -> list[str] | None:
             return None
         options.append(f"{group}={found}")
     wanted = identity(config)
+    wanted |= {part: config[part] for part in also if part in config}
     wanted.get("trainer", {}).pop("processes", None)  # as many as the machine is asked for
     given: list[str] = []
     try:

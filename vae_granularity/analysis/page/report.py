@@ -13,9 +13,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from vae_granularity.analysis.answer import answers
+from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import charts, page_text, relations, tables
 from vae_granularity.analysis.page.curves import curves
 from vae_granularity.analysis.page.labels import name_of, seeds_label, settings_label, with_unit
+from vae_granularity.analysis.page.rounds import rounds_of
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import Reading, SliceResult
@@ -141,6 +143,8 @@ def render(
     parts = {
         "answer": True,
         "verdicts": True,
+        "missing": analysis.missing,
+        "rounds": rounds_of(settings.runs),
         "features": features,
         "numbers": lines,
         "relations": against,
@@ -157,6 +161,9 @@ def render(
         value_name=name_of(value),
         method=METHOD,
         verdicts=[_verdict(way, s.part.title) for s in analysis.slices for way in s.readings],
+        lacking=[vars(one) | {"words": missing_words(one)} for one in analysis.missing],
+        rounds=rounds_of(settings.runs),
+        min_seeds=settings.min_seeds,
         sections=sections,
         more_sections=len(analysis.slices) - len(sections),
         answers=[

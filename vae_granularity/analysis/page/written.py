@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 import pandas as pd
 
+from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import page_text
 from vae_granularity.analysis.page.report import render, section
 from vae_granularity.analysis.page.traversals import best_traversals
@@ -14,6 +16,7 @@ from vae_granularity.analysis.pipeline import Analysis, analyse
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.runs.identity import write_atomically
 
+MAX_COMMANDS = 6  # printed for one verdict; all are on the page and in missing.json
 MAX_SECTIONS = 12  # slices with figures on the page
 
 
@@ -64,6 +67,9 @@ def _write_tables(analysis: Analysis, folder: Path) -> None:
         for way in result.readings
     ]
     broken = list(analysis.collected.broken.items())
+    lacking = [asdict(one) for one in analysis.missing]
+    text = orjson.dumps(lacking, option=orjson.OPT_INDENT_2).decode()
+    write_atomically(folder / "missing.json", text)
     analysis.points.to_csv(folder / "points.csv", index=False)
     pd.DataFrame(verdicts, columns=columns).to_csv(folder / "verdicts.csv", index=False)
     pd.DataFrame(broken, columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
@@ -85,6 +91,10 @@ def _printed(analysis: Analysis, seconds: float) -> Iterator[str]:
         held = f" [{result.part.title}]" if result.part.title else ""
         for reading in result.readings:
             yield f"{reading.title}{held}: {reading.verdict.sentence}"
+    for lacking in analysis.missing:
+        held = f" [{lacking.held}]" if lacking.held else ""
+        yield f"missing for the {lacking.reading}{held}: {missing_words(lacking)}"
+        yield from (f"  {line}" for line in lacking.commands[:MAX_COMMANDS])
     for file, reason in list(collected.broken.items())[:10]:
         yield f"broken: {file}: {reason}"
     yield from analysis.findings.failures
