@@ -22,6 +22,10 @@ class DataError(UserError, RuntimeError):
     """A data file is missing, unreadable or not what its name says: the message says why."""
 
 
+class ResourceError(DataError):
+    """A disk, network or service fails: not the run's doing, the same command continues it later."""
+
+
 class TrainingError(UserError, RuntimeError):
     """Training cannot go on: the message names the step and the term that failed."""
 

@@ -38,6 +38,6 @@ def load_run(directory: str | Path) -> Run:
         raise DataError(f"{directory} is no run directory: it has no {CONFIG}")
     config: Any = OmegaConf.load(directory / CONFIG)
     model, data = build(config)
-    load_weights(model, directory)
     results = read_results(directory) if is_done(directory) else {}
+    load_weights(model, directory, results["run"].get("steps") if results else None)
     return Run(directory, config, model.eval(), data, results)

@@ -26,14 +26,9 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
-from vae_granularity.runs.identity import (
-    CHECKPOINTS,
-    CONFIG,
-    FINAL,
-    RESULTS,
-    RunInfo,
-    write_atomically,
-)
+from vae_granularity.runs.checkpoint import WholeCheckpoints
+from vae_granularity.runs.files import PART, write_atomically
+from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
 from vae_granularity.runs.status import failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.wandb import sync_hint
@@ -120,6 +115,8 @@ def writing(job: Job) -> Iterator[bool]:
         if is_done(job.directory):
             yield False
             return
+        for left_over in (job.directory / CHECKPOINTS).glob(f"*{PART}"):
+            left_over.unlink()
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
@@ -188,6 +185,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         return create(
             cfg.trainer,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints(), *cfg.trainer.get("plugins", ())],
             logger=loggers,
             default_root_dir=str(directory),
             max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches

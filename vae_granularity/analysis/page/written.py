@@ -12,7 +12,7 @@ from vae_granularity.analysis.page.report import render, section
 from vae_granularity.analysis.page.traversals import best_traversals
 from vae_granularity.analysis.pipeline import Analysis, analyse
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.runs.identity import write_atomically
+from vae_granularity.runs.files import write_atomically
 
 MAX_SECTIONS = 12  # slices with figures on the page
 

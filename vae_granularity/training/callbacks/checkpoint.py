@@ -27,6 +27,7 @@ class NewestCheckpoints(_Checkpoint):
         super().__init__(
             dirpath,
             filename="{step}",
+            enable_version_counter=False,  # a damaged one of an earlier attempt is replaced
             monitor="step",
             mode="max",
             save_top_k=save_top_k,
