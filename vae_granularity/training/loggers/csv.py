@@ -83,7 +83,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         columns = []
     legible = columns[:1] == ["step"] and all(name.isascii() for name in columns)
     rows = [{k: v for k, v in row.items() if v} for row in found if _is_whole(row)]
-    if not legible or len(rows) < len(found) - 1:  # the last one may have been cut off
+    if not legible or not all(map(_is_whole, found[:-1])):  # the last one may have been cut off
         aside = set_aside(path)
         log.warning("%s is damaged: it is now %s, what can be read goes on", path, aside.name)
     return (columns, rows) if legible else (["step"], [])
