@@ -23,7 +23,7 @@ class DataError(UserError, RuntimeError):
 
 
 class ResourceError(DataError):
-    """A disk, network or service fails: not the run's doing, the same command continues it later."""
+    """A disk, network or service fails: not the run's doing, the same command goes on later."""
 
 
 class TrainingError(UserError, RuntimeError):

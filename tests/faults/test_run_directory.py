@@ -1,5 +1,5 @@
-"""A run directory that was damaged: the same command completes it with the numbers of an undisturbed
-run, and nothing that can still be read is lost.
+"""A damaged run directory: the same command completes it with the numbers of an undisturbed one, and
+nothing that can still be read is lost.
 """
 
 from __future__ import annotations
@@ -56,10 +56,7 @@ STOPPED = {
     "newest checkpoint noise": (of("checkpoints/step=30.ckpt", noise), True),
     "newest checkpoint with a bit flipped": (of("checkpoints/step=30.ckpt", flip), True),
     "no checkpoint whole": (both_newest, True),
-    "a later checkpoint cut": (
-        of("checkpoints/step=40.ckpt", lambda p: p.write_bytes(b"PK")),
-        True,
-    ),
+    "later checkpoint cut": (of("checkpoints/step=40.ckpt", lambda p: p.write_bytes(b"PK")), True),
     "one of another name": (of("checkpoints/step=abc.ckpt", lambda p: p.write_bytes(b"PK")), True),
     "version of Lightning": (of("checkpoints/step=40-v1.ckpt", lambda p: p.write_bytes(b"")), True),
     "half-written checkpoint": (of("checkpoints/step=40.ckpt.part", lambda p: noise(p)), True),
@@ -131,7 +128,7 @@ def test_a_lock_that_cannot_be_taken_is_not_held_against_the_run(stopped, tmp_pa
 
 
 def test_checkpoints_are_written_beside_their_place_and_whole(tmp_path, monkeypatch):
-    """TMPDIR has no part in it: on another disk the last move would be a copy, cut off by a kill."""
+    """TMPDIR has no part in it: from another disk the move would be a copy, which can be killed."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     path, seen = tmp_path / "checkpoints" / "step=1.ckpt", []
 

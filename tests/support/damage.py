@@ -19,7 +19,7 @@ LONGER = (
     "callbacks.checkpoint.every_n_train_steps=10",
     "callbacks.terms.every=7",
     "evaluation.every=25",
-    "metrics=mig",
+    "metrics=active_units",
 )
 
 

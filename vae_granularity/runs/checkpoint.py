@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Saves beside the target and moves it there, on the same disk; Lightning's way is by TMPDIR."""
+    """Saves beside the target and moves it there, on the same disk; Lightning goes by TMPDIR."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None

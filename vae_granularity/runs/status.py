@@ -40,7 +40,7 @@ def is_busy(directory: Path) -> bool:
 
 
 def recorded_failure(directory: Path) -> str | None:
-    """The cause with which the run failed last time; a damaged record is none: it is tried again."""
+    """The cause with which the run failed last time; a damaged record counts as none."""
     try:
         return str(json.loads((directory / FAILURE).read_text())["cause"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -12,7 +12,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from vae_granularity.runs.files import replacing, set_aside
 from vae_granularity.runs.identity import RunInfo
 
-
 log = logging.getLogger(__name__)
 
 
