@@ -17,6 +17,7 @@ from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.identity import digest, images_of
+from vae_granularity.runs.images import check_images
 from vae_granularity.runs.reading import Run, load_run
 
 BATCH = 256
@@ -56,6 +57,7 @@ def all_codes(
                 run.datamodule.setup()
                 data_of[name] = run.datamodule
             data = data_of[name]
+            check_images(run.directory, data.fingerprint)
             parts = (data.train_indices, data.val_indices, data.test_indices)
             images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"

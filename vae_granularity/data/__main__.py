@@ -53,7 +53,7 @@ def run(verb: str, config: object) -> str:
         data.source = "rendered"
     data.prepare_data(thorough=verb == "prepare")
     if verb == "prepare":
-        return f"{describe(data)}\nready"
+        return f"{describe(data, hashed=True)}\nready"
     if len(data.image_shape) != 3:
         return describe(data)
     data.setup()

@@ -28,6 +28,7 @@ from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
 from vae_granularity.runs.checkpoint import WholeCheckpoints
 from vae_granularity.runs.files import PART, write_atomically
+from vae_granularity.runs.images import record_images
 from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
 from vae_granularity.runs.status import failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
@@ -66,11 +67,17 @@ class Job:
         return self.info.directory
 
     def open_data(self, data: ImageDataModule | None = None) -> None:
-        """Make the images available, or share them with `data`, another run's open module."""
+        """Make the images available, or share them with `data`, another run's open module.
+
+        Raises:
+            DataError: they cannot be had, or are not those that the run has begun with.
+        """
         if data is None:
             self.data.setup()
         else:
             self.data = data.reseeded(self.data.seed)
+        if is_first_process():
+            record_images(self.directory, self.data.fingerprint)
         self.model.dataset_size = self.data.train_size
 
 
