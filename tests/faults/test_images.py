@@ -1,4 +1,4 @@
-"""Images that change under a run: it neither goes on nor is measured on others than it began with."""
+"""Images that change under a run: it neither goes on nor is measured on other ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from damage import flip, interrupted, noise
 from digits import write_digits
 from omegaconf import OmegaConf
-from tiny import results, tiny_config
+from tiny import results
 
 from vae_granularity.data.__main__ import run as data_command
 from vae_granularity.data.files import cache

@@ -1,5 +1,5 @@
-"""A damaged run directory: the same command completes it with the numbers of an undisturbed one, and
-nothing that can still be read is lost.
+"""A damaged run directory: the same command completes it with the numbers of an undisturbed one,
+and nothing that can still be read is lost.
 """
 
 from __future__ import annotations

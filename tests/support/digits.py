@@ -10,7 +10,7 @@ import numpy as np
 
 
 def write_digits(folder: Path, seed: int = 0, counts: tuple[int, int] = (200, 20)) -> None:
-    """The four files, with random images that the seed decides; sizes and times do not depend on it.
+    """The four files, with random images that the seed decides; their sizes do not depend on it.
 
     The IDX format: yann.lecun.com/exdb/mnist.
     """

@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 
 from vae_granularity.analysis.page.labels import word
-from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.errors import ArgumentError, DataError, integer
 from vae_granularity.runs import table as runs
 from vae_granularity.runs.identity import RESULTS, identity
 from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
@@ -46,11 +46,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
     """
-    for place in places:
-        if next(runs.run_directories(place), None) is None:
-            what = "which holds none" if place.is_dir() else "which is no folder"
-            wanted = "runs must name a folder of run directories"
-            raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
+    check_places(places)
     known: dict[tuple[Any, ...], int] = {}
     if last is not None and set(STATE) <= set(last.columns):
         states = zip(*(last[name].tolist() for name in STATE), strict=True)
@@ -81,6 +77,19 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     return Collected(table, broken, unfinished, len(kept))
 
 
+def check_places(places: Sequence[Path]) -> None:
+    """Refuse places that hold no run directory.
+
+    Raises:
+        ArgumentError: names the first of them.
+    """
+    for place in places:
+        if next(runs.run_directories(place), None) is None:
+            what = "which holds none" if place.is_dir() else "which is no folder"
+            wanted = "runs must name a folder of run directories"
+            raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
+
+
 def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """`runs.table.row_of` less what decides no weight, and what must agree for runs to compare.
 
@@ -101,7 +110,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             if key not in REPEATED
         }
         return row | {
-            "seed": int(config["seed"]),
+            "seed": integer("seed", config["seed"], 0, 2**32 - 1),
             "data.name": str(data["name"]),
             "data.source": str(data["source"]),
             "likelihood": _call(config["likelihood"]),
@@ -111,7 +120,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
             "version": str(results["versions"].get("vae-granularity")),
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
         reason = f"{type(error).__name__}: {error}"

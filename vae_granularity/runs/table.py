@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, number
 from vae_granularity.runs.identity import CONFIG, RESULTS, acting_callbacks, file_name, flat
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MEASURED = ("num_parameters", "seconds", "steps")  # of `run`: what is computed with
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 Places = str | Path | Iterable[str | Path]  # run directories, folders of them, patterns
 
@@ -177,8 +178,16 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """What `read_runs` tells of one results.json; lists become tuples.
 
     Raises:
-        DataError: a term or score is not a number.
+        DataError: a term or score is not a number, or a part not as this program writes it.
     """
+    try:
+        return _row_of(results)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"is not as this version writes it: {reason}") from error
+
+
+def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: node for key, node in results["config"].items() if key != "metrics"}
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
     for prefix, part in (("", "terms"), ("scores/", "scores")):
@@ -186,6 +195,8 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             if value is not None and type(value) not in (int, float):
                 raise DataError(f"has {prefix}{name} = {value!r}, not a number")
             row[prefix + name] = value
+    for name in MEASURED:
+        number(f"run.{name}", results["run"].get(name, 0), 0)
     for part in ("data", "run"):
         for name, value in flat(results[part]):
             row[f"{part}.{name}"] = tuple(value) if type(value) is list else value

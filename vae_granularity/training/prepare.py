@@ -28,8 +28,8 @@ from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
 from vae_granularity.runs.checkpoint import WholeCheckpoints
 from vae_granularity.runs.files import PART, write_atomically
-from vae_granularity.runs.images import record_images
 from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
+from vae_granularity.runs.images import record_images
 from vae_granularity.runs.status import failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.wandb import sync_hint
@@ -201,6 +201,8 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+    except ArgumentError:
+        raise
     except (ValueError, MisconfigurationException) as error:
         raise ArgumentError(f"trainer: {error}") from error
 
