@@ -1,4 +1,4 @@
-"""What no command can do, it says in one line with exit code 2 or 1; nothing is lost or half done."""
+"""What no command can do, it says in one line with exit code 2 or 1; nothing is half done."""
 
 from __future__ import annotations
 

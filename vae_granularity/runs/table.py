@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vae_granularity.errors import DataError, number
-from vae_granularity.runs.identity import CONFIG, RESULTS, acting_callbacks, file_name, flat
+from vae_granularity.runs.identity import (
+    CONFIG,
+    RESULTS,
+    acting_callbacks,
+    file_name,
+    flat,
+    option_name,
+    without,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,8 +196,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
-    config = {key: node for key, node in results["config"].items() if key != "metrics"}
+    config = without(results["config"], ["metrics", "names"])
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
+    row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}
     for prefix, part in (("", "terms"), ("scores/", "scores")):
         for name, value in results[part].items():
             if value is not None and type(value) not in (int, float):
@@ -210,7 +219,16 @@ def _config(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
                 yield f"{prefix}{key}", short_name(f"{prefix}{key}", value)
             yield from _config(value, f"{prefix}{key}.")
         elif key[0] != "_":
-            yield f"{prefix}{key}", tuple(value) if type(value) is list else value
+            yield f"{prefix}{key}", _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Lists become tuples, or text where they hold mappings: values of a column can be compared."""
+    if type(value) is not list:
+        return value
+    if any(isinstance(item, Mapping) for item in value):
+        return orjson.dumps(value).decode()
+    return tuple(value)
 
 
 def short_name(group: str, node: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.runs.files import set_aside, write_atomically
-from vae_granularity.runs.identity import ORDER, digest, file_name, without
+from vae_granularity.runs.identity import ORDER, digest, file_name, unsaid_keys, without
 
 RECORD = ".sources.json"
 
@@ -26,7 +26,8 @@ def settled_source(config: DictConfig) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     node: Any = OmegaConf.to_container(config.dataset, resolve=True)
     # What decides where images come from: which they are, and where files of them may lie.
-    key = f"{file_name(node)}-{digest(without(node, [*ORDER, 'device', 'source']))}"
+    left_out = [*ORDER, "device", "source", *unsaid_keys(node)]
+    key = f"{file_name(node)}-{digest(without(node, left_out))}"
     path = folder / RECORD
     with FileLock(folder / f"{RECORD}.lock"):
         known = _known(path)

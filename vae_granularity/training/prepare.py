@@ -78,7 +78,7 @@ class Job:
             self.data = data.reseeded(self.data.seed)
         if is_first_process():
             record_images(self.directory, self.data.fingerprint)
-        self.model.dataset_size = self.data.train_size
+        self.model.dataset_size = self.data.dataset_size
 
 
 def prepare_run(cfg: DictConfig) -> Job:
