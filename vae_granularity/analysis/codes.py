@@ -77,7 +77,7 @@ def _kept(
 ) -> tuple[np.ndarray, np.ndarray]:
     if file.is_file():
         try:
-            with np.load(file) as kept:
+            with file.open("rb") as whole, np.load(whole) as kept:
                 if str(kept["key"]) == key:
                     return kept["mu"], kept["kl"]
         # Damaged: done again.

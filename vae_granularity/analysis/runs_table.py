@@ -100,8 +100,11 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         DataError: a part is not as this program writes it; the message does not name the file.
     """
     config, data, protocol = (results[part] for part in ("config", "data", "protocol"))
-    version = version_of(protocol)
     try:
+        version = version_of(protocol)
+        parts = (protocol.get("terms", {}), *protocol.get("metrics", {}).values())
+        if not all(isinstance(part, Mapping) for part in parts):
+            raise DataError("has a protocol that is damaged: a part of it is not a map")
         held_out = protocol.get("terms", {}).get("val")
         size, fraction = data.get("train_size"), data.get("val_fraction")
         row = {
@@ -120,9 +123,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
             "version": str(results["versions"].get("vae-granularity")),
         }
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # of any kind: any value may be another than this program writes
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"is not as this version writes it: {reason}") from error
 

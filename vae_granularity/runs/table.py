@@ -190,7 +190,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         return _row_of(results)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # of any kind: any value may be another than this program writes
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"is not as this version writes it: {reason}") from error
 
@@ -204,6 +206,9 @@ def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             if value is not None and type(value) not in (int, float):
                 raise DataError(f"has {prefix}{name} = {value!r}, not a number")
             row[prefix + name] = value
+    for key, value in row.items():
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            raise DataError(f"has {key} = {value}, more than 64 bits hold")
     for name in MEASURED:
         number(f"run.{name}", results["run"].get(name, 0), 0)
     for part in ("data", "run"):
