@@ -218,7 +218,7 @@ def _receive(
         needs = f"{part.stem} needs {length:,} more bytes, {free:,} are free"
         raise ResourceError(f"no space left in {part.parent}: {needs}")
     columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
-    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    shown = Progress(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
     if part.is_symlink():
         part.unlink()  # what it leads to is not ours
     size, began, window = start, time.monotonic(), start

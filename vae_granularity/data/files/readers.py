@@ -139,7 +139,8 @@ def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarra
     with reading(path, "gzip file"), path.open("rb") as raw:
         zipped = raw.read(2) == GZIP
         raw.seek(0)
-        content = (gzip.open(raw) if zipped else raw).read(max_bytes + 1)
+        with gzip.open(raw) if zipped else raw as inside:
+            content = inside.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise DataError(f"{path} holds more than the accepted {max_bytes:,} bytes")
     start = 4 + 4 * ndim
