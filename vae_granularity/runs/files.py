@@ -1,11 +1,20 @@
 """Files that are whole or not there at all, whoever is killed and whatever disk is full."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vae_granularity.errors import DataError
 
 PART = ".part"  # ends the name of what is being written
+MAX_CONFIG_BYTES = 1 << 20
 
 
 @contextmanager
@@ -36,3 +45,20 @@ def set_aside(path: Path) -> Path:
     aside = path.with_name(path.name + ".damaged")
     os.replace(path, aside)
     return aside
+
+
+def load_config(path: Path) -> Any:
+    """A config from a YAML file, as this program writes it: without aliases.
+
+    Raises:
+        DataError: it cannot be read, is no config, or could unpack to anything (a bomb).
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES:
+            raise DataError(f"{path} is no file of at most {MAX_CONFIG_BYTES:,} bytes")
+        text = path.read_text()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise DataError(f"{path} refers to parts of itself by aliases; it is refused")
+        return OmegaConf.load(io.StringIO(text))
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
