@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from digits import write_digits
 
+from vae_granularity import load_run
 from vae_granularity.data import cars3d
 from vae_granularity.data.files import hub
 from vae_granularity.data.files.declaration import RemoteFile, digest
@@ -139,6 +140,15 @@ def test_a_pipe_in_place_of_a_file_is_refused_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x")
     with pytest.raises(DataError, match="x is no file: a pipe or a device"):
         find((RemoteFile("x"),), [tmp_path])
+
+
+def test_a_config_that_unpacks_to_anything_is_refused(tmp_path):
+    """A YAML bomb: nine levels of ten aliases are 10⁹ words."""
+    levels = ["a0: &a0 [x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (tmp_path / "config.yaml").write_text("\n".join(levels))
+    with pytest.raises(DataError, match="refers to parts of itself by aliases"):
+        load_run(tmp_path)
 
 
 SHAPE = (4, 2, 2, 3)
