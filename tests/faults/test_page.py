@@ -1,4 +1,4 @@
-"""docs/faults.md names a test for each promise; each of them exists, and each file here is named."""
+"""docs/faults.md names a test for each promise; each of them exists, and each file is named."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,8 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r") as opened:
+            file: Any = opened
             # Of its own: a link to another file would be followed.
             own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
             _has(path, key, [name for name in own if isinstance(file[name], h5py.Dataset)])

@@ -7,17 +7,18 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from wandb.proto.wandb_internal_pb2 import Record
 
 BLOCK, HEADER, IDENTITY = 32768, 7, 7
 STEP = "trainer/global_step"
+MESSAGES: Any = import_module("wandb.proto.wandb_internal_pb2")
 
 
-def records(path: Path) -> Iterator[Record]:
+def records(path: Path) -> Iterator[Any]:
     """The whole records of a .wandb file, up to where a kill has cut it off."""
     data, offset, parts = path.read_bytes(), IDENTITY, b""
     while offset + HEADER <= len(data):
@@ -32,13 +33,13 @@ def records(path: Path) -> Iterator[Record]:
         offset += HEADER + length
         if kind in (1, 4):  # a whole record, or the last part of one
             try:
-                yield Record.FromString(parts)
+                yield MESSAGES.Record.FromString(parts)
             except DecodeError:
                 return
             parts = b""
 
 
-def history_row(record: Record) -> dict[str, Any]:
+def history_row(record: Any) -> dict[str, Any]:
     """Key to value of a row of the history; keys of nested values are joined by slashes."""
     items = record.history.item
     return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
