@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import tempfile
+from pathlib import Path
 
 # How a reason begins where a metric lacks rows: another sample or other options could do. Any other
 # reason holds for the data set and model.
@@ -20,6 +22,10 @@ class ArgumentError(UserError, ValueError):
 
 class DataError(UserError, RuntimeError):
     """A data file is missing, unreadable or not what its name says: the message says why."""
+
+
+class ResourceError(DataError):
+    """A disk, network or service fails: not the run's doing, the same command goes on later."""
 
 
 class TrainingError(UserError, RuntimeError):
@@ -80,3 +86,20 @@ def choice(name: str, value: object, accepted: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in accepted:
         return value
     raise ArgumentError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
+
+
+def writable_folder(name: str, value: object) -> Path:
+    """`value` as the path of a folder that can be written to; it is made if it is not there.
+
+    Raises:
+        ArgumentError: it cannot be.
+    """
+    path = Path(str(value))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        why = "it is a file" if path.is_file() else error.strerror or error
+        accepted = "a folder that can be written to"
+        raise ArgumentError(f"{name} must be {accepted}, got {str(path)!r}: {why}") from error

@@ -77,7 +77,7 @@ def run_directories(folder: Path) -> list[Path]:
     """The run directories, sorted by name."""
     return sorted(
         path
-        for path in (folder / "runs").iterdir()
+        for path in (folder / "runs").glob("*")
         if path.is_dir() and not path.name.startswith(".")
     )
 

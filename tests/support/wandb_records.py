@@ -1,18 +1,13 @@
-"""Reads an offline W&B run back: LevelDB's log format with the installed wandb's own protocol
-buffers inside.
-"""
+"""Reads an offline W&B run back."""
 
 from __future__ import annotations
 
 import json
-import struct
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wandb.proto.wandb_internal_pb2 import Record
-
-BLOCK, HEADER, IDENTITY = 32768, 7, 7
+from vae_granularity.training.loggers.wandb_records import history_row, records
 
 
 class OfflineRun(NamedTuple):
@@ -25,27 +20,6 @@ class OfflineRun(NamedTuple):
     config: dict[str, Any]
     history: list[dict[str, Any]]
     finished: bool
-
-
-def records(path: Path) -> list[Record]:
-    """All records of a .wandb file."""
-    data, offset, parts, found = path.read_bytes(), IDENTITY, b"", []
-    while offset + HEADER <= len(data):
-        left = BLOCK - offset % BLOCK
-        if left < HEADER:  # no header fits in the rest of a block: it is padding
-            offset += left
-            continue
-        _, length, kind = struct.unpack("<IHB", data[offset : offset + HEADER])
-        if offset + HEADER + length > len(data):  # still being written
-            break
-        parts += data[offset + HEADER : offset + HEADER + length]
-        offset += HEADER + length
-        if kind in (1, 4):  # a whole record, or the last part of one
-            record = Record()
-            record.ParseFromString(parts)
-            found.append(record)
-            parts = b""
-    return found
 
 
 def read_offline_run(path: Path, patience: float = 20.0) -> OfflineRun:
@@ -66,12 +40,7 @@ def _read(path: Path) -> OfflineRun | None:
         if kind == "run":
             run = record.run
         elif kind == "history":
-            history.append(
-                {
-                    item.key or "/".join(item.nested_key): json.loads(item.value_json)
-                    for item in record.history.item
-                }
-            )
+            history.append(history_row(record))
         finished |= kind == "exit"
     if run is None:
         return None

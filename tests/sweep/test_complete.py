@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from vae_granularity.errors import BusyError, TrainingError
 from vae_granularity.runs.status import FAILURE, LOCK, failures_recorded, is_busy, recorded_failure
+from vae_granularity.runs.table import PARTS
 from vae_granularity.sweeps.complete import Point, complete
 
 
@@ -24,7 +25,7 @@ def points(tmp_path) -> list[Point]:
 
 def do(point: Point) -> None:
     point.directory.mkdir(exist_ok=True)
-    (point.directory / "results.json").write_text("{}")
+    (point.directory / "results.json").write_text(json.dumps({part: {} for part in PARTS}))
 
 
 class Recorder:
@@ -174,7 +175,7 @@ def test_a_done_run_that_cannot_be_measured_is_tried_once_and_named(tmp_path, ca
     asked = OmegaConf.create({"evaluation": {"figures": False}})
     point = Point(("seed=0",), "seed=0", asked, tmp_path / "run")
     point.directory.mkdir()
-    (point.directory / "results.json").write_text('{"protocol": {}}')
+    (point.directory / "results.json").write_text(json.dumps({part: {} for part in PARTS}))
     launches = []
 
     def launch(given):

@@ -9,7 +9,8 @@ from tiny import tiny_config
 from wandb_records import read_offline_run
 
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
-from vae_granularity.training.loggers.wandb import logged_in, sync_hint
+from vae_granularity.training.loggers.login import logged_in
+from vae_granularity.training.loggers.wandb import sync_hint
 from vae_granularity.training.run import train
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import ArgumentError
+from vae_granularity.runs.files import replacing
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:  # torch takes seconds, and most analyses need no model
@@ -81,7 +83,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     from vae_granularity.analysis.features import profile_rows
 
     file = settings.folder / PROFILE
-    kept = dict(list(pd.read_csv(file).groupby("key"))) if file.is_file() else {}
+    kept = _last_pass(file)
     parts = []
     for code in codes:
         run = table.loc[code.run]
@@ -92,5 +94,13 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     if "factor" not in profile:  # no model was read, or the data set has no factors
         file.unlink(missing_ok=True)
         return pd.DataFrame()
-    profile.drop(columns="run").to_csv(file, index=False)
+    with replacing(file) as temporary:
+        profile.drop(columns="run").to_csv(temporary, index=False)
     return profile
+
+
+def _last_pass(file: Path) -> dict[str, pd.DataFrame]:
+    try:
+        return {str(key): rows for key, rows in pd.read_csv(file).groupby("key")}
+    except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
+        return {}

@@ -1,9 +1,11 @@
 """The codes that every model gives the same images, kept on disk; how far seeds agree on them."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,9 @@ from vae_granularity.evaluation.encoding import encode_table, subset
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.files import replacing
 from vae_granularity.runs.identity import digest, images_of
+from vae_granularity.runs.images import check_images
 from vae_granularity.runs.reading import Run, load_run
 
 BATCH = 256
@@ -56,6 +60,7 @@ def all_codes(
                 run.datamodule.setup()
                 data_of[name] = run.datamodule
             data = data_of[name]
+            check_images(run.directory, data.fingerprint)
             parts = (data.train_indices, data.val_indices, data.test_indices)
             images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
@@ -72,18 +77,19 @@ def _kept(
 ) -> tuple[np.ndarray, np.ndarray]:
     if file.is_file():
         try:
-            with np.load(file) as kept:
+            with file.open("rb") as whole, np.load(whole) as kept:
                 if str(kept["key"]) == key:
                     return kept["mu"], kept["kl"]
-        # Half-written by a pass that was stopped: done again.
-        except (OSError, ValueError, KeyError, EOFError):
+        # Damaged: done again.
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
             file.unlink()
     table = encode_table(run.model, data, images, BATCH)
     mu = table.mu.numpy()
     kl = np.full(mu.shape[1], np.nan)
     if run.model.stochastic:
         kl = kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
-    np.savez(file, mu=mu, kl=kl, key=key)
+    with replacing(file) as temporary, temporary.open("wb") as whole:
+        np.savez(whole, mu=mu, kl=kl, key=key)
     return mu, kl
 
 

@@ -1,19 +1,24 @@
 """From folders of runs to everything that is known of them: one way, from the table to verdicts."""
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from vae_granularity.analysis.analyse_models import ModelFindings, analyse_models
 from vae_granularity.analysis.comparable import check_column, check_comparable, keep_where
 from vae_granularity.analysis.missing import Missing, missing
+from vae_granularity.analysis.page.labels import first_line
 from vae_granularity.analysis.points import aggregate, numbers_of
 from vae_granularity.analysis.runs_table import Collected, collect
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import SliceResult, analyse_slices, swept
 from vae_granularity.errors import DataError
+from vae_granularity.runs.files import replacing
 
 TABLE = "runs.parquet"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ def analyse(settings: Settings) -> Analysis:
 
 def _collected(settings: Settings) -> Collected:
     file = settings.folder / TABLE
-    last = pd.read_parquet(file) if file.is_file() else None
+    last = _last_pass(file)
     if settings.wandb is not None:
         from vae_granularity.analysis.wandb_source import collect_wandb
 
@@ -75,5 +80,15 @@ def _collected(settings: Settings) -> Collected:
         raise DataError(f"{where} has no finished run: {counts}{first}")
     settings.folder.mkdir(parents=True, exist_ok=True)
     if last is None or not found.reused == len(found.table) == len(last):
-        found.table.to_parquet(file)
+        with replacing(file) as temporary:
+            found.table.to_parquet(temporary)
     return found
+
+
+def _last_pass(file: Path) -> pd.DataFrame | None:
+    """The table of the last pass; none where it is damaged: everything is read again."""
+    try:
+        return pd.read_parquet(file) if file.is_file() else None
+    except Exception as error:  # of any kind: damaged bytes make it raise whatever it likes
+        log.warning("%s is damaged and is made again: %s", file, first_line(error))
+        return None

@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 
 from vae_granularity.analysis.page.labels import word
-from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.errors import ArgumentError, DataError, integer
 from vae_granularity.runs import table as runs
 from vae_granularity.runs.identity import RESULTS, identity
 from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
@@ -46,11 +46,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     Raises:
         ArgumentError: a folder does not exist, or holds no run directory.
     """
-    for place in places:
-        if next(runs.run_directories(place), None) is None:
-            what = "which holds none" if place.is_dir() else "which is no folder"
-            wanted = "runs must name a folder of run directories"
-            raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
+    check_places(places)
     known: dict[tuple[Any, ...], int] = {}
     if last is not None and set(STATE) <= set(last.columns):
         states = zip(*(last[name].tolist() for name in STATE), strict=True)
@@ -81,6 +77,19 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     return Collected(table, broken, unfinished, len(kept))
 
 
+def check_places(places: Sequence[Path]) -> None:
+    """Refuse places that hold no run directory.
+
+    Raises:
+        ArgumentError: names the first of them.
+    """
+    for place in places:
+        if next(runs.run_directories(place), None) is None:
+            what = "which holds none" if place.is_dir() else "which is no folder"
+            wanted = "runs must name a folder of run directories"
+            raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
+
+
 def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """`runs.table.row_of` less what decides no weight, and what must agree for runs to compare.
 
@@ -91,8 +100,11 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         DataError: a part is not as this program writes it; the message does not name the file.
     """
     config, data, protocol = (results[part] for part in ("config", "data", "protocol"))
-    version = version_of(protocol)
     try:
+        version = version_of(protocol)
+        parts = (protocol.get("terms", {}), *protocol.get("metrics", {}).values())
+        if not all(isinstance(part, Mapping) for part in parts):
+            raise DataError("has a protocol that is damaged: a part of it is not a map")
         held_out = protocol.get("terms", {}).get("val")
         size, fraction = data.get("train_size"), data.get("val_fraction")
         row = {
@@ -101,7 +113,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             if key not in REPEATED
         }
         return row | {
-            "seed": int(config["seed"]),
+            "seed": integer("seed", config["seed"], 0, 2**32 - 1),
             "data.name": str(data["name"]),
             "data.source": str(data["source"]),
             "likelihood": _call(config["likelihood"]),
@@ -111,9 +123,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
             "version": str(results["versions"].get("vae-granularity")),
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # of any kind: any value may be another than this program writes
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"is not as this version writes it: {reason}") from error
 

@@ -12,7 +12,7 @@ import sys
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from vae_granularity.errors import UserError
+from vae_granularity.errors import ArgumentError, UserError, writable_folder
 from vae_granularity.training.config import compose, explain
 
 VERBS = ("prepare", "info")
@@ -28,7 +28,8 @@ def main() -> None:
         config = compose("train", overrides)
         print(run(verb, config.dataset))
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ArgumentError) else 1)
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error, 'train')}", file=sys.stderr)
         sys.exit(2)
@@ -53,13 +54,13 @@ def run(verb: str, config: object) -> str:
         data.source = "rendered"
     data.prepare_data(thorough=verb == "prepare")
     if verb == "prepare":
-        return f"{describe(data)}\nready"
+        return f"{describe(data, hashed=True)}\nready"
     if len(data.image_shape) != 3:
         return describe(data)
     data.setup()
     name = "_".join(["contact_sheet", *re.findall(r"[a-z0-9]+", data.title)])
     path = data.cache_dir / data.card.name / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder("paths.cache_dir", path.parent)
     contact_sheet(data).save(path)
     return f"{describe(data)}\n{'contact sheet':<22} {path}"
 

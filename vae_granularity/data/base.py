@@ -366,6 +366,11 @@ class ImageDataModule(LightningDataModule):
             "split_sha256": hashlib.sha256(self.train_indices.tobytes()).hexdigest(),
         }
 
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of each file of converted images, after `prepare_data`; none for drawn ones."""
+        return {name: file["sha256"] for name, file in self._manifest.get("arrays", {}).items()}
+
     def images(self, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Images (n, C, H, W) float32 in [0, 1] of the indices (n,): one gather, then scaled."""
         assert self._store is not None, "setup() comes first"

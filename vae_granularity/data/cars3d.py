@@ -1,5 +1,7 @@
 """Cars3D: 183 car models from 4 elevations and 24 azimuths, 128×128 RGB, used at 64×64."""
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -8,7 +10,7 @@ from PIL import Image
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
-from vae_granularity.data.files.readers import Chunks, members
+from vae_granularity.data.files.readers import MEMBER_BYTES, Chunks, members
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.render.cars3d import FACTORS
 from vae_granularity.errors import DataError
@@ -81,11 +83,28 @@ def _in_cars(path: Path, member: str) -> str | None:
     return parts[-1] if path.is_dir() or parts[-3:-1] == ("data", "cars") else None
 
 
+def _check_size(content: bytes) -> None:
+    """Refuse a MATLAB 5 file whose compressed elements unpack to more than a mesh (a bomb).
+
+    Elements are (type, bytes) and content; type 15 is zlib's. They follow a header of 128 bytes.
+    """
+    start, left = 128, MEMBER_BYTES
+    while start + 8 <= len(content):
+        kind, size = struct.unpack_from("<II", content, start)
+        if kind == 15:
+            inside = zlib.decompressobj().decompress(content[start + 8 :][:size], left + 1)
+            left -= len(inside)
+            if left < 0:
+                raise ValueError(f"it unpacks to more than {MEMBER_BYTES:,} bytes")
+        start += 8 + size
+
+
 def _mesh(place: str, content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """Views (elevation · azimuth, 128, 128, 3) uint8 of one car, elevation slowest."""
     from scipy.io import loadmat
 
     try:
+        _check_size(content)
         im = loadmat(BytesIO(content), variable_names=["im"]).get("im")
     except Exception as error:  # loadmat raises many types on damaged input
         raise DataError(f"{place} is not a whole MATLAB file: {error}") from error

@@ -22,12 +22,17 @@ VERIFIED = {
     False: "no: a file's hash is not the published one",
     None: "no hash to compare",
 }
+CHECKED = {True: "compared: it is as written", False: "not compared now; `prepare` compares them"}
 COLUMNS, ROWS, GAP = 10, 6, 2
 MARGIN = 110  # pixels left of a row for the name of its factor
 
 
-def describe(data: ImageDataModule) -> str:
-    """What a data module holds after `resolve`, under which licence, where, and what is real."""
+def describe(data: ImageDataModule, *, hashed: bool = False) -> str:
+    """What a data module holds after `resolve`, under which licence, where, and what is real.
+
+    Args:
+        hashed: whether every byte of the cache has been compared with its checksum.
+    """
     card, parts, space = data.card, data.parts, data.factor_space
     counts = ", ".join(f"{part} {count:,}" for part, count in parts.items())
     number = f"{sum(parts.values()):,} ({counts})" if parts else "number known after `prepare`"
@@ -46,6 +51,7 @@ def describe(data: ImageDataModule) -> str:
         ("verified", VERIFIED[data.verified]),
         *((f"file {name}", str(path)) for name, path in data.files.items()),
         ("cache", str(data.cache_directory or "none needed")),
+        ("checksums of the cache", CHECKED[hashed] if data.cache_directory else ""),
     ]
     return "\n".join(f"{name:<22} {text}" for name, text in lines if text)
 

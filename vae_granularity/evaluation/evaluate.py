@@ -85,7 +85,7 @@ def report(
         log_image = getattr(logger, "log_image", None)  # of W&B's logger, not of metrics.csv's
         if log_image is not None:
             for name, path in paths.items():
-                log_image(key=f"figures/{name}", images=[str(path)])
+                log_image(key=f"figures/{name}", images=[str(path)], step=step)
     return found
 
 

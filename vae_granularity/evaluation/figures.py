@@ -21,6 +21,7 @@ from vae_granularity.metrics.modularity import ModularityKNNResult
 from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
+from vae_granularity.runs.files import replacing
 from vae_granularity.viz import traversals
 from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
 
@@ -213,7 +214,8 @@ def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[st
     paths = {}
     for name, figure in figures:
         paths[name] = folder / f"{name}.png"
-        figure.savefig(paths[name])
+        with replacing(paths[name]) as file:
+            figure.savefig(file, format="png")
     return paths
 
 

@@ -16,7 +16,9 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
-from vae_granularity.runs.identity import RESULTS, write_atomically
+from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.identity import RESULTS
+from vae_granularity.runs.images import check_images
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
@@ -98,6 +100,7 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     with only_writer(directory):
         run = load_run(directory)
         run.datamodule.setup()
+        check_images(directory, run.datamodule.fingerprint)
         asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         measured = (run.model, run.datamodule, create(asked), metrics)

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.identity import write_atomically
+from vae_granularity.runs.files import write_atomically
 
 FOLDER = ".packs"
 

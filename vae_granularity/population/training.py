@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -80,22 +81,24 @@ def train_alone(config: DictConfig) -> Exception | None:
 
 
 def _attempt(function: Callable, *arguments: Any) -> Any:
-    """What the function returns, or the error that only this run is to blame for."""
+    """What the function returns, or what it raised: one run must not end the others."""
     try:
         return function(*arguments)
-    except (UserError, OSError) as error:
+    except Exception as error:  # of any kind: the files of a run may be damaged in any way
+        if not isinstance(error, (UserError, OSError)):
+            traceback.print_exception(error)
         return error
 
 
 def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None:
     """The member with its directory locked, sharing the first's images; None if its run is done."""
-    held = everything.enter_context(ExitStack())
-    if not held.enter_context(jobs.writing(job)):
-        return None
-    job.open_data(None if first is None else first.data)
-    trainer: Any = held.enter_context(jobs.trainer(job))
-    trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, ProgressBar)]
-    return Member(job, trainer, held)
+    with ExitStack() as held:
+        if not held.enter_context(jobs.writing(job)):
+            return None
+        job.open_data(None if first is None else first.data)
+        trainer: Any = held.enter_context(jobs.trainer(job))
+        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, ProgressBar)]
+        return Member(job, trainer, everything.enter_context(held.pop_all()))
 
 
 def _train(members: list[Member], how: str, together: int) -> None:

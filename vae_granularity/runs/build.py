@@ -1,5 +1,6 @@
 """From a composed config to the objects it names."""
 
+import re
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -27,7 +28,7 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
     net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
-    parts = Parts(net, likelihood, instantiate(cfg.optimizer), cfg.seed)
+    parts = Parts(net, likelihood, create_optimizer(cfg), cfg.seed)
     return create(cfg.model, parts=parts), data
 
 
@@ -60,8 +61,34 @@ def create(node: DictConfig, **runtime: Any) -> Any:
     """Call the node's `_target_` with its keys and the runtime arguments, passed as they are.
 
     Hydra's own `instantiate` would copy them into a config and wrap our errors.
+
+    Raises:
+        ArgumentError: it takes no such key.
     """
-    return instantiate(node, _partial_=True, _convert_="all")(**runtime)
+    call = instantiate(node, _partial_=True, _convert_="all")
+    try:
+        return call(**runtime)
+    except TypeError as error:
+        strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if strange is None or strange[1] not in call.keywords:
+            raise
+        key, name = node._get_full_key(strange[1]), call.func.__name__
+        value = call.keywords[strange[1]]
+        raise ArgumentError(f"{key} is no argument of {name}, got {value!r}") from error
+
+
+def create_optimizer(cfg: DictConfig) -> Any:
+    """The optimiser of a config, still without weights; its arguments are tried on one number.
+
+    Raises:
+        ArgumentError: an argument is out of range.
+    """
+    make = instantiate(cfg.optimizer)
+    try:
+        make([torch.nn.Parameter(torch.zeros(1))])
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"optimizer: {error}") from error
+    return make
 
 
 def create_callbacks(cfg: DictConfig) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -249,19 +248,10 @@ def file_name(node: Mapping[str, Any]) -> str:
     return str(node["_target_"]).split(".")[-2]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """The whole text or nothing: written beside `path`, flushed to disk, then moved there."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
 def checkpoints(directory: Path) -> list[Path]:
     """Checkpoints to continue training from, the newest first; the best one is not among them."""
     folder = directory / CHECKPOINTS
-    steps = sorted((int(p.stem.removeprefix("step=")), p) for p in folder.glob("step=*.ckpt"))
+    named = ((p.stem.removeprefix("step="), p) for p in folder.glob("step=*.ckpt"))
+    steps = sorted((int(step), p) for step, p in named if step.isascii() and step.isdigit())
     final = [folder / FINAL] if (folder / FINAL).exists() else []
     return final + [path for _, path in reversed(steps)]

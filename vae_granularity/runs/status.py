@@ -13,23 +13,29 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vae_granularity.errors import BusyError, UserError
-from vae_granularity.runs.identity import RESULTS, write_atomically
+from vae_granularity.errors import BusyError, ResourceError, UserError
+from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.table import read_results
 
 FAILURE, LOCK, PROGRESS = "failed.json", ".lock", "progress.json"
-ENVIRONMENT = (OSError, MemoryError)  # not the run's doing: the same command continues it
+# Not the run's doing: the same command continues it.
+ENVIRONMENT = (OSError, MemoryError, ResourceError)
 
 
 def is_done(directory: Path) -> bool:
-    """Whether the run has results."""
-    return (directory / RESULTS).exists()
+    """Whether the run has results, readable and complete; damaged ones are measured again."""
+    try:
+        read_results(directory)
+    except (FileNotFoundError, UserError):
+        return False
+    return True
 
 
 def is_busy(directory: str | Path) -> bool:
     """Whether a process trains or measures the run right now. Needs no right to write there."""
     try:
         lock = os.open(os.path.join(directory, LOCK), os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:  # there is none, or nobody can lock it: whoever trains the run says why
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -41,10 +47,10 @@ def is_busy(directory: str | Path) -> bool:
 
 
 def recorded_failure(directory: str | Path) -> str | None:
-    """The cause with which the run failed last time."""
+    """The cause with which the run failed last time; a damaged record counts as none."""
     try:
-        return json.loads(Path(directory, FAILURE).read_text())["cause"]
-    except FileNotFoundError:
+        return str(json.loads(Path(directory, FAILURE).read_text())["cause"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -88,17 +94,24 @@ def read_progress(directory: str | Path) -> Progress | None:
 
 
 @contextmanager
-def only_writer(directory: Path) -> Iterator[None]:
+def only_writer(directory: Path, patience: float = 1.0) -> Iterator[None]:
     """Keeps other processes from writing the run until this one leaves or ends, however it ends.
+
+    Args:
+        patience: seconds to wait for another; `is_busy` of one holds the lock for a moment.
 
     Raises:
         BusyError: another process trains it.
+        ResourceError: the directory cannot be written.
     """
     lock = FileLock(directory / LOCK)
     try:
-        lock.acquire(timeout=1)  # a second: `is_busy` of another process holds it for a moment
+        lock.acquire(timeout=patience)
     except Timeout:
         raise BusyError(f"another process is training {directory}") from None
+    except OSError as error:
+        cause = error.strerror or error
+        raise ResourceError(f"cannot write {directory / LOCK}: {cause}") from error
     try:
         yield
     finally:

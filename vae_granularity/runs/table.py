@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, number
 from vae_granularity.runs.identity import (
     CONFIG,
     RESULTS,
@@ -23,6 +23,7 @@ from vae_granularity.runs.identity import (
 if TYPE_CHECKING:
     import pandas as pd
 
+MEASURED = ("num_parameters", "seconds", "steps")  # of `run`: what is computed with
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 Places = str | Path | Iterable[str | Path]  # run directories, folders of them, patterns
 
@@ -185,8 +186,18 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """What `read_runs` tells of one results.json; lists become tuples.
 
     Raises:
-        DataError: a term or score is not a number.
+        DataError: a term or score is not a number, or a part not as this program writes it.
     """
+    try:
+        return _row_of(results)
+    except DataError:
+        raise
+    except Exception as error:  # of any kind: any value may be another than this program writes
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"is not as this version writes it: {reason}") from error
+
+
+def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     config = without(results["config"], ["metrics", "names"])
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
     row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}
@@ -195,6 +206,11 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             if value is not None and type(value) not in (int, float):
                 raise DataError(f"has {prefix}{name} = {value!r}, not a number")
             row[prefix + name] = value
+    for key, value in row.items():
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            raise DataError(f"has {key} = {value}, more than 64 bits hold")
+    for name in MEASURED:
+        number(f"run.{name}", results["run"].get(name, 0), 0)
     for part in ("data", "run"):
         for name, value in flat(results[part]):
             row[f"{part}.{name}"] = tuple(value) if type(value) is list else value

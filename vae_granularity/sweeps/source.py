@@ -7,14 +7,8 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.identity import (
-    ORDER,
-    digest,
-    file_name,
-    unsaid_keys,
-    without,
-    write_atomically,
-)
+from vae_granularity.runs.files import set_aside, write_atomically
+from vae_granularity.runs.identity import ORDER, digest, file_name, unsaid_keys, without
 
 RECORD = ".sources.json"
 
@@ -36,7 +30,7 @@ def settled_source(config: DictConfig) -> str:
     key = f"{file_name(node)}-{digest(without(node, left_out))}"
     path = folder / RECORD
     with FileLock(folder / f"{RECORD}.lock"):
-        known = json.loads(path.read_text()) if path.exists() else {}
+        known = _known(path)
         if key not in known:
             from vae_granularity.runs.build import create
 
@@ -48,3 +42,14 @@ def settled_source(config: DictConfig) -> str:
                 flush=True,
             )
         return known[key]
+
+
+def _known(path: Path) -> dict[str, str]:
+    """Source by data set of the record; one that is damaged is set aside."""
+    if not path.exists():
+        return {}
+    try:
+        return {str(key): str(source) for key, source in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError):
+        print(f"{path} is damaged, it is now {set_aside(path).name}: settled anew", flush=True)
+        return {}

@@ -1,6 +1,7 @@
 """From the command line to a checked config before torch is loaded; what a mistyped key meant."""
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -16,9 +17,11 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from vae_granularity.errors import ArgumentError, UserError, integer
+from vae_granularity.errors import ArgumentError, UserError, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.training.loggers.login import resolved_mode
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 RENAMED = {  # keys of earlier versions
     "callbacks.last": "callbacks.checkpoint",
     "mix": "allow_mixed",
@@ -81,6 +84,15 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
                 sys.exit(2 if isinstance(error, ArgumentError) else 1)
             print(f"failed: {error}", file=sys.stderr, flush=True)
             raise
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            told = f"{place}{error.strerror}; what was saved is whole, the same command goes on"
+            print(f"{'failed' if one_of_many else 'error'}: {told}", file=sys.stderr, flush=True)
+            if not one_of_many:
+                sys.exit(1)
+            raise
         except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself
             if one_of_many:
                 traceback.print_exc()
@@ -139,7 +151,8 @@ def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def check_training_config(cfg: DictConfig) -> None:
-    """What can be known without torch: ranges of the seed, the number of steps and the partition.
+    """What can be known without torch: ranges of the seed, the number of steps and the partition,
+    the login that the logger needs, the folder of run directories, which is made.
 
     Raises:
         ArgumentError: names the key, its value and the accepted range.
@@ -151,3 +164,5 @@ def check_training_config(cfg: DictConfig) -> None:
     integer("trainer.max_steps", cfg.trainer.max_steps, 1)
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     grouping_of(model).at(0)
+    resolved_mode(cfg.logger.get("mode", "offline"))
+    writable_folder("paths.output_dir", cfg.paths.output_dir)

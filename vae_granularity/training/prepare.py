@@ -26,14 +26,10 @@ from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
-from vae_granularity.runs.identity import (
-    CHECKPOINTS,
-    CONFIG,
-    FINAL,
-    RESULTS,
-    RunInfo,
-    write_atomically,
-)
+from vae_granularity.runs.checkpoint import WholeCheckpoints
+from vae_granularity.runs.files import PART, write_atomically
+from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
+from vae_granularity.runs.images import record_images
 from vae_granularity.runs.status import PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
@@ -72,11 +68,17 @@ class Job:
         return self.info.directory
 
     def open_data(self, data: ImageDataModule | None = None) -> None:
-        """Make the images available, or share them with `data`, another run's open module."""
+        """Make the images available, or share them with `data`, another run's open module.
+
+        Raises:
+            DataError: they cannot be had, or are not those that the run has begun with.
+        """
         if data is None:
             self.data.setup()
         else:
             self.data = data.reseeded(self.data.seed)
+        if is_first_process():
+            record_images(self.directory, self.data.fingerprint)
         self.model.dataset_size = self.data.dataset_size
 
 
@@ -121,6 +123,8 @@ def writing(job: Job) -> Iterator[bool]:
         if is_done(job.directory):
             yield False
             return
+        for left_over in (job.directory / CHECKPOINTS).glob(f"*{PART}"):
+            left_over.unlink()
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
@@ -193,6 +197,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         return create(
             cfg.trainer,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints(), *cfg.trainer.get("plugins", ())],
             logger=loggers,
             default_root_dir=str(directory),
             max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
@@ -201,6 +206,8 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+    except ArgumentError:
+        raise
     except (ValueError, MisconfigurationException) as error:
         raise ArgumentError(f"trainer: {error}") from error
 

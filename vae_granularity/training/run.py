@@ -62,7 +62,7 @@ def measure_done(job: Job) -> None:
         raise DataError(f"{job.directory}: {error}") from None
     computed = []
     if lacking:
-        load_weights(job.model, job.directory)
+        load_weights(job.model, job.directory, job.config.trainer.max_steps)
         job.open_data()
         found, computed = measure_missing(
             job.directory, job.model.eval(), job.data, job.protocol, job.metrics

@@ -134,7 +134,7 @@ def profile_charts(
             for f, (factor, values) in enumerate(zip(factors, share.to_numpy(), strict=True))
         ]
         heat = _heatmap(share.to_numpy(), "share of entropy in the best unit", hover)
-        top = round(max(float(np.nanmax(share)), 0.1), 2)
+        top = round(max(float(np.nan_to_num(share.to_numpy()).max()), 0.1), 2)
         heat |= {"text": cells, "texttemplate": "%{text}", "zmin": 0, "zmax": top}
         title = f"Under {partition}, {source}"
         chart = layout(title, name_of(gamma), "factor (complexity)")

@@ -5,9 +5,11 @@ from pathlib import Path
 from textwrap import fill
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from vae_granularity.analysis.page.charts import SCALE, Chart
+from vae_granularity.runs.files import replacing
 
 DPI = 150
 POINTS = 0.66  # a Plotly pixel of a marker
@@ -18,10 +20,14 @@ def save_figures(charts: Mapping[str, tuple[Chart, str]], folder: Path) -> None:
     """Each chart with its title as `<name>.pdf` and `<name>.png`; what was there is replaced."""
     for name, (chart, title) in charts.items():
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = draw(chart, title)
-        drawn.savefig(folder / f"{name}.png", dpi=DPI)
-        # No date in the file: the same runs give the same bytes.
-        drawn.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+        # Words of a run may hold a dollar: they are no formula.
+        with rc_context({"text.parse_math": False}):
+            drawn = draw(chart, title)
+            with replacing(folder / f"{name}.png") as file:
+                drawn.savefig(file, dpi=DPI, format="png")
+            with replacing(folder / f"{name}.pdf") as file:
+                # No date in the file: the same runs give the same bytes.
+                drawn.savefig(file, metadata={"CreationDate": None}, format="pdf")
 
 
 def draw(chart: Chart, title: str) -> Figure:

@@ -49,7 +49,8 @@ def _cell(column: str, value: Any, is_parameter: bool) -> Any:
         return value_label(column, value) if is_parameter else None
     if isinstance(value, str):
         return value
-    return int(value) if float(value).is_integer() else float(f"{value:.5g}")
+    whole = abs(value) < 2**53 and float(value).is_integer()
+    return int(value) if whole else float(f"{value:.5g}")
 
 
 def line_charts(

@@ -13,6 +13,7 @@ from vae_granularity.analysis.page.labels import (
     with_unit,
 )
 from vae_granularity.analysis.pipeline import Analysis
+from vae_granularity.runs.status import only_writer
 
 FIGURES = ("traversals", "group_traversals", "reconstructions")
 MAX_WIDTH, MAX_GRANULARITIES, QUALITY = 900, 10, 72
@@ -56,10 +57,30 @@ def _pictures(directory: Path) -> dict[str, str]:
     """Figure to data URI, for those that exist; drawn first where there is only a checkpoint."""
     folder = directory / "figures"
     checkpoints = any((directory / "checkpoints").glob("*.ckpt"))
-    if checkpoints and not (folder / "traversals.png").is_file():
-        _draw(directory)
     files = {name: folder / f"{name}.png" for name in FIGURES}
+
+    def are_drawn() -> bool:
+        return files["traversals"].is_file() and all(map(_is_whole, files.values()))
+
+    if checkpoints and not are_drawn():
+        with only_writer(directory, patience=60):  # another analysis may be drawing them
+            if not are_drawn():
+                _draw(directory)
     return {name: data_uri(file) for name, file in files.items() if file.is_file()}
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a picture can be read, or is not there; one that was cut off is drawn again."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+    except FileNotFoundError:
+        return True
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _draw(directory: Path) -> None:

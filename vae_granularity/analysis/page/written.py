@@ -2,19 +2,24 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import page_text
 from vae_granularity.analysis.page.report import render, section
 from vae_granularity.analysis.page.traversals import best_traversals
 from vae_granularity.analysis.pipeline import Analysis, analyse
+from vae_granularity.analysis.runs_table import check_places
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.runs.identity import write_atomically
+from vae_granularity.errors import writable_folder
+from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.status import LOCK
 
 MAX_COMMANDS = 6  # printed for one verdict; all are on the page and in missing.json
 MAX_SECTIONS = 12  # slices with figures on the page
@@ -27,9 +32,30 @@ def write_analysis(settings: Settings) -> Path:
         ArgumentError: a column or value that no run has, or runs that do not compare.
         DataError: there is no finished run.
     """
+    check_places(settings.runs)
+    folder = writable_folder("out", settings.folder)
+    with _only_analysis(folder):
+        return _written(settings, folder)
+
+
+@contextmanager
+def _only_analysis(folder: Path) -> Iterator[None]:
+    """Waits until no other process writes into the folder."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another analysis that writes into {folder}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _written(settings: Settings, folder: Path) -> Path:
     started = time.monotonic()
     analysis = analyse(settings)
-    folder = settings.folder
     _write_tables(analysis, folder)
     source = page_text.source(analysis.table)
     shown = analysis.slices[: max(MAX_SECTIONS, settings.figures)]
@@ -70,9 +96,13 @@ def _write_tables(analysis: Analysis, folder: Path) -> None:
     lacking = [asdict(one) for one in analysis.missing]
     text = orjson.dumps(lacking, option=orjson.OPT_INDENT_2).decode()
     write_atomically(folder / "missing.json", text)
-    analysis.points.to_csv(folder / "points.csv", index=False)
-    pd.DataFrame(verdicts, columns=columns).to_csv(folder / "verdicts.csv", index=False)
-    pd.DataFrame(broken, columns=["file", "reason"]).to_csv(folder / "broken.csv", index=False)
+    tables = {
+        "points": analysis.points,
+        "verdicts": pd.DataFrame(verdicts, columns=columns),
+        "broken": pd.DataFrame(broken, columns=["file", "reason"]),
+    }
+    for name, table in tables.items():
+        write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
     findings = analysis.findings
     if not findings.profile.empty:
         found = {"complexity": findings.complexity, "correlation": findings.correlations}

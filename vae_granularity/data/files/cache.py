@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from vae_granularity.data.files.declaration import digest
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, ResourceError
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +86,15 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     they are hashed.
     """
     # Whatever is wrong with it, it is not a whole cache.
-    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError)
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
         if manifest["version"] != VERSION:
+            return None
+        images = np.load(directory / IMAGES, mmap_mode="r", allow_pickle=False)
+        if (shape := list(images.shape)) != manifest["shape"] or images.dtype != np.uint8:
+            return None
+        if sum(manifest["parts"].values()) != shape[0]:
             return None
         for name, written in manifest["arrays"].items():
             path = directory / name
@@ -123,7 +128,7 @@ def prepare(
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory.with_name(f"{directory.name}.lock"))
     with lock:
-        if ready := load(directory):
+        if ready := load(directory, thorough=thorough):  # made by another process meanwhile
             return ready
         (directory / MANIFEST).unlink(missing_ok=True)
         if not (directory / PROGRESS).exists():
@@ -190,7 +195,7 @@ def _write_images(
     needed -= done * int(np.prod(shape[1:]))
     if needed > free:
         short = f"it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
-        raise DataError(f"no space left for the cache {directory}: {short}")
+        raise ResourceError(f"no space left for the cache {directory}: {short}")
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, header)
@@ -227,7 +232,7 @@ def _named(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         cause = f"{error.strerror or error}; set cache_dir elsewhere"
-        raise DataError(f"cannot write the cache {directory}: {cause}") from error
+        raise ResourceError(f"cannot write the cache {directory}: {cause}") from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class RemoteFile:
     hash_of_content: bool = False  # inside the gzip: compressing again changes only the outside
     impostors: tuple[tuple[str, str], ...] = ()  # hashes and names of files that pass for this one
     aliases: tuple[str, ...] = ()  # other names it is found under
-    max_bytes: int = 1 << 40  # that an archive may unpack to
+    max_bytes: int = 16 << 30  # that it may have, or an archive unpack to
 
     @property
     def digest(self) -> tuple[str, str] | None:
@@ -72,15 +72,27 @@ class DatasetCard:
         return self.hub.image, *(label for label in self.hub_labels if label)
 
 
-def digest(path: Path, algorithm: str, *, of_content: bool = False) -> str:
-    """Hex digest of a file; with `of_content` of the bytes inside, where it is a gzip."""
+def digest(
+    path: Path, algorithm: str, *, of_content: bool = False, max_bytes: int = 16 << 30
+) -> str:
+    """Hex digest of a file; with `of_content` of the bytes inside, where it is a gzip.
+
+    Raises:
+        DataError: these are more than `max_bytes` (a bomb).
+    """
     with path.open("rb") as raw:
         zipped = of_content and raw.read(2) == GZIP
         raw.seek(0)
         if not zipped:
             return hashlib.file_digest(raw, algorithm).hexdigest()
+        found, left = hashlib.new(algorithm), max_bytes
         with gzip.open(raw) as content:
-            return hashlib.new(algorithm, content.read()).hexdigest()
+            while block := content.read(1 << 20):
+                found.update(block)
+                left -= len(block)
+                if left < 0:
+                    raise DataError(f"{path} unpacks to more than {max_bytes:,} bytes")
+        return found.hexdigest()
 
 
 def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
@@ -95,7 +107,7 @@ def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
         if expected is None or path.is_dir():
             verified = False
             continue
-        found = digest(path, expected[0], of_content=file.hash_of_content)
+        found = digest(path, expected[0], of_content=file.hash_of_content, max_bytes=file.max_bytes)
         if other := dict(file.impostors).get(found):
             raise DataError(f"{path} is {other} under the name of {file.name}")
         verified &= found == expected[1]

@@ -12,16 +12,18 @@ import requests
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import TimeoutError as ReadTimeout
 
 from vae_granularity.data.files.declaration import RemoteFile, digest
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, ResourceError
 
 HEADERS = {"Accept-Encoding": "identity"}  # a decoded body would break resuming by byte offset
 BLOCK = 1 << 16  # what a dropped connection may lose
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses worth another attempt
 LONGEST_WAIT = 30.0
 DROPPED = "the connection was dropped or stalled"
+SLOWEST = 1024  # bytes a second, over `Patience.read` seconds
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,19 @@ def fetch(
                     os.replace(part, target)
                     return target
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+        raise ResourceError(f"cannot write {target}: {error.strerror or error}") from error
     raise DownloadError("; ".join(reasons))
 
 
 def _from_mirror(url: str, file: RemoteFile, part: Path, patience: Patience) -> None:
     """`part` holds the whole file with the right hash, or DownloadError."""
     fresh = not part.exists()
-    _persist(url, part, patience)
+    _persist(url, part, patience, file.max_bytes)
     if file.digest is None:
         return
     algorithm, expected = file.digest
-    found = digest(part, algorithm, of_content=file.hash_of_content)
+    asked = {"of_content": file.hash_of_content, "max_bytes": file.max_bytes}
+    found = digest(part, algorithm, **asked)
     if found == expected:
         return
     part.unlink()
@@ -121,30 +124,30 @@ def _from_mirror(url: str, file: RemoteFile, part: Path, patience: Patience) -> 
     _from_mirror(url, file, part, patience)
 
 
-def _persist(url: str, part: Path, patience: Patience) -> None:
+def _persist(url: str, part: Path, patience: Patience, max_bytes: int) -> None:
     """Attempts until `part` is whole or too many in a row have made no progress."""
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _transfer(url, part, patience)
+            return _transfer(url, part, patience, max_bytes)
         except _Again as error:
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if _size(part) >= before + BLOCK else failures + 1
             if failures >= patience.attempts:
                 raise DownloadError(f"{error} ({patience.attempts} attempts)") from error
             backoff = patience.backoff * 2 ** max(0, failures - 1)
             time.sleep(min(LONGEST_WAIT, backoff if error.wait is None else error.wait))
 
 
-def _transfer(url: str, part: Path, patience: Patience) -> None:
-    """One attempt: append to `part` what is missing of the body."""
+def _transfer(url: str, part: Path, patience: Patience, max_bytes: int) -> None:
+    """One attempt: append to `part` what is missing of the body, of `max_bytes` at most."""
     have, answered = _size(part), False
     headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
     timeout = (patience.connect, patience.read)
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        with _answer(url, headers, timeout) as response:
             answered = True
-            _receive(response, part, have)
+            _receive(response, part, have, patience, max_bytes)
     except requests.ConnectTimeout as error:
         raise DownloadError(f"no connection within {patience.connect:g} s") from error
     except (requests.exceptions.ChunkedEncodingError, requests.Timeout) as error:
@@ -153,39 +156,93 @@ def _transfer(url: str, part: Path, patience: Patience) -> None:
         if answered or isinstance(error.args[0], ProtocolError):
             raise _Again(DROPPED) from error
         raise DownloadError("no connection (is there a network?)") from error
-    except requests.RequestException as error:
-        raise DownloadError(str(error)) from error
+    except HTTPError as error:  # urllib3's own, of a body that requests does not read
+        if answered and isinstance(error, (ProtocolError, ReadTimeout)):
+            raise _Again(DROPPED) from error
+        raise DownloadError(f"it answers what is no HTTP: {error}") from error
+    except (requests.RequestException, ValueError) as error:  # ValueError: a malformed redirect
+        raise DownloadError(f"it answers what is no HTTP: {error}") from error
 
 
-def _receive(response: requests.Response, part: Path, have: int) -> None:
+def _answer(url: str, headers: dict[str, str], timeout: tuple[float, float]) -> requests.Response:
+    """The answer, once all its headers are there: a server may send these a byte at a time, too.
+
+    Raises:
+        DownloadError: they are not there in time.
+    """
+    got: list[requests.Response | Exception] = []
+
+    def ask() -> None:
+        try:
+            got.append(requests.get(url, headers=headers, stream=True, timeout=timeout))
+        except Exception as error:  # of any kind: raised where it is waited for
+            got.append(error)
+
+    # A daemon: what drips cannot be interrupted, and must not hold up the end of the process.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    limit = sum(timeout) * 2  # name look-up, redirects
+    asking.join(limit)
+    if not got:
+        raise DownloadError(f"no whole answer within {limit:g} s")
+    if isinstance(got[0], Exception):
+        raise got[0]
+    return got[0]
+
+
+def _receive(
+    response: requests.Response, part: Path, have: int, patience: Patience, max_bytes: int
+) -> None:
     """Write the body of an answer to a request from byte `have` on."""
     said = response.headers
     if response.status_code == 416:  # nothing after `have`: part is whole, or not of this file
         if said.get("Content-Range", "").endswith(f"/{have}"):
             return
+        if not have:
+            raise DownloadError("HTTP 416 to a request for the whole file")
         part.unlink()
         raise _Again("the server refused to resume")
     if response.status_code in PASSING:
         wait = said.get("Retry-After", "")
-        raise _Again(f"HTTP {response.status_code}", float(wait) if wait.isdigit() else None)
+        raise _Again(f"HTTP {response.status_code}", float(wait) if _is_number(wait) else None)
     if not response.ok:
         raise DownloadError(f"HTTP {response.status_code}")
     resumed = said.get("Content-Range", "").startswith(f"bytes {have}-")
     start = have if resumed and response.status_code == 206 else 0
-    length, free = int(said.get("Content-Length", 0)), shutil.disk_usage(part.parent).free
+    length = said.get("Content-Length", "")
+    length, free = int(length) if _is_number(length) else 0, shutil.disk_usage(part.parent).free
+    too_long = f"it sends more than the {max_bytes:,} bytes that the file may have"
+    if start + length > max_bytes:
+        raise DownloadError(too_long)
     if length > free:
         needs = f"{part.stem} needs {length:,} more bytes, {free:,} are free"
-        raise DataError(f"no space left in {part.parent}: {needs}")
+        raise ResourceError(f"no space left in {part.parent}: {needs}")
     columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
     shown = Progress(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
+    if part.is_symlink():
+        part.unlink()  # what it leads to is not ours
+    size, began, window = start, time.monotonic(), start
     with part.open("ab" if start else "wb") as out, shown:
         bar = shown.add_task(part.stem, total=start + length or None, completed=start)
-        for block in response.iter_content(BLOCK):
+        while block := response.raw.read1(BLOCK):
+            size += len(block)
+            if size > max_bytes:
+                out.truncate(0)
+                raise DownloadError(too_long)
             out.write(block)
             shown.advance(bar, len(block))
+            seconds = time.monotonic() - began
+            if seconds >= patience.read:
+                if size - window < SLOWEST * seconds:
+                    raise DownloadError(f"it sends less than {SLOWEST} bytes a second")
+                began, window = time.monotonic(), size
         out.flush()
         os.fsync(out.fileno())
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+    return part.stat().st_size if part.is_file() and not part.is_symlink() else 0

@@ -1,17 +1,21 @@
 """Reads a parquet data set of the Hugging Face hub, or a local folder of one, checking it first."""
 
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL.Image import Image
+from PIL.Image import open as open_picture
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.errors import ArgumentError, DataError
 
 CHUNK = 256  # rows read at a time
+MAX_PIXELS = 1 << 24  # of a picture
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # none that calls other programs
 
 Tables = Mapping[str, Any]  # split → datasets.Dataset; importing the library takes a second
 
@@ -38,7 +42,15 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
         if type(kind).__name__ != "Image":
             wrong = f"column `{column}` must hold images, found {kind}"
             raise DataError(f"hub data set {where}: {wrong}")
-    return tables
+    from datasets import Image as Column
+
+    # The library would open whatever file of this machine a row names.
+    return {
+        name: table.cast_column(card.hub.image, Column(decode=False))
+        if card.hub.image in table.features
+        else table
+        for name, table in tables.items()
+    }
 
 
 def load(where: str, config: str | None, cache_dir: Path) -> Tables:
@@ -92,7 +104,10 @@ def _rows(
     mode, row = ("L" if card.image_shape[0] == 1 else "RGB"), 0
     for name in card.hub.splits.values():
         for batch in tables[name].iter(CHUNK) if name in tables else ():
-            images = np.stack([pixels(image.convert(mode)) for image in batch[card.hub.image]])
+            pictures = (
+                _picture(card, cell, row + i) for i, cell in enumerate(batch[card.hub.image])
+            )
+            images = np.stack([pixels(picture.convert(mode)) for picture in pictures])
             if images.shape[1:] != card.image_shape:
                 got = f"{card.image_shape}, got {images.shape[1:]} at row {row}"
                 raise DataError(f"hub images of {card.name} must be {got}")
@@ -104,6 +119,22 @@ def _rows(
             kept.append(labels.astype(np.int64))
             yield _positions(card, kept[-1], row), images
             row += len(images)
+
+
+def _picture(card: DatasetCard, cell: Mapping[str, Any], row: int) -> Image:
+    """The picture in a cell of the table, which must hold it, not name a file."""
+    if cell.get("bytes") is None:
+        named = f"names the file {cell.get('path')!r} in place of a picture; it is refused"
+        raise DataError(f"hub data set of {card.name}: row {row} {named}")
+    try:
+        picture = open_picture(BytesIO(cell["bytes"]), formats=FORMATS)
+        if picture.width * picture.height > MAX_PIXELS:
+            size = f"{picture.width}×{picture.height}"
+            raise DataError(f"hub data set of {card.name}: the picture of row {row} is {size}")
+        picture.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"hub data set of {card.name}: row {row}: no picture: {error}") from error
+    return picture
 
 
 def _positions(card: DatasetCard, labels: np.ndarray, row: int) -> np.ndarray:

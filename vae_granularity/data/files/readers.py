@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from vae_granularity.data.files.declaration import GZIP
 from vae_granularity.errors import DataError
 
 CHUNK = 512  # images read at a time
+CHUNK_BYTES = 256 << 20  # that HDF5 unpacks at a time
 MEMBER_BYTES = 64 << 20  # no picture or mesh comes near this
 
 Chunks = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -71,8 +73,9 @@ def npz_images(
         with archive.open(f"{key}.npy") as member:
             try:
                 version = np.lib.format.read_magic(member)
-                old, new = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
-                found, fortran, dtype = (old if version == (1, 0) else new)(member)
+                if version != (1, 0):  # the header of another may be of gigabytes
+                    raise ValueError(f"its version is {version}, not (1, 0)")
+                found, fortran, dtype = np.lib.format.read_array_header_1_0(member)
             except ValueError as error:
                 raise DataError(f"{path}: array `{key}` has no readable header: {error}") from error
             if dtype.hasobject:
@@ -99,11 +102,18 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
-            arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
-            _has(path, key, arrays)
-            array = arrays[key]
+        with h5py.File(path, "r") as opened:
+            file: Any = opened
+            # Of its own: a link to another file would be followed.
+            own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+            _has(path, key, [name for name in own if isinstance(file[name], h5py.Dataset)])
+            array = file[key]
             _fits(path, key, shape, array.shape, array.dtype)
+            if array.external or array.is_virtual:
+                raise DataError(f"{path}: array `{key}` lies in other files; it is refused")
+            if prod(array.chunks or (0,)) > CHUNK_BYTES:
+                pieces = f"pieces of {prod(array.chunks):,} bytes"
+                raise DataError(f"{path}: array `{key}` is stored in {pieces}; it is refused")
             for start in range(0, len(array), CHUNK):
                 images = array[start : start + CHUNK]
                 yield np.arange(start, start + len(images)), images
@@ -131,17 +141,20 @@ def _has(path: Path, key: str, names: Iterable[str]) -> None:
         raise DataError(f"{path} has no array `{key}`; it holds {found}")
 
 
-def idx_array(path: Path, ndim: int) -> np.ndarray:
+def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarray:
     """The uint8 array of `ndim` dimensions in an IDX file (yann.lecun.com/exdb/mnist), or its gzip.
 
     Raises:
         DataError: not IDX, another type or number of dimensions, truncated, or longer than its
-            header says.
+            header says, or than `max_bytes` (a bomb).
     """
-    with reading(path, "gzip file"):
-        content = path.read_bytes()
-        if content[:2] == GZIP:
-            content = gzip.decompress(content)
+    with reading(path, "gzip file"), path.open("rb") as raw:
+        zipped = raw.read(2) == GZIP
+        raw.seek(0)
+        with gzip.open(raw) if zipped else raw as inside:
+            content = inside.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise DataError(f"{path} holds more than the accepted {max_bytes:,} bytes")
     start = 4 + 4 * ndim
     if len(content) < start or content[:2] != b"\0\0":
         raise DataError(f"{path} is not an IDX file ({describe(path)})")

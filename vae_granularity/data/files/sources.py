@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 from pathlib import Path
 
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
@@ -67,11 +68,13 @@ def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
     for file in files:
         for path in (root / alias for root in roots for alias in (file.name, *file.aliases)):
             try:
-                path.stat()
+                mode = path.stat().st_mode
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
                 raise DataError(f"cannot read {path}: {error.strerror}") from error
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise DataError(f"{path} is no file: a pipe or a device, which may never end")
             found[file.name] = path
             break
     return found

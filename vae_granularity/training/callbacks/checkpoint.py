@@ -1,6 +1,7 @@
 """The checkpoints of a run: the newest ones, and that of the best evaluation."""
 
 from pathlib import Path
+from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -12,6 +13,18 @@ class _Checkpoint(ModelCheckpoint):
     def state_key(self) -> str:
         # Lightning's own names the intervals: a run continued with others would lose the state.
         return type(self).__qualname__
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # A run may have been moved: its checkpoints lie where it lies now.
+        kept = {self._here(path): value for path, value in state_dict["best_k_models"].items()}
+        names = ("best_model_path", "kth_best_model_path", "last_model_path")
+        paths = {name: self._here(state_dict.get(name, "")) for name in names}
+        super().load_state_dict(
+            {**state_dict, **paths, "best_k_models": kept, "dirpath": self.dirpath}
+        )
+
+    def _here(self, path: str) -> str:
+        return str(Path(str(self.dirpath)) / Path(path).name) if path else path
 
 
 class NewestCheckpoints(_Checkpoint):
@@ -27,6 +40,7 @@ class NewestCheckpoints(_Checkpoint):
         super().__init__(
             dirpath,
             filename="{step}",
+            enable_version_counter=False,  # a damaged one of an earlier attempt is replaced
             monitor="step",
             mode="max",
             save_top_k=save_top_k,

@@ -1,7 +1,7 @@
 """metrics.csv: one row a step, whole after kills, continued without a gap or a repeated row."""
 
 import csv
-import os
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,10 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from vae_granularity.runs.files import replacing, set_aside
 from vae_granularity.runs.identity import RunInfo
+
+log = logging.getLogger(__name__)
 
 
 class MetricsCSV(Logger):
@@ -59,23 +62,39 @@ class MetricsCSV(Logger):
                 csv.DictWriter(file, self._columns, restval="").writerow(row)
 
     def _rewrite(self) -> None:
-        temporary = self.path.with_suffix(".csv.part")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(self._rows)
-        os.replace(temporary, self.path)
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows; a damaged file is set aside, what can be read of it is kept."""
+    columns, found, rows = ["step"], [], []
     if not path.exists():
-        return ["step"], []
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        whole = [row for row in reader if None not in row and None not in row.values()]
-        rows = [row for row in whole if (row["step"] or "").isdigit()]
-        columns = list(reader.fieldnames or ["step"])
-        return columns, [{k: v for k, v in row.items() if v} for row in rows]
+        return columns, rows
+    try:
+        with path.open(newline="", errors="replace") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or columns)
+            found = list(reader)
+    except csv.Error:
+        columns = []
+    legible = columns[:1] == ["step"] and all(name.isascii() for name in columns)
+    rows = [{k: v for k, v in row.items() if v} for row in found if _is_whole(row)]
+    if not legible or not all(map(_is_whole, found[:-1])):  # the last one may have been cut off
+        aside = set_aside(path)
+        log.warning("%s is damaged: it is now %s, what can be read goes on", path, aside.name)
+    return (columns, rows) if legible else (["step"], [])
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    if None in row or None in row.values() or not (row.get("step") or "").isdecimal():
+        return False
+    try:
+        return bool([float(value) for value in row.values() if value])
+    except ValueError:
+        return False
 
 
 def csv_loggers(info: RunInfo) -> list[Logger]:

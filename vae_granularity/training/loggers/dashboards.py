@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from vae_granularity.errors import UserError
-from vae_granularity.training.loggers.wandb import logged_in
+from vae_granularity.training.loggers.login import logged_in
 
 STEP, TITLE = "trainer/global_step", "Disentangling granularity"
 WIDTH = "width of the network"

@@ -1,18 +1,18 @@
 """W&B: one W&B run for one run directory, online when logged in, else offline."""
 
-import netrc
-import os
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
-from vae_granularity.errors import choice
+from vae_granularity.errors import ResourceError
 from vae_granularity.runs.identity import RunInfo
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
 from vae_granularity.training.loggers.csv import csv_loggers
+from vae_granularity.training.loggers.login import resolved_mode
 
 
 def wandb_loggers(
@@ -31,33 +31,63 @@ def wandb_loggers(
         mode: `auto` is online when logged in, else offline with one line that says how to sync.
 
     Raises:
-        ArgumentError: an unknown mode.
+        ArgumentError: an unknown mode, or online without a login.
+        ResourceError: W&B does not answer.
     """
-    mode = choice("logger.mode", mode, ("auto", "online", "offline"))
     import wandb
-    from lightning.pytorch.loggers import WandbLogger
 
-    if mode == "auto":
-        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    how: Any = mode  # one of W&B's own words
+    from vae_granularity.training.loggers.wandb_records import STEP, logged_before
+
+    how: Any = resolved_mode(mode)  # one of W&B's own words
+    before = logged_before(info.directory / "wandb")
     _wait_for_a_free_folder(info)
-    run = wandb.init(
-        project=project,
-        entity=entity,
-        group=group or info.output_dir.resolve().name,
-        name=info.name,
-        id=info.id,
-        resume="allow",
-        dir=info.directory,
-        mode=how,
-        tags=list(info.tags),
-        config=info.config | {VERSION: PROTOCOL_VERSION},
-        # A population has several open at once.
-        settings=wandb.Settings(console="off", silent=True, reinit="create_new"),
-    )
-    run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step")
-    return [*csv_loggers(info), WandbLogger(experiment=run)]
+    try:
+        run = wandb.init(
+            project=project,
+            entity=entity,
+            group=group or info.output_dir.resolve().name,
+            name=info.name,
+            id=info.id,
+            resume="allow",
+            dir=info.directory,
+            mode=how,
+            tags=list(info.tags),
+            config=info.config | {VERSION: PROTOCOL_VERSION},
+            # A population has several open at once.
+            settings=wandb.Settings(console="off", silent=True, reinit="create_new"),
+        )
+    except wandb.Error as error:
+        told = " ".join(str(error).split())
+        raise ResourceError(f"W&B: {told} (logger.mode=offline needs no network)") from error
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP)
+    return [*csv_loggers(info), ContinuedRun(run, before.keys, max(before.rows, run.step))]
+
+
+class ContinuedRun(WandbLogger):
+    """A W&B run, whose earlier part may lie in offline folders of its own; it repeats none of it.
+
+    What a killed run has logged after its last checkpoint comes once more, and is left out here:
+    `wandb sync` of all folders is one run with each step once.
+
+    Args:
+        run: as `wandb.init` returns it.
+        logged: keys by step that earlier folders hold.
+        rows: of the history in them.
+    """
+
+    def __init__(self, run: Any, logged: Mapping[Any, Collection[str]], rows: int) -> None:
+        super().__init__(experiment=run)
+        self._logged, self._rows = logged, rows
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        known = self._logged.get(step, ())
+        row = {key: value for key, value in metrics.items() if key not in known}
+        if row:
+            place = {} if step is None else {"trainer/global_step": step}
+            self.experiment.log(row | place, step=self._rows, commit=True)
+            self._rows += 1
 
 
 def _wait_for_a_free_folder(info: RunInfo) -> None:
@@ -70,15 +100,3 @@ def sync_hint(directory: Path) -> str | None:
     """The line that says how to upload a run directory's offline W&B runs; None without any."""
     found = " ".join(map(str, sorted((directory / "wandb").glob("offline-run-*"))))
     return f"W&B is offline (not logged in); upload with: wandb sync {found}" if found else None
-
-
-def logged_in() -> bool:
-    """Whether W&B finds credentials without asking: a variable, or .netrc's entry of its host."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    path = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
-    try:
-        return netrc.netrc(path).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -98,6 +98,41 @@ def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
         sweeps += 1
 
 
+ONE = ("metrics=active_units", "trainer.max_steps=400", "callbacks.terms.every=50")
+ONE += ("callbacks.checkpoint.every_n_train_steps=20", "evaluation.every=1000")
+
+
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_one_run_killed_at_random_moments_with_its_newest_checkpoint_cut_now_and_then(
+    tmp_path, kills
+):
+    """After every third kill the newest checkpoint is truncated, or emptied."""
+    started = time.monotonic()
+    assert commands.finish(tmp_path / "whole", *ONE)[0] == 0
+    seconds = time.monotonic() - started
+    (whole,) = commands.run_directories(tmp_path / "whole")
+    moments, landed, damaged, runs = random.Random(kills), 0, 0, 0
+    while landed < kills:
+        folder = tmp_path / str(runs)
+        process = commands.start(folder, *ONE)
+        time.sleep(moments.uniform(0.1, seconds * 0.7))
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+            landed += 1
+        process.join()
+        found = [path for run in commands.run_directories(folder) for path in checkpoints(run)]
+        if process.exitcode == 0:
+            assert commands.numbers(commands.run_directories(folder)[0]) == commands.numbers(whole)
+            runs += 1
+        elif found and landed % 3 == 0:
+            found[0].write_bytes(found[0].read_bytes()[: 2000 if landed % 2 else 0])
+            damaged += 1
+    assert commands.finish(tmp_path / str(runs), *ONE)[0] == 0
+    (run,) = commands.run_directories(tmp_path / str(runs))
+    assert commands.numbers(run) == commands.numbers(whole)
+    assert damaged > 0 or kills == FEW
+
+
 def _workers(process: Any) -> list[int]:
     """Processes that the launcher has started, and that have not ended meanwhile."""
     found = []

@@ -1,0 +1,234 @@
+"""A folder with damaged or odd runs is analysed, whatever an earlier pass has left half-done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import commands
+import numpy as np
+import pandas as pd
+import pytest
+from damage import copied, cut, empty, flip, noise
+from fake_runs import fake_results, grid, v_elbo, write_run
+from filelock import FileLock
+from tiny import tiny_config
+
+from vae_granularity import analyze, read_runs
+from vae_granularity.analysis.page import traversals
+from vae_granularity.errors import DataError
+from vae_granularity.training.config import compose
+from vae_granularity.training.run import train
+
+SMALL = {"widths": (1.0, 2.0), "granularities": (1, 2), "seeds": 1}
+
+
+def run(*overrides: str) -> None:
+    analyze.run(compose("analyze", ["figures=0", *overrides]))
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    for results in grid(v_elbo, **SMALL):
+        write_run(tmp_path / "runs", results)
+    return tmp_path / "runs"
+
+
+WRITTEN = ("report.html", "runs.parquet", "points.csv", "verdicts.csv", "broken.csv")
+
+
+@pytest.mark.parametrize("damage", [cut, empty, noise], ids=["cut", "empty", "noise"])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_file_that_an_earlier_pass_left_damaged_is_made_again(name, damage, runs):
+    run(f"runs={runs}")
+    before = (runs / "analysis" / name).read_bytes()
+    damage(runs / "analysis" / name)
+    run(f"runs={runs}")
+    if name.endswith("parquet"):
+        assert len(pd.read_parquet(runs / "analysis" / name)) == 4
+    else:
+        assert (runs / "analysis" / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_full_disk_stops_leaves_the_file_of_before(name, runs, monkeypatch):
+    """The last move of the file fails; the next pass completes what is missing."""
+    from vae_granularity.runs import files
+
+    run(f"runs={runs}")
+    before = (runs / "analysis" / name).read_bytes()
+    write_run(runs, fake_results(width=4.0, elbo=-30.0))
+    (runs / "broken").mkdir()
+    (runs / "broken" / "results.json").write_text("{")
+    replace = files.os.replace
+
+    def full(source, target):
+        if Path(target).name == name:
+            raise OSError(28, "No space left on device", str(target))
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            run(f"runs={runs}")
+    assert (runs / "analysis" / name).read_bytes() == before
+    assert not list(runs.rglob("*.part"))
+    run(f"runs={runs}")
+    assert (runs / "analysis" / name).read_bytes() != before or name == "verdicts.csv"
+
+
+def test_two_analyses_of_a_folder_take_turns(runs):
+    processes = [
+        commands.start_module("vae_granularity.analyze", runs.parent / str(i), f"runs={runs}")
+        for i in range(2)
+    ]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert not list(runs.rglob("*.part"))
+    assert len(pd.read_parquet(runs / "analysis" / "runs.parquet")) == 4
+
+
+def test_the_second_says_that_it_waits(runs, capsys):
+    run(f"runs={runs}")
+    held = threading.Event()
+
+    def other() -> None:
+        with FileLock(runs / "analysis" / ".lock"):
+            held.set()
+            time.sleep(0.5)
+
+    threading.Thread(target=other).start()
+    held.wait()
+    run(f"runs={runs}")
+    assert "waiting for another analysis that writes into" in capsys.readouterr().out
+
+
+def edit(*path: str, to: Any) -> Callable[[dict], None]:
+    def act(results: dict) -> None:
+        for key in path[:-1]:
+            results = results[key]
+        results[path[-1]] = to
+
+    return act
+
+
+ODD = {
+    # what is odd: how it came, whether the run counts nevertheless
+    "text in seconds": (edit("run", "seconds", to="a while"), False),
+    "a target without a dot": (edit("config", "model", "_target_", to="stcvae"), False),
+    "a likelihood of text": (edit("config", "likelihood", to="gaussian"), False),
+    "a huge seed": (edit("config", "seed", to=10**30), False),
+    "a seed of text": (edit("config", "seed", to="zero"), False),
+    "a dollar in the source": (edit("data", "source", to="$\\frac{$"), True),
+    "a dollar in the data set": (edit("data", "name", to="$x^$"), True),
+    "steps that are no number": (edit("run", "steps", to=[1]), False),
+    "a term that is no number": (edit("terms", "val/elbo", to="high"), False),
+    "a protocol of a list": (edit("protocol", to=[1]), False),
+    "no protocol of terms": (edit("protocol", "terms", to=None), False),
+    "a partition of text": (edit("protocol", "partition", to="all"), True),
+    "versions of null": (edit("versions", to=None), False),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_one_odd_results_json_does_not_end_the_analysis_of_the_folder(case, runs, capsys):
+    change, counts = ODD[case]
+    results = fake_results(width=4.0, granularity=1)
+    directory = write_run(runs, results)
+    change(results)
+    (directory / "results.json").write_text(json.dumps(results))
+    run(f"runs={runs}", "figures=1", "allow_mixed=[source,dataset,protocol]")
+    said = capsys.readouterr().out
+    assert f"{4 + counts} runs" in said
+    assert (f"broken: {directory}" in said) == (not counts)
+    if counts:
+        assert len(read_runs(runs)) == 5
+
+
+def _leaves(node: Any, path: tuple = ()) -> Iterator[tuple]:
+    if isinstance(node, dict):
+        yield from ((*path, key) for key in node)
+        for key, value in node.items():
+            yield from _leaves(value, (*path, key))
+
+
+def test_any_leaf_of_a_results_json_may_be_odd(tmp_path):
+    """200 seeded changes, one a run: none ends the reading, and those that are read are tables."""
+    draw = np.random.default_rng(0)
+    odd = [None, "", "$", "a.b", -1, 10**40, 1e308, True, [], [[1]], {}, {"a": [1]}, "\ud800"]
+    leaves = list(_leaves(fake_results()))
+    for number in range(200):
+        results = fake_results(seed=number)
+        name = results["run"]["name"]
+        change = edit(*leaves[draw.integers(len(leaves))], to=odd[draw.integers(len(odd))])
+        change(results)
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "results.json").write_text(json.dumps(results))
+    kinds = "dataset,source,likelihood,split,protocol"
+    chosen = ("+where.protocol_version=2", f"allow_mixed=[{kinds}]")  # mixing versions is refused
+    run(f"runs={tmp_path / 'runs'}", "figures=1", *chosen)
+    read = pd.read_parquet(tmp_path / "runs" / "analysis" / "runs.parquet")
+    broken = pd.read_csv(tmp_path / "runs" / "analysis" / "broken.csv")
+    assert len(read) + len(broken) == 200
+    assert len(read) > 50
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """A real run with pictures and a checkpoint."""
+    overrides = ("evaluation.figures=true", "metrics=active_units")
+    return train(tiny_config(tmp_path_factory.mktemp("drawn"), *overrides)).parent
+
+
+@pytest.mark.parametrize("damage", [cut, empty, noise], ids=["cut", "empty", "noise"])
+def test_a_damaged_picture_is_drawn_again(damage, drawn, tmp_path, capsys):
+    directory = copied(drawn, tmp_path / "runs")
+    picture = directory / "figures" / "traversals.png"
+    damage(picture)
+    run(f"runs={tmp_path / 'runs'}")
+    assert traversals._is_whole(picture)
+    assert picture.stat().st_size > 5000
+    assert "no traversals of" not in (tmp_path / "runs" / "analysis" / "report.html").read_text()
+
+
+def test_a_damaged_picture_without_a_model_is_named_and_ends_nothing(drawn, tmp_path):
+    directory = copied(drawn, tmp_path / "runs")
+    shutil.rmtree(directory / "checkpoints")
+    noise(directory / "figures" / "traversals.png")
+    run(f"runs={tmp_path / 'runs'}")
+    page = (tmp_path / "runs" / "analysis" / "report.html").read_text()
+    assert f"no traversals of {directory.name}" in page
+
+
+FINDINGS = [("codes/*.npz", damage) for damage in (cut, empty, noise, flip)]
+FINDINGS += [("profile.csv", damage) for damage in (empty, noise)]
+
+
+@pytest.mark.parametrize(("name", "damage"), FINDINGS)
+def test_damaged_findings_of_an_earlier_pass_are_made_again(name, damage, drawn, tmp_path):
+    copied(drawn, tmp_path / "runs")
+    asked = (f"runs={tmp_path / 'runs'}", "profile=true", "num_codes=50")
+    run(*asked)
+    (path,) = (tmp_path / "runs" / "analysis").glob(name)
+    before = path.read_bytes()
+    damage(path)
+    run(*asked)
+    assert "could not be asked" not in (tmp_path / "runs/analysis/report.html").read_text()
+    if path.suffix == ".npz":
+        assert zipfile.ZipFile(path).testzip() is None
+    else:
+        assert path.read_bytes() == before
+
+
+def test_a_folder_of_damaged_runs_alone_is_said(tmp_path):
+    directory = write_run(tmp_path, fake_results())
+    noise(directory / "results.json")
+    with pytest.raises(DataError, match=r"has no finished run: 0 unfinished, 1 broken"):
+        run(f"runs={tmp_path}")

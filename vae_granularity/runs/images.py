@@ -1,0 +1,50 @@
+"""The images of a run: recorded when it begins, compared whenever it goes on or is measured."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from vae_granularity.errors import ResourceError
+from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.identity import checkpoints
+
+RECORD = "images.json"
+
+
+def record_images(directory: Path, found: Mapping[str, str]) -> None:
+    """Record the images that the run trains on; those of a run that has begun are compared.
+
+    Args:
+        found: hash of each file of the converted images, as the data module's `fingerprint`.
+
+    Raises:
+        ResourceError: the run has begun with others.
+    """
+    if checkpoints(directory):
+        check_images(directory, found)
+    if found and _recorded(directory) != found:
+        write_atomically(directory / RECORD, json.dumps(found, indent=1))
+
+
+def check_images(directory: Path, found: Mapping[str, str]) -> None:
+    """Refuse images other than those that the run was trained on, where these are recorded.
+
+    Raises:
+        ResourceError: names what differs.
+    """
+    known = _recorded(directory)
+    differing = [name for name in known if known[name] != found.get(name)]
+    if differing:
+        raise ResourceError(
+            f"{directory} was trained on other images: {', '.join(differing)} of its data set "
+            f"have changed since it began ({RECORD}). Put the former files back, or remove the "
+            "directory to train anew"
+        )
+
+
+def _recorded(directory: Path) -> dict[str, str]:
+    try:
+        known = json.loads((directory / RECORD).read_text())
+    except (OSError, ValueError):  # none, or a damaged one
+        return {}
+    return known if isinstance(known, dict) else {}
