@@ -11,6 +11,7 @@ from vae_granularity.analysis.runs_table import Collected, collect
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import SliceResult, analyse_slices, swept
 from vae_granularity.errors import DataError
+from vae_granularity.runs.trust import check_links
 
 TABLE = "runs.parquet"
 
@@ -57,6 +58,8 @@ def analyse(settings: Settings) -> Analysis:
 
 
 def _collected(settings: Settings) -> Collected:
+    if settings.out is None:
+        check_links(settings.folder, settings.runs[0])
     file = settings.folder / TABLE
     last = pd.read_parquet(file) if file.is_file() else None
     if settings.wandb is not None:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vae_granularity.analysis.comparable import KINDS
 from vae_granularity.errors import ArgumentError, choice, integer
+
+if TYPE_CHECKING:
+    from vae_granularity.runs.reading import Run
 
 LEAST = {
     "min_seeds": 2,
@@ -40,6 +43,8 @@ class Settings:
     seed: int = 0
     udr: bool = False
     profile: bool = False
+    trust: tuple[str, ...] = ()
+    paths: dict[str, str | None] = field(default_factory=dict)
     num_codes: int = 2000
     max_rows: int = 500
     figures: int = 2
@@ -57,7 +62,8 @@ class Settings:
         given["runs"] = tuple(Path(str(run)) for run in runs)
         given["out"] = None if given.get("out") is None else Path(given["out"])
         given["where"] = dict(_flat(given.get("where", {})))
-        given["allow_mixed"] = tuple(given.get("allow_mixed", ()))
+        for key in ("allow_mixed", "trust"):
+            given[key] = tuple(given.get(key, ()))
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -84,6 +90,12 @@ class Settings:
     def folder(self) -> Path:
         """Where the results go."""
         return self.out if self.out is not None else self.runs[0] / "analysis"
+
+    def load_run(self, directory: str | Path) -> "Run":
+        """A run read back, with what the settings trust."""
+        from vae_granularity.runs.reading import load_run  # torch: only where a model is needed
+
+        return load_run(directory, self.trust, **self.paths)
 
     @property
     def maximise(self) -> bool:

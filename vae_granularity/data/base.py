@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
 
@@ -20,7 +21,7 @@ from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,9 @@ class ImageDataModule(LightningDataModule):
 
     card: DatasetCard
     packed = False
+    # Of data_dir and cache_dir, those that a config of unknown origin has named: nothing is
+    # downloaded to them, and converted only where images have been converted to before.
+    reads_only: Collection[str] = ()
 
     def __init__(
         self,
@@ -140,8 +144,9 @@ class ImageDataModule(LightningDataModule):
                 other ways.
         """
         if not self.files:
-            folders = self.data_dir, self.cache_dir
-            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
+            folders, fetch = (self.data_dir, self.cache_dir), "data_dir" not in self.reads_only
+            asked = (self.card, self.source, self.hub_id, *folders)
+            self.source, self.files = sources.settle(*asked, fetch=fetch)
         return self.source
 
     def prepare_data(self, *, thorough: bool = False) -> None:
@@ -156,6 +161,7 @@ class ImageDataModule(LightningDataModule):
         conversion = None if self._manifest else self.conversion()
         if conversion is None:
             return
+        self._check_cache()
         root = self.cache_dir / self.card.name
         self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
         self._manifest = cache.prepare(
@@ -173,10 +179,19 @@ class ImageDataModule(LightningDataModule):
         if self.source == "official":
             return Conversion(key, self.files, self._official)
         if self.source == "hub":
+            self._check_cache()  # the library writes there too
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files = hub.cache_files(table)
             return Conversion(key, files, lambda: hub.read_table(self.card, table, self.pixels))
         return None
+
+    def _check_cache(self) -> None:
+        if "cache_dir" in self.reads_only and not cache.is_known(self.cache_dir, self.card.name):
+            raise DataError(
+                f"cache_dir={self.cache_dir} is named by a run directory and holds no images that "
+                f"were converted before, so nothing is written there; if it should be: "
+                f"paths.cache_dir={self.cache_dir}, or cache_dir= of load_run"
+            )
 
     def _official(self) -> ImageStream:
         stream = self.read_official(self.files)

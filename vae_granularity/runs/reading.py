@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.errors import DataError
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build
 from vae_granularity.runs.checkpoint import load_weights
-from vae_granularity.runs.identity import CONFIG
 from vae_granularity.runs.status import is_done
 from vae_granularity.runs.table import read_results
+from vae_granularity.runs.trust import Trust, read_config
 
 
 @dataclass(frozen=True)
@@ -27,17 +24,34 @@ class Run:
     results: dict[str, Any]
 
 
-def load_run(directory: str | Path) -> Run:
-    """Read a finished or interrupted run directory.
+def load_run(
+    directory: str | Path,
+    trust: Trust = (),
+    *,
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> Run:
+    """Read a finished or interrupted run directory, which someone else may have written.
+
+    Args:
+        trust: your own packages that the run was built from; it calls nothing else that is not of
+            this package (docs/trust.md).
+        data_dir: where its official files lie or are downloaded to, in place of the folder that its
+            config names, from which they are only read.
+        cache_dir: where its images are converted to, in place of the folder that its config names,
+            which is used if images were converted to it before.
 
     Raises:
-        DataError: the directory is no run directory, or has no readable checkpoint.
+        DataError: the directory is no run directory, names code that is not trusted, or has no
+            readable checkpoint.
     """
     directory = Path(directory)
-    if not (directory / CONFIG).is_file():
-        raise DataError(f"{directory} is no run directory: it has no {CONFIG}")
-    config: Any = OmegaConf.load(directory / CONFIG)
+    config = read_config(directory, trust)
+    places = {"data_dir": data_dir, "cache_dir": cache_dir}
+    named = {key: str(path) for key, path in places.items() if path is not None}
+    config.dataset.update(named)
     model, data = build(config)
+    data.reads_only = tuple(key for key in places if key not in named)
     load_weights(model, directory)
     results = read_results(directory) if is_done(directory) else {}
     return Run(directory, config, model.eval(), data, results)
