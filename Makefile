@@ -12,9 +12,10 @@ help:  ## what there is to do
 
 setup: $(SETUP)  ## the tested environment in .venv
 
-$(SETUP): pyproject.toml constraints.txt
+$(SETUP): pyproject.toml constraints.txt examples/my_study/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --no-deps -e examples/my_study
 	touch $(SETUP)
 
 train: setup  ## the main job: beta-STCVAE on rendered Shapes3D, a few minutes, no network

@@ -45,14 +45,17 @@ def toy(tmp_path, monkeypatch):
 
 
 def test_one_file_and_one_yaml_make_a_model(toy):
+    (toy / "conf" / "model" / "half.yaml").write_text(
+        (toy / "conf" / "model" / "toy.yaml").read_text()
+    )
     search = f"hydra.searchpath=[file://{toy / 'conf'}]"
     schedule = "model.beta={schedule: linear, start: 0, end: 1, steps: 6}"
     run = train(
         tiny_config(
-            toy, search, "model=toy", schedule, "model.granularity=4", "evaluation.figures=true"
+            toy, search, "model=half", schedule, "model.granularity=4", "evaluation.figures=true"
         )
     )
     found = results(run)
-    assert run.name.startswith("toy_blocks_b0to1_g4_s0_")
+    assert run.name.startswith("half_blocks_b0to1_g4_s0_")
     assert "val/within_group_tc/z0-z3" in found["terms"]
     assert (run / "figures" / "group_traversals.png").exists()

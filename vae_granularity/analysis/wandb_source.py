@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from vae_granularity.analysis.runs_table import STATE, Collected, frame_of, row_of
 from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.evaluation.request import protocol_of
-from vae_granularity.runs.identity import file_name
+from vae_granularity.runs.identity import option_name
 
 
 class Api(Protocol):
@@ -62,7 +62,7 @@ def _results(run: Any) -> dict[str, Any]:
     scores = [key for key in summary if key.startswith("scores/")]
     try:
         dataset = config["dataset"]
-        name, model = (file_name(config[key]) for key in ("dataset", "model"))
+        name, model = (option_name(config, key) for key in ("dataset", "model"))
         return {
             "run": {
                 "name": run.name,

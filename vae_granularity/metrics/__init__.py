@@ -10,10 +10,12 @@ from vae_granularity.metrics.active_units import ActiveUnits, active_units
 from vae_granularity.metrics.beta_vae_score import BetaVAEScore, beta_vae_score
 from vae_granularity.metrics.core.suite import run_suite
 from vae_granularity.metrics.dci import DCI, dci
+from vae_granularity.metrics.downstream import Downstream, downstream
 from vae_granularity.metrics.explicitness import Explicitness, explicitness
 from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
 from vae_granularity.metrics.factor_vae_score import FactorVAEScore, factor_vae_score
+from vae_granularity.metrics.fairness import fairness
 from vae_granularity.metrics.granularity_profile import unit_profile
 from vae_granularity.metrics.group_null import group_null
 from vae_granularity.metrics.infomec import InfoMEC, infomec
@@ -34,6 +36,7 @@ __all__ = [
     "UDR",
     "ActiveUnits",
     "BetaVAEScore",
+    "Downstream",
     "Explicitness",
     "FactorVAEScore",
     "InfoMEC",
@@ -44,10 +47,12 @@ __all__ = [
     "active_units",
     "beta_vae_score",
     "dci",
+    "downstream",
     "explicitness",
     "factor_complexity",
     "factor_dimensions",
     "factor_vae_score",
+    "fairness",
     "group_null",
     "infomec",
     "irs",

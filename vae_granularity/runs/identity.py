@@ -157,15 +157,17 @@ class RunInfo:
 
     @property
     def model(self) -> str:
-        """Short name of the model: that of its file."""
-        return file_name(self.config["model"])
+        """Short name of the model: that of its yaml file."""
+        return option_name(self.config, "model")
 
     @property
     def dataset(self) -> str:
         """Short name of the data set, its variant, and `rendered` where its images are not real."""
         node = self.config["dataset"]
         rendered = "rendered" if node["source"] == "rendered" else None
-        return "-".join(filter(None, (file_name(node), node.get("variant"), rendered)))
+        return "-".join(
+            filter(None, (option_name(self.config, "dataset"), node.get("variant"), rendered))
+        )
 
     @cached_property
     def name(self) -> str:
@@ -191,7 +193,19 @@ class RunInfo:
         """W&B tags: model, data set, source, beta, granularity."""
         model, data = self.config["model"], self.config["dataset"]
         beta = [f"beta={label(model['beta'])}"] if "beta" in model else []
-        return (self.model, file_name(data), data["source"], *beta, grouping_of(model).tag)
+        name = option_name(self.config, "dataset")
+        return (self.model, name, data["source"], *beta, grouping_of(model).tag)
+
+
+def option_name(config: Mapping[str, Any], group: str) -> str:
+    """The name of a group's option in a run's config: its yaml file's, as the command line has it.
+
+    >>> option_name({"names": {"model": "mine"}, "model": {"_target_": "a.b.C"}}, "model")
+    'mine'
+    >>> option_name({"model": {"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"}}, "model")
+    'stcvae'
+    """
+    return config.get("names", {}).get(group) or file_name(config[group])
 
 
 def file_name(node: Mapping[str, Any]) -> str:

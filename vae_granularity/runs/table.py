@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.identity import CONFIG, RESULTS, acting_callbacks, file_name, flat
+from vae_granularity.runs.identity import (
+    CONFIG,
+    RESULTS,
+    acting_callbacks,
+    file_name,
+    flat,
+    option_name,
+    without,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,8 +190,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DataError: a term or score is not a number.
     """
-    config = {key: node for key, node in results["config"].items() if key != "metrics"}
+    config = without(results["config"], ["metrics", "names"])
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
+    row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}
     for prefix, part in (("", "terms"), ("scores/", "scores")):
         for name, value in results[part].items():
             if value is not None and type(value) not in (int, float):

@@ -4,7 +4,7 @@ import difflib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,28 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
     """The composed config without Hydra's own node."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return hydra.compose(config_name, overrides=overrides)
+        return _own(hydra.compose(config_name, overrides=overrides, return_hydra_config=True))
 
 
 def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The config of one job of a multirun, without Hydra's own node."""
-    job = context.config_loader.load_sweep_config(config, list(overrides))
-    with read_write(job), open_dict(job):
-        del job["hydra"]
-    return job
+    return _own(context.config_loader.load_sweep_config(config, list(overrides)))
+
+
+def _own(config: DictConfig) -> DictConfig:
+    with read_write(config), open_dict(config):
+        return named(config, config.pop("hydra").runtime.choices)
+
+
+def named(config: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
+    """The config, with the options that name a run under `names`; an option in a folder of its
+    group, as `mine/foo`, is called by its file.
+    """
+    if "model" in choices:
+        files = {group: choices[group].rpartition("/")[2] for group in ("model", "dataset")}
+        with read_write(config), open_dict(config):
+            config.names = files
+    return config
 
 
 def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
@@ -61,7 +74,7 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         # for the running point alone.
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
-            return job(cfg)
+            return job(named(cfg, HydraConfig.get().runtime.choices))
         except UserError as error:
             if not one_of_many:
                 print(f"error: {error}", file=sys.stderr)

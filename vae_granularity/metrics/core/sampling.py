@@ -23,12 +23,13 @@ from vae_granularity.metrics.core.inputs import (
 ROWS = 2**16
 
 
-def varying_factors(space: FactorSpace) -> list[int]:
-    """Factors with two or more values. Raises TooLittleData where there is none."""
+def varying_factors(space: FactorSpace, at_least: int = 1) -> list[int]:
+    """Factors with two or more values. Raises TooLittleData where there are not `at_least`."""
     varying = [f for f, size in enumerate(space.sizes) if size > 1]
-    if not varying:
+    if len(varying) < at_least:
+        wanted = "a factor" if at_least == 1 else f"{at_least} factors"
         raise TooLittleData(
-            f"space must have a factor with two or more values, got sizes {tuple(space.sizes)}"
+            f"space must have {wanted} with two or more values, got sizes {tuple(space.sizes)}"
         )
     return varying
 
