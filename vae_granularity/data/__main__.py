@@ -9,11 +9,8 @@ import logging
 import re
 import sys
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from vae_granularity.errors import UserError
-from vae_granularity.training.config import compose, explain
+from vae_granularity.training.config import compose, end_with_message
 
 VERBS = ("prepare", "info")
 
@@ -29,9 +26,8 @@ def main() -> None:
         print(run(verb, config.dataset))
     except UserError as error:
         sys.exit(f"error: {error}")
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {explain(error, 'train')}", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:
+        end_with_message(error, "train")
 
 
 def run(verb: str, config: object) -> str:

@@ -48,8 +48,8 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 # What is asked of OmegaConf beyond other keys of the config: environment variables, for example.
 REFERENCE, RESOLVER = re.compile(r"\$\{"), re.compile(r"\$\{[^}]*:")
 # Packages whose functions read, write or run whatever they are told: no advice to trust these.
-COMMON = {*sys.stdlib_module_names, HERE, "torch", "lightning", "numpy", "pandas", "joblib"}
-COMMON |= {"scipy", "sklearn", "hydra", "omegaconf", "yaml", "datasets", "h5py", "PIL", "wandb"}
+NOT_ONES_OWN = {*sys.stdlib_module_names, HERE, "torch", "lightning", "numpy", "pandas", "joblib"}
+NOT_ONES_OWN |= {"scipy", "sklearn", "hydra", "omegaconf", "yaml", "datasets", "h5py", "PIL"}
 Trust = Sequence[str] | str
 
 
@@ -186,7 +186,7 @@ def _full_name(found: Any) -> str:
 
 def _refusal(target: str) -> str:
     package = target.split(".")[0]
-    if package in COMMON:
+    if package in NOT_ONES_OWN:
         return "a run directory may not call"
     return (
         f"is not of this program; if the package is yours, or you have read its code: "

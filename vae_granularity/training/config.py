@@ -2,11 +2,12 @@
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import ArgumentError, UserError, integer
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.trust import NOT_ONES_OWN
 
 RENAMED = {  # keys of earlier versions
     "callbacks.last": "callbacks.checkpoint",
@@ -25,6 +27,7 @@ RENAMED = {  # keys of earlier versions
     "draws": "num_bootstrap",
     "rows": "max_rows",
 }
+EXTRAS = {"joblib": "cores", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
 
 
 def config_dir() -> Path:
@@ -74,6 +77,9 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         # for the running point alone.
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
+            if "trust" in cfg:
+                trusted = own_packages(HydraConfig.get().runtime.config_sources)
+                cfg.trust = [*cfg.trust, *trusted]
             return job(named(cfg, HydraConfig.get().runtime.choices))
         except UserError as error:
             if not one_of_many:
@@ -92,25 +98,108 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
             reported
         )()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {explain(error, config_name)}", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:
+        end_with_message(error, config_name)
+
+
+def end_with_message(error: Exception, config_name: str) -> NoReturn:
+    """Say what is wrong with the command line and exit with 2; an error of ours is raised again."""
+    if not isinstance(error, (HydraException, OmegaConfBaseException)) and _is_ours(error):
+        raise error
+    print(f"error: {explain(error, config_name)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether code of ours ran when it was raised, not Hydra's alone: of an odd command line Hydra
+    raises anything."""
+    here, own = str(Path(__file__).parents[1]), (run_command.__name__, compose.__name__, "main")
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [frame.filename for frame in frames if frame.name not in own]
+    return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
+
+
+def own_packages(sources: Sequence[Mapping[str, str]]) -> list[str]:
+    """Packages that the caller's own search path and --config-dir name, which are trusted.
+
+    Args:
+        sources: Hydra's `runtime.config_sources`.
+    """
+    found = []
+    for source in sources:
+        if source["provider"] in ("hydra", "main", "schema"):
+            continue
+        if source["schema"] == "pkg":
+            found.append(source["path"].split(".")[0])
+            continue
+        for file in Path(source["path"]).rglob("*.yaml"):
+            targets = re.findall(r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(), re.MULTILINE)
+            found += [package for package in targets if package not in NOT_ONES_OWN]
+    return list(dict.fromkeys(found))
 
 
 def explain(error: Exception, config_name: str) -> str:
     """One message for a config that does not compose, with what was probably meant."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        meant, options = _did_you_mean(name, error.options), ", ".join(error.options)
-        return f"{group} has no option {name!r}{meant}; there are {options}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _no_option(*error.missing_cfg_file.rpartition("/")[::2], error.options)
     cause = error.__cause__
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
+    if first_line.startswith("Ambiguous value for argument"):
+        override = first_line.partition("'")[2].rstrip("'")
+        name = override.partition("=")[0]
+        return f"{override}: several values are a sweep, train -m; a list is {name}=[…]"
+    if first_line.startswith("Could not append"):
+        return f"{first_line.rstrip('.')}: leave out the +"
     if isinstance(error, ConfigCompositionException) and key:
-        names = _keys(_default_config(config_name))
-        known = [name for name in names if not name.rpartition(".")[2].startswith("_")]
-        return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
+        asked = first_line.partition("'")[2].partition("'")[0] or key
+        return f"{first_line.rstrip('.')}: {_no_key(key, asked, _default_config(config_name))}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
+
+
+def _no_option(group: str, name: str, options: Sequence[str] | None) -> str:
+    """What to say of an option that a group does not have."""
+    extra = EXTRAS.get(name) if group == "hydra/launcher" else None
+    if extra is not None:
+        more = ", in an environment of its own: -c constraints-ray.txt" if extra == "ray" else ""
+        return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'{more}"
+    if options is None:  # of a list of options Hydra does not tell
+        folders = [config_dir(), *map(Path, _config_dirs())]
+        options = sorted(file.stem for at in folders for file in (at / group).glob("*.yaml"))
+    shown = [option for option in options if not option.startswith("_")]
+    meant = _did_you_mean(name, shown)
+    return f"{group} has no option {name!r}{meant}; there are {', '.join(shown)}"
+
+
+def _config_dirs() -> Iterator[str]:
+    """The values of --config-dir on the command line."""
+    for flag, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
+        name, _, value = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            yield value or following
+
+
+def _no_key(key: str, asked: str, cfg: DictConfig) -> str:
+    """What to say of a key that the config does not have: one beside it, or how to add it.
+
+    Args:
+        key: as far as the first part that does not exist of the one that was `asked` for.
+    """
+    known = [name for name in _keys(cfg) if not name.rpartition(".")[2].startswith("_")]
+    parent, _, leaf = key.rpartition(".")
+    while parent and parent not in known:
+        parent, _, leaf = parent.rpartition(".")
+    beside = [name for name in known if parent and name.rpartition(".")[0] == parent]
+    if parent and not beside and OmegaConf.is_dict(OmegaConf.select(cfg, parent)):
+        return f"{parent} is empty; add to it with +{asked}=VALUE"
+    message = f"no such key {key!r}"
+    meant = _did_you_mean(key, known)
+    near = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in beside], n=1)
+    if near:
+        return f"{message}, did you mean {f'{parent}.{near[0]}'!r}?"
+    if beside and key not in RENAMED:
+        return f"{message}; {parent} has {', '.join(n.rpartition('.')[2] for n in beside)}"
+    return message + meant
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:

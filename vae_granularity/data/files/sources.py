@@ -148,12 +148,12 @@ def _missing_message(
 
 def _other_ways(card: DatasetCard, asked: str) -> str:
     """The sources that remain when the one asked for cannot be had, as one sentence."""
-    drawn = "source=rendered (look-alike images, drawn here)"
-    known = f"source=hub (`{card.hub.id}`, needs a network)"
-    own = f"source=hub with your own folder in dataset.hub_id: {_no_hub(card)}"
+    drawn = "dataset.source=rendered (look-alike images, drawn here)"
+    known = f"dataset.source=hub (`{card.hub.id}`, needs a network)"
+    own = f"dataset.source=hub with your own folder in dataset.hub_id: {_no_hub(card)}"
     ways = {
-        "official": f"source=official (put {_official(card)} into dataset.data_dir)",
-        "rendered": drawn if card.renderer else f"no source=rendered: nothing draws {card.name}",
+        "official": f"dataset.source=official (put {_official(card)} into dataset.data_dir)",
+        "rendered": drawn if card.renderer else f"not rendered: nothing draws {card.name}",
         "hub": known if card.hub.id else own,
     }
     return "Other ways: " + "; ".join(way for source, way in ways.items() if source != asked) + "."
