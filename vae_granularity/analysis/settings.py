@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vae_granularity.analysis.comparable import KINDS
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.runs.types import check_values
+
+Names = list[str]
+# Of the keys as they are written.
+TYPES: dict[str, Any] = dict.fromkeys(("value", "optimum"), str)
+TYPES |= dict.fromkeys(("wandb", "out", "x", "y"), str | None)
+TYPES |= dict.fromkeys(("udr", "profile"), bool) | {"runs": str | Names | None}
+TYPES |= dict.fromkeys(("allow_mixed", "trust"), Names) | {"paths": dict[str, str | None]}
+TYPES |= {"where": dict[str, Any]}
 
 if TYPE_CHECKING:
     from vae_granularity.runs.reading import Run
@@ -19,6 +28,7 @@ LEAST = {
     "max_rows": 1,
     "figures": 0,
 }
+TYPES |= dict.fromkeys(LEAST, int)
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,9 @@ class Settings:
         >>> Settings.from_config({"runs": "a", "where": {"model": {"beta": 4}}}).where
         {'model.beta': 4}
         """
-        given: dict[str, Any] = dict(values)
+        given = check_values(values, TYPES)
         runs = given.get("runs") or []
-        runs = runs if isinstance(runs, list) else [runs]
-        given["runs"] = tuple(Path(str(run)) for run in runs)
+        given["runs"] = tuple(map(Path, runs if isinstance(runs, list) else [runs]))
         given["out"] = None if given.get("out") is None else Path(given["out"])
         given["where"] = dict(_flat(given.get("where", {})))
         for key in ("allow_mixed", "trust"):

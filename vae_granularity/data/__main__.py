@@ -9,7 +9,9 @@ import logging
 import re
 import sys
 
-from vae_granularity.errors import UserError
+from omegaconf import OmegaConf
+
+from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.training.config import compose, end_with_message
 
 VERBS = ("prepare", "info")
@@ -25,7 +27,8 @@ def main() -> None:
         config = compose("train", overrides)
         print(run(verb, config.dataset))
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ArgumentError) else 1)
     except Exception as error:
         end_with_message(error, "train")
 
@@ -38,7 +41,9 @@ def run(verb: str, config: object) -> str:
     from vae_granularity.data.base import ImageDataModule
     from vae_granularity.data.files import sources
     from vae_granularity.data.info import contact_sheet, describe
+    from vae_granularity.runs.types import check_types
 
+    check_types(OmegaConf.create({"dataset": config}))
     # partial: a full one would wrap our errors; no batches are drawn here
     data = instantiate(config, _partial_=True)(batch_size=1)
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"

@@ -22,6 +22,7 @@ from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
 from vae_granularity.runs.table import read_results
 from vae_granularity.runs.trust import check_links
+from vae_granularity.runs.types import check_types
 
 
 def measure_missing(
@@ -101,6 +102,7 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         run = load_run(directory, cfg.trust, **cfg.paths)
         run.datamodule.setup()
         asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
+        check_types(OmegaConf.create({"evaluation": asked, "metrics": cfg.get("metrics")}))
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         measured = (run.model, run.datamodule, create(asked), metrics)
         found, computed = measure_missing(directory, *measured)

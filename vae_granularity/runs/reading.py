@@ -11,6 +11,7 @@ from vae_granularity.runs.checkpoint import load_weights
 from vae_granularity.runs.status import is_done
 from vae_granularity.runs.table import read_results
 from vae_granularity.runs.trust import Trust, read_config
+from vae_granularity.runs.types import check_types
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def load_run(
     places = {"data_dir": data_dir, "cache_dir": cache_dir}
     named = {key: str(path) for key, path in places.items() if path is not None}
     config.dataset.update(named)
+    check_types(config)
     model, data = build(config)
     data.reads_only = tuple(key for key in places if key not in named)
     load_weights(model, directory)

@@ -77,6 +77,7 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         # for the running point alone.
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
+            _check_overrides(HydraConfig.get().overrides.task)
             if "trust" in cfg:
                 trusted = own_packages(HydraConfig.get().runtime.config_sources)
                 cfg.trust = [*cfg.trust, *trusted]
@@ -100,6 +101,16 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         )()
     except Exception as error:
         end_with_message(error, config_name)
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    given = dict(one.split("=", 1) for one in overrides if "=" in one)
+    sizes = given.get("model.partition", "")
+    if sizes.startswith("[") and "model.granularity" in given:
+        raise ArgumentError(
+            f"model.partition={sizes} takes the place of model.granularity: leave out "
+            f"model.granularity={given['model.granularity']}"
+        )
 
 
 def end_with_message(error: Exception, config_name: str) -> NoReturn:
@@ -236,7 +247,16 @@ def check_training_config(cfg: DictConfig) -> None:
     missing = OmegaConf.missing_keys(cfg)
     if missing:
         raise ArgumentError(f"config keys without a value: {', '.join(sorted(missing))}")
+    for group in ("model", "dataset", "trainer", "paths", "callbacks"):
+        if not OmegaConf.is_dict(cfg.get(group)):
+            raise ArgumentError(f"{group} must be a mapping, got {cfg.get(group)!r}")
+    for name, path in cfg.paths.items():
+        if not isinstance(path, str) or not path:
+            raise ArgumentError(f"paths.{name} must be a path, got {path!r}")
     integer("seed", cfg.seed, 0, 2**32 - 1)
-    integer("trainer.max_steps", cfg.trainer.max_steps, 1)
+    steps = cfg.trainer.max_steps
+    if isinstance(steps, float) and steps.is_integer():  # 1e5
+        cfg.trainer.max_steps = steps = int(steps)
+    integer("trainer.max_steps", steps, 1)
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     grouping_of(model).at(0)

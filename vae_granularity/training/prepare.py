@@ -35,6 +35,7 @@ from vae_granularity.runs.identity import (
     write_atomically,
 )
 from vae_granularity.runs.status import failures_recorded, is_done, only_writer
+from vae_granularity.runs.types import check_types
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.wandb import sync_hint
 
@@ -99,6 +100,7 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
     Raises:
         ArgumentError: an argument is out of range.
     """
+    check_types(cfg)
     return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
 
 
