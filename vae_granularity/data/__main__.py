@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.training.config import compose, end_with_message
@@ -33,7 +33,7 @@ def main() -> None:
         end_with_message(error, "train")
 
 
-def run(verb: str, config: object) -> str:
+def run(verb: str, config: DictConfig) -> str:
     """Prepare or describe the dataset of a config node; returns what to print."""
     # torch and Lightning take seconds: a mistyped key is answered before
     from hydra.utils import instantiate
@@ -43,9 +43,10 @@ def run(verb: str, config: object) -> str:
     from vae_granularity.data.info import contact_sheet, describe
     from vae_granularity.runs.types import check_types
 
-    check_types(OmegaConf.create({"dataset": config}))
+    checked = OmegaConf.create({"dataset": OmegaConf.to_container(config, resolve=True)})
+    check_types(checked)
     # partial: a full one would wrap our errors; no batches are drawn here
-    data = instantiate(config, _partial_=True)(batch_size=1)
+    data = instantiate(checked.dataset, _partial_=True)(batch_size=1)
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
     may_fetch = verb == "info" and data.source in ("auto", "official")
     if may_fetch and not sources.all_here(data.card, data.data_dir, data.cache_dir):

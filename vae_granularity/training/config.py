@@ -78,7 +78,7 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
             _check_overrides(HydraConfig.get().overrides.task)
-            if "trust" in cfg:
+            if OmegaConf.is_list(cfg.get("trust")):
                 trusted = own_packages(HydraConfig.get().runtime.config_sources)
                 cfg.trust = [*cfg.trust, *trusted]
             return job(named(cfg, HydraConfig.get().runtime.choices))
