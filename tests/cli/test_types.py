@@ -1,5 +1,5 @@
-"""Config values of the wrong type or range end in one line and exit code 2, in every command, before
-anything is built; what makes sense is accepted.
+"""Config values of the wrong type or range end in one line and exit code 2, in every command;
+what makes sense is accepted.
 """
 
 from __future__ import annotations

@@ -96,12 +96,12 @@ def test_the_sheet_runs_through_one_factor_a_row(small, open_dataset, tmp_path: 
     ],
 )
 def test_a_mistake_is_one_message_and_an_exit_code(
-    arguments: list[str], message: str, monkeypatch
+    arguments: list[str], message: str, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["data", *arguments])
     with pytest.raises(SystemExit) as left:
         main()
-    assert message in str(left.value.code)
+    assert message in str(left.value.code) + capsys.readouterr().err
 
 
 def test_a_mistyped_name_is_answered_before_torch_is_loaded() -> None:

@@ -46,8 +46,9 @@ def run(verb: str, config: DictConfig) -> str:
     checked = OmegaConf.create({"dataset": OmegaConf.to_container(config, resolve=True)})
     check_types(checked)
     # partial: a full one would wrap our errors; no batches are drawn here
-    data = instantiate(checked.dataset, _partial_=True)(batch_size=1)
+    data = instantiate(checked.dataset, _partial_=True)()
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
+    data.batch_size = 1  # of which every data set has enough images
     may_fetch = verb == "info" and data.source in ("auto", "official")
     if may_fetch and not sources.all_here(data.card, data.data_dir, data.cache_dir):
         if data.source == "official" or not data.card.renderer:

@@ -190,9 +190,9 @@ def _validation(hint: Any) -> Callable[[str], Any]:
     from pydantic import ConfigDict, TypeAdapter  # a tenth of a second, where there is a config
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-    for options in ({"config": ConfigDict(arbitrary_types_allowed=True)}, {}):
+    for config in (ConfigDict(arbitrary_types_allowed=True), None):
         try:
-            return partial(TypeAdapter(hint, **options).validate_json, strict=True)
+            return partial(TypeAdapter(hint, config=config).validate_json, strict=True)
         except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
             continue
     return json.loads

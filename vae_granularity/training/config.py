@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -130,7 +130,7 @@ def _is_ours(error: Exception) -> bool:
     return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
 
 
-def own_packages(sources: Sequence[Mapping[str, str]]) -> list[str]:
+def own_packages(sources: Iterable[Any]) -> list[str]:
     """Packages that the caller's own search path and --config-dir name, which are trusted.
 
     Args:
@@ -138,12 +138,12 @@ def own_packages(sources: Sequence[Mapping[str, str]]) -> list[str]:
     """
     found = []
     for source in sources:
-        if source["provider"] in ("hydra", "main", "schema"):
+        if source.provider in ("hydra", "main", "schema"):
             continue
-        if source["schema"] == "pkg":
-            found.append(source["path"].split(".")[0])
+        if source.schema == "pkg":
+            found.append(source.path.split(".")[0])
             continue
-        for file in Path(source["path"]).rglob("*.yaml"):
+        for file in Path(source.path).rglob("*.yaml"):
             targets = re.findall(r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(), re.MULTILINE)
             found += [package for package in targets if package not in NOT_ONES_OWN]
     return list(dict.fromkeys(found))
@@ -152,7 +152,8 @@ def own_packages(sources: Sequence[Mapping[str, str]]) -> list[str]:
 def explain(error: Exception, config_name: str) -> str:
     """One message for a config that does not compose, with what was probably meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _no_option(*error.missing_cfg_file.rpartition("/")[::2], error.options)
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return _no_option(group, name, error.options)
     cause = error.__cause__
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
