@@ -1,11 +1,13 @@
 """Reads a parquet data set of the Hugging Face hub, or a local folder of one, checking it first."""
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL.Image import Image
+from PIL.Image import DecompressionBombError, Image
+from PIL.Image import open as open_image
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
@@ -85,8 +87,9 @@ def _rows(
     """Chunks of all splits; their labels are added to `kept`."""
     mode, row = ("L" if card.image_shape[0] == 1 else "RGB"), 0
     for name in card.hub.splits.values():
-        for batch in tables[name].iter(CHUNK) if name in tables else ():
-            images = np.stack([pixels(image.convert(mode)) for image in batch[card.hub.image]])
+        for batch in _encoded(tables[name], card).iter(CHUNK) if name in tables else ():
+            pictures = (_picture(card, image) for image in batch[card.hub.image])
+            images = np.stack([pixels(picture.convert(mode)) for picture in pictures])
             if images.shape[1:] != card.image_shape:
                 got = f"{card.image_shape}, got {images.shape[1:]} at row {row}"
                 raise DataError(f"hub images of {card.name} must be {got}")
@@ -98,6 +101,23 @@ def _rows(
             kept.append(labels.astype(np.int64))
             yield _positions(card, kept[-1], row), images
             row += len(images)
+
+
+def _encoded(table: Any, card: DatasetCard) -> Any:
+    """The table with its images as they are stored, not opened by the library."""
+    from datasets import Image as ImageColumn
+
+    return table.cast_column(card.hub.image, ImageColumn(decode=False))
+
+
+def _picture(card: DatasetCard, stored: Mapping[str, Any]) -> Image:
+    """The image of a row; one that is only a path could be any file of this machine."""
+    if stored["bytes"] is None:
+        raise DataError(f"hub images of {card.name} must lie in the table, got {stored['path']!r}")
+    try:
+        return open_image(io.BytesIO(stored["bytes"]))
+    except (OSError, DecompressionBombError) as error:
+        raise DataError(f"hub images of {card.name}: a row holds no image: {error}") from error
 
 
 def _positions(card: DatasetCard, labels: np.ndarray, row: int) -> np.ndarray:

@@ -96,9 +96,13 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
 
     try:
         with h5py.File(path, "r") as file:
-            arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            # By links of its own: another kind, and other storage, would read any file there is.
+            own = [name for name in file if type(file.get(name, getlink=True)) is h5py.HardLink]
+            arrays = {name: file[name] for name in own if isinstance(file[name], h5py.Dataset)}
             _has(path, key, arrays)
             array = arrays[key]
+            if array.is_virtual or array.external:
+                raise DataError(f"{path}: array `{key}` lies in other files; it is refused")
             _fits(path, key, shape, array.shape, array.dtype)
             for start in range(0, len(array), CHUNK):
                 images = array[start : start + CHUNK]
