@@ -84,7 +84,8 @@ def test_every_chart_is_a_figure_that_plotly_accepts_and_names_source_and_unit(s
     plotly = pytest.importorskip("plotly.graph_objects")
     run(f"runs={sweep}")
     charts = page_data(sweep / "analysis")["charts"]
-    assert set(charts) == {"surface_0", "trajectory_0_forward", "trajectory_0_backward"}
+    slices = {"surface_0", "trajectory_0_forward", "trajectory_0_backward"}
+    assert set(charts) == {*slices, "correlations", "parallel"}
     for chart in charts.values():
         plotly.Figure(chart)
     assert "(synthetic)" in charts["surface_0"]["layout"]["title"]["text"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 WIDTHS = (1280, 390)
+CHARTS = 8
 
 
 class Opened(NamedTuple):
@@ -34,6 +35,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for results in grid(v_elbo, granularities=(1, 2, 3, 4)):
         directory = write_run(folder, results)
         (directory / "figures").mkdir()
+        elbo = results["terms"]["val/elbo"]
+        (directory / "metrics.csv").write_text(
+            f"step,train/elbo,val/elbo\n1000,{elbo - 1},{elbo - 2}\n2000,{elbo},{elbo}\n"
+        )
         shade = 60 * results["config"]["model"]["granularity"]
         Image.new("RGB", (60, 40), (shade, shade, shade)).save(
             directory / "figures" / "traversals.png"
@@ -66,7 +71,9 @@ def test_the_whole_page_loads_without_errors_or_requests(opened: Opened, report:
     for chart in page.locator(".chart").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg.main-svg").first.wait_for(timeout=30_000)
-    assert page.locator(".chart").count() == 4  # surface, both trajectories, numbers
+    # The surface, both trajectories, any number, one against another, correlations, all points,
+    # training curves.
+    assert page.locator(".chart").count() == CHARTS
     assert opened.messages == []
     assert [url for url in opened.requests if not url.startswith(("data:", "blob:"))] == [
         report.as_uri()
@@ -96,7 +103,7 @@ def test_no_title_or_label_of_a_chart_is_cut(opened: Opened) -> None:
     assert page.evaluate("document.querySelectorAll('.chart text').length") > 30
     assert page.evaluate(TEXTS_CUT) == []
     titles = page.locator(".chart-title")
-    assert titles.count() == 4
+    assert titles.count() == CHARTS
     assert all(titles.all_inner_texts())
     assert page.evaluate(
         "[...document.querySelectorAll('.chart-title')].every((title) => title.scrollWidth <= "
@@ -151,6 +158,34 @@ def test_any_number_can_be_drawn_over_any_parameter(opened: Opened) -> None:
     page.locator("#line-chart svg.main-svg").first.wait_for()
     assert page.locator("#line-chart").get_attribute("aria-label") == "mig over granularity γ"
     assert page.locator("#line-chart .scatterlayer .trace").count() == 6
+
+
+def test_the_page_opens_with_the_best_point_and_the_command_that_trains_it(opened: Opened) -> None:
+    answer = opened.page.locator("main > section").first
+    assert answer.get_attribute("id") == "answer"
+    assert answer.locator(".best").inner_text() == "network width = 1, granularity γ = 2"
+    assert "3 seeds. Next best: " in answer.inner_text()
+    words = answer.locator(".command").inner_text().split()
+    assert words[:4] == ["python", "-m", "vae_granularity.train", "-m"]
+    assert {"model=stcvae", "dataset=blocks", "net=mlp", "seed=0,1,2"} < set(words)
+
+
+def test_numbers_against_each_other_and_curves_are_chosen(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#against").select_option(label="mig")
+    page.locator("#against-chart svg.main-svg").first.wait_for()
+    assert "against mig" in page.locator("#against-title").inner_text()
+    assert page.locator("#against-chart .scatterlayer .trace").count() == 4  # granularities
+    page.locator("#curve").select_option(label="ELBO of training batches (nats)")
+    page.locator("#curve-chart svg.main-svg").first.wait_for()
+    assert page.locator("#curve-chart .scatterlayer .trace").count() == 4
+
+
+def test_runs_link_to_their_directories(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#table-kind").select_option(label="runs")
+    link = page.locator("#table-body tbody a").first
+    assert link.get_attribute("href") == f"../{link.inner_text()}/"
 
 
 def test_every_picture_has_a_text_and_every_control_a_name(opened: Opened) -> None:

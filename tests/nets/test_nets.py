@@ -33,7 +33,7 @@ def config(net: str, latent_dim: int) -> DictConfig:
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("image_shape", [(1, 32, 32), (3, 64, 64), (2, 48, 48)])
+@pytest.mark.parametrize("image_shape", [(1, 32, 32), (3, 64, 64), (2, 48, 48), (1, 128, 128)])
 @pytest.mark.parametrize("latent_dim", [1, 10])
 def test_shapes(net, image_shape, latent_dim):
     built = build(net, image_shape, latent_dim, width=0.25)

@@ -60,7 +60,7 @@ def fake_results(
             "seed": seed,
             "paths": {"output_dir": "runs", "data_dir": "data", "cache_dir": "data_cache"},
             "likelihood": {
-                "_target_": "vae_granularity.likelihoods.Gaussian",
+                "_target_": "vae_granularity.likelihoods.gaussian.Gaussian",
                 "sigma": 0.3,
                 "learned": False,
             },
@@ -72,7 +72,7 @@ def fake_results(
                 "hidden": 256,
             },
             "dataset": {
-                "_target_": f"vae_granularity.data.{dataset}.Data",
+                "_target_": f"vae_granularity.data.{dataset}.{dataset.capitalize()}",
                 "source": source,
                 "num_samples": 20000,
                 "batch_size": 64,

@@ -1,6 +1,6 @@
 """Measured numbers over seeds: mean and interval of every point, and surfaces of two parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,17 +29,20 @@ def aggregate(
 ) -> pd.DataFrame:
     """A row a point: its parameters, `runs`, the mean of each number and `±<number>`.
 
-    The latter is half of Student's t interval at 95 %, missing where only one run has the number;
-    missing numbers are left out.
+    The latter is half of Student's t interval at 95 %; of two runs half their difference, as their
+    interval would say nothing; missing where only one run has the number. Missing numbers are left
+    out.
 
     >>> runs = pd.DataFrame({"net.width": [1, 1, 2], "val/kl": [1.0, 3.0, 5.0]})
     >>> aggregate(runs, ["net.width"], ["val/kl"]).round(2).to_dict("list")
-    {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [12.71, nan]}
+    {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [1.0, nan]}
     """
     measured = table[list(numbers)].astype(np.float64)
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
     groups = measured.groupby(keys, observed=True, dropna=False)
-    half = (groups.sem() * t.ppf(0.975, (groups.count() - 1).clip(1))).add_prefix("±")
+    count = groups.count()
+    half = groups.sem() * t.ppf(0.975, (count - 1).clip(1))
+    half = half.where(count != 2, (groups.max() - groups.min()) / 2).add_prefix("±")
     points = pd.concat([groups.size().rename("runs"), groups.mean(), half], axis=1).reset_index()
     return points if parameters else points.drop(columns="all")
 
@@ -110,6 +113,16 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
         at = (place[None if is_missing(v) else v] for place, v in zip(places, point, strict=True))
         values[tuple(at)] = number
     return Surface(x, y, value, axes[0], axes[1], tuple(map(int, axes[2])), values)
+
+
+def rows_of_point(
+    table: pd.DataFrame, point: Mapping[str, Any] | pd.Series, parameters: Iterable[str]
+) -> pd.DataFrame:
+    """The rows that have a point's values of the parameters; missing ones are values too."""
+    for name in parameters:
+        column, value = table[name], point[name]
+        table = table[column.isna() if is_missing(value) else column == value]
+    return table
 
 
 def ordered(column: pd.Series) -> tuple[Any, ...]:

@@ -3,7 +3,8 @@
 import copy
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
 
@@ -14,11 +15,20 @@ from PIL.Image import Image
 from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
-from vae_granularity.data.batches import BatchOrder, TrainBatches, split
+from vae_granularity.data.batches import (
+    DRAWS,
+    BatchOrder,
+    TrainBatches,
+    WeightedOrder,
+    drawn,
+    split,
+)
+from vae_granularity.data.dependence import Dependence, entries
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
+from vae_granularity.data.files.sizes import at_size
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError, DataError
@@ -39,6 +49,13 @@ class DataOptions(TypedDict, total=False):
     val_fraction: float
     device: str
     hub_id: str | None
+    correlation: Sequence[Mapping[str, Any]] | None
+
+
+class SizedOptions(DataOptions, total=False):
+    """The same, of data sets whose pictures come in several sizes."""
+
+    image_size: int | None
 
 
 class ImageDataModule(LightningDataModule):
@@ -65,6 +82,10 @@ class ImageDataModule(LightningDataModule):
         val_fraction: part of the training images held out for validation, in [0, 1).
         device: where the uint8 images live: cpu (memory) | mmap (memory-mapped file) | cuda.
         hub_id: another hub id, or a local folder, in place of the declared one (same columns).
+        correlation: factors that depend on each other in the training batches, as a list of
+            {factors: [A, B], sigma: S} or {confounder: A, sigma: S} (`dependence`); None for none.
+        image_size: side of the images, one of `image_sizes`; None is the usual one. Other sizes
+            are area means of the source's images (`files.sizes`), converted once for each size.
 
     Raises:
         ArgumentError: an argument outside its range.
@@ -75,6 +96,7 @@ class ImageDataModule(LightningDataModule):
     # Of data_dir and cache_dir, those that a config of unknown origin has named: nothing is
     # downloaded to them, and converted only where images have been converted to before.
     reads_only: Collection[str] = ()
+    image_sizes: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -87,9 +109,15 @@ class ImageDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         device: str = "cpu",
         hub_id: str | None = None,
+        correlation: Sequence[Mapping[str, Any]] | None = None,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.name = self.card.name
+        self.size_note = ""  # of the title: where the size is not the usual one
+        self._source_card: DatasetCard | None = None  # where the images are resized
+        if image_size is not None:
+            self.card = self._card_at(image_size)
         self.source = errors.choice("dataset.source", source, sources.SOURCES)
         self.device = errors.choice("dataset.device", device, DEVICES)
         if device == "cuda" and not torch.cuda.is_available():
@@ -102,6 +130,9 @@ class ImageDataModule(LightningDataModule):
         self.val_fraction, self.hub_id = val_fraction, hub_id
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         self.step = 0
+        self.entries = entries(correlation)
+        self.dependence: Dependence | None = None
+        self._labels = np.empty((0, 0), np.int64)
         self.verified: bool | None = None
         self.files: dict[str, Path] = {}
         self.cache_directory: Path | None = None
@@ -116,15 +147,44 @@ class ImageDataModule(LightningDataModule):
         """A gray or RGB picture of the hub as (C, H, W) uint8; subclasses crop and resize here."""
         return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
+    def _card_at(self, size: int) -> DatasetCard:
+        """The card with images of another size; means of binary pixels are gray."""
+        if isinstance(size, bool) or size not in self.image_sizes:
+            accepted = f"one of {', '.join(map(str, self.image_sizes))} for {self.card.name}"
+            raise ArgumentError(f"dataset.image_size must be {accepted}, got {size!r}")
+        if size == self.card.image_shape[-1]:
+            return self.card
+        self.size_note, self._source_card = f" {size}x{size}", self.card
+        shape, values = (self.card.image_shape[0], size, size), self.card.values
+        values = "unit" if values == "binary" else values
+        return replace(self.card, image_shape=shape, max_value=255, values=values)
+
     @property
     def title(self) -> str:
-        """Name for people: says so when the images are rendered."""
-        return self.card.name + (" (rendered)" if self.source == "rendered" else "")
+        """Name for people: says what is unusual: size, factors that depend, rendered images."""
+        dependent = ", dependent factors" if self.entries else ""
+        rendered = " (rendered)" if self.source == "rendered" else ""
+        return f"{self.kind}{self.size_note}{dependent}{rendered}"
+
+    @property
+    def kind(self) -> str:
+        """Name of the data set, with its variant."""
+        return self.card.name
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
         return self.card.image_shape
+
+    @property
+    def source_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images as they are read or drawn, before they are resized."""
+        return (self._source_card or self.card).image_shape
+
+    @property
+    def cached_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images in the cache."""
+        return self.image_shape
 
     @property
     def factor_space(self) -> FactorSpace | None:
@@ -147,7 +207,22 @@ class ImageDataModule(LightningDataModule):
             folders, fetch = (self.data_dir, self.cache_dir), "data_dir" not in self.reads_only
             asked = (self.card, self.source, self.hub_id, *folders)
             self.source, self.files = sources.settle(*asked, fetch=fetch)
+        side = self.source_shape[-1]
+        if self.source == "rendered" and self.image_shape[-1] > side:
+            got = f"got {self.image_shape[-1]}: source={self.source} draws {side}x{side}"
+            raise ArgumentError(f"dataset.image_size must be at most {side}, {got}")
+        self.check_dependence()
         return self.source
+
+    def check_dependence(self) -> None:
+        """Refuse a `correlation` of factors that there are not, before any image is opened.
+
+        Raises:
+            ArgumentError: it is so; or the data set has no labels.
+        """
+        if self.entries:
+            sizes = self.factor_space.sizes if self.factor_space else (2,) * len(self.label_names)
+            Dependence.of(self.entries, self.label_names, sizes)
 
     def prepare_data(self, *, thorough: bool = False) -> None:
         """Settle the source and convert its images into the cache, unless they are drawn on demand.
@@ -163,9 +238,10 @@ class ImageDataModule(LightningDataModule):
             return
         self._check_cache()
         root = self.cache_dir / self.card.name
+        packed = self.packed and self.cached_shape == self.source_shape
         self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
         self._manifest = cache.prepare(
-            self.cache_directory, conversion.read, packed=self.packed, thorough=thorough
+            self.cache_directory, conversion.read, packed=packed, thorough=thorough
         )
         self.verified = self._manifest.get("verified")
         if self.verified is False:
@@ -175,14 +251,17 @@ class ImageDataModule(LightningDataModule):
     def conversion(self) -> Conversion | None:
         """How the images of the settled source come into the cache; None where they do not."""
         sizes = self.card.factors.sizes if self.card.factors else None
-        key = [self.source, self.image_shape, sizes]
+        key = [self.source, self.cached_shape, sizes]
         if self.source == "official":
             return Conversion(key, self.files, self._official)
         if self.source == "hub":
             self._check_cache()  # the library writes there too
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files = hub.cache_files(table)
-            return Conversion(key, files, lambda: hub.read_table(self.card, table, self.pixels))
+            card = replace(self.card, image_shape=self.source_shape)
+            return Conversion(
+                key, files, lambda: self.sized(hub.read_table(card, table, self.pixels))
+            )
         return None
 
     def _check_cache(self) -> None:
@@ -196,7 +275,16 @@ class ImageDataModule(LightningDataModule):
     def _official(self) -> ImageStream:
         stream = self.read_official(self.files)
         stream.facts["verified"] = verify(self.card.files, self.files)
-        return stream
+        return self.sized(stream)
+
+    def sized(self, stream: ImageStream) -> ImageStream:
+        """Images as read, at the size of those in the cache."""
+        return at_size(stream, self.cached_shape[-1], self.resize_scale)
+
+    @property
+    def resize_scale(self) -> int:
+        """What pixels are multiplied by when images are resized: binary ones become gray."""
+        return 255 // (self._source_card or self.card).max_value
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images and draw the split; calling it again changes nothing."""
@@ -204,13 +292,15 @@ class ImageDataModule(LightningDataModule):
             return
         self.prepare_data()
         self._draw_split()
-        self._store = self.open_store()  # last: it may take a while, and all arguments are checked
+        self._store = self.open_store()  # it may take a while, and all arguments are checked
+        self._weigh()
 
     def reseeded(self, seed: int) -> Self:
         """The images of this module, which is set up, split and ordered by another seed."""
         twin = copy.copy(self)
         twin.seed, twin.step, twin.trainer = seed, 0, None
         twin._draw_split()
+        twin._weigh()
         return twin
 
     def _draw_split(self) -> None:
@@ -220,9 +310,45 @@ class ImageDataModule(LightningDataModule):
         if valid:  # an official validation part takes the place of the random split
             self.train_indices, self.val_indices = np.arange(train), train + np.arange(valid)
         self.test_indices = train + valid + np.arange(sizes["test"]) if "test" in sizes else None
-        self.train_size = len(self.train_indices)  # the N of the estimators
+        self.train_size = self.dataset_size = len(self.train_indices)  # N of the estimators
         self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
         self.steps_per_epoch = self._order.steps_per_epoch  # whole batches in the training set
+
+    def _weigh(self) -> None:
+        """Where factors depend on each other, the order of batches that draws them so."""
+        if not self.entries:
+            return
+        sizes = self.factor_space.sizes if self.factor_space else tuple(self._labels.max(0) + 1)
+        self.dependence = Dependence.of(self.entries, self.label_names, sizes)
+        p = self._probabilities(self.train_indices)
+        self._order = WeightedOrder(self.train_indices, p, self.batch_size, self.seed)
+        # N: one over the probability that two draws are one image, the same for every split
+        every = np.arange(len(self.train_indices) + len(self.val_indices))
+        distinct = 1 / float((self._probabilities(every) ** 2).sum())
+        share = self.train_size / len(every)
+        self.dataset_size = max(self.batch_size, round(share * distinct))
+
+    def _probabilities(self, among: np.ndarray) -> np.ndarray:
+        values = self.labels(among)
+        assert self.dependence is not None, "setup() comes first"
+        assert values is not None, "dependence is among labels"
+        return self.dependence.probabilities(values)
+
+    def draw_dependent(self, among: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """`count` of the indices (n,), drawn independently as factors depend, by the seed."""
+        rng = np.random.default_rng([seed, DRAWS])
+        return drawn(among, np.cumsum(self._probabilities(among)), count, rng)
+
+    def dependence_stated(self) -> dict[str, Any]:
+        """The pairs, and what they truly tell of each other among training images, in nats."""
+        values = self.labels(self.train_indices)
+        assert self.dependence is not None, "setup() comes first"
+        assert values is not None, "dependence is among labels"
+        return {
+            "pairs": [pair._asdict() for pair in self.dependence.pairs],
+            "mutual_information": self.dependence.information(values),
+            "effective_images": self.dataset_size,
+        }
 
     def open_store(self) -> Store:
         """The images; subclasses that draw or generate them override this."""

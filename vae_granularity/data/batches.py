@@ -7,7 +7,7 @@ import torch
 
 from vae_granularity.errors import ArgumentError
 
-SPLIT, ORDER = 0, 1  # streams of one seed that must not coincide
+SPLIT, ORDER, DRAWS = 0, 1, 2  # streams of one seed that must not coincide
 
 
 def split(num_images: int, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +50,38 @@ class BatchOrder:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(len(self.indices))
             self._epoch, self._permuted = epoch, torch.from_numpy(self.indices[order])
         return self._permuted[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+
+class WeightedOrder:
+    """Batches of indices drawn with given probabilities, each draw independent of all others.
+
+    Step t is drawn by generator (seed, t). There are as many steps in an epoch as without
+    probabilities.
+
+    >>> order = WeightedOrder(np.arange(3), np.array([0.0, 1.0, 0.0]), batch_size=2, seed=0)
+    >>> order.steps_per_epoch, order(5).tolist()
+    (1, [1, 1])
+    """
+
+    def __init__(
+        self, indices: np.ndarray, probabilities: np.ndarray, batch_size: int, seed: int
+    ) -> None:
+        self.indices, self.batch_size, self.seed = indices, batch_size, seed
+        self.steps_per_epoch = len(indices) // batch_size
+        self._cumulative = np.cumsum(probabilities)
+
+    def __call__(self, step: int) -> torch.Tensor:
+        """Indices (B,) int64 of training step `step`, counted from 0."""
+        rng = np.random.default_rng([self.seed, ORDER, step])
+        return torch.from_numpy(drawn(self.indices, self._cumulative, self.batch_size, rng))
+
+
+def drawn(
+    indices: np.ndarray, cumulative: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """`count` of the indices (n,), drawn independently by cumulative probabilities (n,)."""
+    at = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+    return indices[at]
 
 
 class TrainBatches:

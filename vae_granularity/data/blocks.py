@@ -126,6 +126,7 @@ class Blocks(ImageDataModule):
 
     def resolve(self) -> str:
         """Always `synthetic`."""
+        self.check_dependence()
         return self.source
 
     def open_store(self) -> Store:

@@ -18,8 +18,12 @@ LIST = "list.txt"
 
 
 class Cars3D(FactorGridDataModule):
-    """Cars3D (Reed et al., NeurIPS 2015); a folder `cars` of unpacked files serves as well."""
+    """Cars3D (Reed et al., NeurIPS 2015); a folder `cars` of unpacked files serves as well.
 
+    At 64 the pictures are resized by Lanczos, as the field uses them; 32 are area means of 128.
+    """
+
+    image_sizes = (32, 64, 128)
     card = DatasetCard(
         name="cars3d",
         image_shape=(3, 64, 64),
@@ -44,9 +48,10 @@ class Cars3D(FactorGridDataModule):
 
         The array is `im` (128, 128, 3, azimuth, elevation) uint8.
         """
-        return self.stream(self._views(files[FILE], self._types(files[FILE])))
+        side = 64 if self.image_shape[-1] == 64 else 128
+        return self.stream(self._views(files[FILE], self._types(files[FILE]), side), side)
 
-    def _views(self, path: Path, types: list[str]) -> Chunks:
+    def _views(self, path: Path, types: list[str], side: int) -> Chunks:
         elevations, azimuths, _ = self.space.sizes
         number_of = {f"{name}.mat": number for number, name in enumerate(types)}
         left, views = set(number_of), np.arange(elevations * azimuths)
@@ -55,7 +60,7 @@ class Cars3D(FactorGridDataModule):
             mesh = PurePosixPath(name).name
             left.discard(mesh)
             images = _mesh(f"{path}: {name}", content, (128, 128, 3, azimuths, elevations))
-            yield views * len(types) + number_of[mesh], images
+            yield views * len(types) + number_of[mesh], images if side == 128 else _halved(images)
         if left:
             raise DataError(f"{path} lacks the meshes {sorted(left)[:5]} that {LIST} names")
 
@@ -77,7 +82,7 @@ def _in_cars(path: Path, member: str) -> str | None:
 
 
 def _mesh(place: str, content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Views (elevation · azimuth, 64, 64, 3) uint8 of one car, elevation slowest."""
+    """Views (elevation · azimuth, 128, 128, 3) uint8 of one car, elevation slowest."""
     from scipy.io import loadmat
 
     try:
@@ -89,5 +94,9 @@ def _mesh(place: str, content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     if im.dtype != np.uint8 or im.shape != shape:
         got = f"{im.dtype} of shape {im.shape}"
         raise DataError(f"{place}: `im` must be uint8 of shape {shape}, got {got}")
-    views = map(Image.fromarray, im.transpose(4, 3, 0, 1, 2).reshape(-1, 128, 128, 3))
-    return np.stack([np.asarray(view.resize((64, 64), Image.Resampling.LANCZOS)) for view in views])
+    return im.transpose(4, 3, 0, 1, 2).reshape(-1, 128, 128, 3)
+
+
+def _halved(views: np.ndarray) -> np.ndarray:
+    resized = (Image.fromarray(v).resize((64, 64), Image.Resampling.LANCZOS) for v in views)
+    return np.stack(list(map(np.asarray, resized)))

@@ -36,8 +36,13 @@ def _drive(file_id: str) -> tuple[str, ...]:
 
 
 class CelebA(ImageDataModule):
-    """CelebA (Liu et al., ICCV 2015), aligned and cropped: the zip or a folder of its pictures."""
+    """CelebA (Liu et al., ICCV 2015), aligned and cropped: the zip or a folder of its pictures.
 
+    The central 148×148 at 64 is bilinear with antialiasing, as the field uses it; 32 and 128 are
+    area means.
+    """
+
+    image_sizes = (32, 64, 128)
     card = DatasetCard(
         name="celeba",
         image_shape=(3, SIZE, SIZE),
@@ -73,14 +78,21 @@ class CelebA(ImageDataModule):
     )
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
-        """The central 148×148 at 64×64, bilinear with antialiasing: (3, 64, 64) uint8."""
+        """The central 148×148 at the size asked for: (3, size, size) uint8."""
         if picture.size != (WIDTH, HEIGHT):
             got = "×".join(map(str, picture.size))
             raise DataError(f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {got}")
         left, top = (WIDTH - CROP) // 2, (HEIGHT - CROP) // 2
         # Not resize(box=...): its filter looks at pixels outside the box.
         face = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
-        return super().pixels(face.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+        size = self.image_shape[-1]
+        how = Image.Resampling.BILINEAR if size == SIZE else Image.Resampling.BOX
+        return super().pixels(face.resize((size, size), how))
+
+    @property
+    def source_shape(self) -> tuple[int, ...]:
+        """Pictures are resized as they are read."""
+        return self.image_shape
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """Pictures in the order of the parts, within a part in the order of the attribute list."""

@@ -10,12 +10,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from vae_granularity.data.base import DataOptions, ImageDataModule
+from vae_granularity.data.base import ImageDataModule, SizedOptions
 from vae_granularity.data.batches import split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.readers import Chunks
+from vae_granularity.data.files.sizes import area_means
 from vae_granularity.data.files.store import Store, rendered_store
 from vae_granularity.errors import ArgumentError
 
@@ -38,23 +39,30 @@ class FactorGridDataModule(ImageDataModule):
         ArgumentError: not one size >= 1 for each factor.
     """
 
+    image_sizes = (32, 64)
+
     def __init__(
-        self, *, factor_sizes: Sequence[int] | None = None, **options: Unpack[DataOptions]
+        self, *, factor_sizes: Sequence[int] | None = None, **options: Unpack[SizedOptions]
     ) -> None:
         super().__init__(**options)
         if factor_sizes is not None:
             factors = replace(self.space, sizes=tuple(factor_sizes))
             self.card = replace(self.card, factors=factors)
 
-    def stream(self, chunks: Chunks, **facts: str) -> ImageStream:
-        """The grid from chunks of images (n, H, W, C); labels follow from the index."""
+    def stream(self, chunks: Chunks, side: int | None = None, **facts: str) -> ImageStream:
+        """The grid from chunks of images (n, side, side, C), by default as `source_shape` says.
+
+        Labels follow from the index.
+        """
+        channels, *_, usual = self.source_shape
         turned = ((positions, images.transpose(0, 3, 1, 2)) for positions, images in chunks)
-        return ImageStream(self.image_shape, self.parts, turned, facts=facts)
+        shape = (channels, side or usual, side or usual)
+        return ImageStream(shape, self.parts, turned, facts=facts)
 
     @property
     def official_shape(self) -> tuple[int, ...]:
         """(N, H, W, C) of the array that most official files hold."""
-        channels, height, width = self.image_shape
+        channels, height, width = self.source_shape
         return self.space.size, height, width, channels
 
     @property
@@ -94,17 +102,27 @@ class FactorGridDataModule(ImageDataModule):
         """As for every dataset; small rendered grids are drawn once, keyed by the drawing code."""
         if self.source != "rendered":
             return super().conversion()
-        if self.space.size * prod(self.image_shape) > CONVERTED_BYTES:
+        if self.space.size * prod(self.cached_shape) > CONVERTED_BYTES:
             return None
-        key = [self.title, self.image_shape, self.space.sizes, _source_of(self.card)]
-        return Conversion(key, {}, lambda: self.stream(self._drawn(), source=self.source))
+        look = f"{self.kind} ({self.source})"
+        key = [look, self.cached_shape, self.space.sizes, _source_of(self.card)]
+        stream = self.stream(self._drawn(), source=self.source)
+        return Conversion(key, {}, lambda: self.sized(stream))
 
     def open_store(self) -> Store:
         """The converted images, or the renderer."""
         if self.cache_directory is not None:
             return super().open_store()
         device = "cuda" if self.device == "cuda" else "cpu"
-        return rendered_store(self.space, self.renderer(), device)
+        render, size = self.renderer(), self.cached_shape[-1]
+        if size == self.source_shape[-1]:
+            return rendered_store(self.space, render, device)
+
+        def smaller(factors: np.ndarray) -> np.ndarray:
+            images = render(factors).transpose(0, 3, 1, 2)
+            return area_means(images, size, self.resize_scale).transpose(0, 2, 3, 1)
+
+        return rendered_store(self.space, smaller, device)
 
     def _drawn(self) -> Chunks:
         render = self.renderer()

@@ -14,7 +14,7 @@ from vae_granularity.data.files.declaration import DatasetCard, HubTable, Remote
 from vae_granularity.data.files.readers import CHUNK, Chunks, idx_array
 from vae_granularity.errors import ArgumentError, DataError
 
-IMAGE_SIZES = (28, 32, 64)
+IMAGE_SIZES, USUAL = (28, 32, 64), 32
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
@@ -64,12 +64,13 @@ class MNIST(ImageDataModule):
         hub=HubTable("ylecun/mnist", splits={"train": "train", "test": "test"}, labels=("label",)),
     )
 
-    def __init__(self, *, image_size: int = 32, **options: Unpack[DataOptions]) -> None:
+    def __init__(self, *, image_size: int = USUAL, **options: Unpack[DataOptions]) -> None:
         super().__init__(**options)
         if image_size not in IMAGE_SIZES:
             accepted = f"one of {IMAGE_SIZES} for mnist"
             raise ArgumentError(f"dataset.image_size must be {accepted}, got {image_size}")
         self.card = replace(self.card, image_shape=(1, image_size, image_size))
+        self.size_note = "" if image_size == USUAL else f" {image_size}x{image_size}"
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """Four IDX files: images (n, 28, 28) and labels (n,) of the training and the test part."""

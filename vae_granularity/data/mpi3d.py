@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from vae_granularity import errors
-from vae_granularity.data.base import DataOptions
+from vae_granularity.data.base import SizedOptions
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.readers import npz_images
@@ -56,7 +56,7 @@ class MPI3D(FactorGridDataModule):
         *,
         variant: str = "toy",
         factor_sizes: Sequence[int] | None = None,
-        **options: Unpack[DataOptions],
+        **options: Unpack[SizedOptions],
     ) -> None:
         super().__init__(factor_sizes=factor_sizes, **options)
         if variant not in MD5:
@@ -70,9 +70,9 @@ class MPI3D(FactorGridDataModule):
         return partial(super().renderer(), variant=self.variant)
 
     @property
-    def title(self) -> str:
-        """Name for people, with the variant."""
-        return super().title.replace("mpi3d", f"mpi3d {self.variant}", 1)
+    def kind(self) -> str:
+        """Name with the variant."""
+        return f"mpi3d {self.variant}"
 
     @property
     def provenance(self) -> dict[str, Any]:

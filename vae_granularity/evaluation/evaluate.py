@@ -151,6 +151,8 @@ def evaluate(
         "metrics": entries,
         "not_applicable": missing | suite.not_applicable,
     }
+    if data.dependence is not None:
+        how["dependence"] = data.dependence_stated()
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
     return Evaluation(terms, scores | harmonic_scores(scores), how, suite.results, tuple(kept))

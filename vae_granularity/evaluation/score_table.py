@@ -8,6 +8,7 @@ COLUMNS = (*HEADS, "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
 MISSING = "–"
+DEPENDENT = "_correlated"  # ends the names of what is measured where factors depend on each other
 
 Scores = Mapping[str, float | None]
 
@@ -23,7 +24,11 @@ class Table(NamedTuple):
 def tables(scores: Scores, protocol: Mapping[str, Any]) -> list[Table]:
     """By dimension and group, under common partitions, by factor, not applicable; no empty ones."""
     missing = tuple(protocol.get("not_applicable", {}).items())
-    found = [score_table(scores), partition_table(scores), factor_table(scores)]
+    plain = {name: value for name, value in scores.items() if not name.endswith(DEPENDENT)}
+    found = [score_table(plain), partition_table(plain), factor_table(plain)]
+    dependent = {name.removesuffix(DEPENDENT): scores[name] for name in scores if name not in plain}
+    for table in (score_table(dependent), partition_table(dependent), factor_table(dependent)):
+        found.append(table._replace(title=f"{table.title}, where factors depend as in training"))
     found.append(Table("not applicable", ("metric", "reason"), missing))
     return [table for table in found if table.rows]
 
@@ -75,15 +80,25 @@ def factor_table(scores: Scores) -> Table:
 def term_lines(terms: Scores, protocol: Mapping[str, Any]) -> list[str]:
     """One line a data part with the terms in nats, and one for each that its mixture bounds."""
     lines = []
-    for part in ("val/", "test/"):
-        values = {name.removeprefix(part): terms[name] for name in terms if name.startswith(part)}
+    for part, end in (("val/", ""), ("val/", DEPENDENT), ("test/", "")):
+        named = [name for name in terms if name.startswith(part)]
+        named = [name for name in named if name.endswith(DEPENDENT) == bool(end)]
+        values = {name.removeprefix(part).removesuffix(end): terms[name] for name in named}
         shown = [
             f"{name} {value:.2f}"
             for name, value in values.items()
             if value is not None and "/" not in name
         ]
-        lines += [f"{part[:-1]}: {'  '.join(shown)}  (nats)"] if shown else []
-    return lines + saturation_notes(protocol)
+        where = part[:-1] + (", factors dependent as in training" if end else "")
+        lines += [f"{where}: {'  '.join(shown)}  (nats)"] if shown else []
+    return lines + saturation_notes(protocol) + dependence_notes(protocol)
+
+
+def dependence_notes(protocol: Mapping[str, Any]) -> list[str]:
+    """A sentence that says which factors depend on each other in training, and how much."""
+    told = protocol.get("dependence", {}).get("mutual_information", {})
+    shown = ", ".join(f"{' and '.join(pair.split(','))} {nats:.3f}" for pair, nats in told.items())
+    return [f"mutual information of factors in training: {shown} nats"] if shown else []
 
 
 def saturation_notes(protocol: Mapping[str, Any]) -> list[str]:

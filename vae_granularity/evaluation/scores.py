@@ -12,6 +12,7 @@ from vae_granularity.densities.gaussian import reparametrise
 from vae_granularity.densities.noise import standard_normal
 from vae_granularity.evaluation.encoding import GridCodes, encode_table, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.score_table import DEPENDENT
 from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.common_partition import best_block_partition
 from vae_granularity.metrics.core.inactive import silenced
@@ -33,7 +34,8 @@ def score(
 
     `num_codes` points of the metrics and `num_test_codes` test points are drawn together, without
     replacement, from all images of the data set; where it has fewer, both parts shrink in
-    proportion.
+    proportion. Where factors depend on each other in training, the metrics of such tables also have
+    scores of as many points drawn so, with replacement, under names that end in `DEPENDENT`.
     """
     if not metrics:
         return SuiteResult()
@@ -41,6 +43,27 @@ def score(
     every_image = sum(len(part) for part in parts if part is not None)
     size, seed = protocol.num_codes + protocol.num_test_codes, protocol.seed
     indices = np.random.default_rng(seed).permutation(subset(every_image, size, seed))
+    suite = _scores_at(indices, model, data, protocol, metrics)
+    if data.dependence is not None:
+        drawn = data.draw_dependent(np.arange(every_image), len(indices), seed)
+        dependent = _scores_at(drawn, model, data, protocol, metrics, grid=False)
+        for name in set(suite.results) & set(dependent.results):
+            ended = {f"{key}{DEPENDENT}": v for key, v in dependent.scores_of(name).items()}
+            suite.beside[name] = {**suite.beside.get(name, {}), **ended}
+    return suite
+
+
+def _scores_at(
+    indices: np.ndarray,
+    model: LatentModel,
+    data: ImageDataModule,
+    protocol: EvaluationProtocol,
+    metrics: Metrics,
+    *,
+    grid: bool = True,
+) -> SuiteResult:
+    """The metrics on the images of `indices` (n,); without `grid`, not those that intervene."""
+    size, seed = protocol.num_codes + protocol.num_test_codes, protocol.seed
     table = encode_table(model, data, indices, protocol.batch_size)
     train = round(len(indices) * protocol.num_codes / size)
     mu, labels = table.mu[:train], data.labels(indices)
@@ -59,7 +82,7 @@ def score(
         inputs |= {"factors": labels[:train], "test": test, "factor_names": data.label_names}
     else:
         absent |= dict.fromkeys(("factors", "test"), "the data set has no labels")
-    if (space := data.factor_space) is not None:
+    if (space := data.factor_space) is not None and grid:
         encode = GridCodes(model, data, table, protocol.batch_size)
         inputs |= {"encode": encode, "space": space}
         inputs["images"] = lambda factors: data.images(space.index(factors))

@@ -12,6 +12,7 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, image_batches, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.evaluation.score_table import DEPENDENT
 from vae_granularity.metrics.core.progress_bar import progress_bar
 from vae_granularity.metrics.core.saturation import Saturation, mi_saturation, tc_saturation
 from vae_granularity.models.base import LatentModel
@@ -37,32 +38,44 @@ def measure_terms(
 ) -> Terms:
     """Held-out ELBO and exact terms, under `val/`.
 
-    With `test`, also the ELBO of the official test images under `test/`, where there are any.
+    With `test`, also the ELBO of the official test images under `test/`, where there are any. Where
+    factors depend on each other in training, the same also of images drawn so, under names that end
+    in `DEPENDENT`: held-out images for the ELBO, training images for the exact terms.
     """
     values: dict[str, float | None] = {}
     how: dict[str, Any] = {"likelihood": type(model.likelihood).__name__, "elbo": ELBO}
 
-    def measure(part: str, among: np.ndarray) -> None:
-        images = subset(among, protocol.num_images, protocol.seed)
+    def measure(part: str, images: np.ndarray, end: str = "") -> None:
         found = held_out_elbo(model, data, images, protocol)
-        values.update({f"{part}/{name}": value for name, value in found.items()})
-        how[f"{part}_images"] = len(images)
+        values.update({f"{part}/{name}{end}": value for name, value in found.items()})
+        how[f"{part}_images{end}"] = len(images)
 
     how["val"] = HELD_OUT if len(data.val_indices) else NO_SPLIT
-    measure("val", data.val_indices if len(data.val_indices) else data.train_indices)
+    held_out = data.val_indices if len(data.val_indices) else data.train_indices
+    size, seed = (protocol.num_images, protocol.num_components), protocol.seed
+    measure("val", subset(held_out, size[0], seed))
+    components = {"": subset(data.train_indices, size[1], seed)}
+    if data.dependence is not None:
+        count = len(components[""])
+        components[DEPENDENT] = data.draw_dependent(data.train_indices, count, seed)
+        count = min(size[0], len(held_out))
+        measure("val", data.draw_dependent(held_out, count, seed), DEPENDENT)
     missing: dict[str, str] = {}
     if model.stochastic:
-        exact = exact_terms(model, data, protocol)
-        values |= {f"val/{name}": value for name, value in exact.items()}
-        components = min(protocol.num_components, data.train_size)
-        how |= {"exact_components": components, "exact_components_from": "training images"}
-        bounds = saturations(exact, model.partition, components)
-        how["saturation"] = {f"val/{name}": asdict(found) for name, found in bounds.items()}
+        count = len(components[""])
+        how |= {"exact_components": count, "exact_components_from": "training images"}
+        how["saturation"] = {}
+        for end, chosen in components.items():
+            exact = exact_terms(model, data, protocol, chosen)
+            values |= {f"val/{name}{end}": value for name, value in exact.items()}
+            bounds = saturations(exact, model.partition, count)
+            named = {f"val/{name}{end}": asdict(found) for name, found in bounds.items()}
+            how["saturation"] |= named
     else:
         values |= dict.fromkeys(f"val/{name}" for name in EXACT)
         missing |= dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR)
     if test and data.test_indices is not None:
-        measure("test", data.test_indices)
+        measure("test", subset(data.test_indices, size[0], seed))
     return Terms(values, how, missing)
 
 
@@ -90,14 +103,13 @@ def held_out_elbo(
 
 
 def exact_terms(
-    model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol
+    model: LatentModel, data: ImageDataModule, protocol: EvaluationProtocol, chosen: np.ndarray
 ) -> dict[str, float]:
-    """The four terms under the mixture of training images' posteriors, and TC_within by group.
+    """The four terms under the mixture of the chosen images' posteriors, and TC_within by group.
 
-    Float32 and chunked; M = `num_components` posteriors (a seeded subset) with weight 1/M,
+    Float32 and chunked; M posteriors, of the indices `chosen` (M,), with weight 1/M, and
     S = `num_samples` draws from it.
     """
-    chosen = subset(data.train_indices, protocol.num_components, protocol.seed)
     _, mu, logvar = encode_table(model, data, chosen, protocol.batch_size)
     shape = (protocol.num_samples, model.latent_dim)
     drawn = np.random.default_rng(protocol.seed).integers(len(mu), size=protocol.num_samples)

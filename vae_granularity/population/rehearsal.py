@@ -58,7 +58,7 @@ class Rehearsal:
         self.model, self.data, self.protocol, self.metrics = prepare(config)
         self.data.resolve()
         self.data.setup()
-        self.model.dataset_size = self.data.train_size
+        self.model.dataset_size = self.data.dataset_size
         gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
         self.device = torch.device("cuda" if gpu else "cpu")
 

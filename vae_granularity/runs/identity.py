@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,12 @@ RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoint
 VERSION = 2  # of this rule, and part of the hash: what another rule named is never continued
 PARTS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
 PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its files and images lie
-ORDER = ("seed", "batch_size", "val_fraction")  # and which of its images a run sees when
+# And which of its images a run sees when.
+ORDER = ("seed", "batch_size", "val_fraction", "correlation")
+# What a data set's config says since its runs are named, as long as it says nothing new: runs of
+# before keep their names. Older keys count as they are written: the size of mnist and blocks.
+SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba")
+USUAL_SIZES = dict.fromkeys(SIZED, 64) | {"mnist": 32}
 # Keys of a trainer that change no weight, or only their rounding, as the kind of device does:
 # `devices` and `num_nodes` count as the number of processes.
 HARDWARE = ("accelerator", "barebones", "benchmark", "deterministic", "devices", "num_nodes")
@@ -45,7 +51,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     found = {part: config[part] for part in PARTS if part in config}
     places = [f"dataset.{key}" for key in PLACES]
     idle = [f"trainer.{key}" for key in IDLE_TRAINER_KEYS]
-    found = without(found, [*places, *idle]) | {"callbacks": acting_callbacks(config)}
+    unsaid = [f"dataset.{key}" for key in unsaid_keys(config.get("dataset", {}))]
+    found = without(found, [*places, *idle, *unsaid]) | {"callbacks": acting_callbacks(config)}
     if "trainer" in found:
         found["trainer"]["processes"] = processes(config["trainer"])
     return found
@@ -81,13 +88,26 @@ def processes(trainer: Mapping[str, Any]) -> int | str:
     return str(count) if nodes == 1 else f"{count} on {nodes} nodes"
 
 
+def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
+    """Keys of a data set's config, younger than the names of runs, that ask for nothing new.
+
+    >>> unsaid_keys({"_target_": "data.shapes3d.Shapes3D", "image_size": 64, "seed": 0})
+    ['image_size']
+    """
+    name = file_name(dataset) if "_target_" in dataset else ""
+    usual: dict[str, tuple[Any, ...]] = {"correlation": (None,)}
+    if name in SIZED:
+        usual["image_size"] = (None, USUAL_SIZES[name])
+    return [key for key, values in usual.items() if key in dataset and dataset[key] in values]
+
+
 def images_of(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a data set's config that decide which image is which.
 
     >>> images_of({"variant": "toy", "seed": 1, "batch_size": 64, "data_dir": "data"})
     {'variant': 'toy'}
     """
-    return without(dataset, [*PLACES, *ORDER])
+    return without(dataset, [*PLACES, *ORDER, *unsaid_keys(dataset)])
 
 
 def run_hash(config: Mapping[str, Any]) -> str:
@@ -162,12 +182,16 @@ class RunInfo:
 
     @property
     def dataset(self) -> str:
-        """Short name of the data set, its variant, and `rendered` where its images are not real."""
+        """Short name of the data set with its variant, an unusual size, `dependent` factors, and
+        `rendered` for images that are not real.
+        """
         node = self.config["dataset"]
-        rendered = "rendered" if node["source"] == "rendered" else None
-        return "-".join(
-            filter(None, (option_name(self.config, "dataset"), node.get("variant"), rendered))
-        )
+        size, usual = node.get("image_size"), USUAL_SIZES.get(file_name(node))
+        words = [option_name(self.config, "dataset"), _of_path(node), node.get("variant")]
+        words += [str(size)] if size and size != usual else []
+        words += ["dependent"] if node.get("correlation") else []
+        words += ["rendered"] if node["source"] == "rendered" else []
+        return "-".join(filter(None, words))
 
     @cached_property
     def name(self) -> str:
@@ -195,6 +219,12 @@ class RunInfo:
         beta = [f"beta={label(model['beta'])}"] if "beta" in model else []
         name = option_name(self.config, "dataset")
         return (self.model, name, data["source"], *beta, grouping_of(model).tag)
+
+
+def _of_path(dataset: Mapping[str, Any]) -> str | None:
+    """The last part of the path of one's own images, in letters and digits."""
+    stem = str(dataset.get("path") or "").rstrip("/").rpartition("/")[2].removesuffix(".npz")
+    return re.sub(r"[^A-Za-z0-9]+", "", stem)[:24] or None
 
 
 def option_name(config: Mapping[str, Any], group: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from vae_granularity.runs.identity import flat
 
 # Protocol fields ignored when comparing runs: what came out, what was drawn, the model's own
-# partition, what else was installed (a metric that depends on a library names its version itself).
+# partition, which factors depend in training (a config key says so), what else was installed (a
+# metric that depends on a library names its version itself).
 BESIDES = {"saturation", "scores", "partition", "partition_labels"}
-BESIDES |= {"inactive_latents", "versions", "figures"}
+BESIDES |= {"inactive_latents", "versions", "figures", "dependence"}
 BY_CHANCE = BESIDES | {"seed", "found"}
 
 # Of the measurement itself: one higher whenever the same run and settings give another number.

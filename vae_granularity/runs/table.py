@@ -211,7 +211,16 @@ def _config(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
                 yield f"{prefix}{key}", short_name(f"{prefix}{key}", value)
             yield from _config(value, f"{prefix}{key}.")
         elif key[0] != "_":
-            yield f"{prefix}{key}", tuple(value) if type(value) is list else value
+            yield f"{prefix}{key}", _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Lists become tuples, or text where they hold mappings: values of a column can be compared."""
+    if type(value) is not list:
+        return value
+    if any(isinstance(item, Mapping) for item in value):
+        return orjson.dumps(value).decode()
+    return tuple(value)
 
 
 def short_name(group: str, node: Mapping[str, Any]) -> str:

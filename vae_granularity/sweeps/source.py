@@ -7,7 +7,14 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.identity import ORDER, digest, file_name, without, write_atomically
+from vae_granularity.runs.identity import (
+    ORDER,
+    digest,
+    file_name,
+    unsaid_keys,
+    without,
+    write_atomically,
+)
 
 RECORD = ".sources.json"
 
@@ -25,7 +32,8 @@ def settled_source(config: DictConfig) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     node: Any = OmegaConf.to_container(config.dataset, resolve=True)
     # What decides where images come from: which they are, and where files of them may lie.
-    key = f"{file_name(node)}-{digest(without(node, [*ORDER, 'device', 'source']))}"
+    left_out = [*ORDER, "device", "source", *unsaid_keys(node)]
+    key = f"{file_name(node)}-{digest(without(node, left_out))}"
     path = folder / RECORD
     with FileLock(folder / f"{RECORD}.lock"):
         known = json.loads(path.read_text()) if path.exists() else {}

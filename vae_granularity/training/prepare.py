@@ -77,7 +77,7 @@ class Job:
             self.data.setup()
         else:
             self.data = data.reseeded(self.data.seed)
-        self.model.dataset_size = self.data.train_size
+        self.model.dataset_size = self.data.dataset_size
 
 
 def prepare_run(cfg: DictConfig) -> Job:

@@ -25,6 +25,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1
 BLUE, RED, BLACK, WHITE, GREY = PALETTE[0], PALETTE[1], PALETTE[-1], "#ffffff", "#b9c0c9"
 SCALE = "Cividis"
 MAX_TICKS = 24
+MAX_WRITTEN = 9  # values of an axis up to which a cell has room for its number
 
 
 def layout(title: str, x: str, y: str) -> Chart:
@@ -52,6 +53,9 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
         for j, b in enumerate(labels[1])
     ]
     heat = _heatmap(surface.mean.T, with_unit(surface.value_name), hover)
+    if len(labels[0]) <= MAX_WRITTEN and len(labels[1]) <= MAX_WRITTEN:
+        # Below the marks: a number at the lower edge of its cell.
+        heat |= {"text": _written(surface.mean.T), "texttemplate": "<br><br>%{text}"}
     circles = {"symbol": "circle", "size": 16, "color": WHITE, "line": {"color": BLACK, "width": 2}}
     diamonds = {
         "symbol": "diamond",
@@ -136,6 +140,57 @@ def profile_charts(
         chart = layout(title, name_of(gamma), "factor (complexity)")
         found[str(partition)] = {"data": [heat], "layout": _grid(chart, granularities, factors)}
     return found
+
+
+def matrix_chart(matrix: np.ndarray, labels: list[str], title: str) -> Chart:
+    """Correlations (n, n) of n labelled numbers as a heat map with numbers."""
+    hover = [
+        [f"{a} and {b}: {number(float(matrix[j, i]), 2)}" for i, a in enumerate(labels)]
+        for j, b in enumerate(labels)
+    ]
+    cells = [[f"{v:.2f}" if np.isfinite(v) else "" for v in row] for row in matrix]
+    heat = _heatmap(matrix, "rank correlation", hover)
+    heat |= {"colorscale": "RdBu", "zmin": -1, "zmax": 1, "reversescale": False}
+    heat |= {"text": cells, "texttemplate": "%{text}", "textfont": {"size": 10}}
+    chart = _grid(layout(title, "", ""), labels, labels)
+    chart["xaxis"] |= {"tickangle": 45}
+    return {"data": [heat], "layout": chart | {"height": 180 + 26 * len(labels)}}
+
+
+def parallel_chart(
+    heights: np.ndarray,
+    bands: np.ndarray,
+    axes: Sequence[str],
+    ends: Sequence[tuple[str, str]],
+    title: str,
+) -> Chart:
+    """Lines (n, axes) of heights in [0, 1], coloured by band, the last and best on top.
+
+    Args:
+        bands: (n,) from 0; names the fifth that a line's colour stands for.
+        ends: what the bottom and the top of each axis mean.
+    """
+    shades = ("#d9dde2", "#9fb4c7", "#56b4e9", "#0072b2", "#d55e00")
+    data = []
+    for band in np.unique(bands):
+        lines = heights[bands == band]
+        y = np.column_stack([lines, np.full(len(lines), np.nan)])
+        x = np.tile([*range(len(axes)), np.nan], len(lines))
+        flat = [[None if np.isnan(v) else round(float(v), 3) for v in a.ravel()] for a in (x, y)]
+        name = ("lowest", "second", "middle", "fourth", "highest")[int(band)] + " fifth"
+        style = {"line": {"color": shades[int(band)], "width": 1.2}}
+        data.append({"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip"})
+        data[-1] |= {"x": flat[0], "y": flat[1], **style}
+    chart = layout(title, "", "")
+    names = [f"{axis}<br>{low} … {top}" for axis, (low, top) in zip(axes, ends, strict=True)]
+    chart["xaxis"] |= {"tickvals": list(range(len(axes))), "ticktext": names}
+    chart["xaxis"] |= {"range": [-0.3, len(axes) - 0.7]}
+    chart["yaxis"] |= {"showticklabels": False, "range": [-0.05, 1.05]}
+    return {"data": data, "layout": chart}
+
+
+def _written(values: np.ndarray) -> list[list[str]]:
+    return [[number(float(v)) if np.isfinite(v) else "" for v in row] for row in values]
 
 
 def _heatmap(values: np.ndarray, label: str, hover: list[list[str]]) -> Chart:

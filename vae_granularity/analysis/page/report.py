@@ -1,17 +1,23 @@
 """The page: one HTML file with everything in it, that works without a network."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import orjson
+import pandas as pd
 from markupsafe import Markup
 
-from vae_granularity.analysis.page import charts, page_text, tables
-from vae_granularity.analysis.page.labels import name_of, seeds_label, with_unit
+from vae_granularity.analysis.answer import answers
+from vae_granularity.analysis.page import charts, page_text, relations, tables
+from vae_granularity.analysis.page.curves import curves
+from vae_granularity.analysis.page.labels import name_of, seeds_label, settings_label, with_unit
 from vae_granularity.analysis.pipeline import Analysis
+from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import Reading, SliceResult
 from vae_granularity.analysis.verdict import EDGE, MAX_CHANCE, MIN_SUPPORT, NOT_ENOUGH
 
@@ -90,6 +96,7 @@ def section(number: int, result: SliceResult, source: str) -> Section:
             f"{_capital(reading.verdict.sentence)}. {_capital(source)}.",
         )
         for way, reading in zip(("forward", "backward"), result.readings, strict=True)
+        if len(reading.trajectory.rows)  # rows that chance alone may have made have no optimum
     ]
     title = _capital(f"{name_of(surface.value_name)} {over}")
     return Section(f"slice{number}", title, result.part.title, (heat, *ways))
@@ -109,7 +116,10 @@ def render(
     run_columns = ["run.name", *names, "seed", "run.num_parameters", value, *others]
     lines = tables.line_charts(analysis.points, names, analysis.numbers, settings)
     features = _features(analysis, source)
-    figures = [*(figure for part in sections for figure in part.figures), *features]
+    related = _relations(analysis, source)
+    figures = [*(figure for part in sections for figure in part.figures), *features, *related]
+    against = relations.scatter(table, value, analysis.numbers)
+    trained = curves(traversals)
     data = {
         "charts": {figure.id: figure.chart for figure in figures},
         "line_charts": lines,
@@ -117,6 +127,9 @@ def render(
         "numbers": {name: with_unit(name) for name in analysis.numbers},
         "palette": charts.PALETTE,
         "source": source,
+        "relations": against,
+        "curves": trained,
+        "links": _links(table, settings),
         "tables": {
             "points": tables.best_rows(
                 analysis.points, point_columns, names, settings, "points.csv"
@@ -126,9 +139,12 @@ def render(
         "traversals": traversals,
     }
     parts = {
+        "answer": True,
         "verdicts": True,
         "features": features,
         "numbers": lines,
+        "relations": against,
+        "curves": trained,
         "traversals": traversals,
         "table": True,
         "provenance": True,
@@ -143,6 +159,11 @@ def render(
         verdicts=[_verdict(way, s.part.title) for s in analysis.slices for way in s.readings],
         sections=sections,
         more_sections=len(analysis.slices) - len(sections),
+        answers=[
+            vars(answer) | {"where": settings_label(answer.values)}
+            for answer in answers(table, names, settings)
+        ],
+        relations=related,
         features=features,
         features_text=FEATURES,
         findings=[found.sentence for found in analysis.findings.correlations],
@@ -183,6 +204,38 @@ def _features(analysis: Analysis, source: str) -> list[Figure]:
         Figure(f"profile_{number}", chart, alt.format(partition), PROFILE)
         for number, (partition, chart) in enumerate(maps.items())
     ]
+
+
+def _relations(analysis: Analysis, source: str) -> list[Figure]:
+    value, numbers = analysis.settings.value, analysis.numbers
+    found = {
+        "correlations": (
+            relations.correlations(analysis.table, value, numbers),
+            "Over all runs of the page, so settings as well as seeds make them: they are no proof "
+            f"that one follows from the other. {_capital(source)}.",
+        ),
+        "parallel": (
+            relations.parallel(analysis.points, list(analysis.parameters), value, numbers),
+            "A line is the mean over the seeds of a point; parameters take their values in order. "
+            f"{_capital(source)}.",
+        ),
+    }
+    return [
+        Figure(name, chart, chart["layout"]["title"]["text"], caption)
+        for name, (chart, caption) in found.items()
+        if chart is not None
+    ]
+
+
+def _links(table: pd.DataFrame, settings: Settings) -> dict[str, str]:
+    """Run to the address of its directory, relative to the page, or of its page on W&B."""
+    best = table.sort_values(settings.value, ascending=not settings.maximise)
+    shown = best.head(settings.max_rows)
+    places = zip(shown["run.name"].astype(str), shown["path"].astype(str), strict=True)
+    return {
+        name: path if settings.wandb else quote(os.path.relpath(path, settings.folder)) + "/"
+        for name, path in places
+    }
 
 
 def _capital(text: str) -> str:

@@ -14,7 +14,7 @@ from vae_granularity.analysis.page.labels import (
     value_label,
     with_unit,
 )
-from vae_granularity.analysis.points import ordered
+from vae_granularity.analysis.points import ordered, rows_of_point
 from vae_granularity.analysis.settings import Settings
 
 MAX_LINES, MAX_PARAMETERS = 7, 4
@@ -31,7 +31,7 @@ def best_rows(
     value = settings.value
     best = frame.sort_values(value, ascending=not settings.maximise, na_position="last")
     shown = best.head(settings.max_rows)[list(columns)]
-    named = {f"±{value}": "± 95 %", "run.num_parameters": "parameters"}
+    named = {f"±{value}": "± 95 % (2 seeds: range)", "run.num_parameters": "parameters"}
     return {
         "columns": [named.get(name) or with_unit(name) for name in columns],
         "rows": [
@@ -77,11 +77,10 @@ def _line_chart(
     points: pd.DataFrame, held: pd.Series, pair: tuple[str, str | None], numbers: Sequence[str]
 ) -> dict[str, Any]:
     x, by = pair
-    for name, value in held.items():
-        points = points[_equal(points[str(name)], value)]
+    points = rows_of_point(points, held, held.index)
     axis = ordered(points[x])
     lines = [None] if by is None else _spread_out(ordered(points[by]))
-    parts = [points if by is None else points[_equal(points[by], value)] for value in lines]
+    parts = [points if by is None else rows_of_point(points, {by: value}, [by]) for value in lines]
     return {
         "x": with_unit(x),
         "by": None if by is None else name_of(by),
@@ -98,10 +97,6 @@ def _along(points: pd.DataFrame, x: str, axis: Sequence[Any], column: str) -> li
     found = dict(zip(keys, points[column], strict=True))
     values = [found.get(value, np.nan) for value in axis]
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
-
-
-def _equal(column: pd.Series, value: Any) -> pd.Series:
-    return column.isna() if is_missing(value) else column == value
 
 
 def _spread_out(values: Sequence[Any]) -> list[Any]:

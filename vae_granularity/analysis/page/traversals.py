@@ -15,7 +15,7 @@ from vae_granularity.analysis.page.labels import (
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
 
-FIGURES = ("traversals", "group_traversals")
+FIGURES = ("traversals", "group_traversals", "reconstructions")
 MAX_WIDTH, MAX_GRANULARITIES, QUALITY = 900, 10, 72
 
 
@@ -44,6 +44,7 @@ def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]
             {
                 "granularity": value_label(gamma, granularity),
                 "name": name,
+                "path": str(run["path"]),
                 "value": f"{with_unit(value)} {number(run[value])}",
                 "parameters": settings_label(run[told].to_dict()),
                 "images": images,

@@ -12,6 +12,7 @@ function draw(element, chart) {
   if (narrow.matches) {
     layout.font = { ...layout.font, size: 11 };
     layout.margin = { ...layout.margin, l: 46, r: 4 };
+    chart = { ...chart, data: chart.data.map((trace) => ({ ...trace, texttemplate: undefined })) };
   }
   return Plotly.react(element, chart.data, layout, config);
 }
@@ -58,6 +59,46 @@ function startLineCharts() {
   };
   byId("line-number").addEventListener("change", show);
   byId("line-pair").addEventListener("change", show);
+  show();
+}
+
+function line(name, x, y, i, mode) {
+  return { type: "scatter", mode, name, x, y, line: { color: report.palette[i % report.palette.length], width: 2 }, marker: { size: 6, opacity: 0.8, color: report.palette[i % report.palette.length] } };
+}
+
+function startRelations() {
+  const keys = Object.keys(report.relations.numbers);
+  options(byId("against"), keys.map((key) => report.numbers[key]));
+  const show = () => {
+    const key = keys[Number(byId("against").value)], { value, groups, by, left_out } = report.relations;
+    const data = groups.map((group, i) => ({
+      ...line(by ? `${by} ${group.name}` : "runs", group.rows.map((row) => report.relations.numbers[key][row]), group.rows.map((row) => value[row]), i, "markers"),
+      hovertext: group.rows.map((row) => report.relations.names[row]), hoverinfo: "text+x+y",
+    }));
+    const layout = structuredClone(report.line_layout);
+    layout.xaxis.title.text = report.numbers[key];
+    layout.yaxis.title.text = report.relations.title;
+    byId("against-title").textContent = `${report.relations.title} against ${report.numbers[key]}, a mark for each run`;
+    byId("against-caption").textContent = `${report.source}.` + (left_out ? ` ${left_out} runs are left out, drawn at random.` : "");
+    draw(byId("against-chart"), { data, layout });
+  };
+  byId("against").addEventListener("change", show);
+  show();
+}
+
+function startCurves() {
+  const keys = Object.keys(report.curves.titles);
+  options(byId("curve"), keys.map((key) => report.curves.titles[key]));
+  const show = () => {
+    const key = keys[Number(byId("curve").value)];
+    const data = report.curves.runs.filter((run) => key in run.lines).map((run, i) => line(run.name, run.lines[key][0], run.lines[key][1], i, "lines+markers"));
+    const layout = structuredClone(report.line_layout);
+    layout.xaxis.title.text = "step";
+    layout.yaxis.title.text = report.curves.titles[key];
+    byId("curve-title").textContent = `${report.curves.titles[key]} while training`;
+    draw(byId("curve-chart"), { data, layout });
+  };
+  byId("curve").addEventListener("change", show);
   show();
 }
 
@@ -133,7 +174,8 @@ function startTable() {
       for (const cell of row) {
         const place = document.createElement("td");
         if (typeof cell === "number") place.className = "number";
-        place.textContent = cell === null ? "–" : String(cell);
+        const text = cell === null ? "–" : String(cell), link = report.links[text];
+        place.replaceChildren(link ? Object.assign(document.createElement("a"), { href: link, textContent: text }) : text);
         line.append(place);
       }
       body.append(line);
@@ -150,5 +192,7 @@ function startTable() {
 }
 
 if (report.line_charts.length) startLineCharts();
+if (report.relations) startRelations();
+if (report.curves) startCurves();
 if (report.traversals.length) startTraversals();
 startTable();

@@ -1,0 +1,102 @@
+"""The best configuration of an analysis, with its interval and the command that trains it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from vae_granularity.analysis.comparable import dataset_names
+from vae_granularity.analysis.page.labels import number, seeds_label, settings_label, with_unit
+from vae_granularity.analysis.points import aggregate, rows_of_point
+from vae_granularity.analysis.settings import Settings
+from vae_granularity.errors import DataError
+from vae_granularity.runs.table import read_results
+from vae_granularity.training.command import command, overrides_of
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best point of one data set."""
+
+    dataset: str
+    values: dict[str, Any]  # its swept parameters
+    sentence: str  # the number with its interval
+    beside: str  # how sure it is that it beats the next best; empty with one point
+    command: str | None  # that trains its seeds; None where options of another package took part
+    runs: tuple[Path, ...]  # of its seeds
+
+
+def answers(table: pd.DataFrame, names: list[str], settings: Settings) -> list[Answer]:
+    """The best point of each data set among those with `min_seeds` seeds, or with the most seeds
+    where none has so many; by the mean of `value` over seeds.
+    """
+    known = table[table[settings.value].notna()]
+    parts = known.groupby(dataset_names(known), observed=True)
+    return [_answer(str(name), part, names, settings) for name, part in parts]
+
+
+def _answer(dataset: str, runs: pd.DataFrame, names: list[str], settings: Settings) -> Answer:
+    value = settings.value
+    points = aggregate(runs, names, [value])
+    enough = points["runs"] >= min(settings.min_seeds, points["runs"].max())
+    ranked = points[enough].sort_values(value, ascending=not settings.maximise)
+    best = rows_of_point(runs, ranked.iloc[0], names)
+    row = ranked.iloc[0]
+    spread = _spread(best[value].to_numpy(float))
+    sentence = f"{with_unit(value)} {number(row[value])}{spread}, {seeds_label(len(best))}"
+    beside = ""
+    if len(ranked) > 1:
+        next_best = rows_of_point(runs, ranked.iloc[1], names)
+        beside = _compared(best[value], next_best[value], ranked.iloc[1], names)
+    return Answer(
+        dataset,
+        {name: row[name] for name in names},
+        sentence,
+        beside,
+        _command(best),
+        tuple(Path(str(path)) for path in best["path"]),
+    )
+
+
+def _spread(values: np.ndarray) -> str:
+    """A 95 % interval (Student's t) of the mean of three or more, the range of two."""
+    if len(values) < 2:
+        return ""
+    if len(values) == 2:
+        return f" (range {number(values.min())} to {number(values.max())})"
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    low, high = values.mean() - half, values.mean() + half
+    return f" ({number(low)} to {number(high)}, 95 %)"
+
+
+def _compared(best: pd.Series, other: pd.Series, row: pd.Series, names: list[str]) -> str:
+    """The next best point, and the interval of the difference of means (Welch)."""
+    where = settings_label({name: row[name] for name in names})
+    gap = abs(float(best.mean() - other.mean()))
+    text = f"Next best: {where}, {number(gap, 3)} behind"
+    if min(len(best), len(other)) < 3:
+        return f"{text}; too few seeds to say whether that is chance."
+    found: Any = stats.ttest_ind(best, other, equal_var=False)
+    chance = float(found.pvalue)
+    if not np.isfinite(chance):
+        return f"{text}."
+    says = "more than chance" if chance < 0.05 else "not told apart from chance"
+    test = f"Welch's t test, p = {number(chance, 2)}, not corrected for picking the two best"
+    return f"{text}: {says} ({test})."
+
+
+def _command(runs: pd.DataFrame) -> str | None:
+    """The command that trains the runs of a point, from the results of the first."""
+    try:
+        overrides = overrides_of(read_results(str(runs["path"].iloc[0]))["config"])
+    except (DataError, KeyError, OSError):
+        return None
+    if overrides is None:
+        return None
+    seeds = sorted(int(seed) for seed in runs["seed"])
+    rest = [one for one in overrides if not one.startswith("seed=")]
+    many = ["-m"] if len(seeds) > 1 else []
+    return command([*many, *rest, f"seed={','.join(map(str, seeds))}"])
