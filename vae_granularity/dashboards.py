@@ -2,11 +2,13 @@
 
 from omegaconf import DictConfig
 
+from vae_granularity.runs.types import check_values
 from vae_granularity.training import config
 
 
 def run(cfg: DictConfig) -> None:
     """Create the project's workspace and report, and print their addresses."""
+    check_values(dict(cfg), {"project": str, "entity": str | None})
     from vae_granularity.training.loggers.dashboards import publish  # Lightning: after the checks
 
     publish(cfg.entity, cfg.project)

@@ -1,13 +1,26 @@
 """`python -m vae_granularity.evaluate run=DIR`: measure finished runs again or further."""
 
-from omegaconf import DictConfig
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.runs.table import find_runs
+from vae_granularity.runs.types import check_values
 from vae_granularity.training import config
+
+TYPES = {
+    "run": str | list[str],
+    "trust": list[str],
+    "paths": dict[str, str | None],
+    "evaluation": dict[str, Any],
+    "metrics": dict[str, dict[str, Any]] | None,
+}
 
 
 def run(cfg: DictConfig) -> None:
     """Measure every finished run that `run=` names."""
+    values: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_values(values, TYPES)
     given = [cfg.run] if isinstance(cfg.run, str) else cfg.run
     directories, broken = find_runs(map(str, given))
     from vae_granularity.evaluation.measure_again import evaluate_runs  # torch: after the checks

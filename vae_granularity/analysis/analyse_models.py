@@ -67,7 +67,7 @@ def analyse_models(
     from vae_granularity.analysis.features import complexity_of
 
     failed: dict[str, str] = {}
-    codes = list(all_codes(table, settings.folder / "codes", settings.num_codes, failed))
+    codes = list(all_codes(table, settings, failed))
     agreement = udr_scores(table, parameters, codes) if settings.udr else None
     profile = _profile(settings, table, codes) if settings.profile else pd.DataFrame()
     if profile.empty:

@@ -12,6 +12,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from vae_granularity.analysis.page.labels import first_line
+from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, subset
@@ -21,7 +22,7 @@ from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.files import replacing
 from vae_granularity.runs.identity import digest, images_of
 from vae_granularity.runs.images import check_images
-from vae_granularity.runs.reading import Run, load_run
+from vae_granularity.runs.reading import Run
 
 BATCH = 256
 SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
@@ -40,20 +41,22 @@ class Codes:
 
 
 def all_codes(
-    table: pd.DataFrame, folder: Path, num_codes: int, failed: dict[str, str], seed: int = 0
+    table: pd.DataFrame, settings: Settings, failed: dict[str, str], seed: int = 0
 ) -> Iterator[Codes]:
-    """The codes of each run of the table; those that `folder` holds from an earlier pass are read.
+    """The codes of each run of the table, of `settings.num_codes` images at most.
+
+    Those that folder/codes holds from an earlier pass are read.
 
     Args:
-        num_codes: n, at most.
         failed: takes the directory of a run whose model cannot be read, and why.
         seed: of the draw of the images.
     """
+    folder, num_codes = settings.folder / "codes", settings.num_codes
     folder.mkdir(parents=True, exist_ok=True)
     data_of: dict[str, ImageDataModule] = {}
     for index, row in table.iterrows():
         try:
-            run = load_run(Path(str(row["path"])))
+            run = settings.load_run(str(row["path"]))
             node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
             name = digest(images_of(node))
             if name not in data_of:
@@ -64,7 +67,7 @@ def all_codes(
             parts = (data.train_indices, data.val_indices, data.test_indices)
             images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
-            file = folder / f"{row['run.name']}.npz"
+            file = folder / f"{run.directory.resolve().name}.npz"
             partition = _last_partition(run.config.model, int(row["run.steps"]))
             yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
         # A damaged run, or one of another version, must not end the analysis.

@@ -16,6 +16,7 @@ from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import SliceResult, analyse_slices, swept
 from vae_granularity.errors import DataError
 from vae_granularity.runs.files import replacing
+from vae_granularity.runs.trust import check_links
 
 TABLE = "runs.parquet"
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def analyse(settings: Settings) -> Analysis:
 
 
 def _collected(settings: Settings) -> Collected:
+    if settings.out is None:
+        check_links(settings.folder, settings.runs[0])
     file = settings.folder / TABLE
     last = _last_pass(file)
     if settings.wandb is not None:

@@ -3,10 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vae_granularity.analysis.comparable import KINDS
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.runs.types import check_values
+
+Names = list[str]
+# Of the keys as they are written.
+TYPES: dict[str, Any] = dict.fromkeys(("value", "optimum"), str)
+TYPES |= dict.fromkeys(("wandb", "out", "x", "y"), str | None)
+TYPES |= dict.fromkeys(("udr", "profile"), bool) | {"runs": str | Names | None}
+TYPES |= dict.fromkeys(("allow_mixed", "trust"), Names) | {"paths": dict[str, str | None]}
+TYPES |= {"where": dict[str, Any]}
+
+if TYPE_CHECKING:
+    from vae_granularity.runs.reading import Run
 
 LEAST = {
     "min_seeds": 2,
@@ -16,6 +28,7 @@ LEAST = {
     "max_rows": 1,
     "figures": 0,
 }
+TYPES |= dict.fromkeys(LEAST, int)
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,8 @@ class Settings:
     seed: int = 0
     udr: bool = False
     profile: bool = False
+    trust: tuple[str, ...] = ()
+    paths: dict[str, str | None] = field(default_factory=dict)
     num_codes: int = 2000
     max_rows: int = 500
     figures: int = 2
@@ -51,13 +66,13 @@ class Settings:
         >>> Settings.from_config({"runs": "a", "where": {"model": {"beta": 4}}}).where
         {'model.beta': 4}
         """
-        given: dict[str, Any] = dict(values)
+        given = check_values(values, TYPES)
         runs = given.get("runs") or []
-        runs = runs if isinstance(runs, list) else [runs]
-        given["runs"] = tuple(Path(str(run)) for run in runs)
+        given["runs"] = tuple(map(Path, runs if isinstance(runs, list) else [runs]))
         given["out"] = None if given.get("out") is None else Path(given["out"])
         given["where"] = dict(_flat(given.get("where", {})))
-        given["allow_mixed"] = tuple(given.get("allow_mixed", ()))
+        for key in ("allow_mixed", "trust"):
+            given[key] = tuple(given.get(key, ()))
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -84,6 +99,12 @@ class Settings:
     def folder(self) -> Path:
         """Where the results go."""
         return self.out if self.out is not None else self.runs[0] / "analysis"
+
+    def load_run(self, directory: str | Path) -> "Run":
+        """A run read back, with what the settings trust."""
+        from vae_granularity.runs.reading import load_run  # torch: only where a model is needed
+
+        return load_run(directory, self.trust, **self.paths)
 
     @property
     def maximise(self) -> bool:

@@ -9,11 +9,10 @@ import logging
 import re
 import sys
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError, writable_folder
-from vae_granularity.training.config import compose, explain
+from vae_granularity.training.config import compose, end_with_message
 
 VERBS = ("prepare", "info")
 
@@ -30,12 +29,11 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ArgumentError) else 1)
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {explain(error, 'train')}", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:
+        end_with_message(error, "train")
 
 
-def run(verb: str, config: object) -> str:
+def run(verb: str, config: DictConfig) -> str:
     """Prepare or describe the dataset of a config node; returns what to print."""
     # torch and Lightning take seconds: a mistyped key is answered before
     from hydra.utils import instantiate
@@ -43,10 +41,14 @@ def run(verb: str, config: object) -> str:
     from vae_granularity.data.base import ImageDataModule
     from vae_granularity.data.files import sources
     from vae_granularity.data.info import contact_sheet, describe
+    from vae_granularity.runs.types import check_types
 
+    checked = OmegaConf.create({"dataset": OmegaConf.to_container(config, resolve=True)})
+    check_types(checked)
     # partial: a full one would wrap our errors; no batches are drawn here
-    data = instantiate(config, _partial_=True)(batch_size=1)
+    data = instantiate(checked.dataset, _partial_=True)()
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
+    data.batch_size = 1  # of which every data set has enough images
     may_fetch = verb == "info" and data.source in ("auto", "official")
     if may_fetch and not sources.all_here(data.card, data.data_dir, data.cache_dir):
         if data.source == "official" or not data.card.renderer:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
@@ -31,7 +31,7 @@ from vae_granularity.data.files.declaration import DatasetCard, verify
 from vae_granularity.data.files.sizes import at_size
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,9 @@ class ImageDataModule(LightningDataModule):
 
     card: DatasetCard
     packed = False
+    # Of data_dir and cache_dir, those that a config of unknown origin has named: nothing is
+    # downloaded to them, and converted only where images have been converted to before.
+    reads_only: Collection[str] = ()
     image_sizes: tuple[int, ...] = ()
 
     def __init__(
@@ -202,8 +205,9 @@ class ImageDataModule(LightningDataModule):
                 other ways.
         """
         if not self.files:
-            folders = self.data_dir, self.cache_dir
-            self.source, self.files = sources.settle(self.card, self.source, self.hub_id, *folders)
+            folders, fetch = (self.data_dir, self.cache_dir), "data_dir" not in self.reads_only
+            asked = (self.card, self.source, self.hub_id, *folders)
+            self.source, self.files = sources.settle(*asked, fetch=fetch)
         side = self.source_shape[-1]
         if self.source == "rendered" and self.image_shape[-1] > side:
             got = f"got {self.image_shape[-1]}: source={self.source} draws {side}x{side}"
@@ -233,6 +237,7 @@ class ImageDataModule(LightningDataModule):
         conversion = None if self._manifest else self.conversion()
         if conversion is None:
             return
+        self._check_cache()
         root = self.cache_dir / self.card.name
         packed = self.packed and self.cached_shape == self.source_shape
         self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
@@ -251,6 +256,7 @@ class ImageDataModule(LightningDataModule):
         if self.source == "official":
             return Conversion(key, self.files, self._official)
         if self.source == "hub":
+            self._check_cache()  # the library writes there too
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
             files = hub.cache_files(table)
             card = replace(self.card, image_shape=self.source_shape)
@@ -258,6 +264,14 @@ class ImageDataModule(LightningDataModule):
                 key, files, lambda: self.sized(hub.read_table(card, table, self.pixels))
             )
         return None
+
+    def _check_cache(self) -> None:
+        if "cache_dir" in self.reads_only and not cache.is_known(self.cache_dir, self.card.name):
+            raise DataError(
+                f"cache_dir={self.cache_dir} is named by a run directory and holds no images that "
+                f"were converted before, so nothing is written there; if it should be: "
+                f"paths.cache_dir={self.cache_dir}, or cache_dir= of load_run"
+            )
 
     def _official(self) -> ImageStream:
         stream = self.read_official(self.files)

@@ -23,6 +23,8 @@ from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import only_writer
 from vae_granularity.runs.table import read_results
+from vae_granularity.runs.trust import check_links
+from vae_granularity.runs.types import check_types
 
 
 def measure_missing(
@@ -97,11 +99,13 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     Raises:
         UserError: the run cannot be read, or another process works on it.
     """
+    check_links(directory)
     with only_writer(directory):
-        run = load_run(directory)
+        run = load_run(directory, cfg.trust, **cfg.paths)
         run.datamodule.setup()
         check_images(directory, run.datamodule.fingerprint)
         asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
+        check_types(OmegaConf.create({"evaluation": asked, "metrics": cfg.get("metrics")}))
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         measured = (run.model, run.datamodule, create(asked), metrics)
         found, computed = measure_missing(directory, *measured)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from vae_granularity.errors import DataError
 from vae_granularity.runs.files import write_atomically
 
 FOLDER = ".packs"
@@ -27,10 +28,15 @@ def write_pack(folder: Path, configs: Sequence[DictConfig], how: str, together: 
         "configs": [OmegaConf.to_container(cfg, resolve=True) for cfg in configs],
     }
     text = json.dumps(pack)
-    path = folder / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    path = folder / FOLDER / f"{_digest(text)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
     return path.absolute()
+
+
+def _digest(text: str) -> str:
+    # Long enough that nobody who can write to the folder finds another pack of the same name.
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_packs(folder: Path) -> None:
@@ -42,13 +48,17 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     """Train the runs of a pack as one population; what each of them raised, or None.
 
     Raises:
+        DataError: the file is not what its name says it holds: someone else has written it.
         SystemExit: the process was asked to end; all runs have been saved.
     """
     from vae_granularity.population import training
     from vae_granularity.population.plan import ALONE, AUTO
     from vae_granularity.population.rehearsal import best_plan
 
-    pack = json.loads(Path(path).read_text())
+    text = Path(path).read_text()
+    if _digest(text) != Path(path).stem:
+        raise DataError(f"{path} was changed after it was written: none of its runs is trained")
+    pack = json.loads(text)
     configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]
     how, together = pack["how"], pack["together"]
     if how == AUTO:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.identity import RESULTS, digest, write_atomically
+from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.identity import RESULTS, digest
 from vae_granularity.runs.status import Progress, is_busy, read_progress, recorded_failure
 from vae_granularity.runs.table import Places, read_results, run_directories
 

@@ -179,6 +179,9 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
             raise DataError(
                 f"its {RESULTS} is damaged, or of another version of this program: no {part!r}"
             )
+    name = results.get("run", {}).get("name", "")
+    if "run" in parts and (not isinstance(name, str) or os.path.basename(name) != name):
+        raise DataError(f"its {RESULTS} is damaged: run.name is {name!r}, no name of a directory")
     return results
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_granularity.errors import ArgumentError, DataError
-from vae_granularity.runs.identity import write_atomically
+from vae_granularity.runs.files import write_atomically
 
 FILE = "deciding.json"
 

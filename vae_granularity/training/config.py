@@ -3,11 +3,12 @@
 import difflib
 import errno
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import ArgumentError, UserError, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.trust import NOT_ONES_OWN
 from vae_granularity.training.loggers.login import resolved_mode
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -28,6 +30,7 @@ RENAMED = {  # keys of earlier versions
     "draws": "num_bootstrap",
     "rows": "max_rows",
 }
+EXTRAS = {"joblib": "cores", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
 
 
 def config_dir() -> Path:
@@ -77,6 +80,10 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         # for the running point alone.
         sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
         try:
+            _check_overrides(HydraConfig.get().overrides.task)
+            if OmegaConf.is_list(cfg.get("trust")):
+                trusted = own_packages(HydraConfig.get().runtime.config_sources)
+                cfg.trust = [*cfg.trust, *trusted]
             return job(named(cfg, HydraConfig.get().runtime.choices))
         except UserError as error:
             if not one_of_many:
@@ -104,25 +111,119 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
             reported
         )()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {explain(error, config_name)}", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:
+        end_with_message(error, config_name)
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    given = dict(one.split("=", 1) for one in overrides if "=" in one)
+    sizes = given.get("model.partition", "")
+    if sizes.startswith("[") and "model.granularity" in given:
+        raise ArgumentError(
+            f"model.partition={sizes} takes the place of model.granularity: leave out "
+            f"model.granularity={given['model.granularity']}"
+        )
+
+
+def end_with_message(error: Exception, config_name: str) -> NoReturn:
+    """Say what is wrong with the command line and exit with 2; an error of ours is raised again."""
+    if not isinstance(error, (HydraException, OmegaConfBaseException)) and _is_ours(error):
+        raise error
+    print(f"error: {explain(error, config_name)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether code of ours ran when it was raised, not Hydra's alone: of an odd command line Hydra
+    raises anything."""
+    here, own = str(Path(__file__).parents[1]), (run_command.__name__, compose.__name__, "main")
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [frame.filename for frame in frames if frame.name not in own]
+    return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
+
+
+def own_packages(sources: Iterable[Any]) -> list[str]:
+    """Packages that the caller's own search path and --config-dir name, which are trusted.
+
+    Args:
+        sources: Hydra's `runtime.config_sources`.
+    """
+    found = []
+    for source in sources:
+        if source.provider in ("hydra", "main", "schema"):
+            continue
+        if source.schema == "pkg":
+            found.append(source.path.split(".")[0])
+            continue
+        for file in Path(source.path).rglob("*.yaml"):
+            targets = re.findall(r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(), re.MULTILINE)
+            found += [package for package in targets if package not in NOT_ONES_OWN]
+    return list(dict.fromkeys(found))
 
 
 def explain(error: Exception, config_name: str) -> str:
     """One message for a config that does not compose, with what was probably meant."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        meant, options = _did_you_mean(name, error.options), ", ".join(error.options)
-        return f"{group} has no option {name!r}{meant}; there are {options}"
+        return _no_option(group, name, error.options)
     cause = error.__cause__
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
     first_line = str(error).splitlines()[0]
+    if first_line.startswith("Ambiguous value for argument"):
+        override = first_line.partition("'")[2].rstrip("'")
+        name = override.partition("=")[0]
+        return f"{override}: several values are a sweep, train -m; a list is {name}=[…]"
+    if first_line.startswith("Could not append"):
+        return f"{first_line.rstrip('.')}: leave out the +"
     if isinstance(error, ConfigCompositionException) and key:
-        names = _keys(_default_config(config_name))
-        known = [name for name in names if not name.rpartition(".")[2].startswith("_")]
-        return f"{first_line.rstrip('.')}: no such key {key!r}{_did_you_mean(key, known)}"
+        asked = first_line.partition("'")[2].partition("'")[0] or key
+        return f"{first_line.rstrip('.')}: {_no_key(key, asked, _default_config(config_name))}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
+
+
+def _no_option(group: str, name: str, options: Sequence[str] | None) -> str:
+    """What to say of an option that a group does not have."""
+    extra = EXTRAS.get(name) if group == "hydra/launcher" else None
+    if extra is not None:
+        more = ", in an environment of its own: -c constraints-ray.txt" if extra == "ray" else ""
+        return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'{more}"
+    if options is None:  # of a list of options Hydra does not tell
+        folders = [config_dir(), *map(Path, _config_dirs())]
+        options = sorted(file.stem for at in folders for file in (at / group).glob("*.yaml"))
+    shown = [option for option in options if not option.startswith("_")]
+    meant = _did_you_mean(name, shown)
+    return f"{group} has no option {name!r}{meant}; there are {', '.join(shown)}"
+
+
+def _config_dirs() -> Iterator[str]:
+    """The values of --config-dir on the command line."""
+    for flag, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
+        name, _, value = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            yield value or following
+
+
+def _no_key(key: str, asked: str, cfg: DictConfig) -> str:
+    """What to say of a key that the config does not have: one beside it, or how to add it.
+
+    Args:
+        key: as far as the first part that does not exist of the one that was `asked` for.
+    """
+    known = [name for name in _keys(cfg) if not name.rpartition(".")[2].startswith("_")]
+    parent, _, leaf = key.rpartition(".")
+    while parent and parent not in known:
+        parent, _, leaf = parent.rpartition(".")
+    beside = [name for name in known if parent and name.rpartition(".")[0] == parent]
+    if parent and not beside and OmegaConf.is_dict(OmegaConf.select(cfg, parent)):
+        return f"{parent} is empty; add to it with +{asked}=VALUE"
+    message = f"no such key {key!r}"
+    meant = _did_you_mean(key, known)
+    near = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in beside], n=1)
+    if near:
+        return f"{message}, did you mean {f'{parent}.{near[0]}'!r}?"
+    if beside and key not in RENAMED:
+        return f"{message}; {parent} has {', '.join(n.rpartition('.')[2] for n in beside)}"
+    return message + meant
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -160,8 +261,17 @@ def check_training_config(cfg: DictConfig) -> None:
     missing = OmegaConf.missing_keys(cfg)
     if missing:
         raise ArgumentError(f"config keys without a value: {', '.join(sorted(missing))}")
+    for group in ("model", "dataset", "trainer", "paths", "callbacks"):
+        if not OmegaConf.is_dict(cfg.get(group)):
+            raise ArgumentError(f"{group} must be a mapping, got {cfg.get(group)!r}")
+    for name, path in cfg.paths.items():
+        if not isinstance(path, str) or not path:
+            raise ArgumentError(f"paths.{name} must be a path, got {path!r}")
     integer("seed", cfg.seed, 0, 2**32 - 1)
-    integer("trainer.max_steps", cfg.trainer.max_steps, 1)
+    steps = cfg.trainer.max_steps
+    if isinstance(steps, float) and steps.is_integer():  # 1e5
+        cfg.trainer.max_steps = steps = int(steps)
+    integer("trainer.max_steps", steps, 1)
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     grouping_of(model).at(0)
     resolved_mode(cfg.logger.get("mode", "offline"))

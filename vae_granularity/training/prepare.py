@@ -31,6 +31,7 @@ from vae_granularity.runs.files import PART, write_atomically
 from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
 from vae_granularity.runs.images import record_images
 from vae_granularity.runs.status import PROGRESS, failures_recorded, is_done, only_writer
+from vae_granularity.runs.types import check_types
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
 from vae_granularity.training.loggers.wandb import sync_hint
@@ -102,6 +103,7 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
     Raises:
         ArgumentError: an argument is out of range.
     """
+    check_types(cfg)
     return *build(cfg), create(cfg.evaluation), create_metrics(cfg)
 
 

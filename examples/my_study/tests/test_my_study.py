@@ -13,8 +13,8 @@ from my_study.neighbours import neighbours
 from vae_granularity import LatentPartition, load_run, read_runs
 
 SEARCH = "hydra.searchpath=[pkg://my_study.conf]"
-TRUST: tuple[str, ...] = ()
-LOAD: dict[str, list[str]] = {}
+TRUST = ("trust=[my_study]",)
+LOAD = {"trust": ["my_study"]}
 SMALL = (
     "dataset=gratings",
     "metrics=[mig,neighbours]",

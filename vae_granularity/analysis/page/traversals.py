@@ -13,6 +13,7 @@ from vae_granularity.analysis.page.labels import (
     with_unit,
 )
 from vae_granularity.analysis.pipeline import Analysis
+from vae_granularity.analysis.settings import Settings
 from vae_granularity.runs.status import only_writer
 
 FIGURES = ("traversals", "group_traversals", "reconstructions")
@@ -33,7 +34,7 @@ def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]
         run = known.loc[place]
         name = str(run["run.name"])
         try:
-            images = _pictures(Path(str(run["path"])))
+            images = _pictures(Path(str(run["path"])), analysis.settings)
         except Exception as error:  # a damaged run, or one of another version
             missing.append(f"no traversals of {name}: {first_line(error)}")
             continue
@@ -53,7 +54,7 @@ def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]
     return shown, missing
 
 
-def _pictures(directory: Path) -> dict[str, str]:
+def _pictures(directory: Path, settings: Settings) -> dict[str, str]:
     """Figure to data URI, for those that exist; drawn first where there is only a checkpoint."""
     folder = directory / "figures"
     checkpoints = any((directory / "checkpoints").glob("*.ckpt"))
@@ -65,7 +66,7 @@ def _pictures(directory: Path) -> dict[str, str]:
     if checkpoints and not are_drawn():
         with only_writer(directory, patience=60):  # another analysis may be drawing them
             if not are_drawn():
-                _draw(directory)
+                _draw(directory, settings)
     return {name: data_uri(file) for name, file in files.items() if file.is_file()}
 
 
@@ -83,13 +84,14 @@ def _is_whole(file: Path) -> bool:
     return True
 
 
-def _draw(directory: Path) -> None:
+def _draw(directory: Path, settings: Settings) -> None:
     """Draw the pictures of a run's model into its directory, as its training would have."""
     from vae_granularity.evaluation.figures import model_figures, run_title, save_figures
     from vae_granularity.runs.build import create
-    from vae_granularity.runs.reading import load_run
+    from vae_granularity.runs.trust import check_links
 
-    run = load_run(directory)
+    check_links(directory)
+    run = settings.load_run(directory)
     run.datamodule.setup()
     title = run_title(run.model, run.datamodule, int(run.results["run"]["steps"]))
     figures = model_figures(run.model, run.datamodule, create(run.config.evaluation), title)

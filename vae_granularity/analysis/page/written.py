@@ -20,6 +20,7 @@ from vae_granularity.analysis.settings import Settings
 from vae_granularity.errors import writable_folder
 from vae_granularity.runs.files import write_atomically
 from vae_granularity.runs.status import LOCK
+from vae_granularity.runs.trust import check_links
 
 MAX_COMMANDS = 6  # printed for one verdict; all are on the page and in missing.json
 MAX_SECTIONS = 12  # slices with figures on the page
@@ -33,6 +34,8 @@ def write_analysis(settings: Settings) -> Path:
         DataError: there is no finished run.
     """
     check_places(settings.runs)
+    if settings.out is None and settings.runs:
+        check_links(settings.folder, settings.runs[0])  # before anything is written there
     folder = writable_folder("out", settings.folder)
     with _only_analysis(folder):
         return _written(settings, folder)

@@ -79,6 +79,16 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
     return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def is_known(root: Path, name: str) -> bool:
+    """Whether images have been converted to the cache `root`, and `name` lies in it, not elsewhere.
+
+    Links in it that lead out of it are nobody's cache.
+    """
+    home = root.resolve()
+    inside = (root / name).resolve().is_relative_to(home)
+    return inside and any(root.glob(f"*/*/{MANIFEST}"))
+
+
 def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     """The manifest, if the directory holds a whole cache of this version; else None.
 
@@ -126,6 +136,8 @@ def prepare(
         return ready
     with _named(directory):
         directory.mkdir(parents=True, exist_ok=True)
+        if directory.is_symlink():
+            raise DataError(f"{directory} is a link, not a folder of the cache: remove it")
         lock = FileLock(directory.with_name(f"{directory.name}.lock"))
     with lock:
         if ready := load(directory, thorough=thorough):  # made by another process meanwhile
@@ -143,8 +155,10 @@ def prepare(
 
 
 def _empty(directory: Path) -> None:
-    for left_over in directory.iterdir():
-        left_over.unlink()
+    """Remove what `_convert` writes, whole or not, and nothing else."""
+    for name in (MANIFEST, IMAGES, LABELS):
+        for left_over in (directory / name, directory / f"{name}.tmp"):
+            left_over.unlink(missing_ok=True)
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:

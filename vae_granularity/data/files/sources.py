@@ -11,16 +11,26 @@ from vae_granularity.errors import DataError
 
 log = logging.getLogger(__name__)
 
+UNASKED = (
+    "data_dir is named by a run directory, so nothing is written there; name it yourself: "
+    "paths.data_dir=FOLDER, or data_dir= of load_run"
+)
 SOURCES = ("auto", "official", "hub", "rendered")
 
 
 def settle(
-    card: DatasetCard, source: str, hub_id: str | None, data_dir: Path, cache_dir: Path
+    card: DatasetCard,
+    source: str,
+    hub_id: str | None,
+    data_dir: Path,
+    cache_dir: Path,
+    *,
+    fetch: bool = True,
 ) -> tuple[str, dict[str, Path]]:
     """What `source` comes to (official, hub or rendered) and the paths of the official files.
 
     `auto` is the official files if they are there or can be fetched; else rendered images, with a
-    warning; else an error.
+    warning; else an error. Without `fetch` nothing is downloaded.
 
     Raises:
         DataError: the source does not exist for this dataset or cannot be had; the message names
@@ -39,6 +49,8 @@ def settle(
     found = find(card.files, roots)
     missing = [file for file in card.files if file.name not in found]
     try:
+        if missing and not fetch:
+            raise DownloadError(UNASKED)
         fetched = fetch_all(missing, roots, brisk=source == "auto") if missing else {}
     except DownloadError as error:
         if source == "auto" and card.renderer:
@@ -139,12 +151,12 @@ def _missing_message(
 
 def _other_ways(card: DatasetCard, asked: str) -> str:
     """The sources that remain when the one asked for cannot be had, as one sentence."""
-    drawn = "source=rendered (look-alike images, drawn here)"
-    known = f"source=hub (`{card.hub.id}`, needs a network)"
-    own = f"source=hub with your own folder in dataset.hub_id: {_no_hub(card)}"
+    drawn = "dataset.source=rendered (look-alike images, drawn here)"
+    known = f"dataset.source=hub (`{card.hub.id}`, needs a network)"
+    own = f"dataset.source=hub with your own folder in dataset.hub_id: {_no_hub(card)}"
     ways = {
-        "official": f"source=official (put {_official(card)} into dataset.data_dir)",
-        "rendered": drawn if card.renderer else f"no source=rendered: nothing draws {card.name}",
+        "official": f"dataset.source=official (put {_official(card)} into dataset.data_dir)",
+        "rendered": drawn if card.renderer else f"not rendered: nothing draws {card.name}",
         "hub": known if card.hub.id else own,
     }
     return "Other ways: " + "; ".join(way for source, way in ways.items() if source != asked) + "."
