@@ -40,12 +40,14 @@ from vae_granularity.training.loggers.wandb import sync_hint
 
 # What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
 # other observers; the data module, not the loader, carries the position in the data; whole batches
-# are gathered by index, without worker processes. The last is Lightning's own, under torch 2.13.
+# are gathered by index, without worker processes; held-out images are measured by a callback, not
+# by a validation step. The last is Lightning's own, under torch 2.13.
 IGNORED_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
     ".*callbacks used to create the checkpoint need to be provided",
     ".*your dataloader is not resumable",
     ".*does not have many workers",
+    "You passed in a `val_dataloader` but have no `validation_step`",
     ".*LeafSpec.* is deprecated",
 )
 log = logging.getLogger(__name__)
