@@ -56,7 +56,9 @@ class Run:
             ArgumentError: n < 1; a model without a prior.
         """
         if not self.model.stochastic:
-            raise ArgumentError(f"sample needs a model with a prior, got {self.config.model._target_}")
+            raise ArgumentError(
+                f"sample needs a model with a prior, got {self.config.model._target_}"
+            )
         shape = integer("n", n, 1), self.model.latent_dim
         return self.decode(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
 
@@ -85,10 +87,12 @@ class Run:
     def _batch(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Tensor:
         found = torch.as_tensor(values)
         if tuple(found.shape[1:]) != shape or found.ndim != len(shape) + 1:
-            expected, got = (", ".join(map(str, sizes)) for sizes in (("n", *shape), found.shape))
+            expected, got = (", ".join(map(str, s)) for s in (("n", *shape), found.shape))
             raise ArgumentError(f"{name} must have shape ({expected}), got ({got})")
         if not found.is_floating_point():
-            raise ArgumentError(f"{name} must be floats, as the data module gives, got {found.dtype}")
+            raise ArgumentError(
+                f"{name} must be floats, as the data module gives, got {found.dtype}"
+            )
         return found.to(self.model.device, next(self.model.parameters()).dtype)
 
     def __repr__(self) -> str:

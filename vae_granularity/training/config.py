@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import ArgumentError, UserError, integer
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.training.help import help_text
 
 RENAMED = {  # keys of earlier versions
     "callbacks.last": "callbacks.checkpoint",
@@ -86,6 +88,9 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
                 traceback.print_exc()
             raise
 
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(config_dir(), config_name, sys.argv[1:]))
+        return
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -95,6 +100,9 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error, config_name)}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
+        print("\ninterrupted: the same command continues", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def explain(error: Exception, config_name: str) -> str:

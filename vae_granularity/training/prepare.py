@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import platform
+import textwrap
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError
-from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
+from vae_granularity.evaluation.evaluate import Evaluation, in_short, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
@@ -125,7 +126,8 @@ def writing(job: Job) -> Iterator[bool]:
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
-        print(f"  data: {job.data.title}   parameters: {size:,}   groups: {groups}")
+        facts = f"data: {job.data.title}   parameters: {size:,}   groups: {groups}"
+        print(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
         for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -174,7 +176,7 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     found = report(*asked, loggers, trainer.max_steps, job.directory, final=True)
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
-    print(as_lines(found))
+    print(in_short(found, job.directory))
     hint = sync_hint(job.directory)
     print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
 
