@@ -96,6 +96,7 @@ def report(
         title, pictures = figures.run_title(model, data, step), []
         if MODEL not in drawn or TERMS not in found.kept:  # the same weights draw the same pictures
             pictures.append(figures.model_figures(model, data, protocol, title))
+            pictures.append(figures.training_figure(directory / "metrics.csv", title))
         drawn.add(MODEL)
         if protocol.metric_figures:
             drawings = (found.results, found.scores, found.protocol)

@@ -101,7 +101,7 @@ class Run:
         named = {"ELBO": terms.get("val/elbo"), "MIG": scores.get("mig")}
         numbers = ", ".join(f"{k} {v:.4g}" for k, v in named.items() if v is not None)
         ended = f"{model['steps']} steps, {numbers}" if self.results else "interrupted, no results"
-        name = model.get("model") or type(self.model).__name__
+        name = model.get("model") or type(self.model).__module__.rpartition(".")[2]
         return (
             f"Run {self.directory}\n"
             f"  {name} on {self.datamodule.title}, images {self.datamodule.image_shape}\n"
