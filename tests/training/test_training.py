@@ -246,14 +246,17 @@ def test_a_run_encodes_decodes_samples_and_traverses(tmp_path):
     assert torch.equal(images, run.datamodule.images(index))
     assert np.array_equal(labels, run.datamodule.labels(index))
     mu, logvar = run.encode(images.numpy())
-    assert not mu.requires_grad and torch.equal(run.decode(mu), run.model.decode(mu).detach())
+    assert not mu.requires_grad
+    assert torch.equal(run.decode(mu), run.model.decode(mu).detach())
     assert logvar.shape == mu.shape
     assert torch.equal(run.sample(3, seed=1), run.sample(3, seed=1))
     assert not torch.equal(run.sample(3, seed=1), run.sample(3, seed=2))
     path = run.traverse(images[0], dimension=2, values=[-1.0, float(mu[0, 2]), 1.0])
     assert torch.allclose(path[1], run.decode(mu[:1])[0], atol=1e-6)
     lines = repr(run).splitlines()
-    assert len(lines) == 5 and "stcvae on blocks" in lines[1] and "6 steps" in lines[3]
+    assert len(lines) == 5
+    assert "stcvae on blocks" in lines[1]
+    assert "6 steps" in lines[3]
     for call, message in (
         (lambda: run.encode(images[0]), r"images must have shape \(n, 6\), got \(6\)"),
         (lambda: run.decode(mu[:, :4]), r"z must have shape \(n, 6\), got \(8, 4\)"),

@@ -128,7 +128,7 @@ def training_figure(file: Path, title: str) -> Named:
     curves = {}
     for term in ("elbo", *DECOMPOSITION):
         columns = {
-            column: "held-out, exact" if column == f"val/{term}" else "training batches"
+            column: "held-out, exact" if column == f"val/{term}" else "training, from the batch"
             for column in (rows[0] if rows else {})
             if re.fullmatch(f"(train(/[a-z]+)?|val)/{term}", column)
         }

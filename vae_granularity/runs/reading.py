@@ -102,10 +102,11 @@ class Run:
         numbers = ", ".join(f"{k} {v:.4g}" for k, v in named.items() if v is not None)
         ended = f"{model['steps']} steps, {numbers}" if self.results else "interrupted, no results"
         name = model.get("model") or type(self.model).__module__.rpartition(".")[2]
+        groups = " ".join(self.model.partition.labels)
         return (
             f"Run {self.directory}\n"
             f"  {name} on {self.datamodule.title}, images {self.datamodule.image_shape}\n"
-            f"  {self.model.latent_dim} dimensions, groups {' '.join(self.model.partition.labels)}\n"
+            f"  {self.model.latent_dim} dimensions, groups {groups}\n"
             f"  {ended}\n"
             "  .config .model .datamodule .results .encode .decode .sample .traverse"
         )

@@ -21,7 +21,7 @@ def kl_figure(
         least: KL up to which a dimension counts as inactive.
     """
     order = [d for group in groups for d in group]
-    figure = Figure(figsize=(max(6.0, 0.45 * len(order) + 1), 3.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(max(7.5, 0.45 * len(order) + 1), 3.2), dpi=130, layout="constrained")
     axes, place = figure.subplots(), 0.0
     ticks = []
     for g, (group, label) in enumerate(zip(groups, labels, strict=True)):
@@ -37,7 +37,7 @@ def kl_figure(
     axes.set_xlabel(f"latent dimension; inactive up to {least:g} nats (dotted)", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, fontsize=10, loc="left")
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
