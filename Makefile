@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all test-ray check bench bench-gpu browser clean
+.PHONY: help setup train test test-all test-ray check docs tutorials bench bench-gpu browser clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,12 @@ test: check  ## checks and the test suite, under seven minutes on two cores
 
 test-all: check  ## with the long tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: setup  ## the site of the documentation, in build/docs/site; a warning or a dead link fails
+	$(BIN)/python docs/tools/build.py
+
+tutorials: setup  ## run the notebooks again, at full length, with their outputs (a few minutes)
+	$(TEST_ENV) $(BIN)/python docs/tools/tutorials.py
 
 bench: setup  ## benchmarks on one CPU thread, under ten minutes on a quiet machine; results in experiments/benchmarks/results
 	for name in loss step data_path lightning_overhead sweep_overhead; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done

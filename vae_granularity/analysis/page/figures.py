@@ -38,7 +38,7 @@ def draw(chart: Chart, title: str) -> Figure:
                 values, origin="lower", aspect="auto", cmap=SCALE.lower(), **limits
             )
             for (j, i), text in np.ndenumerate(np.array(trace.get("text", [[]]))):
-                shade = picture.norm(values[j, i])
+                shade = float(np.asarray(picture.norm(values[j, i])))
                 style = {"ha": "center", "va": "center", "fontsize": 7}
                 low = -0.33 if "<br>" in trace["texttemplate"] else 0.0  # below the marks
                 axes.text(i, j + low, text, color="black" if shade > 0.5 else "white", **style)

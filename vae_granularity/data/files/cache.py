@@ -165,7 +165,7 @@ def _write_images(
     np.lib.format.write_array_header_1_0(file, header)
     start, row = file.tell(), int(np.prod(shape[1:]))
     seen = np.zeros(count, dtype=bool)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True, force_jupyter=False), transient=True) as progress:
         bar = progress.add_task(f"converting to {directory}", total=len(seen))
         for positions, chunk in (part for part in stream.chunks if len(part[0])):
             rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)

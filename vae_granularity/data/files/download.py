@@ -177,7 +177,7 @@ def _receive(response: requests.Response, part: Path, have: int) -> None:
         needs = f"{part.stem} needs {length:,} more bytes, {free:,} are free"
         raise DataError(f"no space left in {part.parent}: {needs}")
     columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
-    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    shown = Progress(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
     with part.open("ab" if start else "wb") as out, shown:
         bar = shown.add_task(part.stem, total=start + length or None, completed=start)
         for block in response.iter_content(BLOCK):

@@ -1,0 +1,51 @@
+"""The texts of the documentation, and the commands in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+class Command(NamedTuple):
+    """A line `python -m vae_granularity.NAME …` of a page, or one that goes on over some lines."""
+
+    page: str
+    module: str
+    words: tuple[str, ...]
+
+
+def commands(path: Path) -> list[Command]:
+    """The commands of a page in the order they stand in."""
+    text = re.sub(r"\\\n\s*", "", path.read_text())
+    found = re.findall(r"^ *python -m (vae_granularity\.\w+)(.*)$", text, re.MULTILINE)
+    page = str(path.relative_to(ROOT))
+    return [
+        Command(page, module, tuple(shlex.split(rest, comments=True))) for module, rest in found
+    ]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def site_tool(name: str) -> ModuleType:
+    """A script of docs/tools as a module; skipped without what the extra `docs` installs."""
+    for needed in ("zensical", "mkdocstrings_handlers", "latex2mathml", "nbconvert", "ipykernel"):
+        pytest.importorskip(needed, reason="needs the extra `docs`")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
