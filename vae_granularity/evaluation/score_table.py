@@ -57,7 +57,7 @@ def headline(terms: Scores, scores: Scores) -> Table:
     rows = []
     for name, title, better in HEADLINE:
         digits = 1 if name in terms else 3
-        whole = _cell(terms | scores, name, digits)
+        whole = _cell({**terms, **scores}, name, digits)
         group = _cell(scores, f"{name}_group", digits)
         rows += [(title, whole, group, better)] if whole or group else []
     return Table("result", ("", "dimensions", "groups", "better"), tuple(rows))

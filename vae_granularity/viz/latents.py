@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_granularity.viz.traversals import POINTS, panels_figure
+from vae_granularity.viz.traversals import MARK, POINTS, panels_figure
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MANY = 12  # values up to which a factor's colours are distinct
@@ -76,8 +76,10 @@ def curves_figure(
     for panel, (term, lines) in zip(panels, curves.items(), strict=True):
         for name, (steps, values) in lines.items():
             held_out = name.startswith("held-out")
-            style = {"marker": "o", "markersize": 3} if held_out else {"linewidth": 1.0}
-            panel.plot(steps, values, label=name, color="#d55e00" if held_out else POINTS, **style)
+            colour, marker = (MARK, "o") if held_out else (POINTS, "")
+            panel.plot(
+                steps, values, label=name, color=colour, marker=marker, markersize=3, linewidth=1
+            )
         # The first entries are so far off that nothing else would be seen.
         later = [v[len(v) // 10 :] for _, v in lines.values() if len(v)]
         low, high = min(v.min() for v in later), max(v.max() for v in later)

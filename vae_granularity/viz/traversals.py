@@ -57,8 +57,8 @@ def dimension_figure(
     axes.imshow(picture)
     axes.set_yticks([tops[row] + height / 2 for row in order], [labels[row] for row in order])
     axes.set_xticks([(width + GAP) * t + width / 2 for t in range(len(values))], _numbers(values))
-    for row in order if start is not None else ():
-        cell = int(np.abs(values - start[row]).argmin()) * (width + GAP)
+    for row, value in () if start is None else [(row, start[row]) for row in order]:
+        cell = int(np.abs(values - value).argmin()) * (width + GAP)
         axes.add_patch(_frame(cell - 1, tops[row] - 1, width + 1, height + 1))
     note = "" if start is None else "; framed: nearest to the starting image"
     axes.set_xlabel(f"latent value, other dimensions as in the starting image{note}", fontsize=8)
@@ -173,6 +173,7 @@ def _line_rows(
     """One panel a dimension: the coordinates of vectors (D, T, n) over the latent values (T,)."""
     figure, panels = panels_figure(len(order), title)
     limits = float(vectors.min()), float(vectors.max())
+    lines = []
     for panel, row in zip(panels, order, strict=True):
         lines = panel.plot(values, vectors[row], linewidth=1.2, alpha=0.25 if row in quiet else 1)
         if start is not None:
