@@ -436,7 +436,8 @@ class ImageDataModule(LightningDataModule):
             return self.images(index), torch.from_numpy(none if labels is None else labels)
 
         batches = list(torch.from_numpy(indices).split(self.batch_size))
-        return DataLoader(cast(Dataset, batches), batch_size=None, collate_fn=pair)
+        options: dict[str, Any] = {"batch_size": None, "collate_fn": pair}
+        return DataLoader(cast(Dataset, batches), **options)
 
     def state_dict(self) -> dict[str, int]:
         """Batches served so far: a run that continues gets the batches it would have had."""
