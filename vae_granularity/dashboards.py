@@ -8,7 +8,9 @@ from vae_granularity.training import config
 
 def run(cfg: DictConfig) -> None:
     """Create the project's workspace and report, and print their addresses."""
-    check_values(dict(cfg), {"project": str, "entity": str | None})
+    check_values(
+        {str(key): value for key, value in cfg.items()}, {"project": str, "entity": str | None}
+    )
     from vae_granularity.training.loggers.dashboards import publish  # Lightning: after the checks
 
     publish(cfg.entity, cfg.project)

@@ -238,6 +238,38 @@ def test_load_run_gives_model_data_and_results(tmp_path):
         load_run(tmp_path)
 
 
+def test_a_run_encodes_decodes_samples_and_traverses(tmp_path):
+    run = load_run(train(tiny_config(tmp_path)))
+    images, labels = next(iter(run.datamodule.val_dataloader()))
+    assert labels.shape == (len(images), len(run.datamodule.label_names))
+    index = torch.from_numpy(run.datamodule.val_indices[: len(images)])
+    assert torch.equal(images, run.datamodule.images(index))
+    assert np.array_equal(labels, run.datamodule.labels(index))
+    mu, logvar = run.encode(images.numpy())
+    assert not mu.requires_grad
+    assert torch.equal(run.decode(mu), run.model.decode(mu).detach())
+    assert logvar.shape == mu.shape
+    assert torch.equal(run.sample(3, seed=1), run.sample(3, seed=1))
+    assert not torch.equal(run.sample(3, seed=1), run.sample(3, seed=2))
+    path = run.traverse(images[0], dimension=2, values=[-1.0, float(mu[0, 2]), 1.0])
+    assert torch.allclose(path[1], run.decode(mu[:1])[0], atol=1e-6)
+    lines = repr(run).splitlines()
+    assert len(lines) == 5
+    assert "stcvae on blocks" in lines[1]
+    assert "6 steps" in lines[3]
+    for call, message in (
+        (lambda: run.encode(images[0]), r"images must have shape \(n, 6\), got \(6\)"),
+        (lambda: run.decode(mu[:, :4]), r"z must have shape \(n, 6\), got \(8, 4\)"),
+        (lambda: run.decode(mu.long()), r"z must be floats"),
+        (lambda: run.traverse(images[0], 6, [0.0]), r"dimension must be an integer in \[0, 5\]"),
+        (lambda: run.traverse(images[0], 0, [[0.0]]), r"values must have shape \(T\)"),
+        (lambda: run.sample(0), r"n must be an integer >= 1, got 0"),
+        (run.datamodule.test_dataloader, r"dataset=blocks has no test part"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            call()
+
+
 def test_a_run_is_named_by_its_config_but_not_by_its_paths_or_logger(tmp_path):
     base = {
         "model": {"_target_": "a.stcvae.B", "latent_dim": 6, "beta": 4.0, "granularity": 2},

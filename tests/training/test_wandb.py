@@ -57,8 +57,11 @@ def test_the_offline_run_holds_config_terms_figures_and_tags(tmp_path, capsys):
         for key in row
         if key.startswith("figures/") and key.endswith("filenames")
     }
-    assert len(pictures) == 3
-    assert len(list(folder.rglob("*.png"))) == 3
+    traversals = {"traversals", "group_traversals", "reconstructions", "samples"}
+    drawn = {*traversals, "kl", "latent_scatter", "training_curves"}
+    assert {path.stem for path in (run / "figures").glob("*.png")} == drawn
+    assert len(pictures) == len(drawn)
+    assert len(list(folder.rglob("*.png"))) == len(drawn)
     (run / "results.json").unlink()  # as if the process had died before it wrote them
     train(cfg)
     folders = sorted((run / "wandb").glob("offline-run-*"))

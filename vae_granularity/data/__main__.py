@@ -3,6 +3,10 @@
 `prepare` fetches, verifies and converts ahead of a job. `info` prints the card, says what is here
 and what is real, and writes a contact sheet; it downloads no official files. Keys are those of the
 training command: `dataset.source`, `dataset.data_dir`, `dataset.variant`, `paths.cache_dir` ...
+(`python -m vae_granularity.train dataset=NAME --help` lists them). Examples:
+
+    python -m vae_granularity.data info dataset=mpi3d dataset.source=rendered
+    python -m vae_granularity.data prepare dataset=shapes3d paths.cache_dir=/fast/disk
 """
 
 import logging
@@ -20,6 +24,9 @@ VERBS = ("prepare", "info")
 def main() -> None:
     """Run the command of `sys.argv`; a mistake of the user's ends in one message and a code."""
     verb, *overrides = sys.argv[1:] or [""]
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(str(__doc__).strip())
+        return
     if verb not in VERBS:
         sys.exit(__doc__)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)

@@ -430,6 +430,35 @@ class ImageDataModule(LightningDataModule):
         options |= {"batch_size": None, "collate_fn": self.images}
         return DataLoader(cast(Dataset, batches), **options)  # a list has all that it asks for
 
+    def val_dataloader(self) -> DataLoader:
+        """Held-out images in order: pairs of images (B, *image_shape) and labels (B, L) int64.
+
+        L is 0 for data without labels; the last batch may be smaller.
+        """
+        self.setup()
+        return self._labelled(self.val_indices)
+
+    def test_dataloader(self) -> DataLoader:
+        """The official test part, as `val_dataloader`.
+
+        Raises:
+            ArgumentError: the data set has no test part.
+        """
+        self.setup()
+        if self.test_indices is None:
+            raise ArgumentError(f"dataset={self.name} has no test part, use val_dataloader()")
+        return self._labelled(self.test_indices)
+
+    def _labelled(self, indices: np.ndarray) -> DataLoader:
+        def pair(index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            labels = self.labels(index)
+            none = np.empty((len(index), 0), np.int64)
+            return self.images(index), torch.from_numpy(none if labels is None else labels)
+
+        batches = list(torch.from_numpy(indices).split(self.batch_size))
+        options: dict[str, Any] = {"batch_size": None, "collate_fn": pair}
+        return DataLoader(cast(Dataset, batches), **options)
+
     def state_dict(self) -> dict[str, int]:
         """Batches served so far: a run that continues gets the batches it would have had."""
         return {"step": self.step}

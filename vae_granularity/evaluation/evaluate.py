@@ -1,6 +1,6 @@
 """One evaluation of a model: terms, scores and their protocol, logged and drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation import figures, request
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import FIGURES, MODEL, TERMS
-from vae_granularity.evaluation.score_table import as_text, tables, term_lines
+from vae_granularity.evaluation.score_table import (
+    as_text,
+    dependence_notes,
+    headline,
+    saturation_notes,
+    tables,
+    term_lines,
+)
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
 from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
@@ -42,10 +49,27 @@ class Evaluation:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def as_lines(found: Evaluation) -> str:
-    """Terms and scores for a terminal."""
-    score_tables = map(as_text, tables(found.scores, found.protocol))
-    return "\n".join([*term_lines(found.terms, found.protocol), *score_tables])
+def in_short(found: Evaluation, directory: Path) -> str:
+    """The headline of a finished run for a terminal: its numbers, what they mean, what is next."""
+    drawn = f", figures in {directory / 'figures'}" if found.protocol.get(FIGURES) else ""
+    notes = [*saturation_notes(found.protocol), *dependence_notes(found.protocol)]
+    return "\n".join(
+        (
+            as_text(headline(found.terms, found.scores)),
+            *notes,
+            f"all scores in {directory / 'results.json'}",
+            f"next: python -m vae_granularity.analyze runs={directory.parent}{drawn}",
+        )
+    )
+
+
+def as_lines(found: Evaluation, computed: Collection[str]) -> str:
+    """What was `computed` now, for a terminal: `terms` and the scores of the metrics by name."""
+    entries = found.protocol.get("metrics", {})
+    names = {score for one in computed for score in entries.get(one, {}).get("scores", ())}
+    scores = {name: value for name, value in found.scores.items() if name in names}
+    lines = term_lines(found.terms, found.protocol) if TERMS in computed else []
+    return "\n".join([*lines, *map(as_text, tables(scores, found.protocol))])
 
 
 def report(
@@ -72,6 +96,7 @@ def report(
         title, pictures = figures.run_title(model, data, step), []
         if MODEL not in drawn or TERMS not in found.kept:  # the same weights draw the same pictures
             pictures.append(figures.model_figures(model, data, protocol, title))
+            pictures.append(figures.training_figure(directory / "metrics.csv", title))
         drawn.add(MODEL)
         if protocol.metric_figures:
             drawings = (found.results, found.scores, found.protocol)

@@ -1,5 +1,7 @@
 """Figures of a model (reconstructions, traversals) and of what metrics found in it."""
 
+import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_granularity.data.base import ImageDataModule
-from vae_granularity.evaluation.encoding import encode_table, evaluation_mode, subset
+from vae_granularity.densities.noise import standard_normal
+from vae_granularity.evaluation.encoding import LatentTable, encode_table, evaluation_mode, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.score_table import Scores, saturation_notes, score_table
-from vae_granularity.metrics.core.inactive import inactive, marked
+from vae_granularity.metrics.core.inactive import KL_THRESHOLD, inactive, marked
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
 from vae_granularity.metrics.mig import MIGResult
@@ -22,10 +25,12 @@ from vae_granularity.metrics.partition_comparison import PartitionComparisonResu
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
 from vae_granularity.runs.files import replacing
-from vae_granularity.viz import traversals
+from vae_granularity.viz import latents, traversals
 from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
 
-RECONSTRUCTIONS = 10
+RECONSTRUCTIONS, SAMPLES = 10, 60
+POINTS = 1000  # held-out images behind KL and scatter
+DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
 REACH = 2.5  # standard deviations of the prior
 STEPS, GRID_STEPS = 11, 7
 MAX_PANELS = 32  # rows or groups in one picture
@@ -39,8 +44,10 @@ def model_figures(
 ) -> Named:
     """Name and figure of each picture; `title` names the run and stands above all of them."""
     held_out = data.val_indices if len(data.val_indices) else data.train_indices
-    table = encode_table(model, data, subset(held_out, 256, protocol.seed), protocol.batch_size)
-    shown = np.linspace(0, len(table.indices) - 1, RECONSTRUCTIONS).astype(int)
+    table = encode_table(model, data, subset(held_out, POINTS, protocol.seed), protocol.batch_size)
+    vectors = len(data.image_shape) == 1
+    count = min(256, len(table.indices)) if vectors else RECONSTRUCTIONS
+    shown = np.linspace(0, len(table.indices) - 1, count).astype(int)
     images, heading = data.images(table.indices[shown]), f"{title}: reconstructions"
     pairs = (images.cpu().numpy(), _decode(model, table.mu[shown]))
     yield "reconstructions", traversals.reconstruction_figure(*pairs, heading)
@@ -52,19 +59,91 @@ def model_figures(
     rows = _decode(model, torch.stack([traverse(origin, axis[None], values) for axis in axes]))
     kl = table.mean_kl() if model.stochastic else None
     quiet = np.flatnonzero(inactive(kl, model.latent_dim)).tolist()
-    heading = f"{title}: one dimension at a time"
     labels = _dimensions(len(axes), quiet)
-    yield "traversals", traversals.dimension_figure(rows, values, labels, heading)
+    if kl is not None:
+        pairs = zip(labels, kl, strict=False)
+        labels = [f"{label.replace(' (inactive)', '')}  KL {nats:.2f}" for label, nats in pairs]
+    marks = {"start": origin.numpy(), "quiet": quiet, "groups": model.partition.groups}
+    heading = f"{title}: one dimension at a time"
+    yield "traversals", traversals.dimension_figure(rows, values, labels, heading, **marks)
 
     units = zip(model.partition.groups, model.partition.labels, strict=True)
     several = [unit for unit in units if len(unit[0]) > 1][:MAX_PANELS]
     if several:
         groups, labels = zip(*several, strict=True)
         grid = np.linspace(-reach, reach, GRID_STEPS)
-        planes = [traverse(origin, group_plane(group, table.mu), grid) for group in groups]
+        planes = [group_plane(group, table.mu) for group in groups]
+        squares = _decode(model, torch.stack([traverse(origin, p, grid) for p in planes]))
+        starts = torch.stack([plane @ origin for plane in planes]).numpy()
         labels, names = marked(labels, groups, quiet), [plane_names(group) for group in groups]
-        squares, heading = _decode(model, torch.stack(planes)), f"{title}: one group at a time"
-        yield "group_traversals", traversals.group_figure(squares, labels, names, heading)
+        drawn = (squares, labels, names, f"{title}: one group at a time")
+        yield "group_traversals", traversals.group_figure(*drawn, values=grid, start=starts)
+    if kl is not None:
+        parts = (model.partition.groups, model.partition.labels, KL_THRESHOLD)
+        yield "kl", latents.kl_figure(kl, *parts, f"{title}: KL of each dimension")
+        count = 500 if vectors else SAMPLES
+        z = standard_normal(protocol.seed, 3, (count, model.latent_dim), like=table.mu)
+        drawn = (_decode(model, z), f"{title}: samples from the prior", images.cpu().numpy())
+        yield "samples", traversals.sample_figure(*drawn)
+    yield from _scatter(model, data, table, title)
+
+
+def _scatter(model: LatentModel, data: ImageDataModule, table: LatentTable, title: str) -> Named:
+    """Groups of two dimensions as points, coloured by the factor that they tell most of."""
+    factors = data.labels(table.indices)
+    pairs = [group for group in model.partition.groups if len(group) == 2][:MAX_PANELS]
+    if factors is None or not pairs:
+        return
+    points = [table.mu[:, list(group)].numpy() for group in pairs]
+    told = [np.argmax([explained(z, f) for f in factors.T]) for z in points]
+    colours = [(data.label_names[f], factors[:, f]) for f in told]
+    names = [(f"z{first}", f"z{second}") for first, second in pairs]
+    heading = f"{title}: groups of two dimensions"
+    yield "latent_scatter", latents.scatter_figure(points, names, colours, heading)
+
+
+def explained(z: np.ndarray, factor: np.ndarray) -> float:
+    """Share of the variance of z (n, k) that lies between the values of a factor (n,), adjusted for
+    their number; 0 for a factor of one value.
+
+    >>> explained(np.array([[0.0], [0.0], [1.0], [1.0]]), np.array([5, 5, 7, 7]))
+    1.0
+    """
+    found, which = np.unique(factor, return_inverse=True)
+    if not 1 < len(found) < len(z):
+        return 0.0
+    sums = np.zeros((len(found), z.shape[1]))
+    np.add.at(sums, which, z)
+    means = sums / np.bincount(which)[:, None]
+    inside = np.square(z - means[which]).sum() / (len(z) - len(found))
+    whole = np.square(z - z.mean(0)).sum() / (len(z) - 1)
+    return float(1 - inside / whole) if whole > 0 else 0.0
+
+
+def training_figure(file: Path, title: str) -> Named:
+    """ELBO and the four terms over training, from a run's metrics.csv; nothing without one."""
+    if not file.is_file():
+        return
+    with file.open() as opened:
+        rows = list(csv.DictReader(opened))
+    curves = {}
+    for term in ("elbo", *DECOMPOSITION):
+        columns = {
+            column: "held-out, exact" if column == f"val/{term}" else "training, from the batch"
+            for column in (rows[0] if rows else {})
+            if re.fullmatch(f"(train(/[a-z]+)?|val)/{term}", column)
+        }
+        found = {name: _series(rows, column) for column, name in columns.items()}
+        found = {name: line for name, line in found.items() if len(line[0])}
+        curves |= {term: found} if found else {}
+    if curves:
+        yield "training_curves", latents.curves_figure(curves, f"{title}: training")
+
+
+def _series(rows: list[dict[str, str]], column: str) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [(float(row["step"]), float(row[column])) for row in rows if row.get(column)]
+    steps, values = np.array(pairs).reshape(-1, 2).T
+    return steps[np.isfinite(values)], values[np.isfinite(values)]
 
 
 def metric_figures(
@@ -205,7 +284,8 @@ def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:
     groups = "groups of " + "+".join(map(str, partition.sizes))
     if partition == LatentPartition.from_granularity(partition.latent_dim, first):
         groups = f"γ={first}"
-    return f"{type(model).__name__} on {data.title}{beta}, {groups}, step {step}"
+    name = type(model).__module__.rpartition(".")[2]  # as the option of its config
+    return f"{name} on {data.title}{beta}, {groups}, step {step}"
 
 
 def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[str, Path]:

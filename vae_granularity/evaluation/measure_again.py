@@ -109,6 +109,6 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         measured = (run.model, run.datamodule, create(asked), metrics)
         found, computed = measure_missing(directory, *measured)
-    print(as_lines(found))
+    print(as_lines(found, computed), flush=True)
     print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
     print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)

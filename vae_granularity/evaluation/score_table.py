@@ -10,6 +10,21 @@ SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
 MISSING = "–"
 DEPENDENT = "_correlated"  # ends the names of what is measured where factors depend on each other
 
+# What the end of a run shows first: name, what it is called, whether more or less of it is better.
+HEADLINE = (
+    ("val/elbo", "ELBO, nats", "higher"),
+    ("val/reconstruction", "reconstruction, nats", "higher"),
+    ("val/kl", "KL, nats", ""),
+    ("mig", "MIG", "higher"),
+    ("infom", "InfoM (modularity)", "higher"),
+    ("infoc", "InfoC (compactness)", "higher"),
+    ("infoe", "InfoE (explicitness)", "higher"),
+    ("modularity_knn", "modularity, k-NN", "higher"),
+    ("irs", "IRS", "higher"),
+    ("gaussian_tc", "Gaussian TC, nats", "lower"),
+    ("active_kl", "active units", ""),
+)
+
 Scores = Mapping[str, float | None]
 
 
@@ -31,6 +46,21 @@ def tables(scores: Scores, protocol: Mapping[str, Any]) -> list[Table]:
         found.append(table._replace(title=f"{table.title}, where factors depend as in training"))
     found.append(Table("not applicable", ("metric", "reason"), missing))
     return [table for table in found if table.rows]
+
+
+def headline(terms: Scores, scores: Scores) -> Table:
+    """The numbers to look at first, by dimension and by group, with the direction that is good.
+
+    >>> headline({"val/elbo": -9.0}, {"mig": 0.25}).rows
+    (('ELBO, nats', '-9.0', '', 'higher'), ('MIG', '0.250', '', 'higher'))
+    """
+    rows = []
+    for name, title, better in HEADLINE:
+        digits = 1 if name in terms else 3
+        whole = _cell({**terms, **scores}, name, digits)
+        group = _cell(scores, f"{name}_group", digits)
+        rows += [(title, whole, group, better)] if whole or group else []
+    return Table("result", ("", "dimensions", "groups", "better"), tuple(rows))
 
 
 def score_table(scores: Scores) -> Table:
@@ -140,9 +170,9 @@ def _stem(name: str) -> str:
     return name.removesuffix(next((end for end in SUFFIXES if name.endswith(end)), ""))
 
 
-def _cell(scores: Scores, name: str) -> str:
+def _cell(scores: Scores, name: str, digits: int = 3) -> str:
     """The number, a dash where it is undefined, nothing where there is no such score."""
     if name not in scores:
         return ""
     value = scores[name]
-    return MISSING if value is None else f"{value:.3f}"
+    return MISSING if value is None else f"{value:.{digits}f}"

@@ -45,6 +45,7 @@ def infomec(
     seed: int = 0,
     num_neighbors: int = 10,
     kl: Any = None,
+    with_errors: bool = True,
 ) -> InfoMECResult:
     """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's
     information is in one latent;
@@ -62,6 +63,7 @@ def infomec(
             dimensions as one vector (see `unit_information`).
         seed: of the tie-breaking noise and of the halves that groups are cross-fitted on.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        with_errors: False where a standard error would cost too much: twenty times the scores.
 
     Raises:
         ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
@@ -118,6 +120,7 @@ def infomec(
     return InfoMECResult(
         scores=scores | {"infoe": float(explicitness.mean())},
         protocol=protocol,
+        with_errors=with_errors,
         nmi=shares,
         active_latents=active,
         explicitness_per_factor=explicitness,

@@ -1,13 +1,11 @@
 """Several runs trained as one population, each with its own directory, checkpoints and results."""
 
-import signal
 import sys
-import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.progress import ProgressBar
+from vae_granularity.training.interrupt import asked_to_end, stopped
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.prepare import Job
 from vae_granularity.training.run import train
@@ -105,6 +104,8 @@ def _train(members: list[Member], how: str, together: int) -> None:
     """From the common start to results."""
     started = time.monotonic()
     start = common_start([member.job.directory for member in members])
+    if start:
+        print(f"continues from step {start} of {members[0].trainer.max_steps}", flush=True)
     with warnings.catch_warnings():
         for message in jobs.IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -158,7 +159,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
     max_steps, began, done = members[0].trainer.max_steps, time.monotonic(), start
     callbacks: Any = members[0].job.config.callbacks
     intervals = [n for node in callbacks.values() if (n := interval(node))]
-    with _asked_to_end() as asked:
+    with asked_to_end() as asked:
         while done < max_steps and any(member.failure is None for member in members):
             ends = [max_steps, done + TURN, *(done - done % n + n for n in intervals)]
             began_at, done = done, min(ends)
@@ -179,7 +180,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
             if asked and done < max_steps:
                 for batch in batches:
                     _save(batch, done)
-                sys.exit(128 + signal.SIGTERM)
+                sys.exit(stopped(asked, done, len(members)))
 
 
 def _after_step(member: Member, done: int, outputs: dict[str, Any]) -> None:
@@ -204,20 +205,6 @@ def _keep_and_save(member: Member, done: int, outputs: dict[str, Any]) -> None:
 def _save_now(member: Member, done: int) -> None:
     loop.stand_at(member.trainer, done, done)
     loop.call(member.trainer, "on_exception", SIGTERMException())
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[list[int]]:
-    """A list that is no longer empty once the process has been sent SIGTERM."""
-    asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # only the main thread may set handlers: whoever started this one ends it
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def interval(node: Mapping[str, Any]) -> int | None:

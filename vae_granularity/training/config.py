@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
+from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import resolved_mode
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -105,12 +107,18 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
                 traceback.print_exc()
             raise
 
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(config_dir(), config_name, sys.argv[1:]))
+        return
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
             reported
         )()
+    except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
+        print("\ninterrupted: the same command continues", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         end_with_message(error, config_name)
 

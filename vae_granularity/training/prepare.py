@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import platform
+import textwrap
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError
-from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
+from vae_granularity.evaluation.evaluate import Evaluation, in_short, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
@@ -38,12 +39,14 @@ from vae_granularity.training.loggers.wandb import sync_hint
 
 # What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
 # other observers; the data module, not the loader, carries the position in the data; whole batches
-# are gathered by index, without worker processes. The last is Lightning's own, under torch 2.13.
+# are gathered by index, without worker processes; held-out images are measured by a callback, not
+# by a validation step. The last is Lightning's own, under torch 2.13.
 IGNORED_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
     ".*callbacks used to create the checkpoint need to be provided",
     ".*your dataloader is not resumable",
     ".*does not have many workers",
+    "You passed in a `val_dataloader` but have no `validation_step`",
     ".*LeafSpec.* is deprecated",
 )
 log = logging.getLogger(__name__)
@@ -130,7 +133,8 @@ def writing(job: Job) -> Iterator[bool]:
         write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
-        print(f"  data: {job.data.title}   parameters: {size:,}   groups: {groups}")
+        facts = f"data: {job.data.title}   parameters: {size:,}   groups: {groups}"
+        print(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
         for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -183,7 +187,7 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
     (job.directory / PROGRESS).unlink(missing_ok=True)
-    print(as_lines(found))
+    print(in_short(found, job.directory))
     hint = sync_hint(job.directory)
     print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
 

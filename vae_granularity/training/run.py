@@ -1,12 +1,12 @@
 """One training run, from a checked config to results.json: can be killed and started again."""
 
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.distributed import processes_ended
@@ -18,6 +18,7 @@ from vae_granularity.runs.checkpoint import load_weights, newest_readable
 from vae_granularity.runs.identity import FINAL, checkpoints
 from vae_granularity.runs.table import read_results
 from vae_granularity.training import prepare
+from vae_granularity.training.interrupt import asked_to_end, stopped
 from vae_granularity.training.prepare import Job
 
 
@@ -67,7 +68,7 @@ def measure_done(job: Job) -> None:
         found, computed = measure_missing(
             job.directory, job.model.eval(), job.data, job.protocol, job.metrics
         )
-        print(as_lines(found))
+        print(as_lines(found, computed))
     measured = f"to train; measured: {', '.join(computed)}" if computed else "missing"
     print(f"done before: nothing {measured}: {job.directory}", flush=True)
 
@@ -76,11 +77,16 @@ def _fit(job: Job, trainer: Trainer) -> None:
     """Train from the newest readable checkpoint on, up to the final one."""
     found = newest_readable(checkpoints(job.directory))
     start = None if found is None else (found[0], int(found[1]["global_step"]))
-    with processes_ended():
+    if start is not None and prepare.is_first_process():
+        print(f"continues from step {start[1]} of {trainer.max_steps}", flush=True)
+    with processes_ended(), asked_to_end(forward=True) as asked:
         try:
             prepare.fit(job, trainer, start)
-        finally:
-            if trainer.received_sigterm:  # Lightning's code is 0; after the last step it goes on
-                sys.exit(128 + signal.SIGTERM)
+        except SIGTERMException:  # Lightning's code is 0
+            sys.exit(stopped(asked, trainer.global_step))
+        except SystemExit:  # at once, after a second Ctrl-C
+            sys.exit(128 + asked[0] if asked else 1)
         if start is None or start[0].name != FINAL:
             prepare.save_final(job, trainer)
+        if trainer.received_sigterm:  # after the last step Lightning goes on
+            sys.exit(stopped(asked, trainer.global_step))

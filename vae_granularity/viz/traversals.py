@@ -1,48 +1,221 @@
 """What latent dimensions and groups do to the decoded image, and pictures side by side."""
 
 import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 GAP = 2  # pixels between cells
+MARK, POINTS = "#d55e00", "#0072b2"  # told apart by colour-blind eyes
+MOST_LINES = 12  # coordinates in a legend
 
 
 def dimension_figure(
-    images: np.ndarray, values: np.ndarray, labels: list[str], title: str
+    images: np.ndarray,
+    values: np.ndarray,
+    labels: Sequence[str],
+    title: str,
+    *,
+    groups: Sequence[Sequence[int]] = (),
+    start: np.ndarray | None = None,
+    quiet: Collection[int] = (),
 ) -> Figure:
-    """One row a dimension: images (D, T, C, H, W) decoded at the T latent values (T,)."""
-    return _rows_figure(images, labels, title, f"latent value, {values[0]:g} to {values[-1]:g}")
+    """One row a dimension: images (D, T, C, H, W) decoded at the T latent values (T,).
+
+    Vectors (D, T, n) are drawn as n lines over the latent value.
+
+    Args:
+        groups: rows that belong together, in the order in which they are shown; the rest after.
+        start: (D,) the starting image's own values; the nearest cell of a row is framed.
+        quiet: rows that are dimmed.
+    """
+    listed = [[row for row in group if row < len(labels)] for group in groups]
+    rest = [
+        [row] for row in range(len(labels)) if row not in {r for group in listed for r in group}
+    ]
+    bands = [band for band in (*listed, *rest) if band]
+    order = [row for band in bands for row in band]
+    if images.ndim == 3:
+        return _line_rows(images, values, labels, title, order, start, quiet)
+    height, width = images.shape[-2:]
+    faded = np.array([1.0 if row in quiet else 0.0 for row in range(len(labels))])
+    cells = to_rgb(images) * (1 - 0.65 * faded)[:, None, None, None, None]
+    cells += 0.65 * faded[:, None, None, None, None]
+    space, top, tops, strips = max(4, height // 8), 0, {}, []
+    for band in bands:
+        strip = montage(np.moveaxis(cells[band], -1, -3))
+        tops |= {row: top + place * (height + GAP) for place, row in enumerate(band)}
+        strips += [strip, np.ones((space, *strip.shape[1:]))]
+        top += len(strip) + space
+    picture = np.concatenate(strips[:-1])
+    size = 0.55 * picture.shape[1] / height + 2.4, 0.55 * picture.shape[0] / height + 1.1
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(picture)
+    axes.set_yticks([tops[row] + height / 2 for row in order], [labels[row] for row in order])
+    axes.set_xticks([(width + GAP) * t + width / 2 for t in range(len(values))], _numbers(values))
+    for row, value in () if start is None else [(row, start[row]) for row in order]:
+        cell = int(np.abs(values - value).argmin()) * (width + GAP)
+        axes.add_patch(_frame(cell - 1, tops[row] - 1, width + 1, height + 1))
+    note = "" if start is None else "; framed: nearest to the starting image"
+    axes.set_xlabel(f"latent value, other dimensions as in the starting image{note}", fontsize=8)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
 def group_figure(
-    images: np.ndarray, labels: list[str], axes_names: list[tuple[str, str]], title: str
+    images: np.ndarray,
+    labels: Sequence[str],
+    axes_names: Sequence[tuple[str, str]],
+    title: str,
+    *,
+    values: np.ndarray,
+    start: np.ndarray | None = None,
 ) -> Figure:
-    """One square grid a group: images (G, T, T, C, H, W), first axis down, second to the right."""
-    columns = min(len(labels), max(1, round(math.sqrt(2 * len(labels)))))
-    rows = math.ceil(len(labels) / columns)
-    figure = Figure(figsize=(2.6 * columns, 2.8 * rows + 0.4), dpi=130, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel, grid, label, (down, right) in zip(panels, images, labels, axes_names, strict=False):
-        panel.imshow(montage(grid))
-        panel.set_title(label, fontsize=9)
+    """One square grid a group: images (G, T, T, C, H, W), first axis down, second to the right.
+
+    Of vectors (G, T, T, n), the grid as it lies in the two main directions of what is decoded.
+
+    Args:
+        values: (T,), on both axes.
+        start: (G, 2) coordinates of the starting image; the nearest cell is framed.
+    """
+    figure, panels = panels_figure(len(labels), title)
+    for g, panel in enumerate(panels):
+        panel.set_title(labels[g], fontsize=9)
+        down, right = axes_names[g]
+        if images.ndim == 4:
+            _grid_panel(panel, images[g], down, right)
+            continue
+        height, width = images.shape[-2] + GAP, images.shape[-1] + GAP
+        panel.imshow(montage(images[g]))
+        shown = [0, len(values) // 2, len(values) - 1]
+        panel.set_xticks([width * (t + 0.5) for t in shown], _numbers(values[shown]))
+        panel.set_yticks([height * (t + 0.5) for t in shown], _numbers(values[shown]))
+        panel.tick_params(length=0, labelsize=7)
         panel.set_xlabel(f"{right} →", fontsize=8)
         panel.set_ylabel(f"← {down}", fontsize=8)
-        panel.set(xticks=[], yticks=[])
-    for panel in panels[len(labels) :]:
-        panel.set_visible(False)
-    figure.suptitle(title, fontsize=10)
+        if start is not None:
+            row, column = (int(np.abs(values - at).argmin()) for at in start[g])
+            panel.add_patch(_frame(column * width - 1, row * height - 1, width - 1, height - 1))
     return figure
 
 
 def reconstruction_figure(originals: np.ndarray, reconstructions: np.ndarray, title: str) -> Figure:
-    """Originals (n, C, H, W) above their reconstructions (n, C, H, W)."""
+    """Originals (n, C, H, W) above their reconstructions (n, C, H, W).
+
+    Of vectors (n, k), one panel a coordinate: the reconstruction over the original.
+    """
+    if originals.ndim == 2:
+        figure, panels = panels_figure(originals.shape[1], title)
+        for k, panel in enumerate(panels):
+            panel.scatter(originals[:, k], reconstructions[:, k], s=6, color=POINTS)
+            ends = [originals[:, k].min(), originals[:, k].max()]
+            panel.plot(ends, ends, color="0.6", linewidth=0.8)
+            panel.set_title(f"x{k}", fontsize=9)
+            panel.set_xlabel("held-out value", fontsize=8)
+            panel.set_ylabel("mean of p(x|z)", fontsize=8)
+            panel.tick_params(labelsize=7)
+        return figure
     images, labels = np.stack((originals, reconstructions)), ["image", "mean of p(x|z)"]
     return _rows_figure(images, labels, title, "held-out images")
 
 
+def sample_figure(samples: np.ndarray, title: str, held_out: np.ndarray) -> Figure:
+    """Decoded draws from the prior (n, C, H, W), ten a row.
+
+    Of vectors (n, k), pairs of coordinates over those of held-out data (m, k).
+    """
+    if samples.ndim == 2:
+        pairs = [(k, k + 1) for k in range(0, samples.shape[1] - 1, 2)] or [(0, 0)]
+        figure, panels = panels_figure(len(pairs), title)
+        for panel, (first, second) in zip(panels, pairs, strict=True):
+            panel.scatter(held_out[:, first], held_out[:, second], s=5, color="0.8", label="data")
+            panel.scatter(samples[:, first], samples[:, second], s=5, color=POINTS, label="samples")
+            panel.set_xlabel(f"x{first}", fontsize=8)
+            panel.set_ylabel(f"x{second}", fontsize=8)
+            panel.tick_params(labelsize=7)
+        panels[0].legend(fontsize=7)
+        return figure
+    columns = min(10, len(samples))
+    rows = len(samples) // columns
+    cells = samples[: rows * columns].reshape(rows, columns, *samples.shape[1:])
+    return _rows_figure(cells, [""] * rows, title, "means of p(x|z), z from the prior")
+
+
+def panels_figure(count: int, title: str) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` square panels in about twice as many columns as rows."""
+    columns = min(count, max(1, round(math.sqrt(2 * count))))
+    rows = math.ceil(count / columns)
+    size = max(7.0, 2.6 * columns), 2.8 * rows + 0.5
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    return figure, list(panels[:count])
+
+
+def _line_rows(
+    vectors: np.ndarray,
+    values: np.ndarray,
+    labels: Sequence[str],
+    title: str,
+    order: Sequence[int],
+    start: np.ndarray | None,
+    quiet: Collection[int],
+) -> Figure:
+    """One panel a dimension: the coordinates of vectors (D, T, n) over the latent values (T,)."""
+    figure, panels = panels_figure(len(order), title)
+    limits = float(vectors.min()), float(vectors.max())
+    lines = []
+    for panel, row in zip(panels, order, strict=True):
+        lines = panel.plot(values, vectors[row], linewidth=1.2, alpha=0.25 if row in quiet else 1)
+        if start is not None:
+            panel.axvline(start[row], color=MARK, linewidth=0.8, linestyle=":")
+        panel.set(ylim=limits, title=labels[row])
+        panel.title.set_fontsize(9)
+        panel.tick_params(labelsize=7)
+    names = [f"x{k}" for k in range(vectors.shape[-1])][:MOST_LINES]
+    figure.legend(lines[:MOST_LINES], names, loc="outside right upper", fontsize=7)
+    note = "" if start is None else "; dotted: the starting vector"
+    figure.supxlabel(f"latent value, other dimensions as in the starting vector{note}", fontsize=8)
+    figure.supylabel("decoded coordinate", fontsize=8)
+    return figure
+
+
+def _grid_panel(panel: Axes, grid: np.ndarray, down: str, right: str) -> None:
+    """The lines of a decoded grid (T, T, n) in its two main directions."""
+    flat = grid.reshape(-1, grid.shape[-1])
+    _, _, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    plane = (grid - flat.mean(0)) @ directions[:2].T
+    if plane.shape[-1] == 1:
+        plane = np.concatenate((plane, np.zeros_like(plane)), -1)
+    for lines, name, colour in ((plane.swapaxes(0, 1), down, POINTS), (plane, right, MARK)):
+        for i, line in enumerate(lines):
+            panel.plot(*line.T, color=colour, linewidth=0.9, label=name if i == 0 else None)
+    panel.set_aspect("equal", adjustable="datalim")
+    panel.set_xlabel("main direction 1 of what is decoded", fontsize=7)
+    panel.set_ylabel("main direction 2", fontsize=7)
+    panel.tick_params(labelsize=6)
+    panel.legend(fontsize=6, title="changes", title_fontsize=6)
+
+
+def _frame(x: float, y: float, width: float, height: float) -> Rectangle:
+    return Rectangle((x, y), width, height, fill=False, edgecolor=MARK, linewidth=1.4)
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    return [f"{value:.2g}" for value in values]
+
+
 def montage(images: np.ndarray) -> np.ndarray:
-    """(rows, columns, C, H, W) or (rows, columns, n) as one picture (height, width, 3).
+    """(rows, columns, C, H, W) as one picture (height, width, 3).
 
     >>> montage(np.zeros((2, 3, 1, 4, 4))).shape  # white lines of two pixels between the cells
     (10, 16, 3)
@@ -56,18 +229,9 @@ def montage(images: np.ndarray) -> np.ndarray:
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """(..., C, H, W) in [0, 1] with 1 or 3 channels, or vectors (..., n), to (..., H, W, 3).
-
-    A vector becomes a barcode: one column of eight pixels a number, grey from the lowest to the
-    highest of all vectors.
-    """
-    if images.ndim >= 4:
-        rgb = np.moveaxis(np.clip(images, 0, 1), -3, -1)
-        return np.repeat(rgb, 3, axis=-1) if rgb.shape[-1] == 1 else rgb
-    low, high = images.min(), images.max()
-    grey = (images - low) / (high - low if high > low else 1.0)
-    bars = np.repeat(np.repeat(grey[..., None, :], 16, axis=-2), 8, axis=-1)
-    return np.repeat(bars[..., None], 3, axis=-1)
+    """(..., C, H, W) in [0, 1] with 1 or 3 channels to (..., H, W, 3)."""
+    rgb = np.moveaxis(np.clip(images, 0, 1), -3, -1)
+    return np.repeat(rgb, 3, axis=-1) if rgb.shape[-1] == 1 else rgb
 
 
 def _rows_figure(images: np.ndarray, row_labels: list[str], title: str, xlabel: str) -> Figure:

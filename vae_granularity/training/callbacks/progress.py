@@ -1,7 +1,9 @@
 """Progress with time left: a bar on a terminal, a line now and then elsewhere."""
 
+import logging
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +24,7 @@ class ProgressBar(Callback):
         self.lines = lines
         self._bar: progress.Progress | None = None
         self._start = (0, 0.0)
+        self._moved: list[tuple[logging.StreamHandler, Any]] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start = (trainer.global_step, time.monotonic())
@@ -32,7 +35,10 @@ class ProgressBar(Callback):
             self._bar = progress.Progress(*count, *clock, text, refresh_per_second=4)
             start, end = trainer.global_step, trainer.max_steps
             self._task = self._bar.add_task("", total=end, completed=start)
+            before = sys.stdout, sys.stderr
             self._bar.start()
+            # What is logged goes above the bar: handlers hold the streams that it has replaced.
+            self._moved = list(_redirected(before, (sys.stdout, sys.stderr)))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -50,6 +56,20 @@ class ProgressBar(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+            for handler, stream in self._moved:
+                handler.setStream(stream)
+
+
+def _redirected(
+    before: tuple[Any, Any], after: tuple[Any, Any]
+) -> Iterator[tuple[logging.StreamHandler, Any]]:
+    """Points log handlers from the streams `before` to those `after`; each with what it had."""
+    names = ("", "lightning", "lightning.pytorch", "lightning.fabric")
+    for handler in {h for name in names for h in logging.getLogger(name).handlers}:
+        stream = getattr(handler, "stream", None)
+        if isinstance(handler, logging.StreamHandler) and stream in before:
+            handler.setStream(after[before.index(stream)])
+            yield handler, stream
 
 
 def _latest_elbo(trainer: Trainer) -> str:

@@ -1,0 +1,95 @@
+"""Figures of a model: every part drawn, marks where they belong, vectors as coordinates."""
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from vae_granularity.evaluation.figures import explained, training_figure
+from vae_granularity.viz import latents, traversals
+
+VALUES = np.linspace(-2, 2, 5)
+LABELS = ["z0  KL 2.00", "z1  KL 0.00", "z2  KL 1.00"]
+MARKS = {"groups": ((0, 2), (1,)), "start": np.array([-2.0, 0.1, 1.1]), "quiet": [1]}
+
+
+def test_rows_stand_by_group_with_the_starting_cell_framed_and_quiet_rows_dimmed():
+    images = np.zeros((3, 5, 1, 8, 8))  # black: a dimmed row is not
+    (axes,) = traversals.dimension_figure(images, VALUES, LABELS, "t", **MARKS).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [LABELS[i] for i in (0, 2, 1)]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["-2", "-1", "0", "1", "2"]
+    first, second, third = axes.get_yticks()
+    assert second - first == 10, "cells of one group lie side by side"
+    assert third - second > 10, "and groups apart"
+    columns = [round((frame.get_x() + 1) / 10) for frame in axes.patches]
+    assert columns == [0, 3, 2]
+    picture = axes.get_images()[0].get_array()
+    assert picture[int(first), 4].max() == 0
+    assert picture[int(third), 4].min() > 0.5
+
+
+def test_vectors_are_lines_over_the_latent_value():
+    vectors = np.random.default_rng(0).normal(size=(3, 5, 4))
+    panels = traversals.dimension_figure(vectors, VALUES, LABELS, "t", **MARKS).axes[:3]
+    assert [panel.get_title() for panel in panels] == [LABELS[i] for i in (0, 2, 1)]
+    for panel, row in zip(panels, (0, 2, 1), strict=True):
+        *lines, start = panel.lines
+        assert np.array_equal([line.get_ydata() for line in lines], vectors[row].T)
+        assert start.get_xdata()[0] == MARKS["start"][row]
+
+
+def test_groups_have_axis_values_and_the_starting_cell():
+    images, starts = np.zeros((1, 5, 5, 3, 8, 8)), np.array([[1.0, -2.0]])
+    marks = {"values": VALUES, "start": starts}
+    (panel,) = traversals.group_figure(images, ["z0-z1"], [("z0", "z1")], "t", **marks).axes
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["-2", "0", "2"]
+    (frame,) = panel.patches
+    assert (round(frame.get_x() / 10), round(frame.get_y() / 10)) == (0, 3), "row 3, column 0"
+    vectors = np.random.default_rng(0).normal(size=(1, 5, 5, 4))
+    (panel,) = traversals.group_figure(vectors, ["z0-z1"], [("z0", "z1")], "t", **marks).axes
+    assert len(panel.lines) == 10
+
+
+def test_kl_bars_stand_by_group_in_one_colour():
+    kl = np.array([3.0, 1.0, 2.0])
+    (axes,) = latents.kl_figure(kl, ((0, 2), (1,)), ("z0-z2", "z1"), 0.01, "t").axes
+    assert [bar.get_height() for bar in axes.patches] == [3.0, 2.0, 1.0]
+    colours = [to_rgba(bar.get_facecolor()) for bar in axes.patches]
+    assert colours[0] == colours[1] != colours[2]
+
+
+def test_the_factor_that_colours_a_group_is_the_one_it_tells_most_of():
+    rng = np.random.default_rng(0)
+    factor, other = rng.integers(0, 8, 500), rng.integers(0, 8, 500)
+    z = np.column_stack((factor, np.zeros(500))) + 0.1 * rng.normal(size=(500, 2))
+    assert explained(z, factor) > 0.9
+    assert abs(explained(z, other)) < 0.1
+    assert abs(explained(z, np.arange(500) // 2)) < 0.3, "many values explain nothing by chance"
+    assert explained(z, np.arange(500)) == explained(z, np.zeros(500)) == 0.0
+
+
+def test_training_curves_hold_terms_of_the_estimator_and_of_held_out_images(tmp_path):
+    assert list(training_figure(tmp_path / "metrics.csv", "t")) == []
+    columns = ("step", "train/elbo", "val/elbo", "train/mws/between_group_tc", "scores/mig")
+    table = [(50, -9, "", 2.0, ""), (100, -5, -6, 1.0, 0.3), (150, "nan", -4, 0.5, "")]
+    with (tmp_path / "metrics.csv").open("w") as file:
+        csv.writer(file).writerows([columns, *table])
+    ((name, figure),) = training_figure(tmp_path / "metrics.csv", "t")
+    assert name == "training_curves"
+    elbo, between = figure.axes
+    assert (elbo.get_title(), between.get_title()) == ("elbo", "between group tc")
+    lines = {line.get_label(): line.get_xydata().tolist() for line in elbo.lines}
+    assert lines["held-out, exact"] == [[100, -6], [150, -4]]
+    assert lines["training, from the batch"] == [[50, -9], [100, -5]], "what is not finite is left"
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (5,)])
+def test_samples_and_reconstructions_of_images_and_vectors(shape, tmp_path):
+    images = np.random.default_rng(0).random((20, *shape))
+    for figure in (
+        traversals.sample_figure(images, "t", images),
+        traversals.reconstruction_figure(images, images, "t"),
+    ):
+        figure.savefig(tmp_path / "drawn.png")
+        assert (tmp_path / "drawn.png").stat().st_size > 5000

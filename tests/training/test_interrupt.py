@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM: the step ends, is saved, and the same command continues; the exit code."""
+
+import os
+import signal
+import time
+
+import commands
+import pytest
+
+LONG = ("trainer.max_steps=4000", "callbacks.terms.every=20", "evaluation.every=100000")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize("compiled", [False, True], ids=["lightning", "population"])
+def test_a_stopped_run_is_saved_says_its_step_and_continues(
+    tmp_path, number, compiled, monkeypatch
+):
+    if compiled:
+        from vae_granularity.population import jobs, training
+
+        def as_population(config):  # as `compile=auto` chooses for long runs, without the compiler
+            return training.train_population([config], "eager")
+
+        monkeypatch.setattr(jobs, "train_one", as_population)
+    process = commands.start(tmp_path, *LONG, "compile=none")
+    deadline = time.monotonic() + 60
+    while "step 400/" not in commands.output(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    process.join(60)
+    said = commands.output(tmp_path)
+    assert process.exitcode == 128 + number, said
+    assert ": the same command continues" in said
+    assert "Traceback" not in said
+    step = int(said.split("stopped at step ")[1].split(",")[0])
+    (run,) = commands.run_directories(tmp_path)
+    assert (run / "checkpoints" / f"step={step}.ckpt").is_file()
+    assert not (run / "failed.json").exists()
+    process = commands.start(tmp_path, *LONG, "compile=none")
+    while "continues from step" not in commands.output(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(60)
+    assert f"continues from step {step} of 4000" in commands.output(tmp_path)

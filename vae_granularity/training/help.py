@@ -1,0 +1,84 @@
+"""What `--help` of a command prints: its keys with their comments, from its yaml; no torch."""
+
+import textwrap
+from pathlib import Path
+
+import yaml
+
+EXAMPLES = {
+    "train": (
+        "python -m vae_granularity.train model=stcvae dataset=shapes3d trainer=quick",
+        "python -m vae_granularity.train -m model.beta=1,4 seed=0,1 paths.output_dir=runs/beta",
+    ),
+    "evaluate": (
+        "python -m vae_granularity.evaluate run=runs metrics=full",
+        "python -m vae_granularity.evaluate 'run=runs/*_b4_*' 'metrics=[mig,dci]'",
+    ),
+    "analyze": ("python -m vae_granularity.analyze runs=runs/beta",),
+    "dashboards": ("python -m vae_granularity.dashboards project=NAME entity=NAME",),
+}
+DETAILED = ("model", "dataset", "trainer", "evaluation")  # groups whose keys are listed
+MORE = (
+    "more: `--cfg job` prints the whole config; -m key=a,b,c is a sweep; `--hydra-help` has the\n"
+    "flags of Hydra; README.md and docs/ the rest."
+)
+
+
+def help_text(folder: Path, command: str, arguments: list[str]) -> str:
+    """The text, with the keys of the options that `arguments` choose (`model=qlae`).
+
+    Args:
+        folder: of the yaml files.
+        command: name of its yaml file.
+    """
+    source = (folder / f"{command}.yaml").read_text()
+    defaults = yaml.safe_load(source).get("defaults", [])
+    chosen = {group: option for entry in defaults for group, option in _group(entry, folder)}
+    named = (argument.split("=", 1) for argument in arguments if "=" in argument)
+    chosen |= {group: option for group, option in named if group in chosen}
+    parts = ["examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[command])]
+    parts.append("keys, KEY=VALUE on the command line:\n" + _indented(_own(source)))
+    if chosen:
+        lines = [
+            f"  {group}={option or '(none)'}  of {_options(folder / group)}"
+            for group, option in chosen.items()
+        ]
+        parts.append("groups, GROUP=OPTION, the default first:\n" + _indented("\n".join(lines)))
+    for group in DETAILED:
+        path = folder / group / f"{chosen.get(group)}.yaml"
+        if path.is_file():
+            parts.append(
+                f"{group}.KEY=VALUE, of {group}={path.stem}:\n" + _indented(_own(path.read_text()))
+            )
+    return "\n\n".join([*parts, MORE])
+
+
+def _group(entry: object, folder: Path) -> list[tuple[str, str | None]]:
+    """Group and option of an entry of a defaults list, unless it is one of Hydra's own."""
+    pairs = entry.items() if isinstance(entry, dict) else ()
+    named = [(str(key).split()[-1], option) for key, option in pairs]
+    return [(group, option) for group, option in named if not group.startswith("hydra")]
+
+
+def _options(folder: Path) -> str:
+    return ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if not p.stem.startswith("_")))
+
+
+def _own(source: str) -> str:
+    """A yaml file without its lists of defaults, Hydra's node and what builds the object."""
+    kept, skipped = [], False
+    for line in source.splitlines():
+        if line and not line[0].isspace():
+            skipped = line.startswith(
+                ("defaults:", "hydra:", "_target_:", "_partial_:", "# @package")
+            )
+        if not skipped and line.strip():
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _indented(text: str) -> str:
+    wrapped = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent=" " * 8)
+    wrapped.break_on_hyphens = False
+    lines = (wrapped.fill(line) if len(line) > 98 else f"  {line}" for line in text.splitlines())
+    return "\n".join(lines)
