@@ -10,6 +10,7 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from vae_granularity.errors import BusyError, TrainingError
+from vae_granularity.runs.overview import asked_for, overview
 from vae_granularity.runs.status import FAILURE, LOCK, failures_recorded, is_busy, recorded_failure
 from vae_granularity.runs.table import PARTS
 from vae_granularity.sweeps.complete import Point, complete
@@ -187,3 +188,31 @@ def test_a_done_run_that_cannot_be_measured_is_tried_once_and_named(tmp_path, ca
     said = capsys.readouterr().out
     assert "0 to train, 1 to measure, 0 done before" in said
     assert "no readable checkpoint" in said
+
+
+def test_a_point_that_is_done_is_said_at_once_with_its_number_and_what_is_left(
+    points, capsys, monkeypatch
+):
+    monkeypatch.setattr("vae_granularity.sweeps.complete.POLL_SECONDS", 0.01)
+
+    def behave(point):
+        found = {part: {} for part in PARTS} | {
+            "terms": {"val/elbo": -20.5},
+            "scores": {"mig": 0.25},
+        }
+        (point.directory / "results.json").write_text(json.dumps(found))
+        threading.Event().wait(0.1)  # longer than a poll
+
+    complete(points, Recorder(behave))
+    printed = capsys.readouterr().out
+    assert "1/4 points, about " in printed
+    assert "left: seed=0  ELBO -20.50  MIG 0.250" in printed
+    assert "4/4 points: seed=3  ELBO -20.50" in printed
+    assert "run3  ELBO -20.50  MIG 0.250" in printed.split("4/4")[1]  # in the table at the end
+
+
+def test_a_sweep_leaves_word_of_what_it_asks_for(points):
+    complete(points[:2], Recorder())
+    assert len(overview(points[0].directory.parent)) == 2
+    asked = asked_for(points[0].directory.parent)
+    assert [directory.rpartition("/")[2] for directory in asked] == ["run0", "run1"]

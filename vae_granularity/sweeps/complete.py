@@ -3,19 +3,23 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.errors import BusyError, UserError
+from vae_granularity.errors import BusyError, DataError, UserError
 from vae_granularity.evaluation.request import missing
 from vae_granularity.runs.identity import RunInfo, digest
+from vae_granularity.runs.overview import record_sweep
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
 from vae_granularity.runs.table import read_results
+from vae_granularity.sweeps.screen import duration
 from vae_granularity.training.config import check_training_config
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -134,10 +138,12 @@ def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = Fa
     counts += [f"{n} to measure"] if (n := sum(point in trained for point in left)) else []
     counts += [f"{skipped} done before", f"{len(causes)} failed before"]
     print(f"{len(points)} points: {', '.join(counts)}", flush=True)
+    record_sweep(point.directory for point in points)
     lost = "worker died without an error (killed?)"
     while left:
         try:
-            raised = list(launch(left))
+            with _announced([point for point in left if point not in trained], len(points)):
+                raised = list(launch(left))
         except Exception as error:  # of any kind: launchers pass on what killed a worker of theirs
             lost = f"the launcher stopped: {_message(error)}"
             raised = None
@@ -163,6 +169,47 @@ def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = Fa
         sys.exit(1)
 
 
+@contextmanager
+def _announced(points: Sequence[Point], total: int) -> Iterator[None]:
+    """Print a line for each of the points that is done meanwhile: its ELBO, and what is left."""
+    if len(points) < 2:
+        yield
+        return
+    stop, started, before = Event(), time.monotonic(), total - len(points)
+
+    def watch() -> None:
+        waiting, ended = list(points), False
+        while waiting and not ended:
+            ended = stop.wait(POLL_SECONDS)
+            for point in [point for point in waiting if point.is_done]:
+                waiting.remove(point)
+                count = len(points) - len(waiting)
+                left = (time.monotonic() - started) / count * len(waiting)
+                share = f"{before + count}/{total} points"
+                rest = f", about {duration(left)} left" if waiting else ""
+                print(f"{share}{rest}: {point.label}  {_numbers(point)}", flush=True)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _numbers(point: Point) -> str:
+    """ELBO in nats and MIG of a finished run, as far as they were measured."""
+    try:
+        found = read_results(point.directory)
+    except (DataError, OSError):
+        return ""
+    shown = (("ELBO", found["terms"].get("val/elbo"), 2), ("MIG", found["scores"].get("mig"), 3))
+    return "  ".join(
+        f"{name} {value:.{digits}f}" for name, value, digits in shown if value is not None
+    )
+
+
 def _recorded(points: Sequence[Point]) -> dict[Point, str]:
     found = {point: recorded_failure(point.directory) for point in points}
     return {point: cause for point, cause in found.items() if cause}
@@ -179,7 +226,8 @@ def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Poin
     width = max((len(point.label) for point in points), default=0)
     failed = [point for point in points if point not in states]
     for point in [*(point for point in points if point in states), *failed]:
-        print(f"{states.get(point, 'failed'):8} {point.label:{width}}  {point.directory.name}")
+        line = f"{states.get(point, 'failed'):8} {point.label:{width}}  {point.directory.name}"
+        print(f"{line}  {_numbers(point)}".rstrip())
         if point in failed:
             print(f"         {causes.get(point, 'not done')}")
     counts = Counter(states.values()) | Counter(failed=len(failed))
