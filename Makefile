@@ -5,7 +5,7 @@ SETUP := $(VENV)/.setup-done
 # A run on a small machine: one thread a process is what the tests' figures hold for.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: help setup train test test-all check docs tutorials bench bench-gpu browser clean
+.PHONY: help setup train test test-all check docs tutorials bench study study-figures bench-gpu browser clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ tutorials: setup  ## run the notebooks again, at full length, with their outputs
 
 bench: setup  ## benchmarks on one CPU thread, under ten minutes on a quiet machine; results in experiments/benchmarks/results
 	for name in loss step data_path lightning_overhead sweep_overhead; do OMP_NUM_THREADS=1 $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
+
+study: setup  ## start or continue the runs of experiments/study: SCALE=quick | workstation | gpu
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/study/study.py run $(or $(SCALE),quick)
+
+study-figures: setup  ## its tables and figures from the runs that are done
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/study/study.py figures $(or $(SCALE),quick)
 
 bench-gpu: setup  ## tests, benchmarks and a slice of a study on a GPU, piece by piece, at most 40 minutes
 	PYTHON=$(abspath $(BIN))/python sh experiments/gpu/run.sh
