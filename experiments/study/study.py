@@ -4,7 +4,8 @@
     python experiments/study/study.py figures SCALE [FOLDER]   # tables and figures of them
 
 SCALE is quick, workstation or gpu. A piece is one sweep and one folder below FOLDER
-(runs/study_SCALE); what is done is not done again. README.md says what is asked, and what will count as an answer.
+(runs/study_SCALE); what is done is not done again. README.md says what is asked, and what will
+count as an answer.
 """
 
 import json
