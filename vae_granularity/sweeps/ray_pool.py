@@ -47,7 +47,7 @@ class RayPool:
         try:
             import ray
         except ImportError as error:
-            raise UserError("hydra/launcher=ray needs Ray: pip install ray") from error
+            raise UserError("hydra/launcher=ray needs the extra 'ray': pip install 'vae-granularity[ray]'") from error
         self.ray, self.jobs = ray, {}  # future: number
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         self.begun = not ray.is_initialized()  # whoever began it ends it

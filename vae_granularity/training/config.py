@@ -32,7 +32,7 @@ RENAMED = {  # keys of earlier versions
     "draws": "num_bootstrap",
     "rows": "max_rows",
 }
-EXTRAS = {"joblib": "cores", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
+EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers of other packages
 
 
 def config_dir() -> Path:
@@ -193,8 +193,7 @@ def _no_option(group: str, name: str, options: Sequence[str] | None) -> str:
     """What to say of an option that a group does not have."""
     extra = EXTRAS.get(name) if group == "hydra/launcher" else None
     if extra is not None:
-        more = ", in an environment of its own: -c constraints-ray.txt" if extra == "ray" else ""
-        return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'{more}"
+        return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'"
     if options is None:  # of a list of options Hydra does not tell
         folders = [config_dir(), *map(Path, _config_dirs())]
         options = sorted(file.stem for at in folders for file in (at / group).glob("*.yaml"))
