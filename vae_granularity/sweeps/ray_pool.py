@@ -47,7 +47,8 @@ class RayPool:
         try:
             import ray
         except ImportError as error:
-            raise UserError("hydra/launcher=ray needs the extra 'ray': pip install 'vae-granularity[ray]'") from error
+            how = "pip install 'vae-granularity[ray]'"
+            raise UserError(f"hydra/launcher=ray needs the extra 'ray': {how}") from error
         self.ray, self.jobs = ray, {}  # future: number
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         self.begun = not ray.is_initialized()  # whoever began it ends it
