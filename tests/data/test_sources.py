@@ -58,7 +58,7 @@ def test_official_without_file_and_network_names_file_origin_directory_and_other
     for file in data.card.files:
         assert f"{file.name}  from  {NOWHERE}{file.name}" in str(error.value)
     assert str(tmp_path / "files") in str(error.value)
-    assert "source=rendered" in str(error.value)
+    assert "rendered" in str(error.value)
     assert "source=hub" in str(error.value)
 
 
@@ -66,7 +66,7 @@ def test_official_without_file_and_network_names_file_origin_directory_and_other
 def test_auto_is_an_error_where_nothing_draws_the_images(name: str, open_dataset) -> None:
     data = open_dataset(name, source="auto")
     without_network(data)
-    with pytest.raises(DataError, match=f"no source=rendered: nothing draws {name}"):
+    with pytest.raises(DataError, match=f"not rendered: nothing draws {name}"):
         data.resolve()
 
 
@@ -77,7 +77,7 @@ def test_auto_is_an_error_where_nothing_draws_the_images(name: str, open_dataset
             "celeba",
             "rendered",
             "rendered does not exist for celeba: nothing draws its images. "
-            "Other ways: source=official",
+            "Other ways: dataset.source=official",
         ),
         ("mnist", "rendered", "rendered does not exist for mnist"),
         (

@@ -195,7 +195,7 @@ def test_a_row_of_a_hub_table_that_names_a_file_is_refused(tmp_path, monkeypatch
     features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
     rows = {"image": [{"bytes": None, "path": str(tmp_path / "secret.png")}], "label": [1]}
     table = datasets.Dataset.from_dict(rows, features=features)
-    monkeypatch.setattr(hub, "_load", lambda *_: {"train": table, "test": table})
+    monkeypatch.setattr(hub, "load", lambda *_: {"train": table, "test": table})
     data = MNIST(source="hub", hub_id=str(tmp_path), cache_dir=tmp_path / "cache")
     with pytest.raises(DataError, match=r"row 0 names the file .*secret.png"):
         data.prepare_data()

@@ -6,9 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from vae_granularity.data.files.hub import read_table
 from vae_granularity.data.files.readers import h5_images
-from vae_granularity.data.mnist import MNIST
 from vae_granularity.errors import DataError
 
 SHAPE = (4, 2, 2)
@@ -35,15 +33,3 @@ def test_hdf5_is_read_from_the_file_itself(way, tmp_path):
     with pytest.raises(DataError, match=r"images\.h5.*`images`") as error:
         list(h5_images(path, "images", SHAPE))
     assert len(str(error.value).splitlines()) == 1
-
-
-def test_hub_images_are_not_read_by_their_paths(tmp_path):
-    datasets = pytest.importorskip("datasets")
-    from PIL import Image
-
-    Image.new("L", (28, 28)).save(tmp_path / "secret.png")
-    table = datasets.Dataset.from_dict({"image": [str(tmp_path / "secret.png")], "label": [0]})
-    table = table.cast_column("image", datasets.Image())
-    stream = read_table(MNIST.card, {"train": table}, lambda picture: np.asarray(picture)[None])
-    with pytest.raises(DataError, match=r"must lie in the table, got '.*secret\.png'"):
-        list(stream.chunks)

@@ -72,7 +72,8 @@ def all_codes(
             yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
-            failed[str(row["path"])] = first_line(error)
+            # Runs that fail for one reason are told together, so it must not name each.
+            failed[str(row["path"])] = first_line(error).replace(str(row["path"]), "it")
 
 
 def _kept(

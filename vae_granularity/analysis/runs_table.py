@@ -107,9 +107,10 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
             raise DataError("has a protocol that is damaged: a part of it is not a map")
         held_out = protocol.get("terms", {}).get("val")
         size, fraction = data.get("train_size"), data.get("val_fraction")
+        decisive = identity(config) | {"names": config.get("names", {})}
         row = {
             key: value
-            for key, value in runs.row_of({**results, "config": identity(config)}).items()
+            for key, value in runs.row_of({**results, "config": decisive}).items()
             if key not in REPEATED
         }
         return row | {

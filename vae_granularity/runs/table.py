@@ -213,7 +213,8 @@ def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         if type(value) is int and not -(2**63) <= value < 2**63:
             raise DataError(f"has {key} = {value}, more than 64 bits hold")
     for name in MEASURED:
-        number(f"run.{name}", results["run"].get(name, 0), 0)
+        if results["run"].get(name) is not None:  # runs of W&B lack some
+            number(f"run.{name}", results["run"][name], 0)
     for part in ("data", "run"):
         for name, value in flat(results[part]):
             row[f"{part}.{name}"] = tuple(value) if type(value) is list else value

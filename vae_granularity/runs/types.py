@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.errors import ArgumentError, number
+from vae_granularity.errors import ArgumentError, integer, number
 
 HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # (lowest, highest, whether the lowest itself is left out) of what other libraries take without
@@ -30,6 +30,7 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "trainer.accumulate_grad_batches": (1, math.inf, False),
     # A hundredfold reward of dependence drowns the other terms.
     "model.within_group_weight": (-100.0, 100.0, False),
+    "evaluation.every": (1, math.inf, False),
     "callbacks.terms.every": (1, math.inf, False),
     "callbacks.checkpoint.save_top_k": (-1, math.inf, False),
     "callbacks.checkpoint.every_n_train_steps": (1, math.inf, False),
@@ -59,7 +60,10 @@ def check_types(config: DictConfig) -> None:
     for key, (low, high, above) in RANGES.items():
         value = OmegaConf.select(config, key)
         if isinstance(value, (int, float)):
-            number(key, value, low, high, above=above)
+            if isinstance(low, int) and isinstance(value, int):
+                integer(key, value, low)
+            else:
+                number(key, value, low, high, above=above)
 
 
 def check_values(values: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +158,7 @@ def _checked(key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             meant = (
                 f", did you mean '{key}.{near[0]}'?" if near else f"; it takes {', '.join(hints)}"
             )
-            raise ArgumentError(f"{key} takes no {name}{meant}")
+            raise ArgumentError(f"{key}.{name} is no key: {key} takes no {name}{meant}")
         if hints is None or next(_nodes(value), None) is not None:
             continue
         found = checked(f"{key}.{name}", value, hints[name])

@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
     """A time to read, in its two largest units.
 
     >>> duration(7.2), duration(431), duration(9000), duration(200_000)
-    ('7 s', '7 min', '2 h 30 min', '2 d 7 h')
+    ('7 s', '7 min', '2 h 30 min', '2 d 8 h')
     """
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 100:
