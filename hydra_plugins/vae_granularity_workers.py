@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,9 @@ class WorkersLauncher(Launcher):
     ) -> None:
         self.context, self.task, self.config = hydra_context, task_function, config
 
+    @abstractmethod
     def pool(self, task: Callable[[Any], Any]) -> Any:
         """The workers, as a context that ends them."""
-        raise NotImplementedError
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

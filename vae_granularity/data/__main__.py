@@ -36,7 +36,7 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ArgumentError) else 1)
-    except Exception as error:
+    except Exception as error:  # of any kind: Hydra raises anything of an odd command line
         end_with_message(error, "train")
 
 
