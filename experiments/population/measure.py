@@ -1,7 +1,9 @@
 """Seconds of whole sweeps, from the command's start to its exit, by way of training.
 
-    OMP_NUM_THREADS=1 python experiments/population/measure.py [seconds]   # goes on where it was;
-    starts nothing new after `seconds` python experiments/population/measure.py table
+    OMP_NUM_THREADS=1 python experiments/population/measure.py [seconds]   # goes on where it was
+    python experiments/population/measure.py table
+
+Nothing new is started after `seconds`.
 
 Each measurement is one line of results.jsonl beside this file; `table` writes results.md. Needs the
 extra `cores`.

@@ -16,13 +16,14 @@ from vae_granularity.runs.build import build
 
 STEPS = 50
 LINEAR = "{schedule:linear,start:0,end:6,steps:30}"
+WARM = "{schedule:cosine,start:1e-4,end:3e-3,steps:30}"
 COARSE_TO_FINE = "{schedule:piecewise,levels:[6,3,1],at:[15,35]}"
 # Mixed β, γ, partitions, schedules, seeds and learning rates.
 MEMBERS = (
     ("seed=0", "model.beta=1", "model.granularity=1"),
     ("seed=0", "model.beta=8", "model.granularity=2", "optimizer.lr=3e-3"),
     ("seed=1", "model.beta=4", "model.granularity=6", "model.within_group_weight=0"),
-    ("seed=2", "model.beta=2", "model.partition=[1,1,4]"),
+    ("seed=2", "model.beta=2", "model.partition=[1,1,4]", f"optimizer.lr={WARM}"),
     ("seed=3", f"model.beta={LINEAR}", "model.granularity=3"),
     ("seed=1", "model.beta=4", f"model.granularity={COARSE_TO_FINE}", "optimizer.lr=2e-4"),
     ("seed=4", "model.beta=3", f"model.within_group_weight={LINEAR}", "model.granularity=4"),
@@ -50,6 +51,7 @@ def alone(overrides: Sequence[str], steps: int = STEPS, clip: float | None = Non
     for step in range(steps):
         batch = data.images(data.batch_indices(step)).double()
         adopt(model, step)
+        model.set_learning_rate(optimizer, step)
         optimizer.zero_grad()
         model.training_step(batch, step)["loss"].backward()
         if clip is not None:

@@ -14,6 +14,7 @@ MOVING = {
         "model.beta={schedule: cyclic, start: 0, end: 4, period: 13}",
         "model.within_group_weight={schedule: cosine, start: 0, end: -1, steps: 40}",
         "model.granularity={schedule: piecewise, levels: [6, 3, 1], at: [20, 35]}",
+        "optimizer.lr={schedule: cosine, start: 1e-3, end: 0, steps: 40}",
     ),
     "adaptive": (
         "model=stcvae",

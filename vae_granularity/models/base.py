@@ -18,13 +18,12 @@ from vae_granularity.nets.base import Network
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping
 from vae_granularity.partitions.regrouping import regrouped
-from vae_granularity.partitions.schedules import Constant, Schedule, schedule
+from vae_granularity.partitions.schedules import Constant, Schedule, Scheduled, schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 HyperparameterValues = Mapping[str, float | Tensor]  # at one step, by name
 Granularity = int | Mapping[str, Any]  # or a schedule of it
 Partition = Sequence[int] | Mapping[str, Any] | str | None  # as `grouping.grouping`
-Scheduled = float | Mapping[str, Any]  # a number or a schedule of it
 
 
 class LatentOptions(TypedDict, total=False):
@@ -58,6 +57,7 @@ class Parts(NamedTuple):
     likelihood: nn.Module  # with log_prob(output, x) -> (B,) and mean(output)
     optimizer: OptimizerFactory  # makes the optimiser from parameters
     seed: int  # of the training noise, which is a function of (seed, step)
+    learning_rate: Schedule | None = None  # of the optimiser, where it changes with the step
 
 
 class LatentModel(LightningModule):
@@ -103,7 +103,7 @@ class LatentModel(LightningModule):
         self.likelihood: Any = (
             parts.likelihood
         )  # a module, whose methods nn.Module does not declare
-        self.optimizer_factory = parts.optimizer
+        self.optimizer_factory, self.learning_rate = parts.optimizer, parts.learning_rate
         self.grouping = grouping(latent_dim, granularity, partition)
         self.latent_dim = latent_dim
         self.seed = integer("seed", parts.seed, 0)
@@ -175,6 +175,8 @@ class LatentModel(LightningModule):
         now = self.hyperparameters(step)
         moving = [name for name, at in self.schedules.items() if not isinstance(at, Constant)]
         found = {f"schedule/{name}": now[name] for name in moving}
+        if self.learning_rate is not None:
+            found["schedule/lr"] = self.learning_rate(step)
         if self.grouping.moves:
             partition = next(p for first, p in reversed(self.partitions) if first <= step)
             found["schedule/num_groups"] = float(partition.num_groups)
@@ -226,6 +228,12 @@ class LatentModel(LightningModule):
             optimizer.add_param_group({**group, "params": rest, "weight_decay": 0.0})
         return optimizer
 
+    def set_learning_rate(self, optimizer: Any, step: int) -> None:
+        """Give the optimiser the learning rate of training step `step`, if that is scheduled."""
+        if self.learning_rate is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(step)
+
     def optimizer_step(
         self,
         epoch: int,
@@ -233,6 +241,7 @@ class LatentModel(LightningModule):
         optimizer: Any,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
+        self.set_learning_rate(optimizer, batch_idx)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.after_step(batch_idx)
         if world()[1] > 1:  # what batch norm follows is each process's own

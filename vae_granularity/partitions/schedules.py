@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from vae_granularity.errors import ArgumentError, integer, number
 
+Scheduled = float | Mapping[str, Any]  # a number, or a schedule of it as `schedule` reads it
+
 
 class Schedule(Protocol):
     """A value for each training step, counted from 0."""

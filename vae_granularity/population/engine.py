@@ -132,8 +132,8 @@ class Population:
             found = ", ".join(map(str, counts))
             raise ArgumentError(f"members must have taken the same number of steps, got {found}")
         self.step_count = counts[0]
-        rates = [[float(optimizers[k].param_groups[0]["lr"])] for k in every]
-        lr = weights.new_tensor(rates)
+        self.every = every
+        lr = weights.new_tensor(self._rates(self.step_count))
         self.state = State(
             weights,
             torch.stack([mean for _, mean, _ in states]),
@@ -153,6 +153,8 @@ class Population:
 
     def step(self, inputs: Inputs) -> Outputs:
         """One optimiser step of every member that is not frozen. Never waits for the device."""
+        if any(model.learning_rate for model in self.models):
+            self.state.lr.copy_(self.state.lr.new_tensor(self._rates(self.step_count)))
         self.step_count += 1
         corrections = self.batched.adam.corrections(self.step_count)
         self.state.corrections.copy_(self.state.corrections.new_tensor(corrections))
@@ -174,6 +176,12 @@ class Population:
             for name, buffer in model.named_buffers():
                 if name in self.state.buffers:
                     buffer.copy_(self.state.buffers[name][k])
+
+    def _rates(self, step: int) -> list[list[float]]:
+        """Learning rates (K, 1) of training step `step`, counted from 0."""
+        for model, optimizer in zip(self.models, self.optimizers, strict=True):
+            model.set_learning_rate(optimizer, step)
+        return [[float(self.optimizers[k].param_groups[0]["lr"])] for k in self.every]
 
     def _decay(self, model: LatentModel, optimizer: optim.Optimizer) -> Tensor:
         """Weight decay (P,) of every number."""

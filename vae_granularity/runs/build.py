@@ -1,6 +1,7 @@
 """From a composed config to the objects it names."""
 
 import re
+from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity import likelihoods
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.values import VALUES, admits
 from vae_granularity.errors import ArgumentError, UserError
 from vae_granularity.models.base import LatentModel, Parts
+from vae_granularity.partitions.schedules import Schedule, schedule
 
 
 def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
@@ -28,7 +30,8 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
     net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
-    parts = Parts(net, likelihood, create_optimizer(cfg), cfg.seed)
+    make, learning_rate = create_optimizer(cfg)
+    parts = Parts(net, likelihood, make, cfg.seed, learning_rate)
     return create(cfg.model, parts=parts), data
 
 
@@ -77,18 +80,23 @@ def create(node: DictConfig, **runtime: Any) -> Any:
         raise ArgumentError(f"{key} is no argument of {name}, got {value!r}") from error
 
 
-def create_optimizer(cfg: DictConfig) -> Any:
-    """The optimiser of a config, still without weights; its arguments are tried on one number.
+def create_optimizer(cfg: DictConfig) -> tuple[Any, Schedule | None]:
+    """The optimiser of a config, still without weights, and its learning rate where that moves.
+
+    Its arguments are tried on one number.
 
     Raises:
         ArgumentError: an argument is out of range.
     """
-    make = instantiate(cfg.optimizer)
+    make, learning_rate = instantiate(cfg.optimizer), None
+    if isinstance(cfg.optimizer.get("lr"), DictConfig):
+        learning_rate = schedule("optimizer.lr", OmegaConf.to_object(cfg.optimizer.lr), 0.0)
+        make = partial(make, lr=learning_rate(0))
     try:
         make([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"optimizer: {error}") from error
-    return make
+    return make, learning_rate
 
 
 def create_callbacks(cfg: DictConfig) -> list[Any]:

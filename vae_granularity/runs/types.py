@@ -15,6 +15,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.partitions.schedules import Scheduled
 
 HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # (lowest, highest, whether the lowest itself is left out) of what other libraries take without
@@ -36,6 +37,8 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "callbacks.checkpoint.every_n_train_steps": (1, math.inf, False),
     "callbacks.best.every_n_train_steps": (1, math.inf, False),
 }
+# What we read ourselves before a constructor of another library sees it.
+OTHER_TYPES = {"optimizer.lr": Scheduled}
 NODES = ("model", "net", "dataset", "likelihood", "optimizer", "evaluation", "trainer")
 WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 WORDS |= {type(None): "null", dict: "a mapping", list: "a list"}
@@ -161,7 +164,8 @@ def _checked(key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             raise ArgumentError(f"{key}.{name} is no key: {key} takes no {name}{meant}")
         if hints is None or next(_nodes(value), None) is not None:
             continue
-        found = checked(f"{key}.{name}", value, hints[name])
+        path = f"{key}.{name}"
+        found = checked(path, value, OTHER_TYPES.get(path, hints[name]))
         if type(found) is not type(value):
             yield name, found
 
