@@ -116,6 +116,11 @@ def fastest(work: Work, found: Found) -> Plan:
     return min(_timed(found).items(), key=lambda pair: work.seconds(*pair))[0]
 
 
+def longer_than(seconds: float, work: Work, found: Found) -> bool:
+    """Whether the plan that is projected to end first takes longer than that."""
+    return min(work.seconds(*pair) for pair in _timed(found).items()) > seconds
+
+
 def settled(work: Work, found: Found) -> Plan | None:
     """The plan that ends first however long evaluation takes (`seconds_besides` is not read)."""
     plan = fastest(replace(work, seconds_besides=0.0), found)

@@ -31,6 +31,7 @@ from vae_granularity.population.plan import (
     candidates,
     fastest,
     fitting,
+    longer_than,
     settled,
     table,
     try_plans,
@@ -40,7 +41,8 @@ from vae_granularity.runs.build import create
 from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
 
 WARM_UP, TRIALS = 2, 5
-COMPILING = 30.0  # seconds, about: what takes less as it is does not wait for a compiler
+# Sweeps that train longer pay for compiling, about 30 s, and for measuring what evaluation takes.
+MINUTE = 60.0
 ONE_RUN = 20_000  # steps of one run that pay for its own compilation
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -110,11 +112,13 @@ class Rehearsal:
 
     def seconds_besides(self) -> float:
         """Seconds that a run spends on evaluations and figures."""
-        steps, started = self.config.trainer.max_steps, time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             suite = (self.protocol, self.metrics, [], 0, Path(folder))
-            report(self.model, self.data, *suite, final=True)
-        return (time.perf_counter() - started) * (1 + (steps - 1) // self.protocol.every)
+            for _ in range(2):  # the first one imports what the others find
+                started = time.perf_counter()
+                report(self.model, self.data, *suite, final=True)
+                took = time.perf_counter() - started
+        return took * (1 + (self.config.trainer.max_steps - 1) // self.protocol.every)
 
 
 class _Clock(Callback):
@@ -167,9 +171,7 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
     found: dict[Plan, Speed | str] = {}
     try:
         found |= trials(EAGER)
-        first = fastest(work, found)
-        speed = found[first]
-        short = isinstance(speed, Speed) and work.seconds(first, speed) < 2 * COMPILING
+        short = not longer_than(MINUTE, work, found)
         why = "shorter than compiling is worth" if short else not_compiled(rehearsal.model)
         if why is None or (rehearsal.device.type == "cuda" and no_compiler() is None):
             found |= trials(COMPILED)
@@ -177,10 +179,10 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
             print(f"not compiled: {why}")
     finally:
         torch.set_num_threads(threads)
-    plan, what = settled(work, found), ", without evaluation, which cannot change the choice"
-    if plan is None:
+    what = ", without evaluation, which cannot change the choice"
+    if settled(work, found) is None or longer_than(MINUTE, work, found):
         work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
-        plan = fastest(work, found)
+    plan = fastest(work, found)
     took = time.monotonic() - started
     print(f"{work.points} compatible runs of {work.steps} steps, projected{what}:")
     print(f"{table(work, found)}\nchosen: {plan} (trials took {took:.1f} s)", flush=True)
