@@ -42,8 +42,9 @@ SWEEPS = {
     )
 }
 AUTOMATIC = "automatic"
+ALONE = "one after the other"
 WAYS = {
-    "one after the other": (),
+    ALONE: (),
     "2 processes": ("hydra/launcher=cores", "hydra.launcher.n_jobs=2"),
     AUTOMATIC: ("hydra/launcher=population",),
 }
@@ -134,48 +135,51 @@ def wait_for_quiet() -> None:
             return
 
 
+def least_seconds(record: dict[str, Any]) -> float:
+    """Seconds that the command took, or, where others kept the machine busy, must take at least:
+    its CPU time spread over the cores that it may use.
+    """
+    cores = 1 if record["way"] == ALONE else os.cpu_count() or 1
+    quiet = record["others_cores"] <= QUIET
+    return record["seconds"] if quiet else record["cpu_seconds"] / cores
+
+
 def table() -> None:
     """Write results.md."""
-    everything = records()
-    found = [r for r in everything if r["others_cores"] <= QUIET]
+    found = records()
     first = found[0]
     versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
-    load, others = ([record[key] for record in found] for key in ("load_before", "others_cores"))
     lines = [
         "# Whole sweeps, from the command's start to its exit",
         "",
         f"{first['device']}, OMP_NUM_THREADS={first['omp_num_threads']}; {versions}.",
-        f"Load before a measurement {min(load)} to {max(load)}, which remembers the one before;",
-        f"during it other processes kept {max(0.0, min(others))} to {max(others)} cores busy.",
-        f"Measurements with more than {QUIET} do not count and were taken again: "
-        f"{len(everything) - len(found)} of {len(everything)}.",
+        f"Where others kept more than {QUIET} cores busy, the seconds do not count; the CPU time,",
+        "spread over all cores, is then what the command takes at least.",
     ]
     for sweep, (points, overrides) in SWEEPS.items():
-        of = {way: [r for r in found if (r["sweep"], r["way"]) == (sweep, way)] for way in WAYS}
-        if not all(of.values()):
-            continue
-        median = {way: statistics.median(r["seconds"] for r in rows) for way, rows in of.items()}
+        rows = [r for r in found if r["sweep"] == sweep]
         lines += ["", f"## {sweep}, {points} runs", "", f"`{' '.join((*COMMON, *overrides))}`", ""]
         lines += [
-            "| way | median s | min | max | repetitions | runs an hour |",
+            "| way | seconds | CPU seconds | cores busy with other work | at least, s "
+            "| runs an hour, at most |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
-        for way, rows in of.items():
-            seconds = [r["seconds"] for r in rows]
-            facts = [statistics.median(seconds), min(seconds), max(seconds)]
-            numbers = " | ".join(f"{value:.1f}" for value in facts)
-            per_hour = 3600 * points / facts[0]
-            lines.append(f"| {way} | {numbers} | {len(rows)} | {per_hour:.0f} |")
-        best = min((way for way in WAYS if way != AUTOMATIC), key=lambda way: median[way])
-        lines += [
-            "",
-            f"Automatic / best of the others ({best}): **{median[AUTOMATIC] / median[best]:.2f}**.",
-            "",
-        ]
+        for r in rows:
+            facts = (r["seconds"], r["cpu_seconds"], max(0.0, r["others_cores"]), least_seconds(r))
+            numbers = " | ".join(f"{value:.4g}" for value in facts)
+            lines.append(f"| {r['way']} | {numbers} | {3600 * points / least_seconds(r):.0f} |")
+        median = {
+            way: statistics.median(least_seconds(r) for r in rows if r["way"] == way)
+            for way in {r["way"] for r in rows}
+        }
+        best = min((way for way in median if way != AUTOMATIC), key=lambda way: median[way])
+        gain = median[best] / median[AUTOMATIC]
+        lines += ["", f"Automatic is at least **{gain:.2f} times** as fast as {best}.", ""]
         lines += [
             f"- {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s, "
             f"projected {r['projected_seconds']} s"
-            for r in of[AUTOMATIC]
+            for r in rows
+            if r["way"] == AUTOMATIC
         ]
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -38,6 +38,7 @@ from vae_granularity.population.plan import (
 )
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
+from vae_granularity.training.memory import keep_freed_memory
 from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
 
 WARM_UP, TRIALS = 2, 5
@@ -55,6 +56,7 @@ class Rehearsal:
     """
 
     def __init__(self, config: DictConfig) -> None:
+        keep_freed_memory()
         self.config = config
         self.model, self.data, self.protocol, self.metrics = prepare(config)
         self.data.resolve()

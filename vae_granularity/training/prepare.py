@@ -36,6 +36,7 @@ from vae_granularity.runs.types import check_types
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
 from vae_granularity.training.loggers.wandb import sync_hint
+from vae_granularity.training.memory import keep_freed_memory
 
 # What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
 # other observers; the data module, not the loader, carries the position in the data; whole batches
@@ -93,6 +94,7 @@ def prepare_run(cfg: DictConfig) -> Job:
         ArgumentError: an argument is out of range.
         DataError: the data cannot be had.
     """
+    keep_freed_memory()
     model, data, protocol, metrics = prepare(cfg)
     _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
