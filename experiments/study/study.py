@@ -69,7 +69,7 @@ class Scale(NamedTuple):
 QUICK = Scale(300, (16, 64, 256), (1, 3, 12), (64,), ("free",), 2, ("none", "strong"), 60)
 WHOLE = Scale(
     10_000,
-    (16, 64, 256, 32, 128, 8, 512),
+    (16, 64, 32, 128, 8, 256, 512),
     (1, 2, 3, 4, 6, 12),
     (64, 16, 4),
     tuple(WEIGHTS),
@@ -95,11 +95,12 @@ def pieces(scale: Scale, folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def surfaces(scale: Scale, weight: str) -> Iterator[tuple[str, list[str]]]:
-    """Both surfaces over capacity and granularity, a width at a time: one shape, one pack."""
+    """Both surfaces over capacity and granularity at each β, a width at a time: one pack."""
     safe = [g for g in scale.granularities if weight != "rewarded" or g <= SAFE]
-    for data in DATA:
-        for units in scale.units:
-            yield capacity(scale, data, weight, units, safe, scale.betas)
+    for beta in scale.betas:
+        for data in DATA:
+            for units in scale.units:
+                yield capacity(scale, data, weight, units, safe, [beta])
 
 
 def capacity(
@@ -111,7 +112,7 @@ def capacity(
     betas: Iterable[int],
     seeds: Iterable[int] | None = None,
 ) -> tuple[str, list[str]]:
-    """Runs of one width."""
+    """Runs of one width: models of one shape."""
     return f"capacity_{data}_{weight}", [
         *(*MODEL, *MEASURED, *PACKED, *DATA[data], *length(scale.steps)),
         f"model.within_group_weight={WEIGHTS[weight]}",
