@@ -18,9 +18,7 @@ NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_g
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupNullResult(MetricResult):
     score_names = ("*_null_group", "*_null_sd_group", "*_lift_group")
-    nulls: dict[
-        str, Null | None
-    ]  # by group score, with the score on the same rows; empty for G = 1 and G = D
+    nulls: dict[str, Null | None]  # by group score, on the same rows; empty for G = 1 and G = D
 
 
 def group_null(
@@ -60,10 +58,10 @@ def group_null(
     groups_of(partition, sample.latents.shape[1])
 
     def rescore(dealt: LatentPartition) -> Scores:
-        robustness = (
-            {} if space is None else irs(sample.latents, sample.factors, partition=dealt).scores
-        )
-        return information.scores(dealt) | robustness
+        scores = information.scores(dealt)
+        if space is not None:
+            scores |= irs(sample.latents, sample.factors, partition=dealt).scores
+        return scores
 
     nulls = partition_null(rescore, partition, num_draws=num_draws, seed=seed)
     names = NAMES if space is None else (*NAMES, "irs_group")

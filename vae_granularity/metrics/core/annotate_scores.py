@@ -6,7 +6,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
-from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.harmonic_scores import with_harmonic
 from vae_granularity.metrics.core.inputs import TooLittleData
 from vae_granularity.metrics.core.partition_null import NULLS, null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
@@ -65,8 +65,7 @@ class Companions:
         """
         found = self._nulls(metric, given, result, known)
         for name, partition in self.partitions.items():
-            scores = result.rescore(partition)
-            scores |= harmonic_scores(scores)
+            scores = with_harmonic(result.rescore(partition))
             found |= {f"{name}/{score}": value for score, value in scores.items()}
         return found | self._errors(metric, given, result, fresh)
 
@@ -76,23 +75,23 @@ class Companions:
         partition = given.get("partition")
         if partition is None or not self.null_draws:
             return {}
-        cheap = bool(result.rescore(partition))
+        own = result.rescore(partition)
+        cheap = bool(own)
         if not cheap and self.nulls == "cheap":
             return {}
 
         def rescore(dealt: LatentPartition) -> Scores:
             again = {**given, "partition": dealt}
-            scores = result.rescore(dealt) if cheap else metric(**again).scores
-            return scores | harmonic_scores(scores)
+            return with_harmonic(result.rescore(dealt) if cheap else metric(**again).scores)
 
-        own = result.rescore(partition) if cheap else result.scores
-        harmonic = [name for name, value in harmonic_scores(own).items() if value is not None]
+        own = own if cheap else result.scores
         names = [
             name
-            for name in [*own, *harmonic]
+            for name, value in with_harmonic(own).items()
             if name.endswith("_group")
             and not name.endswith(NULLS)
             and name.removesuffix("_group") + NULLS[0] not in known
+            and (name in own or value is not None)
         ]
         if not names:
             return {}
@@ -119,9 +118,8 @@ class Companions:
             if count >= 4:
                 errors = error_by_subsampling(of, count, num_draws=self.subsamples, seed=self.seed)
         elif self.draws and (draw := {"draws": _own_draws, "fresh": fresh}.get(str(how))):
-            errors = error_by_draws(
-                lambda seed: again(**draw(seed)), num_draws=self.draws, seed=self.seed
-            )
+            repeat = {"num_draws": self.draws, "seed": self.seed}
+            errors = error_by_draws(lambda seed: again(**draw(seed)), **repeat)
         else:
             return {}
         return {f"se/{name}": errors.get(name) for name in errors or result.scores}

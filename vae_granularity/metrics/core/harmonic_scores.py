@@ -31,6 +31,11 @@ def harmonic_mean(a: float | None, b: float | None) -> float | None:
     return 0.0 if a == 0 or b == 0 else 2 * a * b / (a + b)
 
 
+def with_harmonic(scores: Scores) -> Scores:
+    """The scores and their `harmonic_scores`."""
+    return scores | harmonic_scores(scores)
+
+
 def harmonic_scores(scores: Mapping[str, float | None]) -> Scores:
     """The harmonic mean of every completeness-like group score; missing without its partner.
 

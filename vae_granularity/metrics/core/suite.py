@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_granularity.errors import TOO_LITTLE, ArgumentError
 from vae_granularity.metrics.core.annotate_scores import Companions
-from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.harmonic_scores import with_harmonic
 from vae_granularity.metrics.core.inactive import inactive, indices
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores, result_class
@@ -36,7 +36,7 @@ class SuiteResult:
         found: Scores = {}
         for metric in self.results:
             found |= self.scores_of(metric)
-        return found | harmonic_scores(found)
+        return with_harmonic(found)
 
     @property
     def protocol(self) -> dict[str, dict[str, object]]:
