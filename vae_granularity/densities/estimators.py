@@ -7,8 +7,6 @@ the exact mixture are biased for log q(z) (Jensen's inequality), the more so the
 and the narrower the posteriors: train with them, compare only exact values.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 
