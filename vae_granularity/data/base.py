@@ -28,7 +28,7 @@ from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
-from vae_granularity.data.files.sizes import at_size
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError, DataError
@@ -85,7 +85,7 @@ class ImageDataModule(LightningDataModule):
         correlation: factors that depend on each other in the training batches, as a list of
             {factors: [A, B], sigma: S} or {confounder: A, sigma: S} (`dependence`); None for none.
         image_size: side of the images, one of `image_sizes`; None is the usual one. Other sizes
-            are area means of the source's images (`files.sizes`), converted once for each size.
+            are area means of the source's images (`files.pictures`), converted once for each size.
 
     Raises:
         ArgumentError: an argument outside its range.
@@ -280,7 +280,12 @@ class ImageDataModule(LightningDataModule):
 
     def sized(self, stream: ImageStream) -> ImageStream:
         """Images as read, at the size of those in the cache."""
-        return at_size(stream, self.cached_shape[-1], self.resize_scale)
+        size = self.cached_shape[-1]
+        if stream.shape[-1] == size:
+            return stream
+        scale = self.resize_scale
+        chunks = ((where, area_means(images, size, scale)) for where, images in stream.chunks)
+        return replace(stream, shape=(stream.shape[0], size, size), chunks=chunks)
 
     @property
     def resize_scale(self) -> int:

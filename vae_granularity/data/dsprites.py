@@ -11,8 +11,8 @@ from PIL.Image import Image
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.readers import Chunks, npz_images
-from vae_granularity.data.files.sizes import area_means
 from vae_granularity.data.files.store import Store
 from vae_granularity.data.grid import FactorGridDataModule, GridOptions
 from vae_granularity.data.render.dsprites import FACTORS

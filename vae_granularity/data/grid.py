@@ -15,8 +15,8 @@ from vae_granularity.data.batches import split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.readers import Chunks
-from vae_granularity.data.files.sizes import area_means
 from vae_granularity.data.files.store import Store, rendered_store
 from vae_granularity.errors import ArgumentError
 
