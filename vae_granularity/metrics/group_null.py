@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.metrics.core.group_information import GroupInformation
+from vae_granularity.metrics.core.group_scores import Null, null_scores, partition_null
 from vae_granularity.metrics.core.inputs import FactorSpace, groups_of
-from vae_granularity.metrics.core.partition_null import Null, null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.irs import irs
 from vae_granularity.partition import LatentPartition
@@ -36,7 +36,7 @@ def group_null(
     """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group`
     and, on a grid, `irs_group`.
 
-    Scores are named as by `partition_null.null_scores`: mean and spread under random partitions of
+    Scores are named as by `group_scores.null_scores`: mean and spread under random partitions of
     the same sizes, and the score minus that mean, both on the same rows; missing for G = 1 and G =
     D, where every deal is the same.
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.metrics.core import factor_matrix, inactive
+from vae_granularity.metrics.core.group_scores import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, groups_of
-from vae_granularity.metrics.core.partition_null import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
@@ -60,7 +60,7 @@ def udr(
             for.
         null_draws: random partitions of the same sizes, of each model its own, behind
             `udr_null_group`, `udr_null_sd_group` and `udr_lift_group` (see
-            `partition_null.null_scores`; missing for G = 1 and G = D); 0 for none.
+            `group_scores.null_scores`; missing for G = 1 and G = D); 0 for none.
         seed: of these partitions.
 
     Raises:

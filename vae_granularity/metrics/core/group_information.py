@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.harmonic_scores import with_harmonic
+from vae_granularity.metrics.core.group_scores import with_harmonic
 from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import Scores
 from vae_granularity.metrics.infomec import active_latents, info_scores
