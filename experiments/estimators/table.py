@@ -21,7 +21,7 @@ import numpy as np
 from codes import ACCEPTED, INDEPENDENT, NAMES, make
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.core import knn, unit_information
+from vae_granularity.metrics.core import inputs, knn, unit_information
 from vae_granularity.metrics.granularity_profile import HOLDS
 
 FOLDER = Path(__file__).parent
@@ -72,7 +72,9 @@ def boosted_trees(z: np.ndarray, f: np.ndarray) -> float:
 def new(z: np.ndarray, f: np.ndarray) -> float:
     """The estimate of every k-NN group score."""
     group = [tuple(range(z.shape[1]))]
-    return float(unit_information.mutual_information_matrix(z, group, f[:, None])[0, 0])
+    return float(
+        unit_information.mutual_information_matrix(inputs.labelled_sample(z, f), group)[0, 0]
+    )
 
 
 SLOW: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from PIL import Image
 
-from vae_granularity.data.files.sizes import area_means
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.identity import RunInfo
 from vae_granularity.training.config import compose

@@ -12,8 +12,7 @@ from pages import ROOT, site_tool
 from tiny import options
 
 from vae_granularity.evaluation.score_table import DEPENDENT, FACTOR_SCORES
-from vae_granularity.metrics.core.harmonic_scores import HARMONIC
-from vae_granularity.metrics.core.partition_null import NULLS
+from vae_granularity.metrics.core.group_scores import HARMONIC, NULLS
 from vae_granularity.metrics.udr import UDRResult
 from vae_granularity.training.config import compose
 

@@ -12,8 +12,8 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.result import result_class
+from vae_granularity.metrics.core.suite import Companions
 from vae_granularity.training.run import train
 
 CHOSEN = (

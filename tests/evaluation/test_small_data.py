@@ -14,7 +14,7 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.request import already_there
-from vae_granularity.metrics.core.annotate_scores import Companions
+from vae_granularity.metrics.core.suite import Companions
 from vae_granularity.training.run import train
 
 PAIRS = LatentPartition.from_granularity(4, 2)

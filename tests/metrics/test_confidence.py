@@ -6,7 +6,6 @@ import pytest
 from vae_granularity import metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.confidence import (
     error_by_draws,
     error_by_subsampling,
@@ -16,6 +15,7 @@ from vae_granularity.metrics.core.confidence import (
 )
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.sampling import fresh_sample
+from vae_granularity.metrics.core.suite import Companions
 
 
 def test_interval_of_four_values():

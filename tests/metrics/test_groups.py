@@ -11,8 +11,12 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.elbo import decompose_exact
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.common_partition import best_block_partition, best_partition
-from vae_granularity.metrics.core.harmonic_scores import harmonic_mean, harmonic_scores
-from vae_granularity.metrics.core.partition_null import partition_null, random_partitions
+from vae_granularity.metrics.core.group_scores import (
+    harmonic_mean,
+    harmonic_scores,
+    partition_null,
+    random_partitions,
+)
 from vae_granularity.metrics.core.saturation import tc_saturation
 from vae_granularity.metrics.dci import group_scores
 from vae_granularity.metrics.unsupervised import gaussian_tc

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.result import result_class
+from vae_granularity.metrics.core.suite import Companions
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 SETS = ("fast", "full")

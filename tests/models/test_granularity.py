@@ -9,7 +9,7 @@ import torch
 from tiny import tiny_config
 
 from vae_granularity.densities.noise import step_generator
-from vae_granularity.models.discriminator import Discriminator, discriminator_loss, shuffle_groups
+from vae_granularity.models.factorvae import Discriminator, discriminator_loss, shuffle_groups
 from vae_granularity.partition import LatentPartition
 from vae_granularity.runs.build import build
 

@@ -14,7 +14,7 @@ import torch
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.elbo import decompose_exact
-from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.group_scores import harmonic_scores
 
 SPACE = FactorSpace(("a", "b", "c", "d"), (6, 6, 6, 6))
 GRID = SPACE.factors(np.arange(SPACE.size))

@@ -3,8 +3,9 @@
 import copy
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
 
@@ -15,20 +16,13 @@ from PIL.Image import Image
 from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
-from vae_granularity.data.batches import (
-    DRAWS,
-    BatchOrder,
-    TrainBatches,
-    WeightedOrder,
-    drawn,
-    split,
-)
+from vae_granularity.data import batches
 from vae_granularity.data.dependence import Dependence, entries
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, verify
-from vae_granularity.data.files.sizes import at_size
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError, DataError
@@ -85,13 +79,14 @@ class ImageDataModule(LightningDataModule):
         correlation: factors that depend on each other in the training batches, as a list of
             {factors: [A, B], sigma: S} or {confounder: A, sigma: S} (`dependence`); None for none.
         image_size: side of the images, one of `image_sizes`; None is the usual one. Other sizes
-            are area means of the source's images (`files.sizes`), converted once for each size.
+            are area means of the source's images (`files.pictures`), converted once for each size.
 
     Raises:
         ArgumentError: an argument outside its range.
     """
 
     card: DatasetCard
+    variant: str | None = None  # of the images: in titles and provenance
     packed = False
     # Of data_dir and cache_dir, those that a config of unknown origin has named: nothing is
     # downloaded to them, and converted only where images have been converted to before.
@@ -170,7 +165,7 @@ class ImageDataModule(LightningDataModule):
     @property
     def kind(self) -> str:
         """Name of the data set, with its variant."""
-        return self.card.name
+        return f"{self.card.name} {self.variant}" if self.variant else self.card.name
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -240,10 +235,9 @@ class ImageDataModule(LightningDataModule):
         self._check_cache()
         root = self.cache_dir / self.card.name
         packed = self.packed and self.cached_shape == self.source_shape
-        self.cache_directory = cache.directory_for(root, conversion.key, conversion.files)
-        self._manifest = cache.prepare(
-            self.cache_directory, conversion.read, packed=packed, thorough=thorough
-        )
+        into = cache.directory_for(root, conversion.key, conversion.files)
+        self.cache_directory = into
+        self._manifest = cache.prepare(into, conversion.read, packed=packed, thorough=thorough)
         self.verified = self._manifest.get("verified")
         if self.verified is False:
             what = "have no published hash that matches: used unverified"
@@ -258,11 +252,9 @@ class ImageDataModule(LightningDataModule):
         if self.source == "hub":
             self._check_cache()  # the library writes there too
             table = hub.open_table(self.card, self.hub_id, self.cache_dir)
-            files = hub.cache_files(table)
             card = replace(self.card, image_shape=self.source_shape)
-            return Conversion(
-                key, files, lambda: self.sized(hub.read_table(card, table, self.pixels))
-            )
+            stream = partial(hub.read_table, card, table, self.pixels)
+            return Conversion(key, hub.cache_files(table), lambda: self.sized(stream()))
         return None
 
     def _check_cache(self) -> None:
@@ -280,7 +272,12 @@ class ImageDataModule(LightningDataModule):
 
     def sized(self, stream: ImageStream) -> ImageStream:
         """Images as read, at the size of those in the cache."""
-        return at_size(stream, self.cached_shape[-1], self.resize_scale)
+        size = self.cached_shape[-1]
+        if stream.shape[-1] == size:
+            return stream
+        scale = self.resize_scale
+        chunks = ((where, area_means(images, size, scale)) for where, images in stream.chunks)
+        return replace(stream, shape=(stream.shape[0], size, size), chunks=chunks)
 
     @property
     def resize_scale(self) -> int:
@@ -307,12 +304,12 @@ class ImageDataModule(LightningDataModule):
     def _draw_split(self) -> None:
         sizes = self.parts
         train, valid = sizes["train"], sizes.get("valid", 0)
-        self.train_indices, self.val_indices = split(train, self.val_fraction, self.seed)
+        self.train_indices, self.val_indices = batches.split(train, self.val_fraction, self.seed)
         if valid:  # an official validation part takes the place of the random split
             self.train_indices, self.val_indices = np.arange(train), train + np.arange(valid)
         self.test_indices = train + valid + np.arange(sizes["test"]) if "test" in sizes else None
         self.train_size = self.dataset_size = len(self.train_indices)  # N of the estimators
-        self._order = BatchOrder(self.train_indices, self.batch_size, self.seed)
+        self._order = batches.BatchOrder(self.train_indices, self.batch_size, self.seed)
         self.steps_per_epoch = self._order.steps_per_epoch  # whole batches in the training set
 
     def _weigh(self) -> None:
@@ -322,7 +319,7 @@ class ImageDataModule(LightningDataModule):
         sizes = self.factor_space.sizes if self.factor_space else tuple(self._labels.max(0) + 1)
         self.dependence = Dependence.of(self.entries, self.label_names, sizes)
         p = self._probabilities(self.train_indices)
-        self._order = WeightedOrder(self.train_indices, p, self.batch_size, self.seed)
+        self._order = batches.WeightedOrder(self.train_indices, p, self.batch_size, self.seed)
         # N: one over the probability that two draws are one image, the same for every split
         every = np.arange(len(self.train_indices) + len(self.val_indices))
         distinct = 1 / float((self._probabilities(every) ** 2).sum())
@@ -330,24 +327,20 @@ class ImageDataModule(LightningDataModule):
         self.dataset_size = max(self.batch_size, round(share * distinct))
 
     def _probabilities(self, among: np.ndarray) -> np.ndarray:
-        values = self.labels(among)
         assert self.dependence is not None, "setup() comes first"
-        assert values is not None, "dependence is among labels"
-        return self.dependence.probabilities(values)
+        return self.dependence.probabilities(self._label_rows(among))
 
     def draw_dependent(self, among: np.ndarray, count: int, seed: int) -> np.ndarray:
         """`count` of the indices (n,), drawn independently as factors depend, by the seed."""
-        rng = np.random.default_rng([seed, DRAWS])
-        return drawn(among, np.cumsum(self._probabilities(among)), count, rng)
+        rng = np.random.default_rng([seed, batches.DRAWS])
+        return batches.drawn(among, np.cumsum(self._probabilities(among)), count, rng)
 
     def dependence_stated(self) -> dict[str, Any]:
         """The pairs, and what they truly tell of each other among training images, in nats."""
-        values = self.labels(self.train_indices)
         assert self.dependence is not None, "setup() comes first"
-        assert values is not None, "dependence is among labels"
         return {
             "pairs": [pair._asdict() for pair in self.dependence.pairs],
-            "mutual_information": self.dependence.information(values),
+            "mutual_information": self.dependence.information(self._label_rows(self.train_indices)),
             "effective_images": self.dataset_size,
         }
 
@@ -367,6 +360,7 @@ class ImageDataModule(LightningDataModule):
     @property
     def provenance(self) -> dict[str, Any]:
         """What the run was trained on, for results.json; complete after `setup`."""
+        variant = {"variant": self.variant} if self.variant else {}
         return {
             "name": self.card.name,
             "source": self.source,
@@ -378,7 +372,7 @@ class ImageDataModule(LightningDataModule):
             "val_fraction": self.val_fraction,
             "train_size": self.train_size,
             "split_sha256": hashlib.sha256(self.train_indices.tobytes()).hexdigest(),
-        }
+        } | variant
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -393,19 +387,23 @@ class ImageDataModule(LightningDataModule):
 
     def labels(self, indices: torch.Tensor | np.ndarray) -> np.ndarray | None:
         """Labels (n, L) int64 of the indices (n,), as in `label_names`; None without any."""
+        return self._label_rows(indices) if self.label_names else None
+
+    def _label_rows(self, indices: torch.Tensor | np.ndarray) -> np.ndarray:
+        """As `labels`; L is 0 without any."""
         index = torch.as_tensor(indices).cpu().numpy()
         if self.factor_space is not None:
             return self.factor_space.factors(index)
-        return self._labels[index] if self.label_names else None
+        return self._labels[index] if self.label_names else np.empty((len(index), 0), np.int64)
 
     def batch_indices(self, step: int) -> torch.Tensor:
         """Indices (B,) int64 of training step `step`: a pure function of (seed, step)."""
         return self._order(step)
 
-    def train_dataloader(self) -> TrainBatches:
+    def train_dataloader(self) -> batches.TrainBatches:
         """The batches of the whole run: one Lightning epoch is the run, on purpose."""
         self.setup()
-        return TrainBatches(self._steps_left, self._serve)
+        return batches.TrainBatches(self._steps_left, self._serve)
 
     def _steps_left(self) -> range:
         max_steps = self.trainer.max_steps if self.trainer is not None else -1
@@ -426,9 +424,8 @@ class ImageDataModule(LightningDataModule):
         """
         self.setup()
         last = first_step + (self.steps_per_epoch if steps is None else steps)
-        batches = [self.batch_indices(step) for step in range(first_step, last)]
-        options |= {"batch_size": None, "collate_fn": self.images}
-        return DataLoader(cast(Dataset, batches), **options)  # a list has all that it asks for
+        listed = [self.batch_indices(step) for step in range(first_step, last)]
+        return _loader(listed, self.images, **options)
 
     def val_dataloader(self) -> DataLoader:
         """Held-out images in order: pairs of images (B, *image_shape) and labels (B, L) int64.
@@ -451,13 +448,9 @@ class ImageDataModule(LightningDataModule):
 
     def _labelled(self, indices: np.ndarray) -> DataLoader:
         def pair(index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            labels = self.labels(index)
-            none = np.empty((len(index), 0), np.int64)
-            return self.images(index), torch.from_numpy(none if labels is None else labels)
+            return self.images(index), torch.from_numpy(self._label_rows(index))
 
-        batches = list(torch.from_numpy(indices).split(self.batch_size))
-        options: dict[str, Any] = {"batch_size": None, "collate_fn": pair}
-        return DataLoader(cast(Dataset, batches), **options)
+        return _loader(torch.from_numpy(indices).split(self.batch_size), pair)
 
     def state_dict(self) -> dict[str, int]:
         """Batches served so far: a run that continues gets the batches it would have had."""
@@ -466,3 +459,9 @@ class ImageDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after the batches served before."""
         self.step = state_dict["step"]
+
+
+def _loader(listed: Sequence[torch.Tensor], make: Callable[..., Any], **options: Any) -> DataLoader:
+    """What `make` gives for each of the listed batches of indices."""
+    options |= {"batch_size": None, "collate_fn": make}
+    return DataLoader(cast(Dataset, listed), **options)  # a list has all that it asks for

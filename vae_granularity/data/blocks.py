@@ -91,10 +91,8 @@ class Blocks(ImageDataModule):
         dim = self.partition.latent_dim
         if image_size is not None:
             if observed_dim is not None:
-                where = f"where image_size={image_size} is given"
-                raise ArgumentError(
-                    f"dataset.observed_dim must be null {where}, got {observed_dim}"
-                )
+                where = f"where image_size={image_size} is given, got {observed_dim}"
+                raise ArgumentError(f"dataset.observed_dim must be null {where}")
             integer("dataset.image_size", image_size, int(np.ceil(np.sqrt(dim + 1))))
         elif observed_dim is not None:
             integer("dataset.observed_dim", observed_dim, dim)

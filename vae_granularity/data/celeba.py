@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from vae_granularity.data.files.readers import Chunks, members
 from vae_granularity.errors import DataError
 
 IMAGES, ATTRS, PARTITION = "img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"
+MD5 = {ATTRS: "75e246fa4810816ffd6ee81facbd244c", PARTITION: "d32c9cbf5e040fd4025c592c306e6668"}
 WIDTH, HEIGHT, CROP, SIZE = 178, 218, 148, 64
 CHUNK = 512  # pictures decoded at a time
 PARTS = {"0": "train", "1": "valid", "2": "test"}
@@ -29,10 +31,9 @@ _NAMES = """
 ATTRIBUTES = tuple(_NAMES.split())
 
 
-def _drive(file_id: str) -> tuple[str, ...]:
-    return (
-        f"https://drive.usercontent.google.com/download?id={file_id}&export=download&confirm=t",
-    )
+def _file(name: str, drive_id: str, *aliases: str, **declared: Any) -> RemoteFile:
+    url = f"https://drive.usercontent.google.com/download?id={drive_id}&export=download&confirm=t"
+    return RemoteFile(name, urls=(url,), aliases=aliases, **declared)
 
 
 class CelebA(ImageDataModule):
@@ -47,24 +48,16 @@ class CelebA(ImageDataModule):
         name="celeba",
         image_shape=(3, SIZE, SIZE),
         files=(
-            RemoteFile(
+            _file(
                 IMAGES,
-                urls=_drive("0B7EVK8r0v71pZjFTYXZWM3FlRnM"),
+                "0B7EVK8r0v71pZjFTYXZWM3FlRnM",
+                *("img_align_celeba", f"Img/{IMAGES}", "Img/img_align_celeba"),
                 sha256="46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
-                aliases=("img_align_celeba", f"Img/{IMAGES}", "Img/img_align_celeba"),
                 max_bytes=4 << 30,
             ),
-            RemoteFile(
-                ATTRS,
-                urls=_drive("0B7EVK8r0v71pblRyaVFSWGxPY0U"),
-                md5="75e246fa4810816ffd6ee81facbd244c",
-                aliases=(f"Anno/{ATTRS}",),
-            ),
-            RemoteFile(
-                PARTITION,
-                urls=_drive("0B7EVK8r0v71pY0NSMzRuSXJEVkk"),
-                md5="d32c9cbf5e040fd4025c592c306e6668",
-                aliases=(f"Eval/{PARTITION}",),
+            _file(ATTRS, "0B7EVK8r0v71pblRyaVFSWGxPY0U", f"Anno/{ATTRS}", md5=MD5[ATTRS]),
+            _file(
+                PARTITION, "0B7EVK8r0v71pY0NSMzRuSXJEVkk", f"Eval/{PARTITION}", md5=MD5[PARTITION]
             ),
         ),
         licence="non-commercial research only; the images may not be handed on",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from PIL.Image import Image
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, HubTable, RemoteFile
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.readers import Chunks, npz_images
-from vae_granularity.data.files.sizes import area_means
 from vae_granularity.data.files.store import Store
 from vae_granularity.data.grid import FactorGridDataModule, GridOptions
 from vae_granularity.data.render.dsprites import FACTORS
@@ -79,14 +79,9 @@ class DSprites(FactorGridDataModule):
         self.card, self._source_card = replace(self.card, values="unit"), own
 
     @property
-    def kind(self) -> str:
-        """Name with the variant."""
-        return f"dsprites {self.variant}" if self.paint else super().kind
-
-    @property
     def drawn_as(self) -> str:
         """The sprites of all variants are the same."""
-        return super().kind
+        return self.card.name
 
     @property
     def cached_shape(self) -> tuple[int, ...]:
@@ -96,14 +91,9 @@ class DSprites(FactorGridDataModule):
     def open_store(self) -> Store:
         """The sprites, painted as they are asked for where a variant is."""
         sprites = super().open_store()
-        return (
-            partial(_painted, sprites, self.paint, self.image_shape[-1]) if self.paint else sprites
-        )
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """With the variant, where there is one."""
-        return super().provenance | ({"variant": self.variant} if self.paint else {})
+        if self.paint is None:
+            return sprites
+        return partial(_painted, sprites, self.paint, self.image_shape[-1])
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """`imgs` (N, 64, 64) uint8 of 0 and 1, in index order; the pickled member is not read."""

@@ -14,9 +14,8 @@ from vae_granularity.data.base import ImageDataModule, SizedOptions
 from vae_granularity.data.batches import split
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import Conversion, ImageStream
-from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.readers import Chunks
-from vae_granularity.data.files.sizes import area_means
 from vae_granularity.data.files.store import Store, rendered_store
 from vae_granularity.errors import ArgumentError
 
@@ -114,7 +113,7 @@ class FactorGridDataModule(ImageDataModule):
         if self.space.size * prod(self.cached_shape) > CONVERTED_BYTES:
             return None
         look = f"{self.drawn_as} ({self.source})"
-        key = [look, self.cached_shape, self.space.sizes, _source_of(self.card)]
+        key = [look, self.cached_shape, self.space.sizes, self._drawing_code()]
         stream = self.stream(self._drawn(), source=self.source)
         return Conversion(key, {}, lambda: self.sized(stream))
 
@@ -141,16 +140,13 @@ class FactorGridDataModule(ImageDataModule):
 
     def renderer(self) -> Callable[..., np.ndarray]:
         """Factors (n, F) to rendered images (n, H, W, C) uint8; variants bind theirs."""
-        return _module(self.card).render
+        return self._module().render
 
+    def _module(self) -> Any:
+        assert self.card.renderer is not None, "the source would not be settled as rendered"
+        return import_module(self.card.renderer)
 
-def _module(card: DatasetCard) -> Any:
-    assert card.renderer is not None, "the source would not be settled as rendered"
-    return import_module(card.renderer)
-
-
-def _source_of(card: DatasetCard) -> str:
-    """Hex digest of the sources in the renderer's folder: another renderer draws other images."""
-    folder = Path(_module(card).__file__).parent
-    sources = (file.read_bytes() for file in sorted(folder.glob("*.py")))
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+    def _drawing_code(self) -> str:
+        """Hex digest of the sources in the renderer's folder: others draw other images."""
+        files = sorted(Path(self._module().__file__).parent.glob("*.py"))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -12,7 +12,7 @@ from vae_granularity.data.base import ImageDataModule, SizedOptions
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
-from vae_granularity.data.files.labels import Labels, labels_of, named
+from vae_granularity.data.files.labels import Labels, labels_of
 from vae_granularity.data.files.own import KINDS, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
 from vae_granularity.errors import ArgumentError, choice, integer
@@ -110,12 +110,12 @@ class Images(ImageDataModule):
     def _labels_found(self) -> Labels | None:
         if self.factors is None:
             return None
-        count = sum(self.own.parts().values())
-        labels = labels_of(self.own.columns(self.factors), count, self.path)
-        return named(labels, self.factor_names, self.path)
+        count = sum(self.own.parts.values())
+        columns = self.own.columns(self.factors)
+        return labels_of(columns, count, self.path, self.factor_names)
 
     def _read(self) -> ImageStream:
-        labels, parts = self._labels_found(), self.own.parts()  # all labels before any picture
+        labels, parts = self._labels_found(), self.own.parts  # all labels before any picture
         grid = labels.grid if labels is not None and len(parts) == 1 else None
         count = sum(parts.values())
         order = np.arange(count)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -69,16 +69,6 @@ class MPI3D(FactorGridDataModule):
     def renderer(self) -> Callable[..., np.ndarray]:
         """The look of the variant."""
         return partial(super().renderer(), variant=self.variant)
-
-    @property
-    def kind(self) -> str:
-        """Name with the variant."""
-        return f"mpi3d {self.variant}"
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """With the variant."""
-        return super().provenance | {"variant": self.variant}
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
         """`images` (N, 64, 64, 3) uint8 in index order; there are no labels."""

@@ -1,19 +1,18 @@
 """SmallNORB: 48 600 gray 96×96 pictures of 50 toys, used at 64×64."""
 
-import gzip
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import numpy as np
 
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import ImageStream
-from vae_granularity.data.files.declaration import GZIP, DatasetCard, RemoteFile
-from vae_granularity.data.files.readers import CHUNK, Chunks, describe, reading
+from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
+from vae_granularity.data.files.readers import CHUNK, Chunks, describe, unzipped
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.errors import ArgumentError, DataError
 
@@ -93,19 +92,15 @@ def _matrix(path: Path, magic: int) -> Iterator[tuple[IO[bytes], tuple[int, ...]
     Raises:
         DataError: it is no such file, or of another type.
     """
-    with reading(path, "gzip file"), path.open("rb") as raw:
-        zipped = raw.read(2) == GZIP
-        raw.seek(0)
-        with gzip.open(raw) if zipped else raw as opened:
-            file = cast(IO[bytes], opened)
-            head = file.read(8)
-            found, ndim = struct.unpack("<II", head) if len(head) == 8 else (0, 0)
-            if found != magic or not 1 <= ndim <= 8:
-                wanted = f"a SmallNORB matrix that begins with {magic:#x}"
-                raise DataError(f"{path} must be {wanted}; it is {describe(path)}")
-            size = 4 * max(3, ndim)
-            sizes = struct.unpack(f"<{size // 4}I", _exactly(file, size, path))
-            yield file, sizes[:ndim]
+    with unzipped(path) as file:
+        head = file.read(8)
+        found, ndim = struct.unpack("<II", head) if len(head) == 8 else (0, 0)
+        if found != magic or not 1 <= ndim <= 8:
+            wanted = f"a SmallNORB matrix that begins with {magic:#x}"
+            raise DataError(f"{path} must be {wanted}; it is {describe(path)}")
+        size = 4 * max(3, ndim)
+        sizes = struct.unpack(f"<{size // 4}I", _exactly(file, size, path))
+        yield file, sizes[:ndim]
 
 
 def _exactly(file: IO[bytes], count: int, path: Path) -> bytes:

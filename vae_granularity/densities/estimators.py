@@ -7,10 +7,8 @@ the exact mixture are biased for log q(z) (Jensen's inequality), the more so the
 and the narrower the posteriors: train with them, compare only exact values.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -91,33 +89,22 @@ def exact_densities(
     about `chunk_elements` numbers is held (unless gradients are wanted). `progress(done, total)` is
     called after every chunk.
     """
+    pairs = max(1, chunk_elements // (z.shape[1] + membership.shape[1] + 1))
+    columns = min(len(mu), max(1, min(pairs, 8192)))
+    rows = max(1, pairs // columns)
+    starts, columns_at = range(0, len(z), rows), range(0, len(mu), columns)
+    empty, weight = membership.sum(0) == 0, -math.log(len(mu))
     parts: list[AggregateDensities] = []
-    chunks = list(_chunks(len(z), len(mu), z.shape[1] + membership.shape[1] + 1, chunk_elements))
     done = 0
-    for rows, column_chunks in chunks:
-        columns = []
-        for cols in column_chunks:
-            columns.append(
-                mixture_densities(z[rows], mu[cols], logvar[cols], membership, -math.log(len(mu)))
-            )
+    for r in starts:
+        found = []
+        for c in columns_at:
+            of = mu[c : c + columns], logvar[c : c + columns]
+            found.append(mixture_densities(z[r : r + rows], *of, membership, weight))
             done += 1
             if progress is not None:
-                progress(done, sum(len(c) for _, c in chunks))
-        log_qz, groups, dims = (
-            torch.stack(field).logsumexp(0) for field in zip(*columns, strict=True)
-        )
-        parts.append(
-            AggregateDensities(log_qz, groups.masked_fill(membership.sum(0) == 0, 0.0), dims)
-        )
+                progress(done, len(starts) * len(columns_at))
+        stacked = (torch.stack(field).logsumexp(0) for field in zip(*found, strict=True))
+        log_qz, groups, dims = stacked
+        parts.append(AggregateDensities(log_qz, groups.masked_fill(empty, 0.0), dims))
     return AggregateDensities(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
-def _chunks(
-    samples: int, components: int, width: int, elements: int
-) -> Iterator[tuple[slice, list[slice]]]:
-    pairs = max(1, elements // width)
-    columns = min(components, max(1, min(pairs, 8192)))
-    rows = max(1, pairs // columns)
-    column_slices = [slice(c, min(c + columns, components)) for c in range(0, components, columns)]
-    for r in range(0, samples, rows):
-        yield slice(r, min(r + rows, samples)), column_slices

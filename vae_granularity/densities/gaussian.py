@@ -1,7 +1,5 @@
 """Diagonal Gaussians: log-density, reparametrised sample, KL to the standard normal. In nats."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -8,8 +8,6 @@ less than reading it back from memory would (docs/speed.md). Exponents are cut o
 times slower; what is cut off is below 1e-26 of the largest component.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple

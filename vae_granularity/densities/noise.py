@@ -1,7 +1,5 @@
 """Noise as a function of (seed, step): the same whether or not a run was stopped and continued."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

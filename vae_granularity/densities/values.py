@@ -1,7 +1,5 @@
 """What pixel values a data set has and a likelihood admits."""
 
-from __future__ import annotations
-
 # By name, each contained in the next.
 VALUES = {"binary": "0 or 1", "unit": "in [0, 1]", "real": "any real numbers"}
 

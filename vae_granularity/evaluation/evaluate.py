@@ -22,7 +22,7 @@ from vae_granularity.evaluation.score_table import (
 )
 from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
-from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.group_scores import harmonic_scores
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of

@@ -13,12 +13,11 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.evaluation.encoding import GridCodes, encode_table, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.score_table import DEPENDENT
-from vae_granularity.metrics.core.annotate_scores import Companions
 from vae_granularity.metrics.core.common_partition import best_block_partition
 from vae_granularity.metrics.core.inactive import silenced
 from vae_granularity.metrics.core.inputs import TooLittleData
 from vae_granularity.metrics.core.result import MetricResult
-from vae_granularity.metrics.core.suite import SuiteResult, run_suite
+from vae_granularity.metrics.core.suite import Companions, SuiteResult, run_suite
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
 

@@ -1,7 +1,5 @@
 """Bernoulli pixels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits

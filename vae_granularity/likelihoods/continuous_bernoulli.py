@@ -1,7 +1,5 @@
 """Continuous Bernoulli pixels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Gaussian pixels with one standard deviation, fixed or learned."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Gaussian pixels whose variance is the one that fits best."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

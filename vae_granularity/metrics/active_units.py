@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from vae_granularity.errors import ArgumentError, number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
-from vae_granularity.metrics.core.result import MetricResult
-from vae_granularity.metrics.core.table_metric import TableMetric
+from vae_granularity.metrics.core.inputs import Array, as_latents, unit_sets
+from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
 
@@ -41,17 +38,10 @@ def active_units(
         ArgumentError: bad tables, thresholds or partition; n < 2.
     """
     mu = as_latents(mu, "mu", min_rows=2)
-    kl_threshold, variance_threshold = (
-        number("kl_threshold", kl_threshold, 0),
-        number("variance_threshold", variance_threshold, 0),
-    )
-    groups = groups_of(partition, mu.shape[1])
-    variance = mu.var(axis=0, ddof=1)
-    counted: dict[str, Array | None] = {
-        "active_kl": None,
-        "active_variance": variance - variance_threshold,
-    }
-    kl = None
+    kl_threshold = number("kl_threshold", kl_threshold, 0)
+    variance_threshold = number("variance_threshold", variance_threshold, 0)
+    units = unit_sets(partition, mu.shape[1])
+    kl, variance = None, mu.var(axis=0, ddof=1)
     if logvar is not None:
         logvar = as_latents(logvar, "logvar")
         if logvar.shape != mu.shape:
@@ -59,26 +49,11 @@ def active_units(
         if logvar.max() > 200:
             raise ArgumentError(f"logvar must be at most 200, got {logvar.max():g}")
         kl = inactive.mean_kl(mu, logvar)
-        counted["active_kl"] = kl - kl_threshold
-    scores: dict[str, float | None] = {}
-    for name, excess in counted.items():
-        scores[name] = None if excess is None else float(np.sum(excess > 0))
-        if partition is not None:
-            scores[f"{name}_group"] = (
-                None
-                if excess is None
-                else float(sum(map(bool, inactive.active_groups(groups, excess > 0))))
-            )
-    protocol = {
-        "num_samples": len(mu),
-        "kl_threshold": kl_threshold,
-        "variance_threshold": variance_threshold,
-    }
+    scores: Scores = {}
+    limits = {"kl": kl_threshold, "variance": variance_threshold}
+    for (name, least), values in zip(limits.items(), (kl, variance), strict=True):
+        for suffix, groups in units.items():
+            used = None if values is None else inactive.active_groups(groups, values > least)
+            scores[f"active_{name}{suffix}"] = None if used is None else float(sum(map(bool, used)))
+    protocol = {"num_samples": len(mu)} | {f"{name}_threshold": of for name, of in limits.items()}
     return ActiveUnitsResult(scores=scores, protocol=protocol, kl=kl, variance=variance)
-
-
-class ActiveUnits(TableMetric):
-    """`active_units` over collected batches of mu and logvar."""
-
-    function = staticmethod(active_units)
-    inputs = ("mu", "logvar")

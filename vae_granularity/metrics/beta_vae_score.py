@@ -3,11 +3,12 @@ differences.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from vae_granularity.errors import integer
-from vae_granularity.metrics.core import logistic
+from vae_granularity.metrics.core import classifiers
 from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.sampling import (
@@ -15,7 +16,6 @@ from vae_granularity.metrics.core.sampling import (
     shared_factor_batches,
     varying_factors,
 )
-from vae_granularity.metrics.core.table_metric import GridMetric
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,25 +60,13 @@ def beta_vae_score(
         points.append(pair_differences(latents.reshape(len(fixed), 2 * batch_size, -1)))
         labels.append(fixed)
     x, y = np.concatenate(points), np.concatenate(labels)
-    protocol: dict[str, object] = {
-        "num_train": num_train,
-        "num_eval": num_eval,
-        "batch_size": batch_size,
-        "seed": seed,
-        "kept_factors": varying,
-    }
-    if len(np.unique(y[:num_train])) < 2:
-        return BetaVAEScoreResult(
-            scores={"beta_vae": None},
-            protocol=protocol,
-            train_accuracy=1.0,
-            coefficients=np.zeros((0, x.shape[1])),
-        )
-    train_accuracy, accuracy, coefficients, converged = classify(x, y, num_train)
-    protocol |= {
-        "classifier": logistic.version(),
-        "found": {"unconverged_fits": int(not converged)},
-    }
+    protocol: dict[str, Any] = {"num_train": num_train, "num_eval": num_eval}
+    protocol |= {"batch_size": batch_size, "seed": seed, "kept_factors": varying}
+    train_accuracy, accuracy, coefficients = 1.0, None, np.zeros((0, x.shape[1]))
+    if len(np.unique(y[:num_train])) > 1:
+        train_accuracy, accuracy, coefficients, converged = classify(x, y, num_train)
+        protocol["classifier"] = classifiers.version("linear")
+        protocol["found"] = {"unconverged_fits": int(not converged)}
     return BetaVAEScoreResult(
         scores={"beta_vae": accuracy},
         protocol=protocol,
@@ -99,12 +87,6 @@ def classify(x: Array, y: Codes, num_train: int) -> tuple[float, float, Array, b
     """Accuracy on the first `num_train` rows and on the rest, coefficients and convergence: x (n,
     D), y (n,).
     """
-    model, converged = logistic.fit(x[:num_train], y[:num_train])
+    model, converged = classifiers.logistic(x[:num_train], y[:num_train])
     right = np.asarray(model.predict(x) == y)
     return float(right[:num_train].mean()), float(right[num_train:].mean()), model.coef_, converged
-
-
-class BetaVAEScore(GridMetric):
-    """`beta_vae_score` over collected batches of the whole grid."""
-
-    function = staticmethod(beta_vae_score)

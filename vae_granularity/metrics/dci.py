@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.core import trees
+from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.metrics.core import classifiers
 from vae_granularity.metrics.core.inputs import Array, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -59,41 +58,30 @@ def dci(
     Raises:
         ArgumentError: bad tables, partition, regressor, seed or n_jobs; lightgbm is not installed.
     """
-    choice("regressor", regressor, tuple(trees.FITS))
-    if regressor == "lightgbm":
-        trees.require_lightgbm()
-    seed = integer("seed", seed, 0, 2**31 - 1)
+    fast, seed = classifiers.check_trees(regressor, seed)
     if n_jobs is not None:
         n_jobs = integer("n_jobs", n_jobs, 1)
     if test is None:
         raise ArgumentError("test must be a pair (latents, factors), got None")
     sample = labelled_sample(latents, factors, test)
-    groups_of(
-        partition, sample.latents.shape[1]
-    )  # refuses a bad partition before the trees are grown
-    fits = trees.fit_all(regressor, sample, seed=seed, n_jobs=n_jobs)
-    importances = np.column_stack([importance for importance, _, _ in fits])
-    train_accuracy, test_accuracy = (np.array([fit[part] for fit in fits]) for part in (1, 2))
-    prefix = "dci" if regressor == "sklearn" else "dci_fast"
-    scores: Scores = {
-        f"{prefix}_disentanglement": disentanglement(importances),
-        f"{prefix}_completeness": disentanglement(importances.T),
-        f"{prefix}_informativeness": float(test_accuracy.mean()),
-    }
+    groups_of(partition, sample.latents.shape[1])  # refused before the trees are grown
+    importances, train, held_out = classifiers.importances(regressor, sample, seed, n_jobs)
+    scores = _two_scores(importances, f"dci{fast}")
+    scores[f"dci{fast}_informativeness"] = float(held_out.mean())
     by_group = None
     if partition is not None:
         by_group = importance_by_group(importances, partition)
-        scores |= group_scores(importances, partition, prefix)
+        scores |= _two_scores(by_group, f"dci{fast}", "_group")
     return DCIResult(
         scores=scores,
-        protocol=sample.protocol() | {"regressor": trees.version(regressor), "seed": seed},
+        protocol=sample.protocol() | {"regressor": classifiers.version(regressor), "seed": seed},
         importance_matrix=importances,
         importance_matrix_group=by_group,
-        informativeness_train=train_accuracy,
-        informativeness_test=test_accuracy,
+        informativeness_train=train,
+        informativeness_test=held_out,
         disentanglement_per_code=per_row(importances),
         completeness_per_factor=per_row(importances.T),
-        prefix=prefix,
+        prefix=f"dci{fast}",
     )
 
 
@@ -106,10 +94,13 @@ def group_scores(importances: Array, partition: LatentPartition, prefix: str = "
     """Disentanglement and completeness of groups from importances (D, F) that were fitted once:
     cheap for any number of partitions.
     """
-    table = importance_by_group(importances, partition)
+    return _two_scores(importance_by_group(importances, partition), prefix, "_group")
+
+
+def _two_scores(table: Array, prefix: str, suffix: str = "") -> Scores:
     return {
-        f"{prefix}_disentanglement_group": disentanglement(table),
-        f"{prefix}_completeness_group": disentanglement(table.T),
+        f"{prefix}_disentanglement{suffix}": disentanglement(table),
+        f"{prefix}_completeness{suffix}": disentanglement(table.T),
     }
 
 
@@ -133,9 +124,3 @@ def disentanglement(importances: Array) -> float | None:
     if importances.shape[1] < 2 or total == 0:
         return None
     return float(np.sum(per_row(importances) * importances.sum(1)) / total)
-
-
-class DCI(TableMetric):
-    """`dci` over collected batches."""
-
-    function = staticmethod(dci)

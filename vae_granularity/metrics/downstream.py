@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.core import classifiers, trees
+from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.metrics.core import classifiers
 from vae_granularity.metrics.core.inputs import (
     Array,
     Codes,
     LabelledSample,
-    groups_of,
     labelled_sample,
+    unit_sets,
 )
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 SIZES = (100, 1_000, 10_000)
@@ -62,29 +61,24 @@ def downstream(
     Raises:
         ArgumentError: bad tables, partition, regressor, seed or sizes; lightgbm is not installed.
     """
-    choice("regressor", regressor, tuple(classifiers.BOOSTED))
-    if regressor == "lightgbm":
-        trees.require_lightgbm()
-    seed = integer("seed", seed, 0, 2**31 - 1)
+    fast, seed = classifiers.check_trees(regressor, seed)
     if not sizes:
         raise ArgumentError("sizes must name at least one number of codes, got none")
     asked = sorted({integer("sizes", size, 2) for size in sizes})
     if test is None:
         raise ArgumentError("test must be a pair (latents, factors), got None")
     sample = labelled_sample(latents, factors, test, min_rows=2)
-    groups = None if partition is None else groups_of(partition, sample.latents.shape[1])
+    groups = unit_sets(partition, sample.latents.shape[1]).get("_group")
     order = np.random.default_rng(seed).permutation(len(sample.latents))
     found = tuple(size for size in asked if size <= len(order))
     scores: Scores = {}
     accuracies: dict[str, Array] = {}
-    for kind, name in (("linear", "linear"), (regressor, classifiers.BOOSTED[regressor])):
+    for kind, name in (("linear", "linear"), (regressor, f"boosted{fast}")):
         table = np.array([_accuracies(kind, sample, order[:size], seed) for size in found])
         accuracies[kind] = table
-        scores |= _scores(f"downstream_{name}", asked, found, table)
-        low, high = (
-            scores[f"downstream_{name}_{asked[0]}"],
-            scores[f"downstream_{name}_{asked[-1]}"],
-        )
+        of_kind = _scores(f"downstream_{name}", asked, found, table)
+        low, high = (of_kind[f"downstream_{name}_{size}"] for size in (asked[0], asked[-1]))
+        scores |= of_kind
         if len(asked) > 1:
             ratio = None if low is None or not high else low / high
             scores[f"downstream_{name}_efficiency"] = ratio
@@ -92,14 +86,10 @@ def downstream(
     if groups is not None:
         by_group = np.array([_by_best_group(sample, order[:size], groups) for size in found])
         scores |= _scores("downstream_linear", asked, found, by_group, suffix="_group")
+    versions = [classifiers.version(kind) for kind in accuracies]
     return DownstreamResult(
         scores=scores,
-        protocol=sample.protocol()
-        | {
-            "sizes": asked,
-            "seed": seed,
-            "classifiers": [classifiers.version(kind) for kind in accuracies],
-        },
+        protocol=sample.protocol() | {"sizes": asked, "seed": seed, "classifiers": versions},
         sizes=found,
         accuracies=accuracies,
         accuracies_group=by_group,
@@ -137,9 +127,3 @@ def _by_best_group(
         trained = [float((guess[: len(x)] == y[:, f]).mean()) for guess in guesses]
         best.append(float((guesses[int(np.argmax(trained))][len(x) :] == truth).mean()))
     return best
-
-
-class Downstream(TableMetric):
-    """`downstream` over collected batches."""
-
-    function = staticmethod(downstream)

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from vae_granularity.metrics.core import inactive, logistic
+from vae_granularity.metrics.core import classifiers, inactive
 from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
-from vae_granularity.metrics.core.table_metric import TableMetric
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,22 +41,16 @@ def explicitness(
     table = np.full((sample.factors.shape[1], 2), 0.5)  # a coin's, without a live latent
     unconverged = 0
     for f in range(len(table) if alive.any() else 0):
-        model, converged = logistic.fit(train, sample.factors[:, f])
+        model, converged = classifiers.logistic(train, sample.factors[:, f])
         unconverged += not converged
         read = model.decision_function if len(model.classes_) == 2 else model.predict_proba
         for part, (z, y) in enumerate(((train, sample.factors), (held_out, sample.test_factors))):
             table[f, part] = _mean_auc(read(z), y[:, f], model.classes_)
-    protocol = sample.protocol() | {
-        "classifier": logistic.version(),
-        "found": {
-            "unconverged_fits": unconverged,
-            "dead_latents": inactive.indices(~alive),
-            **inactive.found(kl, len(alive)),
-        },
-    }
+    found = {"unconverged_fits": unconverged, "dead_latents": inactive.indices(~alive)}
+    found |= inactive.found(kl, len(alive))
     return ExplicitnessResult(
         scores={"explicitness": float(table[:, 1].mean())},
-        protocol=protocol,
+        protocol=sample.protocol() | {"classifier": classifiers.version("linear"), "found": found},
         explicitness_per_factor=table,
     )
 
@@ -66,18 +59,13 @@ def _mean_auc(scores: Array, y: Codes, classes: Codes) -> float:
     """Macro one-vs-rest AUC of (m, K) scores, or of (m,) scores of the second of two values."""
     from scipy.stats import rankdata
 
-    columns = scores[:, None] if scores.ndim == 1 else scores
-    own = y[:, None] == (classes[1:] if scores.ndim == 1 else classes)
+    if scores.ndim == 1:
+        scores, classes = scores[:, None], classes[1:]
+    own = y[:, None] == classes
     positives = own.sum(0)
     present = (positives > 0) & (positives < len(y))
-    ranks = np.where(own, rankdata(columns, axis=0), 0.0).sum(0)[present]
+    ranks = np.where(own, rankdata(scores, axis=0), 0.0).sum(0)[present]
     positives = positives[present]
     return float(
         np.mean((ranks - positives * (positives + 1) / 2) / (positives * (len(y) - positives)))
     )
-
-
-class Explicitness(TableMetric):
-    """`explicitness` over collected batches."""
-
-    function = staticmethod(explicitness)

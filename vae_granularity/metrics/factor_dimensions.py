@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.errors import integer, number
-from vae_granularity.metrics.core import inactive, knn, logistic
+from vae_granularity.metrics.core import classifiers, inactive, knn
 from vae_granularity.metrics.core.inputs import Array, Codes, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 
@@ -51,10 +51,8 @@ def factor_dimensions(
     Raises:
         ArgumentError: bad tables, share outside (0, 1], num_samples < 2.
     """
-    share, negligible = (
-        number("share", share, 0, 1, above=True),
-        number("negligible", negligible, 0, 1),
-    )
+    share = number("share", share, 0, 1, above=True)
+    negligible = number("negligible", negligible, 0, 1)
     num_samples, seed = integer("num_samples", num_samples, 2), integer("seed", seed, 0)
     full = labelled_sample(latents, factors, test)
     sample = _parts(full, num_samples, seed)
@@ -64,25 +62,16 @@ def factor_dimensions(
     for y, other_y in zip(sample.factors.T, sample.test_factors.T, strict=True):
 
         def told(dims: list[int], y: Codes = y, other_y: Codes = other_y) -> float:
-            return logistic.predictive_information(x[:, dims], y, (other[:, dims], other_y))[0]
+            test = (other[:, dims], other_y)
+            return classifiers.predictive_information(x[:, dims], y, test)[0]
 
-        information.append(told(list(range(x.shape[1]))))
-        grown = (
-            _grow(told, x.shape[1], share * information[-1])
-            if information[-1] >= negligible
-            else ()
-        )
-        chosen.append(grown)
+        whole = told(list(range(x.shape[1])))
+        information.append(whole)
+        chosen.append(_grow(told, x.shape[1], share * whole) if whole >= negligible else ())
     dimensions = tuple(len(dims) or None for dims in chosen)
     columns = [full.kept_factors[f] for f in sample.kept_factors]
-    protocol = sample.protocol() | {
-        "kept_factors": columns,
-        "share": share,
-        "negligible": negligible,
-        "seed": seed,
-        "classifier": logistic.version(),
-        "found": inactive.found(kl, x.shape[1]),
-    }
+    asked = {"share": share, "negligible": negligible, "seed": seed}
+    how = {"classifier": classifiers.version("linear"), "found": inactive.found(kl, x.shape[1])}
     names = [str(f) if factor_names is None else factor_names[f] for f in columns]
     scores = {
         f"factor_dimensions/{name}": None if d is None else float(d)
@@ -90,7 +79,7 @@ def factor_dimensions(
     }
     return FactorDimensionsResult(
         scores=scores,
-        protocol=protocol,
+        protocol=sample.protocol() | {"kept_factors": columns, **asked, **how},
         dimensions=dimensions,
         chosen=tuple(chosen),
         information=np.array(information),

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError, integer, number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, groups_of
+from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace, unit_sets
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.sampling import (
     encode_rows,
@@ -16,7 +16,6 @@ from vae_granularity.metrics.core.sampling import (
     shared_factor_batches,
     varying_factors,
 )
-from vae_granularity.metrics.core.table_metric import GridMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -64,56 +63,43 @@ def factor_vae_score(
             finite, a grid of one point.
     """
     num_train, num_eval = integer("num_train", num_train, 1), integer("num_eval", num_eval, 1)
-    batch_size, num_variance = (
-        integer("batch_size", batch_size, 2),
-        integer("num_variance", num_variance, 2),
-    )
+    batch_size = integer("batch_size", batch_size, 2)
+    num_variance = integer("num_variance", num_variance, 2)
     prune_std = number("prune_std", prune_std, 0)
     rng = np.random.default_rng(integer("seed", seed, 0))
     varying = varying_factors(space)
     sample = grid_sample(encode, space, num_variance, rng)
     variances = sample.var(0, ddof=1)
     dim = len(variances)
-    groups = groups_of(partition, dim)
+    units = unit_sets(partition, dim)
     active = inactive.active(sample, kl) & (np.sqrt(variances) >= prune_std)
-    partitions = [groups_of(None, dim)] if partition is None else [groups_of(None, dim), groups]
-    live = [inactive.active_groups(of, active) for of in partitions]
-    ballots: list[list[Codes]] = [[] for _ in live]
+    live = {suffix: inactive.active_groups(of, active) for suffix, of in units.items()}
+    ballots: dict[str, list[Codes]] = {suffix: [] for suffix in live}
     held: list[Codes] = []
     for factors, fixed in shared_factor_batches(space, num_train + num_eval, batch_size, rng):
         latents = encode_rows(encode, factors.reshape(-1, factors.shape[-1]), dim)
         local = batch_variances(latents.reshape(len(fixed), batch_size, dim))
         held.append(fixed)
-        for choices, of in zip(ballots, live, strict=True):
-            choices.append(least_varying(local, variances, of))
+        for suffix, of in live.items():
+            ballots[suffix].append(least_varying(local, variances, of))
     labels = np.concatenate(held)
     scores: Scores = {}
-    votes, train = [], []
-    for suffix, choices, of in zip(("", "_group"), ballots, live, strict=False):
-        table, train_accuracy, accuracy = majority_vote(
-            np.concatenate(choices), labels, num_train, len(of), len(space.sizes)
-        )
-        scores[f"factor_vae{suffix}"] = accuracy if active.any() else None
-        votes.append(table)
-        train.append(train_accuracy)
-    protocol = {
-        "num_train": num_train,
-        "num_eval": num_eval,
-        "num_variance": num_variance,
-        "batch_size": batch_size,
-        "prune_std": prune_std,
-        "seed": seed,
-        "kept_factors": varying,
-        "found": {"pruned_latents": inactive.indices(~active), **inactive.found(kl, dim)},
-    }
+    votes, train = {}, {}
+    for suffix, of in live.items():
+        choices, sizes = np.concatenate(ballots[suffix]), (len(of), len(space.sizes))
+        votes[suffix], train[suffix], right = majority_vote(choices, labels, num_train, *sizes)
+        scores[f"factor_vae{suffix}"] = right if active.any() else None
+    asked = {"num_train": num_train, "num_eval": num_eval, "num_variance": num_variance}
+    asked |= {"batch_size": batch_size, "prune_std": prune_std, "seed": seed}
+    found = {"pruned_latents": inactive.indices(~active), **inactive.found(kl, dim)}
     return FactorVAEScoreResult(
         scores=scores,
-        protocol=protocol,
+        protocol=asked | {"kept_factors": varying, "found": found},
         global_variances=variances,
         active_latents=tuple(inactive.indices(active)),
-        votes=votes[0],
-        votes_group=votes[1] if partition is not None else None,
-        train_accuracy=train[0],
+        votes=votes[""],
+        votes_group=votes.get("_group"),
+        train_accuracy=train[""],
     )
 
 
@@ -129,14 +115,9 @@ def batch_variances(latents: Array) -> Array:
 def least_varying(local: Array, variances: Array, groups: Sequence[Sequence[int]]) -> Codes:
     """Unit of smallest mean normalised variance: local (B, D), variances (D,) to (B,); units
     without dimensions never win, and where all are without, the first does."""
-    normalised = np.stack(
-        [
-            (local[:, group] / variances[group]).mean(1) if group else np.full(len(local), np.inf)
-            for group in groups
-        ],
-        axis=1,
-    )
-    return normalised.argmin(1)
+    never = np.full(len(local), np.inf)
+    means = [(local[:, g] / variances[g]).mean(1) if g else never for g in groups]
+    return np.stack(means, axis=1).argmin(1)
 
 
 def majority_vote(
@@ -149,15 +130,7 @@ def majority_vote(
         raise ArgumentError(
             f"choices must have as many rows as labels, got {len(choices)} and {len(labels)}"
         )
-    table = np.bincount(
-        choices[:num_train] * num_factors + labels[:num_train], minlength=num_units * num_factors
-    )
-    table = table.reshape(num_units, num_factors)
+    pairs = choices[:num_train] * num_factors + labels[:num_train]
+    table = np.bincount(pairs, minlength=num_units * num_factors).reshape(num_units, num_factors)
     right = table.argmax(1)[choices] == labels
     return table, float(right[:num_train].mean()), float(right[num_train:].mean())
-
-
-class FactorVAEScore(GridMetric):
-    """`factor_vae_score` over collected batches of the whole grid."""
-
-    function = staticmethod(factor_vae_score)

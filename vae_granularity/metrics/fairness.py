@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_granularity.errors import choice, integer
-from vae_granularity.metrics.core import classifiers, trees
+from vae_granularity.errors import integer
+from vae_granularity.metrics.core import classifiers
 from vae_granularity.metrics.core.inputs import Array, Codes, Encode, FactorSpace
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.core.sampling import encode_rows, varying_factors
@@ -52,18 +52,14 @@ def fairness(
         ArgumentError: bad numbers or regressor; lightgbm is not installed.
         TooLittleData: fewer than two factors vary.
     """
-    choice("regressor", regressor, tuple(classifiers.BOOSTED))
-    if regressor == "lightgbm":
-        trees.require_lightgbm()
-    seed = integer("seed", seed, 0, 2**31 - 1)
+    fast, seed = classifiers.check_trees(regressor, seed)
     num_train, num_eval = integer("num_train", num_train, 2), integer("num_eval", num_eval, 1)
     varying = varying_factors(space, at_least=2)
     rng = np.random.default_rng(seed)
     train = np.asarray(space.sample(num_train, rng))
     x = encode_rows(encode, train)
     points = np.asarray(space.sample(num_eval, rng))
-    shape = (len(varying), len(varying))
-    mean_shift, max_shift = np.full(shape, np.nan), np.full(shape, np.nan)
+    mean_shift, max_shift = np.full((2, len(varying), len(varying)), np.nan)
     settings = [_interventions(points, s, space.sizes[s]) for s in varying]
     codes = [encode_rows(encode, setting, x.shape[1]) for setting in settings]
     every = np.concatenate(codes)
@@ -74,16 +70,11 @@ def fairness(
             if s != t:
                 shifts = _shifts(part.reshape(space.sizes[varying[s]], num_eval))
                 mean_shift[t, s], max_shift[t, s] = shifts.mean(), shifts.max()
-    protocol: dict[str, object] = {
-        "seed": seed,
-        "num_train": num_train,
-        "num_eval": num_eval,
-        "regressor": classifiers.version(regressor),
-    }
-    name = "unfairness" if regressor == "sklearn" else "unfairness_fast"
+    asked = {"seed": seed, "num_train": num_train, "num_eval": num_eval}
+    name = f"unfairness{fast}"
     return FairnessResult(
         scores={name: float(np.nanmean(mean_shift)), f"{name}_max": float(np.nanmean(max_shift))},
-        protocol=protocol,
+        protocol=asked | {"regressor": classifiers.version(regressor)},
         factors=tuple(varying),
         mean_shift=mean_shift,
         max_shift=max_shift,

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -60,18 +59,12 @@ def unit_profile(
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
-    num_neighbors = integer("num_neighbors", num_neighbors, 1)
-    sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    groups = groups_of(partition, sample.latents.shape[1])
-    live = inactive.silenced(sample.latents, kl)
-    mi = unit_information.mutual_information_matrix(
-        live, groups, sample.factors, num_neighbors=num_neighbors, seed=seed
-    )
-    protocol = sample.protocol() | {
-        "num_neighbors": num_neighbors,
-        "seed": seed,
-        "found": inactive.found(kl, live.shape[1]) | unit_information.missing(mi),
-    }
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
+    dim = sample.latents.shape[1]
+    groups = groups_of(partition, dim)
+    mi = unit_information.mutual_information_matrix(sample, groups, num_neighbors, seed)
+    found = inactive.found(kl, dim) | unit_information.missing(mi)
+    protocol = sample.protocol() | {"num_neighbors": num_neighbors, "seed": seed, "found": found}
     name = "carriers" if partition is None else "carriers_group"
     return profile_of(mi / histogram.entropies(sample.factors), groups, protocol, name)
 
@@ -108,12 +101,8 @@ def granularity_profile(
         ArgumentError: as `unit_profile`, or a γ outside [1, D].
     """
     dim = as_latents(latents).shape[1]
-    return {
-        g: unit_profile(
-            latents, factors, partition=LatentPartition.from_granularity(dim, g), **options
-        )
-        for g in granularities
-    }
+    under = {g: LatentPartition.from_granularity(dim, g) for g in granularities}
+    return {g: unit_profile(latents, factors, partition=p, **options) for g, p in under.items()}
 
 
 def separating_granularity(profile: Mapping[int, UnitProfileResult]) -> list[int | None]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.metrics.core.group_information import GroupInformation
+from vae_granularity.metrics.core.group_scores import Null, null_scores, partition_null
 from vae_granularity.metrics.core.inputs import FactorSpace, groups_of
-from vae_granularity.metrics.core.partition_null import Null, null_scores, partition_null
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.irs import irs
 from vae_granularity.partition import LatentPartition
@@ -18,9 +18,7 @@ NAMES = ("infom_group", "infoc_group", "infoc_harmonic_group", "modularity_knn_g
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupNullResult(MetricResult):
     score_names = ("*_null_group", "*_null_sd_group", "*_lift_group")
-    nulls: dict[
-        str, Null | None
-    ]  # by group score, with the score on the same rows; empty for G = 1 and G = D
+    nulls: dict[str, Null | None]  # by group score, on the same rows; empty for G = 1 and G = D
 
 
 def group_null(
@@ -38,7 +36,7 @@ def group_null(
     """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group`
     and, on a grid, `irs_group`.
 
-    Scores are named as by `partition_null.null_scores`: mean and spread under random partitions of
+    Scores are named as by `group_scores.null_scores`: mean and spread under random partitions of
     the same sizes, and the score minus that mean, both on the same rows; missing for G = 1 and G =
     D, where every deal is the same.
 
@@ -60,10 +58,10 @@ def group_null(
     groups_of(partition, sample.latents.shape[1])
 
     def rescore(dealt: LatentPartition) -> Scores:
-        robustness = (
-            {} if space is None else irs(sample.latents, sample.factors, partition=dealt).scores
-        )
-        return information.scores(dealt) | robustness
+        scores = information.scores(dealt)
+        if space is not None:
+            scores |= irs(sample.latents, sample.factors, partition=dealt).scores
+        return scores
 
     nulls = partition_null(rescore, partition, num_draws=num_draws, seed=seed)
     names = NAMES if space is None else (*NAMES, "irs_group")

@@ -3,24 +3,22 @@ arXiv 2310.10644).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.errors import integer
 from vae_granularity.metrics.core import (
+    classifiers,
     factor_matrix,
     histogram,
     inactive,
     knn,
-    logistic,
     unit_information,
 )
-from vae_granularity.metrics.core.inputs import Array, LabelledSample, groups_of, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, LabelledSample, unit_sets
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 MOST_BIAS = 0.1  # share of a factor's entropy, of the plug-in estimate of a discrete group
@@ -68,63 +66,41 @@ def infomec(
     Raises:
         ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
     """
-    num_neighbors = integer("num_neighbors", num_neighbors, 1)
-    sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    sample = replace(sample, latents=inactive.silenced(sample.latents, kl))
-    groups = groups_of(partition, sample.latents.shape[1])
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
+    units = unit_sets(partition, sample.latents.shape[1])
     active = active_latents(sample.latents, discrete=discrete_latents)
-    entropy = histogram.entropies(sample.factors)
-    known: unit_information.Known = {}
-
-    def shares_of(of: Sequence[Sequence[int]]) -> Array:
-        live = inactive.active_groups(of, active)
+    entropy, known = histogram.entropies(sample.factors), {}
+    scores: Scores = {}
+    shares = {}
+    for suffix, groups in units.items():
         if discrete_latents:
-            return _plug_in(sample, live) / entropy
-        return (
-            unit_information.mutual_information_matrix(
-                sample.latents,
-                live,
-                sample.factors,
-                num_neighbors=num_neighbors,
-                seed=seed,
-                known=known,
+            found = _plug_in(sample, inactive.active_groups(groups, active))
+        else:
+            found = unit_information.mutual_information_matrix(
+                sample, inactive.active_groups(groups, active), num_neighbors, seed, known
             )
-            / entropy
-        )
-
-    shares = shares_of(groups_of(None, len(active)))
-    scores: Scores = {
-        "infom": factor_matrix.mean_max_share(shares),
-        "infoc": factor_matrix.mean_max_share(shares[active].T),
-    }
-    shares_group = None
-    if partition is not None:
-        shares_group = shares_of(groups)
-        scores |= group_scores(shares_group, active, groups)
+        shares[suffix] = found / entropy
+        scores |= info_scores(shares[suffix], active, groups, suffix)
     x = _one_hot(sample.latents) if discrete_latents else knn.standardize(sample.latents)[0]
-    readouts = [logistic.predictive_information(x, factor) for factor in sample.factors.T]
+    readouts = [classifiers.predictive_information(x, factor) for factor in sample.factors.T]
     explicitness = np.array([value for value, _ in readouts])
-    protocol = sample.protocol() | {
-        "discrete_latents": discrete_latents,
-        "num_neighbors": num_neighbors,
-        "seed": seed,
-        "classifier": logistic.version(),
-        "found": {
-            "unconverged_fits": sum(not converged for _, converged in readouts),
-            "inactive_latents": inactive.indices(~active),
-            **inactive.found(kl, len(active)),
-            **unit_information.missing(shares_group),
-            "uninformative_latents": inactive.indices(active & (shares.sum(1) == 0)),
-        },
+    noted = {
+        "unconverged_fits": sum(not converged for _, converged in readouts),
+        "inactive_latents": inactive.indices(~active),
+        **inactive.found(kl, len(active)),
+        **unit_information.missing(shares.get("_group")),
+        "uninformative_latents": inactive.indices(active & (shares[""].sum(1) == 0)),
     }
+    asked = {"discrete_latents": discrete_latents, "num_neighbors": num_neighbors, "seed": seed}
+    how = {"classifier": classifiers.version("linear"), "found": noted}
     return InfoMECResult(
         scores=scores | {"infoe": float(explicitness.mean())},
-        protocol=protocol,
+        protocol=sample.protocol() | asked | how,
         with_errors=with_errors,
-        nmi=shares,
+        nmi=shares[""],
         active_latents=active,
         explicitness_per_factor=explicitness,
-        nmi_group=shares_group,
+        nmi_group=shares.get("_group"),
     )
 
 
@@ -135,16 +111,16 @@ def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool
     return inactive.active(latents, least_range=0.0 if discrete else 1 / 20)
 
 
-def group_scores(
-    shares: Array, active: NDArray[np.bool_], groups: Sequence[Sequence[int]]
+def info_scores(
+    shares: Array, active: NDArray[np.bool_], groups: Sequence[Sequence[int]], suffix: str
 ) -> Scores:
-    """`infom_group` and `infoc_group` from the shares (G, F) of the factors' entropy; groups
-    without an active latent do not count.
+    """`infom` and `infoc` from the shares (G, F) of the factors' entropy; units without an active
+    latent do not count.
     """
     used = [bool(dims) for dims in inactive.active_groups(groups, active)]
     return {
-        "infom_group": factor_matrix.mean_max_share(shares),
-        "infoc_group": factor_matrix.mean_max_share(shares[used].T),
+        f"infom{suffix}": factor_matrix.mean_max_share(shares),
+        f"infoc{suffix}": factor_matrix.mean_max_share(shares[used].T),
     }
 
 
@@ -153,14 +129,9 @@ def _plug_in(sample: LabelledSample, live: Sequence[Sequence[int]]) -> Array:
 
     nan for a group whose tuples are so many that the bias exceeds a tenth of the factor's entropy.
     """
-    codes = np.column_stack(
-        [
-            np.unique(sample.latents[:, list(g)], axis=0, return_inverse=True)[1].ravel()
-            if g
-            else np.zeros(len(sample.latents), int)
-            for g in live
-        ]
-    )
+    tables = [sample.latents[:, list(g)] if g else np.zeros((len(sample.latents), 1)) for g in live]
+    codes = [np.unique(table, axis=0, return_inverse=True)[1].ravel() for table in tables]
+    codes = np.column_stack(codes)
     found = histogram.mutual_information(codes, sample.factors)
     tuples, values = (
         np.array([len(np.unique(column)) for column in table.T])
@@ -174,9 +145,3 @@ def _plug_in(sample: LabelledSample, live: Sequence[Sequence[int]]) -> Array:
 
 def _one_hot(latents: Array) -> Array:
     return np.hstack([(column[:, None] == np.unique(column)).astype(float) for column in latents.T])
-
-
-class InfoMEC(TableMetric):
-    """`infomec` over collected batches."""
-
-    function = staticmethod(infomec)

@@ -8,9 +8,8 @@ import numpy as np
 
 from vae_granularity.errors import number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, groups_of, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample, unit_sets
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -55,18 +54,14 @@ def irs(
     diff_quantile = number("diff_quantile", diff_quantile, 0, 1)
     sample = labelled_sample(latents, factors)
     dim = sample.latents.shape[1]
-    groups, active = groups_of(partition, dim), inactive.active(sample.latents)
-
-    def robustness(of: Sequence[Sequence[int]]) -> tuple[Array, Array]:
-        live = [group for group in inactive.active_groups(of, active) if group]
-        return _robustness(sample.latents, live, sample.factors, diff_quantile)
-
-    matrix, weights = robustness(groups_of(None, dim))
-    scores: Scores = {"irs": _weighted(matrix, weights)}
-    matrix_group = None
-    if partition is not None:
-        matrix_group, weights_group = robustness(groups)
-        scores["irs_group"] = _weighted(matrix_group, weights_group)
+    units, active = unit_sets(partition, dim), inactive.active(sample.latents)
+    scores: Scores = {}
+    robustness = {}
+    for suffix, groups in units.items():
+        live = [group for group in inactive.active_groups(groups, active) if group]
+        found = _robustness(sample.latents, live, sample.factors, diff_quantile)
+        robustness[suffix], scores[f"irs{suffix}"] = found, _weighted(*found)
+    matrix, weights = robustness[""]
     found = {"dead_latents": inactive.indices(~active)}
     return IRSResult(
         scores=scores,
@@ -75,7 +70,7 @@ def irs(
         irs_matrix=matrix,
         max_deviations=weights,
         disentanglement_scores=matrix.max(1),
-        irs_matrix_group=matrix_group,
+        irs_matrix_group=robustness["_group"][0] if partition else None,
     )
 
 
@@ -99,9 +94,3 @@ def _robustness(
 
 def _weighted(matrix: Array, weights: Array) -> float | None:
     return float(np.average(matrix.max(1), weights=weights)) if len(matrix) else None
-
-
-class IRS(TableMetric):
-    """`irs` over collected batches."""
-
-    function = staticmethod(irs)

@@ -6,7 +6,6 @@ from typing import Any
 from vae_granularity.metrics.core import factor_matrix, histogram
 from vae_granularity.metrics.core.inputs import Array, NoGroupForm, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 
@@ -50,19 +49,10 @@ def mig(
     bins = histogram.discretize(sample.latents, num_bins, binning)
     mi = histogram.mutual_information(bins, sample.factors)
     entropy = histogram.entropies(sample.factors)
-    protocol = sample.protocol() | {
-        "num_bins": None if binning == "codes" else num_bins,
-        "binning": binning,
-    }
+    asked = {"num_bins": None if binning == "codes" else num_bins, "binning": binning}
     return MIGResult(
         scores={"mig": factor_matrix.mean_gap(mi, entropy)},
-        protocol=protocol,
+        protocol=sample.protocol() | asked,
         mi_matrix=mi,
         factor_entropy=entropy,
     )
-
-
-class MIG(TableMetric):
-    """`mig` over collected batches."""
-
-    function = staticmethod(mig)

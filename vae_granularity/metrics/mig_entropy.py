@@ -3,7 +3,7 @@
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, groups
 from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.core.progress_bar import Progress
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 WIDEST = 0.15  # share of a factor's entropy between the bounds of a group, from which it is missing
@@ -86,45 +85,32 @@ def mig_entropy(
     num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
     rows, dim = sample.latents.shape
     groups = LatentPartition(groups_of(partition, dim))
-    checked = {
-        "z": as_latents(z, "z"),
-        "mu": sample.latents,
-        "logvar": as_latents(logvar, "logvar"),
-    }
-    for name, array in checked.items():
+    checked = (as_latents(z, "z"), sample.latents, as_latents(logvar, "logvar"))
+    for name, array in zip(("z", "mu", "logvar"), checked, strict=True):
         if array.shape != (rows, dim):
-            raise ArgumentError(
-                f"{name} must have the shape of mu, {(rows, dim)}, got {array.shape}"
-            )
-    if checked["logvar"].max() > 200:
-        raise ArgumentError(f"logvar must be at most 200, got {checked['logvar'].max():g}")
-    chosen = (
-        np.arange(rows)
-        if rows <= num_samples
-        else np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
-    )
-    tensors = _tensors((z, mu, logvar), checked.values())
-    of_z, of_mu, of_logvar = tensors
-    found = mixture_entropies(of_z, of_mu, of_logvar, groups, sample.factors, chosen, progress)
-    marginal, conditional = found.marginal, found.conditional
+            shapes = f"{(rows, dim)}, got {array.shape}"
+            raise ArgumentError(f"{name} must have the shape of mu, {shapes}")
+    if checked[2].max() > 200:
+        raise ArgumentError(f"logvar must be at most 200, got {checked[2].max():g}")
+    chosen = np.arange(rows)
+    if rows > num_samples:
+        chosen = np.sort(np.random.default_rng(seed).choice(rows, num_samples, replace=False))
+    tensors = _tensors((z, mu, logvar), checked)
+    entropies = mixture_entropies(tensors, groups, sample.factors, chosen, progress)
+    marginal, conditional = entropies.marginal, entropies.conditional
     mi = np.maximum(marginal[:, None] - conditional, 0.0)
     factor_entropy = histogram.entropies(sample.factors)
     scores: Scores = {"mig_entropy": factor_matrix.mean_gap(mi[:dim], factor_entropy)}
-    grouped = partition is not None
-    whole_grid = _is_grid(sample.factors)
-    others = mi[dim:] if whole_grid else found.others[dim:]
+    dtype = str(tensors[0].dtype).removeprefix("torch.")
+    protocol = sample.protocol() | {"num_components": rows, "num_samples": len(chosen)}
+    protocol |= {"seed": seed, "dtype": dtype}
+    grouped, whole_grid = partition is not None, _is_grid(sample.factors)
+    others = mi[dim:] if whole_grid else entropies.others[dim:]
     middle, bounds = _of_groups(mi[dim:], others, factor_entropy, groups)
     if grouped:
         scores["mig_entropy_group"] = factor_matrix.mean_gap(middle, factor_entropy)
-    protocol = sample.protocol() | {
-        "num_components": rows,
-        "num_samples": len(chosen),
-        "seed": seed,
-        "dtype": str(tensors[0].dtype).removeprefix("torch."),
-    }
-    if grouped:
-        protocol["whole_grid"] = whole_grid
-        protocol["found"] = {"missing": SATURATED} if np.isnan(middle).any() else {}
+        found = {"missing": SATURATED} if np.isnan(middle).any() else {}
+        protocol |= {"whole_grid": whole_grid, "found": found}
     return MIGEntropyResult(
         scores=scores,
         protocol=protocol,
@@ -132,7 +118,7 @@ def mig_entropy(
         factor_entropy=factor_entropy,
         marginal_entropies=marginal[:dim],
         cond_entropies=conditional[:dim],
-        joint_entropy=found.joint,
+        joint_entropy=entropies.joint,
         mi_matrix_group=middle if grouped else None,
         bounds_group=bounds if grouped else None,
         marginal_entropies_group=marginal[dim:] if grouped else None,
@@ -158,17 +144,10 @@ def _of_groups(
     return np.where(single[:, None], upper, middle), np.stack((lower, upper))
 
 
-def _tensors(given: Iterable[Any], checked: Iterable[Array]) -> list[Tensor]:
-    tensors = [value.detach() for value in given if isinstance(value, Tensor)]
-    kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+def _tensors(given: Sequence[Any], checked: Sequence[Array]) -> list[Tensor]:
+    kinds = {(value.dtype, value.device) for value in given if isinstance(value, Tensor)}
+    whole = all(isinstance(value, Tensor) for value in given)
     floats = {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}
-    if len(tensors) == 3 and len(kinds) == 1 and floats:
-        return tensors
+    if whole and floats and len(kinds) == 1:
+        return [value.detach() for value in given]
     return [torch.from_numpy(array) for array in checked]
-
-
-class MIGEntropy(TableMetric):
-    """`mig_entropy` over collected batches of z, mu, logvar and factors."""
-
-    function = staticmethod(mig_entropy)
-    inputs = ("z", "mu", "logvar", "factors")

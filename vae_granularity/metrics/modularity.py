@@ -1,16 +1,13 @@
 """Modularity (Ridgeway and Mozer 2018, arXiv 1802.05312): does each latent speak of one factor?"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from vae_granularity.errors import integer
 from vae_granularity.metrics.core import histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, NoGroupForm, groups_of, labelled_sample
-from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
+from vae_granularity.metrics.core.inputs import Array, NoGroupForm, labelled_sample, unit_sets
+from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
 
@@ -65,10 +62,10 @@ def modularity(
     bins = histogram.discretize(inactive.silenced(sample.latents, kl), num_bins)
     mi = histogram.mutual_information(bins, sample.factors)
     found = {"uninformative_latents": inactive.indices(mi.sum(1) == 0)}
+    asked = {"num_bins": num_bins, "found": found | inactive.found(kl, len(mi))}
     return ModularityResult(
         scores={"modularity": mean_modularity(mi)},
-        protocol=sample.protocol()
-        | {"num_bins": num_bins, "found": found | inactive.found(kl, len(mi))},
+        protocol=sample.protocol() | asked,
         mi_matrix=mi,
         per_latent=_per_unit(mi),
     )
@@ -95,35 +92,26 @@ def modularity_knn(
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
-    num_neighbors = integer("num_neighbors", num_neighbors, 1)
-    sample = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-    live, dim = inactive.silenced(sample.latents, kl), sample.latents.shape[1]
-    groups = groups_of(partition, dim)
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
     known: unit_information.Known = {}
-
-    def matrix(of: Sequence[Sequence[int]]) -> Array:
-        return unit_information.mutual_information_matrix(
-            live, of, sample.factors, num_neighbors=num_neighbors, seed=seed, known=known
+    mi = {
+        suffix: unit_information.mutual_information_matrix(
+            sample, groups, num_neighbors, seed, known
         )
-
-    mi = matrix(groups_of(None, dim))
-    scores: Scores = {"modularity_knn": mean_modularity(mi)}
-    mi_group = None
-    if partition is not None:
-        mi_group = matrix(groups)
-        scores["modularity_knn_group"] = mean_modularity(mi_group)
+        for suffix, groups in unit_sets(partition, sample.latents.shape[1]).items()
+    }
     found = {
-        "uninformative_latents": inactive.indices(mi.sum(1) == 0),
-        **inactive.found(kl, dim),
-        **unit_information.missing(mi_group),
+        "uninformative_latents": inactive.indices(mi[""].sum(1) == 0),
+        **inactive.found(kl, len(mi[""])),
+        **unit_information.missing(mi.get("_group")),
     }
     asked = {"num_neighbors": num_neighbors, "seed": seed, "found": found}
     return ModularityKNNResult(
-        scores=scores,
+        scores={f"modularity_knn{suffix}": mean_modularity(of) for suffix, of in mi.items()},
         protocol=sample.protocol() | asked,
         with_errors=with_errors,
-        mi_matrix=mi,
-        mi_matrix_group=mi_group,
+        mi_matrix=mi[""],
+        mi_matrix_group=mi.get("_group"),
     )
 
 
@@ -146,15 +134,3 @@ def mean_modularity(mi: Array) -> float | None:
     per_unit = _per_unit(mi)
     known = per_unit[~np.isnan(per_unit)]
     return float(known.mean()) if len(known) else None
-
-
-class Modularity(TableMetric):
-    """`modularity` over collected batches."""
-
-    function = staticmethod(modularity)
-
-
-class ModularityKNN(TableMetric):
-    """`modularity_knn` over collected batches."""
-
-    function = staticmethod(modularity_knn)

@@ -5,6 +5,7 @@ A model without groups may hold the same blocks as one with groups, only unnamed
 partition alone it would look worse.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,8 @@ class PartitionComparisonResult(MetricResult):
     @property
     def by_granularity(self) -> dict[int, UnitProfileResult]:
         """The profiles of the contiguous partitions `g1`, `g2`, …, by γ."""
-        return {
-            int(name[1:]): profile
-            for name, profile in self.profiles.items()
-            if _granularity(name) is not None
-        }
+        named = self.profiles.items()
+        return {int(name[1:]): of for name, of in named if re.fullmatch(r"g\d+", name)}
 
 
 def partition_comparison(
@@ -79,27 +77,17 @@ def partition_comparison(
     for name, partition in partitions.items():
         groups_of(partition, sample.latents.shape[1])
         shares = information.shares(partition)
-        scores |= {
-            f"{name}/{score}": value
-            for score, value in information.scores(partition, shares).items()
-        }
+        own = information.scores(partition, shares)
+        scores |= {f"{name}/{score}": value for score, value in own.items()}
         profiles[name] = profile_of(shares, partition.groups, information.protocol())
     protocol = information.protocol()
     listed = {name: [list(group) for group in of.groups] for name, of in partitions.items()}
-    noted = protocol.get("found")
-    protocol["found"] = (noted if isinstance(noted, dict) else {}) | {"partitions": listed}
+    protocol["found"] = protocol.get("found", {}) | {"partitions": listed}
     result = PartitionComparisonResult(
         scores=scores, protocol=protocol, profiles=profiles, factor_names=kept
     )
     if result.by_granularity:
-        for factor, granularity in zip(
-            kept, separating_granularity(result.by_granularity), strict=True
-        ):
-            scores[f"separating_granularity/{factor}"] = (
-                None if granularity is None else float(granularity)
-            )
+        separating = separating_granularity(result.by_granularity)
+        for factor, g in zip(kept, separating, strict=True):
+            scores[f"separating_granularity/{factor}"] = None if g is None else float(g)
     return result
-
-
-def _granularity(name: str) -> int | None:
-    return int(name[1:]) if name.startswith("g") and name[1:].isdecimal() else None

@@ -10,21 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.code_agreement import (
-    agreement,
-    canonical,
-    lasso,
-    ranks,
-    standardized,
-)
+from vae_granularity.metrics.core import factor_matrix, inactive
+from vae_granularity.metrics.core.group_scores import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.inputs import Array, NoGroupForm, as_array, as_latents, groups_of
-from vae_granularity.metrics.core.partition_null import Null, null_scores, random_partitions
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 CORRELATIONS = ("spearman", "lasso")
+LASSO_ALPHA = 0.1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,7 +60,7 @@ def udr(
             for.
         null_draws: random partitions of the same sizes, of each model its own, behind
             `udr_null_group`, `udr_null_sd_group` and `udr_lift_group` (see
-            `partition_null.null_scores`; missing for G = 1 and G = D); 0 for none.
+            `group_scores.null_scores`; missing for G = 1 and G = D); 0 for none.
         seed: of these partitions.
 
     Raises:
@@ -80,24 +74,21 @@ def udr(
     tables = [as_latents(table, f"latents[{m}]", min_rows=3) for m, table in enumerate(latents)]
     if len(tables) < 2:
         raise ArgumentError(f"latents must hold the tables of at least 2 models, got {len(tables)}")
-    for m, table in enumerate(tables):
-        if table.shape != tables[0].shape:
-            raise ArgumentError(
-                f"latents[{m}] must have the shape of latents[0], {tables[0].shape}, got"
-                f" {table.shape}"
-            )
     n, dim = tables[0].shape
+    for m, table in enumerate(tables):
+        if table.shape != (n, dim):
+            shapes = f"the shape of latents[0], {(n, dim)}, got {table.shape}"
+            raise ArgumentError(f"latents[{m}] must have {shapes}")
     groups = groups_of(partition, dim)
     if partition is not None and correlation == "lasso":
         raise NoGroupForm(
             "partition must be None with correlation='lasso', which has no group form; use"
             " correlation='spearman'"
         )
-    if n <= 2 * max(map(len, groups)):
-        raise ArgumentError(
-            "latents must have more rows than twice the largest group,"
-            f" {2 * max(map(len, groups))}, got {n}"
-        )
+    widest = 2 * max(map(len, groups))
+    if n <= widest:
+        rows = f"more rows than twice the largest group, {widest}, got {n}"
+        raise ArgumentError(f"latents must have {rows}")
     active = np.stack([inactive.active(table) for table in tables])
     if kl is not None:
         divergence = np.stack([as_array("kl", row) for row in kl])
@@ -106,16 +97,13 @@ def udr(
                 f"kl must be finite numbers of shape {active.shape}, got shape {divergence.shape}"
             )
         active &= divergence > kl_threshold
-    relate = canonical if correlation == "spearman" else lasso
-    prepared = [
-        ranks(table) if correlation == "spearman" else standardized(table, on)
-        for table, on in zip(tables, active, strict=True)
-    ]
+    prepare, relate = (_ranks, _canonical) if correlation == "spearman" else (_scaled, _lasso)
+    prepared = [prepare(table, on) for table, on in zip(tables, active, strict=True)]
     raw = relate(prepared, active, [groups_of(None, dim)] * len(tables))
-    pairwise, model_scores = agreement(raw, active)
+    pairwise, model_scores = _agreement(raw, active)
     scores: Scores = {"udr": float(model_scores.mean())}
     of_models: list[Scores] = [{"udr": float(score)} for score in model_scores]
-    protocol: dict[str, object] = {
+    protocol = {
         "num_models": len(tables),
         "num_samples": n,
         "correlation": correlation,
@@ -155,13 +143,9 @@ def _by_groups(
 
     def by(partitions: Sequence[LatentPartition]) -> Array:
         groups = [each.groups for each in partitions]
-        alive = np.stack(
-            [
-                [bool(dims) for dims in inactive.active_groups(of, on)]
-                for on, of in zip(active, groups, strict=True)
-            ]
-        )
-        return agreement(canonical(tables, active, groups), alive)[1]
+        live = [inactive.active_groups(of, on) for on, of in zip(active, groups, strict=True)]
+        alive = np.array([[bool(dims) for dims in of] for of in live])
+        return _agreement(_canonical(tables, active, groups), alive)[1]
 
     if partition.num_groups > 1:
         own = by([partition] * models)
@@ -179,6 +163,79 @@ def _beside_null(score: float | None, dealt: Array, nulls: Sequence[str]) -> Sco
     score = None if score is None else float(score)
     null = None if score is None or not len(dealt) else Null.of(score, dealt)
     return {"udr_group": score} | null_scores({"udr_group": null}, nulls)
+
+
+def _ranks(table: Array, active: NDArray[np.bool_]) -> Array:
+    """Ranks of each column of a table (n, D), of mean 0."""
+    from scipy.stats import rankdata
+
+    order = rankdata(table, axis=0)
+    return order - order.mean(0)
+
+
+def _scaled(table: Array, active: NDArray[np.bool_]) -> Array:
+    """Columns (n, D) of mean 0 and deviation 1; 0 where not active."""
+    result = np.zeros_like(table)
+    result[:, active] = (table[:, active] - table[:, active].mean(0)) / table[:, active].std(0)
+    return result
+
+
+def _canonical(
+    ranks: list[Array], active: NDArray[np.bool_], groups: Sequence[Sequence[Sequence[int]]]
+) -> Array:
+    """Largest canonical correlation of every group of a model with every group of another, of
+    single dimensions |Spearman's rho|; groups are given for each model.
+    """
+    bases = [
+        [factor_matrix.basis(table[:, dims]) for dims in inactive.active_groups(of, on)]
+        for table, on, of in zip(ranks, active, groups, strict=True)
+    ]
+    joined = [np.hstack(of) for of in bases]
+    ends = [np.cumsum([basis.shape[1] for basis in of])[:-1] for of in bases]
+    result = np.zeros((len(ranks), len(ranks), len(groups[0]), len(groups[0])))
+    for i, first in enumerate(joined):
+        for j, second in enumerate(joined):
+            for a, rows in enumerate(np.split(first.T @ second, ends[i])):
+                for b, block in enumerate(np.split(rows, ends[j], axis=1)):
+                    if block.size:
+                        result[i, j, a, b] = min(1.0, float(np.linalg.norm(block, 2)))
+    return result
+
+
+def _lasso(
+    tables: list[Array], active: NDArray[np.bool_], groups: Sequence[Sequence[Sequence[int]]]
+) -> Array:
+    """|coefficients| of predicting each latent of the second model from all of the first, (models,
+    models, D, D).
+    """
+    from sklearn.linear_model import Lasso
+
+    dim, model = len(groups[0]), Lasso(alpha=LASSO_ALPHA)
+    found = [[model.fit(a, b).coef_.reshape(dim, dim).T for b in tables] for a in tables]
+    return np.abs(np.array(found))
+
+
+def _agreement(raw: Array, active: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Pairwise agreement (models, models) and the median of each model with the others
+    (models,).
+    """
+    models = range(len(raw))
+    parts = [[raw[i, j][np.ix_(active[i], active[j])] for j in models] for i in models]
+    pairwise = np.array([[_score(part) for part in row] for row in parts])
+    others = ~np.eye(len(raw), dtype=bool)
+    return pairwise, np.array([np.median(pairwise[others[:, i], i]) for i in models])
+
+
+def _score(r: Array) -> float:
+    if not r.size:
+        return 0.0
+    sums = (r.sum(axis) for axis in (0, 1))
+    largest = (r.max(axis) ** 2 for axis in (0, 1))
+    shares = [
+        np.divide(top, of, out=np.zeros_like(of), where=of > 0).mean()
+        for top, of in zip(largest, sums, strict=True)
+    ]
+    return float(np.mean(shares))
 
 
 class UDR(TableMetric):

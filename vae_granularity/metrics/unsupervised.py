@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import histogram, inactive
-from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
+from vae_granularity.metrics.core.inputs import Array, as_latents, unit_sets
 from vae_granularity.metrics.core.result import MetricResult, Scores
-from vae_granularity.metrics.core.table_metric import TableMetric
 from vae_granularity.partition import LatentPartition
 
 OF_UNITS = ("gaussian_tc", "gaussian_wasserstein")
@@ -56,15 +55,15 @@ def unsupervised(
         ArgumentError: bad table or partition, num_bins outside [2, n].
     """
     z = inactive.silenced(as_latents(latents, min_rows=2), kl)
-    groups, active = groups_of(partition, z.shape[1]), inactive.active(z)
+    units, active = unit_sets(partition, z.shape[1]), inactive.active(z)
     covariance = np.atleast_2d(np.cov(z, rowvar=False))
     mi = np.zeros((0, 0))
     if active.any():
         bins = histogram.discretize(z[:, active], num_bins)
         mi = histogram.mutual_information(bins, bins)
-    scores = _of_units(covariance, inactive.active_groups(groups_of(None, len(active)), active))
-    if partition is not None:
-        scores |= _of_units(covariance, inactive.active_groups(groups, active), "_group")
+    scores: Scores = {}
+    for suffix, groups in units.items():
+        scores |= _of_units(covariance, inactive.active_groups(groups, active), suffix)
     tcs = [name for name in scores if name.startswith("gaussian_tc")]
     singular = [name for name in tcs if active.any() and scores[name] is None]
     distance = scores["gaussian_wasserstein"]
@@ -74,20 +73,17 @@ def unsupervised(
     pairs = mi[~np.eye(len(mi), dtype=bool)]
     scores["mutual_info_score"] = float(pairs.mean()) if len(pairs) else None
     found = {"dead_latents": inactive.indices(~active), "singular": singular}
+    found |= inactive.found(kl, len(active))
     return UnsupervisedResult(
         scores=scores,
-        protocol={
-            "num_samples": len(z),
-            "num_bins": num_bins,
-            "found": found | inactive.found(kl, len(active)),
-        },
+        protocol={"num_samples": len(z), "num_bins": num_bins, "found": found},
         covariance=covariance,
         mi_matrix=mi,
         active_latents=tuple(inactive.indices(active)),
     )
 
 
-def _of_units(covariance: Array, groups: Sequence[Sequence[int]], suffix: str = "") -> Scores:
+def _of_units(covariance: Array, groups: Sequence[Sequence[int]], suffix: str) -> Scores:
     live = [group for group in groups if group]
     found = (gaussian_tc(covariance, live), gaussian_wasserstein(covariance, live))
     return {f"{name}{suffix}": value for name, value in zip(OF_UNITS, found, strict=True)}
@@ -130,10 +126,3 @@ def _whitener(block: Array) -> Array:
     values, vectors = np.linalg.eigh(block)
     kept = values > 1e-12 * values[-1]
     return vectors[:, kept] / np.sqrt(values[kept])
-
-
-class Unsupervised(TableMetric):
-    """`unsupervised` over collected batches of latents."""
-
-    function = staticmethod(unsupervised)
-    inputs = ("latents",)

@@ -1,13 +1,10 @@
 """The annealed beta-VAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -21,9 +18,6 @@ class AnnealedVAE(GaussianVAE):
         capacity: C in nats, >= 0, or a schedule.
         capacity_weight: >= 0, or a schedule (the paper's gamma).
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: capacity or capacity_weight < 0, or as `GaussianVAE`.
     """
 
     def __init__(
@@ -37,9 +31,6 @@ class AnnealedVAE(GaussianVAE):
         self.scheduled("capacity", capacity, 0.0)
         self.scheduled("capacity_weight", capacity_weight, 0.0)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
-        return values["capacity_weight"] * (
-            out.kl.mean() - values["capacity"]
-        ).abs() - out.log_px.mean(), None
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
+        distance = (out.kl.mean() - values["capacity"]).abs()
+        return values["capacity_weight"] * distance - out.log_px.mean(), None

@@ -1,7 +1,5 @@
 """The one training step of every model. Variants say what the loss is, nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
@@ -22,6 +20,7 @@ from vae_granularity.partitions.schedules import Constant, Schedule, Scheduled, 
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 HyperparameterValues = Mapping[str, float | Tensor]  # at one step, by name
+Loss = tuple[Tensor, LatentTerms | None]  # a scalar, and the four terms where it needs them
 Granularity = int | Mapping[str, Any]  # or a schedule of it
 Partition = Sequence[int] | Mapping[str, Any] | str | None  # as `grouping.grouping`
 
@@ -74,7 +73,7 @@ class LatentModel(LightningModule):
     `dataset_size` (N, the number of training images) is set by whoever attaches the data.
 
     Raises:
-        ArgumentError: an argument is out of range.
+        ArgumentError: in every model, an argument outside the range that its description states.
     """
 
     # Whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation.
@@ -100,9 +99,7 @@ class LatentModel(LightningModule):
                 f"net.latent_dim must equal model.latent_dim={latent_dim}, got {found}"
             )
         self.net = parts.net
-        self.likelihood: Any = (
-            parts.likelihood
-        )  # a module, whose methods nn.Module does not declare
+        self.likelihood: Any = parts.likelihood  # nn.Module does not declare its methods
         self.optimizer_factory, self.learning_rate = parts.optimizer, parts.learning_rate
         self.grouping = grouping(latent_dim, granularity, partition)
         self.latent_dim = latent_dim
@@ -116,9 +113,7 @@ class LatentModel(LightningModule):
 
     # What a variant says
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         """The loss (a mean over the batch, in nats) and the four terms where the loss needs them.
 
         Pure: what changes during training comes as an argument, so that one function serves every

@@ -1,7 +1,5 @@
 """The beta-TCVAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
@@ -21,9 +19,6 @@ class BetaTCVAE(WeightedVAE):
         beta: weight of the total correlation, >= 0, or a schedule.
         alpha: weight of the mutual information, >= 0, or a schedule.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: beta or alpha < 0, or as `GaussianVAE`.
     """
 
     def __init__(

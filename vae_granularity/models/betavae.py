@@ -1,13 +1,10 @@
 """The beta-VAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -19,9 +16,6 @@ class BetaVAE(GaussianVAE):
     Args:
         beta: weight of the KL, >= 0, or a schedule; 1 is the VAE.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: beta < 0, or as `GaussianVAE`.
     """
 
     def __init__(
@@ -30,7 +24,5 @@ class BetaVAE(GaussianVAE):
         super().__init__(parts, **options)
         self.scheduled("beta", beta, 0.0)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         return (values["beta"] * out.kl - out.log_px).mean(), None

@@ -1,7 +1,5 @@
 """The ControlVAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch
@@ -10,7 +8,7 @@ from torch import Tensor
 from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import ArgumentError, number
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -28,9 +26,6 @@ class ControlVAE(GaussianVAE):
         proportional_gain, integral_gain: K_p and K_i, >= 0.
         beta_min, beta_max: bounds of beta, 0 <= beta_min <= beta_max.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: an argument is out of range, or as `GaussianVAE`.
     """
 
     stateful = True  # the integral I
@@ -51,10 +46,8 @@ class ControlVAE(GaussianVAE):
         self.scheduled("capacity", capacity, 0.0)
         self.proportional_gain = number("model.proportional_gain", proportional_gain, 0.0)
         self.integral_gain = number("model.integral_gain", integral_gain, 0.0)
-        self.beta_min, self.beta_max = (
-            number("model.beta_min", beta_min, 0.0),
-            number("model.beta_max", beta_max, 0.0),
-        )
+        self.beta_min = number("model.beta_min", beta_min, 0.0)
+        self.beta_max = number("model.beta_max", beta_max, 0.0)
         if self.beta_min > self.beta_max:
             raise ArgumentError(
                 f"model.beta_min must be at most model.beta_max={beta_max}, got {beta_min}"
@@ -65,9 +58,7 @@ class ControlVAE(GaussianVAE):
     def hyperparameters(self, step: int) -> dict[str, float | Tensor]:
         return super().hyperparameters(step) | {"integral": self.integral}
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         kl = mean_over_processes(out.kl.detach().mean())
         self._beta, self._next_integral = self.control(kl, values)
         return (self._beta * out.kl - out.log_px).mean(), None

@@ -1,13 +1,10 @@
 """The DIP-VAE-I, with the partition deciding which covariances are penalised."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Unpack
 
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -23,9 +20,6 @@ class DIPVAEI(GaussianVAE):
         lambda_d: weight of the variances' distance from 1, >= 0, or a schedule; None is 10
             lambda_od, as published.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: lambda_od or lambda_d < 0, or as `GaussianVAE`.
     """
 
     diagonal_factor: ClassVar[float] = 10.0  # lambda_d over lambda_od, as published
@@ -50,9 +44,7 @@ class DIPVAEI(GaussianVAE):
         """The matrix C (D, D) that is pulled towards block structure."""
         return covariance(out.mu)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         matrix = self.covariance(out)
         same_group = membership @ membership.t()  # (D, D)
         off_diagonal = ((1 - same_group) * matrix.square()).sum()

@@ -1,7 +1,5 @@
 """The DIP-VAE-II."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,20 +1,19 @@
 """The FactorVAE, with the partition deciding what its discriminator shuffles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vae_granularity.densities.noise import step_generator
 from vae_granularity.distributed import mean_over_processes
 from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import integer, number
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
-from vae_granularity.models.discriminator import Discriminator, discriminator_loss, shuffle_groups
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
+from vae_granularity.nets.base import dense
 
 SHUFFLES = 1  # names the stream of random permutations of a seed, apart from the training noise
 
@@ -36,9 +35,6 @@ class FactorVAE(GaussianVAE):
             tc_weight acts.
         discriminator_units, discriminator_layers: size of its hidden layers, >= 1.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: an argument is out of range, or as `GaussianVAE`.
     """
 
     stateful = True  # the discriminator and its optimiser
@@ -71,9 +67,7 @@ class FactorVAE(GaussianVAE):
         values = super().hyperparameters(step)
         return values | {"tc_weight": 0.0} if step < self.discriminator_warmup else values
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         ratio = self.discriminator(out.z).mean()  # of log q(z) - sum_g log q(z_g)
         self._codes, self._ratio = out.z.detach(), ratio.detach()
         return (out.kl - out.log_px).mean() + values["tc_weight"] * ratio, None
@@ -89,11 +83,8 @@ class FactorVAE(GaussianVAE):
         self.discriminator.requires_grad_(True)
         generator = step_generator(self.seed, step, self.device, stream=SHUFFLES)
         with torch.autocast(self.device.type, enabled=False):
-            loss = discriminator_loss(
-                self.discriminator,
-                self._codes,
-                shuffle_groups(self._codes, self.membership, generator),
-            )
+            shuffled = shuffle_groups(self._codes, self.membership, generator)
+            loss = discriminator_loss(self.discriminator, self._codes, shuffled)
         gradients = torch.autograd.grad(loss, parameters)
         self.discriminator.requires_grad_(False)
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -113,12 +104,53 @@ class FactorVAE(GaussianVAE):
         # Made at its first use: by then the parameters are on their device, where a loaded state
         # has to go.
         if self._optimizer is None:
-            self._optimizer = torch.optim.Adam(
-                self.discriminator.parameters(),
-                lr=self.discriminator_lr,
-                betas=(0.5, 0.9),
-                fused=True,
-            )
+            how = {"lr": self.discriminator_lr, "betas": (0.5, 0.9), "fused": True}
+            self._optimizer = torch.optim.Adam(self.discriminator.parameters(), **how)
             if self._optimizer_state is not None:
                 self._optimizer.load_state_dict(self._optimizer_state)
         return self._optimizer
+
+
+class Leaky(nn.LeakyReLU):
+    """Slope 0.2, as published."""
+
+    def __init__(self) -> None:
+        super().__init__(0.2)
+
+
+class Discriminator(nn.Sequential):
+    """z (B, D) to the logit log d(z) - log(1 - d(z)) (B,) that z is a code and no shuffled one
+    (arXiv 1802.05983, appendix A).
+
+    Fully connected, leaky ReLU; the published one has two logits, of which only the difference
+    counts.
+    """
+
+    def __init__(self, latent_dim: int, units: int, layers: int) -> None:
+        super().__init__(
+            *dense([latent_dim, *([units] * layers), 1], Leaky, last=False), nn.Flatten(0)
+        )
+
+
+def shuffle_groups(z: Tensor, membership: Tensor, generator: torch.Generator) -> Tensor:
+    """z (B, D) with each group of dimensions permuted over the batch as a block: a sample of about
+    the product of the q(z_g).
+
+    With groups of one dimension it is the published `permute_dims` (arXiv 1802.05983, algorithm 1).
+
+    Args:
+        membership: (D, G) 0/1.
+    """
+    keys = torch.rand(membership.shape[1], len(z), generator=generator, device=z.device)
+    # (D, B): the same permutation for all dimensions of a group
+    rows = keys.argsort(1)[membership.argmax(1)]
+    return z.gather(0, rows.t())
+
+
+def discriminator_loss(discriminator: nn.Module, codes: Tensor, shuffled: Tensor) -> Tensor:
+    """Cross-entropy of telling codes from shuffled codes, both (B, D), in nats; log 2 is chance
+    (arXiv 1802.05983, eq. 3).
+    """
+    logits = discriminator(torch.cat((codes, shuffled)))
+    labels = torch.cat((torch.ones(len(codes)), torch.zeros(len(shuffled)))).to(logits)
+    return binary_cross_entropy_with_logits(logits, labels)

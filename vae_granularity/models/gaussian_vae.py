@@ -1,7 +1,5 @@
 """VAEs with a Gaussian posterior, and those whose loss weighs the four terms of the KL."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch
@@ -16,6 +14,7 @@ from vae_granularity.models.base import (
     HyperparameterValues,
     LatentModel,
     LatentOptions,
+    Loss,
     Parts,
     full,
 )
@@ -34,9 +33,6 @@ class GaussianVAE(LatentModel):
         estimator: of the aggregate posterior in the minibatch terms: `mws` (default), `mss` or
             `stratified`.
         others: as `LatentModel`.
-
-    Raises:
-        ArgumentError: an argument is out of range.
     """
 
     stochastic = True
@@ -62,23 +58,13 @@ class GaussianVAE(LatentModel):
         if self.dataset_size is None:
             need = "dataset_size must be set to the number of training images"
             raise ArgumentError(f"{need} before the terms are estimated, got None")
-        return decompose(
-            z=out.z,
-            mu=out.mu,
-            logvar=out.logvar,
-            partition=membership,
-            dataset_size=self.dataset_size,
-            estimator=self.estimator,
-        )
+        how = {"dataset_size": self.dataset_size, "estimator": self.estimator}
+        return decompose(z=out.z, mu=out.mu, logvar=out.logvar, partition=membership, **how)
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
         kl, reconstruction = torch.stack((out.kl, out.log_px)).mean(1).unbind()
-        means = {
-            "loss": loss.detach(),
-            "elbo": reconstruction - kl,
-            "reconstruction": reconstruction,
-            "kl": kl,
-        }
+        means = {"loss": loss.detach(), "elbo": reconstruction - kl}
+        means |= {"reconstruction": reconstruction, "kl": kl}
         # Posteriors that become points saturate every estimate of TC.
         means["smallest_sigma"] = (0.5 * out.logvar.min()).exp()
         return means if terms is None else means | term_means(terms)
@@ -107,9 +93,7 @@ class WeightedVAE(GaussianVAE):
                 ]
         return []
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         terms = self.minibatch_terms(out, membership)
         return -weighted_elbo(out.log_px, terms, **self.weights(values)).mean(), terms
 

@@ -1,15 +1,12 @@
 """The InfoVAE, with the maximum mean discrepancy."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
 from vae_granularity.errors import number
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -25,9 +22,6 @@ class InfoVAE(GaussianVAE):
         bandwidth: h² of the kernel exp(-|z - z'|² / 2h²), > 0; None is latent_dim² / 2, the kernel
             exp(-mean (z - z')² / latent_dim) of the authors' public code (the paper names none).
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: an argument is out of range, or as `GaussianVAE`.
     """
 
     def __init__(
@@ -42,13 +36,10 @@ class InfoVAE(GaussianVAE):
         self.scheduled("alpha", alpha, high=1.0)
         self.scheduled("mmd_weight", mmd_weight, low=1.0 - min(self.schedules["alpha"].values))
         published = self.latent_dim**2 / 2
-        self.bandwidth = number(
-            "model.bandwidth", published if bandwidth is None else bandwidth, 0.0, above=True
-        )
+        width = published if bandwidth is None else bandwidth
+        self.bandwidth = number("model.bandwidth", width, 0.0, above=True)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         alpha, weight = values["alpha"], values["mmd_weight"]
         plain = ((1 - alpha) * out.kl - out.log_px).mean()
         return plain + (alpha + weight - 1) * mmd_to_standard_normal(out.z, self.bandwidth), None
@@ -64,7 +55,6 @@ def mmd_to_standard_normal(z: Tensor, bandwidth: float) -> Tensor:
     dim = z.shape[1]
     between = torch.exp(-(z[:, None] - z[None, :]).square().sum(-1) / (2 * bandwidth)).mean()
     spread = bandwidth + 1
-    across = (bandwidth / spread) ** (dim / 2) * torch.exp(
-        -z.square().sum(-1) / (2 * spread)
-    ).mean()
+    across = torch.exp(-z.square().sum(-1) / (2 * spread)).mean()
+    across = (bandwidth / spread) ** (dim / 2) * across
     return between - 2 * across + (bandwidth / (bandwidth + 2)) ** (dim / 2)

@@ -1,13 +1,10 @@
 """The lambda-beta-VAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, HyperparameterValues, Parts, Scheduled
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss, Parts, Scheduled
 from vae_granularity.models.gaussian_vae import GaussianOptions, GaussianVAE
 
 
@@ -22,9 +19,6 @@ class LambdaBetaVAE(GaussianVAE):
         beta: weight of the KL, >= 0, or a schedule.
         reconstruction_weight: lambda, >= 0, or a schedule; 0 is the beta-VAE.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: beta or reconstruction_weight < 0, or as `GaussianVAE`.
     """
 
     def __init__(
@@ -38,11 +32,7 @@ class LambdaBetaVAE(GaussianVAE):
         self.scheduled("beta", beta, 0.0)
         self.scheduled("reconstruction_weight", reconstruction_weight, 0.0)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         squared_error = (out.x - self.likelihood.mean(out.output)).square().flatten(1).sum(1)
-        loss = (
-            values["beta"] * out.kl + values["reconstruction_weight"] * squared_error - out.log_px
-        )
-        return loss.mean(), None
+        weighted = values["beta"] * out.kl + values["reconstruction_weight"] * squared_error
+        return (weighted - out.log_px).mean(), None

@@ -1,7 +1,5 @@
 """The PDisVAE (partially disentangled VAE)."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
@@ -20,9 +18,6 @@ class PDisVAE(WeightedVAE):
     Args:
         beta: weight of the total correlation between groups, >= 0, or a schedule.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: beta < 0, or as `GaussianVAE`.
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """The QLAE (quantised latent autoencoder)."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch
@@ -14,6 +12,7 @@ from vae_granularity.models.base import (
     HyperparameterValues,
     LatentModel,
     LatentOptions,
+    Loss,
     Parts,
     Scheduled,
     full,
@@ -36,9 +35,6 @@ class QLAE(LatentModel):
             and are trained.
         quantisation_weight: w as published, of the mean squared distances, >= 0, or a schedule.
         others: as `LatentModel`.
-
-    Raises:
-        ArgumentError: an argument is out of range, or as `LatentModel`.
     """
 
     stochastic = False
@@ -74,27 +70,17 @@ class QLAE(LatentModel):
         """
         continuous = full(self.net.encode(x)[0])
         z = self.snap(continuous).detach() + (continuous - continuous.detach())
-        output = full(self.net.decode(z))
-        return Forward(
-            x,
-            output,
-            self.likelihood.log_prob(output, x),
-            z,
-            continuous,
-            torch.full_like(z, -torch.inf),
-        )
+        output, no_variance = full(self.net.decode(z)), torch.full_like(z, -torch.inf)
+        log_px = self.likelihood.log_prob(output, x)
+        return Forward(x, output, log_px, z, continuous, no_variance)
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         continuous, snapped = out.mu, self.snap(out.mu)
-        distance = (continuous.detach() - snapped).square().sum(1) + (
-            continuous - snapped.detach()
-        ).square().sum(1)
+        distance = (continuous.detach() - snapped).square().sum(1)
+        distance = distance + (continuous - snapped.detach()).square().sum(1)
         weight = values["quantisation_weight"] * (out.x[0].numel() / self.latent_dim)
         return (weight * distance - out.log_px).mean(), None
 
     def logged(self, loss: Tensor, out: Forward, terms: LatentTerms | None) -> dict[str, Tensor]:
-        return super().logged(loss, out, terms) | {
-            "quantisation": (out.mu - out.z).square().sum(1).mean()
-        }
+        distance = (out.mu - out.z).square().sum(1).mean()
+        return super().logged(loss, out, terms) | {"quantisation": distance}

@@ -1,7 +1,5 @@
 """The beta-STCVAE."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor
@@ -24,9 +22,6 @@ class BetaSTCVAE(WeightedVAE):
         within_group_weight: weight of the total correlation inside the groups, or a schedule;
             negative rewards it. None is -beta/2.
         others: as `GaussianVAE`.
-
-    Raises:
-        ArgumentError: beta < 0, the weight is not a finite number, or as `GaussianVAE`.
     """
 
     def __init__(

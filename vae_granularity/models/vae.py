@@ -1,11 +1,8 @@
 """The plain VAE."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
-from vae_granularity.elbo import LatentTerms
-from vae_granularity.models.base import Forward, HyperparameterValues
+from vae_granularity.models.base import Forward, HyperparameterValues, Loss
 from vae_granularity.models.gaussian_vae import GaussianVAE
 
 
@@ -16,7 +13,5 @@ class VAE(GaussianVAE):
     Its granularity only decides how the decomposition is logged.
     """
 
-    def objective(
-        self, out: Forward, values: HyperparameterValues, membership: Tensor
-    ) -> tuple[Tensor, LatentTerms | None]:
+    def objective(self, out: Forward, values: HyperparameterValues, membership: Tensor) -> Loss:
         return (out.kl - out.log_px).mean(), None

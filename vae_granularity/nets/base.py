@@ -51,6 +51,28 @@ class Network(nn.Module):
             raise ArgumentError(f"net={name} needs {needed}, got shape {shape}")
         return shape[0], shape[1] // multiple
 
+    def mirrored(
+        self, name: str, maps: Sequence[int], kernels: Sequence[int], hidden: Sequence[int]
+    ) -> tuple[nn.Module, nn.Module]:
+        """Stride-2 convolutions to `maps` channels, layers of `hidden` units, and the transpose.
+
+        ReLU; the decoder's kernels are all 4. Raises ArgumentError as `square`.
+        """
+        channels, side = self.square(name, 2 ** len(maps))
+        flat = maps[-1] * side * side
+        encoder = nn.Sequential(
+            *activated(nn.Conv2d, [channels, *maps], kernels),
+            nn.Flatten(),
+            *dense([flat, *hidden, 2 * self.latent_dim], nn.ReLU, last=False),
+        )
+        decoder = nn.Sequential(
+            *dense([self.latent_dim, *hidden, flat], nn.ReLU),
+            nn.Unflatten(1, (maps[-1], side, side)),
+            *activated(nn.ConvTranspose2d, maps[::-1], [4] * (len(maps) - 1)),
+            nn.ConvTranspose2d(maps[0], channels, 4, 2, 1),
+        )
+        return encoder, decoder
+
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu, logvar (B, D) of q(z|x) for x (B, *image_shape)."""
         mu, logvar = self.encoder(x).chunk(2, dim=1)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from vae_granularity.nets.base import Network, activated, dense
+from vae_granularity.nets.base import Network
 
 
 class Conv64(Network):
@@ -14,18 +14,5 @@ class Conv64(Network):
     """
 
     def build(self) -> tuple[nn.Module, nn.Module]:
-        channels, side = self.square("conv64", 16)
-        small, large, hidden = self.units(32), self.units(64), [self.units(256)] * self.depth
-        flat = large * side * side
-        encoder = nn.Sequential(
-            *activated(nn.Conv2d, [channels, small, small, large, large], [4, 4, 2, 2]),
-            nn.Flatten(),
-            *dense([flat, *hidden, 2 * self.latent_dim], nn.ReLU, last=False),
-        )
-        decoder = nn.Sequential(
-            *dense([self.latent_dim, *hidden, flat], nn.ReLU),
-            nn.Unflatten(1, (large, side, side)),
-            *activated(nn.ConvTranspose2d, [large, large, small, small], [4, 4, 4]),
-            nn.ConvTranspose2d(small, channels, 4, 2, 1),
-        )
-        return encoder, decoder
+        maps = [self.units(n) for n in (32, 32, 64, 64)]
+        return self.mirrored("conv64", maps, [4, 4, 2, 2], [self.units(256)] * self.depth)

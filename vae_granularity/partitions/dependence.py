@@ -59,10 +59,8 @@ def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
 
 def _owners(partition: LatentPartition) -> np.ndarray:
     """Number of the group of each dimension, (D,)."""
-    owner = np.empty(partition.latent_dim, dtype=np.int64)
-    for g, group in enumerate(partition.groups):
-        owner[list(group)] = g
-    return owner
+    dims = [d for group in partition.groups for d in group]
+    return np.repeat(np.arange(partition.num_groups), partition.sizes)[np.argsort(dims)]
 
 
 def _inside(mi: np.ndarray, owner: np.ndarray) -> float:
@@ -100,6 +98,5 @@ def _exchange(mi: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 def _canonical(owner: np.ndarray) -> LatentPartition:
     """Groups in the order of their first dimension."""
-    return LatentPartition(
-        tuple(sorted(tuple(int(d) for d in np.flatnonzero(owner == g)) for g in np.unique(owner)))
-    )
+    groups = (tuple(np.flatnonzero(owner == g).tolist()) for g in np.unique(owner))
+    return LatentPartition(tuple(sorted(groups)))

@@ -46,11 +46,8 @@ class Regrouping:
     def due(self, step: int) -> bool:
         """Whether the dimensions are regrouped before training step `step`."""
         first = self.every if self.first is None else self.first
-        return (
-            step >= first
-            and (step - first) % self.every == 0
-            and (self.last is None or step <= self.last)
-        )
+        begun, ended = step >= first, self.last is not None and step > self.last
+        return begun and not ended and (step - first) % self.every == 0
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,7 @@ import torch
 from vae_granularity.densities.gaussian import reparametrise
 from vae_granularity.densities.noise import standard_normal
 from vae_granularity.partition import LatentPartition
-from vae_granularity.partitions.dependence import (
-    equal_groups,
-    free_groups,
-    pairwise_mutual_information,
-)
+from vae_granularity.partitions import dependence
 from vae_granularity.partitions.grouping import Regrouping
 
 CHUNK = 256
@@ -43,24 +39,23 @@ def regrouped(model: Encoder, data: Any, step: int, rule: Regrouping) -> LatentP
         data: the data module, with `train_indices` and `images(indices)`.
     """
     z = _codes(model, data, step, rule.num_images)
-    mi = pairwise_mutual_information(z)
-    return free_groups(mi, rule.threshold) if rule.free else equal_groups(mi, model.partition)
+    mi = dependence.pairwise_mutual_information(z)
+    if rule.free:
+        return dependence.free_groups(mi, rule.threshold)
+    return dependence.equal_groups(mi, model.partition)
 
 
 def _codes(model: Encoder, data: Any, step: int, num_images: int) -> np.ndarray:
     """Samples (n, D) of q(z), one for each of n training images."""
     generator = np.random.default_rng((model.seed, step))
     count = min(num_images, len(data.train_indices))
-    indices = data.train_indices[
-        np.sort(generator.choice(len(data.train_indices), count, replace=False))
-    ]
+    chosen = np.sort(generator.choice(len(data.train_indices), count, replace=False))
+    indices, starts = data.train_indices[chosen], range(0, count, CHUNK)
     training = model.training
     model.train(False)
     with torch.no_grad():
-        parts = [
-            model.encode(data.images(indices[i : i + CHUNK]).to(model.device))
-            for i in range(0, count, CHUNK)
-        ]
+        images = (data.images(indices[i : i + CHUNK]).to(model.device) for i in starts)
+        parts = [model.encode(x) for x in images]
     model.train(training)
     mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
     noise = standard_normal(model.seed, step, mu.shape, like=mu)

@@ -76,9 +76,8 @@ class Cyclic:
     rise: float = 0.5
 
     def __call__(self, step: int) -> float:
-        return self.start + (self.end - self.start) * min(
-            1.0, step % self.period / (self.rise * self.period)
-        )
+        done = min(1.0, step % self.period / (self.rise * self.period))
+        return self.start + (self.end - self.start) * done
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -100,9 +99,7 @@ class Piecewise:
         return self.levels
 
 
-KINDS: dict[str, type] = {
-    kind.__name__.lower(): kind for kind in (Linear, Cosine, Cyclic, Piecewise)
-}
+KINDS: dict[str, type] = {k.__name__.lower(): k for k in (Linear, Cosine, Cyclic, Piecewise)}
 
 
 def schedule(

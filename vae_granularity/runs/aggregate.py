@@ -5,7 +5,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import Interval, interval
-from vae_granularity.metrics.core.harmonic_scores import HARMONIC
+from vae_granularity.metrics.core.group_scores import HARMONIC
 from vae_granularity.runs.protocol import (
     BESIDES,
     MEASURE_AGAIN,

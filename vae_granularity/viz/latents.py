@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_granularity.viz.traversals import MARK, POINTS, panels_figure
+from vae_granularity.viz.traversals import MARK, POINTS, name_axes, panels_figure
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MANY = 12  # values up to which a factor's colours are distinct
@@ -32,10 +32,9 @@ def kl_figure(
         ticks += at.tolist()
         place = at[-1] + 1.6
     axes.axhline(least, color="0.4", linewidth=0.8, linestyle=":")
-    axes.set_xticks(ticks, [f"z{d}" for d in order], fontsize=8)
-    axes.set_ylabel("mean KL to the prior, nats", fontsize=8)
-    axes.set_xlabel(f"latent dimension; inactive up to {least:g} nats (dotted)", fontsize=8)
-    axes.tick_params(labelsize=8)
+    axes.set_xticks(ticks, [f"z{d}" for d in order])
+    x = f"latent dimension; inactive up to {least:g} nats (dotted)"
+    name_axes(axes, x, "mean KL to the prior, nats", ticks=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -54,17 +53,13 @@ def scatter_figure(
         factors: name and values (n,) of the factor that colours each group.
     """
     figure, panels = panels_figure(len(points), title)
-    for panel, z, (first, second), (factor, values) in zip(
-        panels, points, names, factors, strict=True
-    ):
+    each = zip(panels, points, names, factors, strict=True)
+    for panel, z, (first, second), (factor, values) in each:
         colours = "viridis" if len(np.unique(values)) <= MANY else "plasma"
         drawn = panel.scatter(*z.T, c=values, s=4, cmap=colours, linewidths=0)
         figure.colorbar(drawn, ax=panel, shrink=0.8).ax.tick_params(labelsize=6)
-        panel.set_title(f"colour: {factor}", fontsize=9)
-        panel.set_xlabel(f"{first}, mean of q(z|x)", fontsize=8)
-        panel.set_ylabel(second, fontsize=8)
+        name_axes(panel, f"{first}, mean of q(z|x)", second, f"colour: {factor}")
         panel.set_aspect("equal", adjustable="datalim")
-        panel.tick_params(labelsize=7)
     return figure
 
 
@@ -75,19 +70,14 @@ def curves_figure(
     figure, panels = panels_figure(len(curves), title)
     for panel, (term, lines) in zip(panels, curves.items(), strict=True):
         for name, (steps, values) in lines.items():
-            held_out = name.startswith("held-out")
-            colour, marker = (MARK, "o") if held_out else (POINTS, "")
-            panel.plot(
-                steps, values, label=name, color=colour, marker=marker, markersize=3, linewidth=1
-            )
+            colour, marker = (MARK, "o") if name.startswith("held-out") else (POINTS, "")
+            look = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
+            panel.plot(steps, values, label=name, **look)
         # The first entries are so far off that nothing else would be seen.
         later = [v[len(v) // 10 :] for _, v in lines.values() if len(v)]
         low, high = min(v.min() for v in later), max(v.max() for v in later)
         margin = 0.06 * (high - low) or 1.0
         panel.set(ylim=(low - margin, high + margin))
-        panel.set_title(term.replace("_", " "), fontsize=9)
-        panel.tick_params(labelsize=7)
-        panel.set_xlabel("step", fontsize=8)
-        panel.set_ylabel("nats", fontsize=8)
+        name_axes(panel, "step", "nats", term.replace("_", " "))
     panels[0].legend(fontsize=7)
     return figure

@@ -33,9 +33,7 @@ def dimension_figure(
         quiet: rows that are dimmed.
     """
     listed = [[row for row in group if row < len(labels)] for group in groups]
-    rest = [
-        [row] for row in range(len(labels)) if row not in {r for group in listed for r in group}
-    ]
+    rest = [[row] for row in sorted(set(range(len(labels))) - {r for of in listed for r in of})]
     bands = [band for band in (*listed, *rest) if band]
     order = [row for band in bands for row in band]
     if images.ndim == 3:
@@ -87,8 +85,8 @@ def group_figure(
     """
     figure, panels = panels_figure(len(labels), title)
     for g, panel in enumerate(panels):
-        panel.set_title(labels[g], fontsize=9)
         down, right = axes_names[g]
+        name_axes(panel, f"{right} →", f"← {down}", labels[g])
         if images.ndim == 4:
             _grid_panel(panel, images[g], down, right)
             continue
@@ -97,9 +95,7 @@ def group_figure(
         shown = [0, len(values) // 2, len(values) - 1]
         panel.set_xticks([width * (t + 0.5) for t in shown], _numbers(values[shown]))
         panel.set_yticks([height * (t + 0.5) for t in shown], _numbers(values[shown]))
-        panel.tick_params(length=0, labelsize=7)
-        panel.set_xlabel(f"{right} →", fontsize=8)
-        panel.set_ylabel(f"← {down}", fontsize=8)
+        panel.tick_params(length=0)
         if start is not None:
             row, column = (int(np.abs(values - at).argmin()) for at in start[g])
             panel.add_patch(_frame(column * width - 1, row * height - 1, width - 1, height - 1))
@@ -117,10 +113,7 @@ def reconstruction_figure(originals: np.ndarray, reconstructions: np.ndarray, ti
             panel.scatter(originals[:, k], reconstructions[:, k], s=6, color=POINTS)
             ends = [originals[:, k].min(), originals[:, k].max()]
             panel.plot(ends, ends, color="0.6", linewidth=0.8)
-            panel.set_title(f"x{k}", fontsize=9)
-            panel.set_xlabel("held-out value", fontsize=8)
-            panel.set_ylabel("mean of p(x|z)", fontsize=8)
-            panel.tick_params(labelsize=7)
+            name_axes(panel, "held-out value", "mean of p(x|z)", f"x{k}")
         return figure
     images, labels = np.stack((originals, reconstructions)), ["image", "mean of p(x|z)"]
     return _rows_figure(images, labels, title, "held-out images")
@@ -137,9 +130,7 @@ def sample_figure(samples: np.ndarray, title: str, held_out: np.ndarray) -> Figu
         for panel, (first, second) in zip(panels, pairs, strict=True):
             panel.scatter(held_out[:, first], held_out[:, second], s=5, color="0.8", label="data")
             panel.scatter(samples[:, first], samples[:, second], s=5, color=POINTS, label="samples")
-            panel.set_xlabel(f"x{first}", fontsize=8)
-            panel.set_ylabel(f"x{second}", fontsize=8)
-            panel.tick_params(labelsize=7)
+            name_axes(panel, f"x{first}", f"x{second}")
         panels[0].legend(fontsize=7)
         return figure
     columns = min(10, len(samples))
@@ -159,6 +150,17 @@ def panels_figure(count: int, title: str) -> tuple[Figure, list[Axes]]:
         panel.set_visible(False)
     figure.suptitle(title, fontsize=10)
     return figure, list(panels[:count])
+
+
+def name_axes(
+    panel: Axes, x: str, y: str, title: str | None = None, *, size: int = 8, ticks: int = 7
+) -> None:
+    """Names of both axes and, above, of the panel; font sizes of names and numbers."""
+    panel.set_xlabel(x, fontsize=size)
+    panel.set_ylabel(y, fontsize=size)
+    panel.tick_params(labelsize=ticks)
+    if title is not None:
+        panel.set_title(title, fontsize=9)
 
 
 def _line_rows(
@@ -200,9 +202,8 @@ def _grid_panel(panel: Axes, grid: np.ndarray, down: str, right: str) -> None:
         for i, line in enumerate(lines):
             panel.plot(*line.T, color=colour, linewidth=0.9, label=name if i == 0 else None)
     panel.set_aspect("equal", adjustable="datalim")
-    panel.set_xlabel("main direction 1 of what is decoded", fontsize=7)
-    panel.set_ylabel("main direction 2", fontsize=7)
-    panel.tick_params(labelsize=6)
+    names = ("main direction 1 of what is decoded", "main direction 2")
+    name_axes(panel, *names, size=7, ticks=6)
     panel.legend(fontsize=6, title="changes", title_fontsize=6)
 
 

@@ -45,12 +45,11 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
     from datasets import Image as Column
 
     # The library would open whatever file of this machine a row names.
-    return {
-        name: table.cast_column(card.hub.image, Column(decode=False))
-        if card.hub.image in table.features
-        else table
-        for name, table in tables.items()
-    }
+    closed, image = dict(tables), card.hub.image
+    for name, table in tables.items():
+        if image in table.features:
+            closed[name] = table.cast_column(image, Column(decode=False))
+    return closed
 
 
 def load(where: str, config: str | None, cache_dir: Path) -> Tables:

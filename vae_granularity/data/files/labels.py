@@ -38,13 +38,16 @@ class Labels:
         return space if len(np.unique(space.index(self.codes))) == len(self.codes) else None
 
 
-def labels_of(columns: Mapping[str, Any], count: int, place: str) -> Labels:
+def labels_of(
+    columns: Mapping[str, Any], count: int, place: str, names: Sequence[str] | None = None
+) -> Labels:
     """Labels from columns of integers, words or numbers; a value's code is its rank.
 
-    A column of several numbers a row, (N, F), is F columns.
+    A column of several numbers a row, (N, F), is F columns. `names` are others to call them by.
 
     Raises:
-        DataError: a column is not one value an image, lacks values, or no column has two values.
+        DataError: a column is not one value an image, lacks values, or no column has two values;
+            not a different name for each.
     """
     flat: dict[str, np.ndarray] = {}
     for name, column in columns.items():
@@ -54,40 +57,28 @@ def labels_of(columns: Mapping[str, Any], count: int, place: str) -> Labels:
             raise DataError(f"{place}: factor {name} has rows of different lengths") from error
         if values.ndim not in (1, 2) or len(values) != count:
             got = f"{len(values)} values" if values.ndim == 1 else f"shape {values.shape}"
-            raise DataError(
-                f"{place}: factor {name} must have {count} rows, one an image, got {got}"
-            )
+            rows = f"{count} rows, one an image, got {got}"
+            raise DataError(f"{place}: factor {name} must have {rows}")
         if values.ndim == 1:
             flat[name] = values
         else:
             flat |= {f"{name}_{k}": part for k, part in enumerate(values.T)}
     codes = []
     for name, values in flat.items():
-        if values.dtype.kind not in "biufUS" or (
-            values.dtype.kind == "f" and not np.isfinite(values).all()
-        ):
+        kind = values.dtype.kind
+        if kind not in "biufUS" or (kind == "f" and not np.isfinite(values).all()):
             wanted = "an integer, a word or a finite number for every image"
             raise DataError(f"{place}: factor {name} must have {wanted}, got {values.dtype} values")
         codes.append(np.unique(values, return_inverse=True)[1].reshape(-1))
-    found = Labels(tuple(flat), np.stack(codes, axis=1).astype(np.int64))
+    given = tuple(flat if names is None else map(str, names))
+    found = Labels(given, np.stack(codes, axis=1).astype(np.int64))
     if max(found.sizes) < 2:
         one = ", ".join(f"{name}: {values[0]}" for name, values in list(flat.items())[:3])
         raise DataError(f"{place}: factors must have two or more values, got one ({one})")
-    return found
-
-
-def named(labels: Labels, names: Sequence[str] | None, place: str) -> Labels:
-    """Labels under other names, one for each column.
-
-    Raises:
-        DataError: not as many names, or a name twice.
-    """
-    if names is None:
-        return labels
-    if len(names) != len(labels.names) or len(set(names)) < len(names):
-        wanted = f"{len(labels.names)} different names, for {', '.join(labels.names)}"
+    if names is not None and (len(names) != len(flat) or len(set(names)) < len(names)):
+        wanted = f"{len(flat)} different names, for {', '.join(flat)}"
         raise DataError(f"{place}: dataset.factor_names must be {wanted}, got {list(names)}")
-    return Labels(tuple(map(str, names)), labels.codes)
+    return found
 
 
 def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]:

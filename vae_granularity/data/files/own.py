@@ -7,9 +7,8 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL.Image import Image
@@ -31,26 +30,33 @@ Chunks = Iterator[np.ndarray]  # (n, C, size, size) uint8
 Factors = str | Sequence[str] | None
 
 
-class OwnImages(Protocol):
-    """Where images come from."""
+class OwnImages:
+    """Where images come from: what a folder, an archive and a table of pictures have in common."""
 
     first: np.ndarray  # (C, H, W) uint8 of the first picture
+    parts: dict[str, int]  # images in each part (train, valid, test), in order
 
-    def parts(self) -> dict[str, int]:
-        """Images in each part (train, valid, test), in order."""
-        ...
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def stamp(self) -> list[Any]:
         """What changes whenever the images do: paths, sizes and times of files."""
-        ...
+        return file_stamp(self.path)
 
     def rows(self, start: int, wanted: Wanted) -> Chunks:
         """The images from a row on."""
-        ...
+        raise TypeError(f"{type(self).__name__} must define rows()")
 
     def columns(self, factors: Factors) -> dict[str, Any]:
         """Columns of labels by name, a row an image."""
-        ...
+        if isinstance(factors, str) and factors.lower().endswith(".csv"):
+            folder = self.path.parent if self.path.is_file() else self.path
+            return csv_columns(_beside(folder, factors), None)
+        return self.named([factors] if isinstance(factors, str) else list(factors or ()))
+
+    def named(self, names: list[str]) -> dict[str, Any]:
+        """The columns of these names."""
+        raise TypeError(f"{type(self).__name__} must define named()")
 
 
 def open_own(path: str, cache_dir: Path) -> OwnImages:
@@ -81,26 +87,22 @@ def _has_pictures(folder: Path) -> bool:
         return False
 
 
-def _file_stamp(path: Path) -> list[Any]:
+def file_stamp(path: Path) -> list[Any]:
+    """Path, size and time of a file."""
     stat = path.stat()
     return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
-@dataclass
-class Folder:
+class Folder(OwnImages):
     """Pictures in a folder, nested too, in the order of their paths."""
 
-    path: Path
-
-    def __post_init__(self) -> None:
-        self.files = list_pictures(self.path)
-        self.first = self._read(self.files[0])
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.files = list_pictures(path)
+        self.first, self.parts = self._read(self.files[0]), {"train": len(self.files)}
 
     def _read(self, name: str) -> np.ndarray:
         return read_picture(self.path / name, f"{self.path}: {name}")
-
-    def parts(self) -> dict[str, int]:
-        return {"train": len(self.files)}
 
     def stamp(self) -> list[Any]:
         stats = ((name, (self.path / name).stat()) for name in self.files)
@@ -117,8 +119,7 @@ class Folder:
 
     def columns(self, factors: Factors) -> dict[str, Any]:
         if factors == FOLDERS:
-            loose = [name for name in self.files if "/" not in name]
-            if loose:
+            if loose := [name for name in self.files if "/" not in name]:
                 wanted = "every picture in a folder of its class"
                 raise DataError(f"{self.path}: factors={FOLDERS} needs {wanted}; {loose[0]} is not")
             return {"class": [name.split("/")[0] for name in self.files]}
@@ -128,79 +129,68 @@ class Folder:
         raise DataError(f"dataset.factors must be {wanted}, got {factors!r}")
 
 
-@dataclass
-class Archive:
+class Archive(OwnImages):
     """One array of an .npz archive: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or bool.
 
     The array is `images` or `imgs`, or the only one of three or four dimensions. Arrays of only 0
     and 1 are binary pictures: black and white.
     """
 
-    path: Path
-
-    def __post_init__(self) -> None:
-        found = _headers(self.path)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        found = _headers(path)
         large = {name: shape for name, (shape, _) in found.items() if len(shape) in (3, 4)}
         known = [name for name in ("images", "imgs") if name in found] or list(large)
         if len(known) != 1:
-            wanted = "one array of images, called `images`"
-            raise DataError(f"{self.path} must hold {wanted}; it holds {_listed(found)}")
+            listed = ", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in found.items())
+            raise DataError(
+                f"{path} must hold one array of images, called `images`; it holds {listed}"
+            )
         self.key, (self.shape, self.dtype) = known[0], found[known[0]]
+        self.place = f"{path}: array `{self.key}`"
         self._check()
         if not self.shape[0]:
-            raise DataError(f"{self.path}: array `{self.key}` holds no images")
-        self.scale = 255 if self._binary() else 1
+            raise DataError(f"{self.place} holds no images")
+        self.parts = {"train": self.shape[0]}
+        binary = self.dtype == bool or all(int(c.max(initial=0)) < 2 for c in self._raw())
+        self.scale = 255 if binary else 1
         self.first = self._turned(next(self._raw(1))[:1])[0]
 
     def _check(self) -> None:
-        place, shape, dtype = f"{self.path}: array `{self.key}`", self.shape, self.dtype
+        shape, dtype = self.shape, self.dtype
         if dtype.kind in "iu" and dtype.itemsize > 1:
-            raise DataError(
-                f"{place} has more than 8 bits a channel ({dtype}); convert it to uint8"
-            )
+            mend = "convert it to uint8"
+            raise DataError(f"{self.place} has more than 8 bits a channel ({dtype}); {mend}")
         if dtype not in (np.dtype(np.uint8), np.dtype(bool)):
-            wanted = "uint8 (0 to 255) or bool"
-            raise DataError(f"{place} must be {wanted}, got {dtype}")
-        if (len(shape) == 4 and 4 in (shape[1], shape[3])) or (len(shape) == 4 and shape[3] == 2):
-            raise DataError(f"{place} has an alpha channel (shape {shape}); put it on a background")
-        first, last = len(shape) == 4 and shape[1] in (1, 3), len(shape) == 4 and shape[3] in (1, 3)
-        if len(shape) != 3 and not (first or last):
+            raise DataError(f"{self.place} must be uint8 (0 to 255) or bool, got {dtype}")
+        first, last = (shape[1], shape[3]) if len(shape) == 4 else (0, 0)
+        if 4 in (first, last) or last == 2:
+            mend = f"(shape {shape}); put it on a background"
+            raise DataError(f"{self.place} has an alpha channel {mend}")
+        if len(shape) != 3 and not {first, last} & {1, 3}:
             wanted = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3"
-            raise DataError(f"{place} must have shape {wanted}, got {shape}")
-        self.channels_first = first and not last
+            raise DataError(f"{self.place} must have shape {wanted}, got {shape}")
+        self.channels_first = first in (1, 3) and last not in (1, 3)
 
     def _raw(self, rows: int = ROWS) -> Chunks:
         """Chunks of the array as it is, (n, ...) uint8."""
         chunks = npz_images(self.path, self.key, self.shape, rows=rows, kind=str(self.dtype))
         return (images for _, images in chunks)
 
-    def _binary(self) -> bool:
-        return self.dtype == bool or all(int(chunk.max(initial=0)) < 2 for chunk in self._raw())
-
     def _turned(self, images: np.ndarray) -> np.ndarray:
         images = images[..., None] if images.ndim == 3 else images
         images = images if self.channels_first else images.transpose(0, 3, 1, 2)
         return images * np.uint8(self.scale)
 
-    def parts(self) -> dict[str, int]:
-        return {"train": self.shape[0]}
-
-    def stamp(self) -> list[Any]:
-        return _file_stamp(self.path)
-
     def rows(self, start: int, wanted: Wanted) -> Chunks:
         row = 0
         for images in self._raw():
-            place = f"{self.path}: array `{self.key}`"
             if row + len(images) > start:
                 left = self._turned(images[max(0, start - row) :])
-                yield np.stack([fitted(image, wanted, place) for image in left])
+                yield np.stack([fitted(image, wanted, self.place) for image in left])
             row += len(images)
 
-    def columns(self, factors: Factors) -> dict[str, Any]:
-        if isinstance(factors, str) and factors.lower().endswith(".csv"):
-            return csv_columns(_beside(self.path.parent, factors), None)
-        names = [factors] if isinstance(factors, str) else list(factors or ())
+    def named(self, names: list[str]) -> dict[str, Any]:
         with reading(self.path, "npz archive"), np.load(self.path, allow_pickle=False) as archive:
             if missing := [name for name in names if name not in archive]:
                 lacks = f"no array `{missing[0]}` for dataset.factors"
@@ -211,39 +201,38 @@ class Archive:
                 raise DataError(f"{self.path}: an array of dataset.factors: {error}") from error
 
 
-class Table:
+class Table(OwnImages):
     """A data set of the `datasets` library: a folder that it has saved or reads, or an id."""
 
     def __init__(self, path: str, cache_dir: Path) -> None:
-        self.path, found = path, hub.load(path, None, cache_dir)
+        super().__init__(Path(path))
+        self.where, found = path, hub.load(path, None, cache_dir)
         known = {PARTS[name]: table for name, table in found.items() if name in PARTS}
         if not known and len(found) == 1:
             known = {"train": next(iter(found.values()))}
         if "train" not in known:
             raise DataError(f"{path} must have the split train, found {sorted(found)}")
         self.tables = {part: known[part] for part in ("train", "valid", "test") if part in known}
+        self.parts = {part: len(table) for part, table in self.tables.items()}
         features = self.tables["train"].features
         images = [name for name, kind in features.items() if type(kind).__name__ == "Image"]
         if len(images) != 1 and "image" not in images:
             wanted = "one column of images, or one called `image`"
             raise DataError(f"{path} must have {wanted}; its columns are {dict(features)}")
         self.key = "image" if "image" in images else images[0]
-        if not len(self.tables["train"]):
+        if not self.parts["train"]:
             raise DataError(f"{path} holds no images")
         self.first = self._pixels(self.tables["train"][0][self.key], "train", 0)
 
     def _pixels(self, picture: Image | None, part: str, row: int) -> np.ndarray:
-        place = f"{self.path}: {part}, row {row}"
+        place = f"{self.where}: {part}, row {row}"
         if picture is None:
             raise DataError(f"{place} has no picture")
         return checked(picture, place)
 
-    def parts(self) -> dict[str, int]:
-        return {part: len(table) for part, table in self.tables.items()}
-
     def stamp(self) -> list[Any]:
         files = hub.cache_files(self.tables).values()
-        return [self.path, self.parts(), *map(_file_stamp, files)]
+        return [self.where, self.parts, *map(file_stamp, files)]
 
     def rows(self, start: int, wanted: Wanted) -> Chunks:
         for part, table in self.tables.items():
@@ -252,7 +241,7 @@ class Table:
             for first in range(skipped, len(table), ROWS):
                 chunk = self._decoded(pictures, part, first)
                 pixels = (
-                    fitted(self._pixels(picture, part, row), wanted, f"{self.path}: {part}, {row}")
+                    fitted(self._pixels(picture, part, row), wanted, f"{self.where}: {part}, {row}")
                     for row, picture in enumerate(chunk, start=first)
                 )
                 yield np.stack(list(pixels))
@@ -261,17 +250,14 @@ class Table:
         try:
             return pictures[first : first + ROWS][self.key]
         except Exception as error:  # the library and its back ends raise whatever they like
-            place = f"{self.path}: {part}, rows from {first}"
+            place = f"{self.where}: {part}, rows from {first}"
             raise DataError(f"{place}: a picture cannot be decoded: {error}") from error
 
-    def columns(self, factors: Factors) -> dict[str, Any]:
-        if isinstance(factors, str) and factors.lower().endswith(".csv"):
-            return csv_columns(_beside(Path(self.path), factors), None)
-        names = [factors] if isinstance(factors, str) else list(factors or ())
+    def named(self, names: list[str]) -> dict[str, Any]:
         for part, table in self.tables.items():
             if missing := [name for name in names if name not in table.features]:
                 lacks = f"no column `{missing[0]}` for dataset.factors"
-                raise DataError(f"{self.path}: {part} has {lacks}; it has {list(table.features)}")
+                raise DataError(f"{self.where}: {part} has {lacks}; it has {list(table.features)}")
         return {name: [v for t in self.tables.values() for v in t[name]] for name in names}
 
 
@@ -283,20 +269,16 @@ def _beside(folder: Path, file: str) -> Path:
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and type of every array of an .npz archive, without reading it."""
+    form = np.lib.format
     found = {}
     with reading(path, "npz archive"), zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             with archive.open(name) as member:
                 try:
-                    version = np.lib.format.read_magic(member)
-                    old = np.lib.format.read_array_header_1_0
-                    read = old if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    old = form.read_magic(member) == (1, 0)
+                    read = form.read_array_header_1_0 if old else form.read_array_header_2_0
                     shape, _, dtype = read(member)
                 except ValueError as error:
                     raise DataError(f"{path}: `{name}` is no array: {error}") from error
                 found[name.removesuffix(".npy")] = (shape, dtype)
     return found
-
-
-def _listed(found: dict[str, tuple[tuple[int, ...], np.dtype]]) -> str:
-    return ", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in found.items())

@@ -1,7 +1,7 @@
 """One picture as pixels of a given size: what is accepted, how it is cropped and resized.
 
-Gray or RGB of 8 bits. The central square is taken, then area means (`sizes.area_means`); nothing is
-enlarged. A photograph is turned as its EXIF orientation says.
+Gray or RGB of 8 bits. The central square is taken, then area means, the one rule for every data set
+and source; nothing is enlarged. A photograph is turned as its EXIF orientation says.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from vae_granularity.data.files.sizes import area_means
 from vae_granularity.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -94,6 +93,28 @@ def _converted(pixels: np.ndarray) -> np.ndarray:
         return np.repeat(pixels, 3, axis=0)
     picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     return np.asarray(picture.convert("L"))[None]
+
+
+def area_means(images: np.ndarray, size: int, scale: int = 1) -> np.ndarray:
+    """Images (n, C, H, H) uint8, times `scale`, as (n, C, size, size) uint8: means over areas.
+
+    Where `size` divides H the means are exact, rounded half up; elsewhere they are those of PIL's
+    BOX filter: of the pixels whose centres lie in the area.
+
+    >>> area_means(np.array([[[[0, 1], [1, 1]]]], np.uint8), 1, scale=255).tolist()
+    [[[[191]]]]
+    """
+    side = images.shape[-1]
+    factor = side // size
+    if factor * size != side:
+        planes = (images * np.uint8(scale)).reshape(-1, side, side)
+        resized = [Image.fromarray(p).resize((size, size), Image.Resampling.BOX) for p in planes]
+        return np.stack(list(map(np.asarray, resized))).reshape(*images.shape[:2], size, size)
+    total = np.zeros((*images.shape[:2], size, size), np.uint32)
+    for line in range(factor):
+        for column in range(factor):
+            total += images[..., line::factor, column::factor]
+    return ((total * scale + factor**2 // 2) // factor**2).astype(np.uint8)
 
 
 def read_picture(path: Path, place: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -42,6 +42,16 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path} is not a whole {kind} ({describe(path)}): {error}") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def unzipped(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, or those inside where it is a gzip; errors as of `reading`."""
+    with reading(path, "gzip file"), path.open("rb") as raw:
+        zipped = raw.read(2) == GZIP
+        raw.seek(0)
+        with gzip.open(raw) if zipped else raw as inside:
+            yield cast(IO[bytes], inside)
 
 
 def describe(path: Path) -> str:
@@ -81,7 +91,8 @@ def npz_images(
             if dtype.hasobject:
                 refused = "pickles are never loaded, images must be uint8"
                 raise DataError(f"{path}: array `{key}` is pickled ({dtype}); {refused}")
-            _fits(path, key, shape, found, dtype, ", Fortran order" if fortran else "", kind)
+            order = ", Fortran order" if fortran else ""
+            _fits(f"{path}: array `{key}`", (kind, shape), (dtype, found), order)
             row = prod(shape[1:])
             for start in range(0, shape[0], rows):
                 count = min(rows, shape[0] - start)
@@ -108,7 +119,7 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
             own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
             _has(path, key, [name for name in own if isinstance(file[name], h5py.Dataset)])
             array = file[key]
-            _fits(path, key, shape, array.shape, array.dtype)
+            _fits(f"{path}: array `{key}`", ("uint8", shape), (array.dtype, array.shape))
             if array.external or array.is_virtual:
                 raise DataError(f"{path}: array `{key}` lies in other files; it is refused")
             if prod(array.chunks or (0,)) > CHUNK_BYTES:
@@ -122,18 +133,11 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
         raise DataError(f"{path} is {what}: {error}") from error
 
 
-def _fits(
-    path: Path,
-    key: str,
-    shape: tuple[int, ...],
-    found: tuple,
-    dtype: np.dtype,
-    order: str = "",
-    kind: str = "uint8",
-) -> None:
-    if str(dtype) != kind or found != shape or order:
-        got = f"{dtype} of shape {found}{order}"
-        raise DataError(f"{path}: array `{key}` must be {kind} of shape {shape}, got {got}")
+def _fits(place: str, wanted: tuple[str, tuple], found: tuple[np.dtype, tuple], order="") -> None:
+    """Refuse an array of another type, shape or order."""
+    both = ["{} of shape {}".format(*pair) for pair in (wanted, found)]
+    if both[0] != both[1] or order:
+        raise DataError(f"{place} must be {both[0]}, got {both[1]}{order}")
 
 
 def _has(path: Path, key: str, names: Iterable[str]) -> None:
@@ -148,11 +152,8 @@ def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarra
         DataError: not IDX, another type or number of dimensions, truncated, or longer than its
             header says, or than `max_bytes` (a bomb).
     """
-    with reading(path, "gzip file"), path.open("rb") as raw:
-        zipped = raw.read(2) == GZIP
-        raw.seek(0)
-        with gzip.open(raw) if zipped else raw as inside:
-            content = inside.read(max_bytes + 1)
+    with unzipped(path) as inside:
+        content = inside.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise DataError(f"{path} holds more than the accepted {max_bytes:,} bytes")
     start = 4 + 4 * ndim

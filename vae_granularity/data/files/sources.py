@@ -138,9 +138,7 @@ def _missing_message(
     card: DatasetCard, missing: list[RemoteFile], data_dir: Path, reason: str
 ) -> str:
     """Which files, where to get them, where they were looked for, and the other ways."""
-    place = f"dataset.data_dir={data_dir}" + (
-        "" if data_dir.is_dir() else " (which does not exist)"
-    )
+    place = f"dataset.data_dir={data_dir}{'' if data_dir.is_dir() else ' (which does not exist)'}"
     wanted = "\n".join(f"  {f.name}  from  {(*f.urls, card.homepage)[0]}" for f in missing)
     return (
         f"{card.name}: official files are missing in {place} and could not be downloaded"

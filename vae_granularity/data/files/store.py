@@ -69,10 +69,8 @@ def open_array(path: Path, device: str) -> torch.Tensor:
     if device == "cpu" and size <= memory // 2:
         return torch.from_numpy(np.load(path, allow_pickle=False))
     if device == "cpu":
-        why = "it takes more than half of this machine's"
-        log.warning(
-            "%s (%.1f GB) is memory-mapped: %s %.1f GB", path, size / 1e9, why, memory / 1e9
-        )
+        why = f"it takes more than half of this machine's {memory / 1e9:.1f} GB"
+        log.warning("%s (%.1f GB) is memory-mapped: %s", path, size / 1e9, why)
     # Read-only: a private copy, "c", is refused where it is larger than memory.
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     if device != "cuda":  # else a cold image costs a read-ahead of up to megabytes

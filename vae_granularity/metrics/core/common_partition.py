@@ -11,7 +11,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core import unit_information
-from vae_granularity.metrics.core.inputs import TooLittleData, as_latents, labelled_sample
+from vae_granularity.metrics.core.inputs import TooLittleData, as_latents, groups_of
 from vae_granularity.partition import LatentPartition
 
 
@@ -60,16 +60,12 @@ def best_block_partition(
         ArgumentError: bad tables, sizes that do not fit.
         TooLittleData: too few rows, or a block whose label never changes.
     """
-    sample = labelled_sample(latents, blocks, min_rows=num_neighbors + 1)
+    sample = unit_information.knn_sample(latents, blocks, num_neighbors)
     if sample.dropped_factors:
         raise TooLittleData(
             "blocks must each have two or more labels, got one in columns"
             f" {list(sample.dropped_factors)}"
         )
-    singles = [(d,) for d in range(sample.latents.shape[1])]
-    return best_partition(
-        unit_information.mutual_information_matrix(
-            sample.latents, singles, sample.factors, num_neighbors=num_neighbors, seed=seed
-        ),
-        sizes,
-    )
+    singles = groups_of(None, sample.latents.shape[1])
+    mi = unit_information.mutual_information_matrix(sample, singles, num_neighbors, seed)
+    return best_partition(mi, sizes)

@@ -8,6 +8,14 @@ import numpy as np
 from vae_granularity.metrics.core.inputs import Array
 
 
+def basis(columns: Array) -> Array:
+    """Orthonormal basis (n, r) of what columns (n, d) span, of rank r to a relative 1e-10."""
+    if not columns.shape[1]:
+        return columns
+    directions, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return directions[:, sizes > 1e-10 * sizes[0]]
+
+
 def gap(matrix: Array) -> Array | None:
     """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit.
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.harmonic_scores import harmonic_scores
+from vae_granularity.metrics.core.group_scores import with_harmonic
 from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
 from vae_granularity.metrics.core.result import Scores
-from vae_granularity.metrics.infomec import active_latents, group_scores
+from vae_granularity.metrics.infomec import active_latents, info_scores
 from vae_granularity.metrics.modularity import mean_modularity
 from vae_granularity.partition import LatentPartition
 
@@ -65,27 +65,21 @@ class GroupInformation:
 
     def shares(self, partition: LatentPartition) -> Array:
         """(G, F) mutual information of each group and factor / entropy of the factor."""
-        mi = unit_information.mutual_information_matrix(
-            self.sample.latents,
-            inactive.active_groups(partition.groups, self.active),
-            self.sample.factors,
-            num_neighbors=self.num_neighbors,
-            seed=self.seed,
-            known=self.known,
-        )
-        return mi / self.entropy
+        live = inactive.active_groups(partition.groups, self.active)
+        how = (self.num_neighbors, self.seed, self.known)
+        return unit_information.mutual_information_matrix(self.sample, live, *how) / self.entropy
 
     def scores(self, partition: LatentPartition, shares: Array | None = None) -> Scores:
         """InfoM, InfoC, modularity, carriers, harmonic mean of groups; shares (G, F) if known."""
         shares = self.shares(partition) if shares is None else shares
         several = partition.num_groups > 1
-        scores = group_scores(shares, self.active, partition.groups) | {
+        scores = info_scores(shares, self.active, partition.groups, "_group") | {
             "modularity_knn_group": mean_modularity(shares * self.entropy),
             "carriers_group": factor_matrix.carriers(shares) if several else None,
         }
-        return scores | harmonic_scores(scores)
+        return with_harmonic(scores)
 
-    def protocol(self) -> dict[str, object]:
+    def protocol(self) -> dict[str, Any]:
         """Rows, factors, neighbours, seed; `found`: inactive dimensions, why values are missing."""
         of_groups = np.array(list(self.known.values()))
         noted = inactive.found(self.kl, len(self.active)) | unit_information.missing(of_groups)

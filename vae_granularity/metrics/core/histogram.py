@@ -25,9 +25,7 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
     if binning == "codes":
         if (latents != np.round(latents)).any():
             raise ArgumentError("latents must be whole numbers with binning='codes', got fractions")
-        return np.column_stack(
-            [np.unique(column, return_inverse=True)[1] for column in latents.T]
-        ).astype(np.int64)
+        return factor_codes(latents)[0].astype(np.int64)
     if len(latents) < 2:
         raise TooLittleData(
             f"latents must have at least 2 rows for a histogram, got {len(latents)}"
@@ -46,16 +44,13 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
         if high - low <= 8 * np.finfo(float).eps * max(abs(low), abs(high)):
             bins[:, d] = 0
             continue
-        edges = (
-            np.linspace(low, high, num_bins + 1)
-            if binning == "range"
-            else np.quantile(column, fractions)
-        )
+        equal = binning == "range"
+        edges = np.linspace(low, high, num_bins + 1) if equal else np.quantile(column, fractions)
         bins[:, d] = np.searchsorted(edges[1:-1], column, side="right")
     return bins
 
 
-def factor_codes(factors: Codes) -> tuple[Codes, list[int]]:
+def factor_codes(factors: Codes | Array) -> tuple[Codes, list[int]]:
     """Values of each factor renumbered 0..K-1: (n, F) and the F numbers of values."""
     columns = [np.unique(column, return_inverse=True) for column in factors.T]
     return np.column_stack([codes for _, codes in columns]), [len(values) for values, _ in columns]
@@ -63,7 +58,7 @@ def factor_codes(factors: Codes) -> tuple[Codes, list[int]]:
 
 def entropies(codes: Codes) -> Array:
     """Empirical entropy of each column in nats: (n, C) to (C,)."""
-    counts = [np.bincount(np.unique(column, return_inverse=True)[1]) for column in codes.T]
+    counts = [np.unique(column, return_counts=True)[1] for column in codes.T]
     return np.array([-np.sum(c / c.sum() * np.log(c / c.sum())) for c in counts])
 
 
@@ -79,14 +74,11 @@ def mutual_information(bins: Codes, factors: Codes) -> Array:
     rows = bins + np.arange(dims) * width
     result = np.empty((dims, len(sizes)))
     for f, size in enumerate(sizes):
-        joint = np.bincount(
-            (rows * size + codes[:, f, None]).ravel(), minlength=dims * width * size
-        )
-        p = joint.reshape(dims, width, size) / n
+        cells = (rows * size + codes[:, f, None]).ravel()
+        p = np.bincount(cells, minlength=dims * width * size).reshape(dims, width, size) / n
         independent = p.sum(2, keepdims=True) * p.sum(1, keepdims=True)
         ratio = np.divide(p, independent, out=np.ones_like(p), where=p > 0)
         result[:, f] = np.sum(p * np.log(ratio), axis=(1, 2))
-    result[(bins == bins[:1]).all(0)] = (
-        0.0  # exactly: rounding noise of a constant must not pass for information
-    )
+    # Exactly: rounding noise of a constant must not pass for information.
+    result[(bins == bins[:1]).all(0)] = 0.0
     return np.maximum(result, 0.0)

@@ -49,15 +49,12 @@ class LabelledSample:
     kept_factors: tuple[int, ...]  # column of each factor in the table that was passed
     dropped_factors: tuple[int, ...]
 
-    def protocol(self) -> dict[str, object]:
+    def protocol(self) -> dict[str, Any]:
         """Sample sizes and dropped factors, for the protocol of a result."""
-        record: dict[str, object] = {"num_samples": len(self.latents)}
-        if len(self.test_latents):
-            record["num_test"] = len(self.test_latents)
-        return record | {
-            "kept_factors": list(self.kept_factors),
-            "dropped_factors": list(self.dropped_factors),
-        }
+        test = {"num_test": len(self.test_latents)} if len(self.test_latents) else {}
+        kept, dropped = list(self.kept_factors), list(self.dropped_factors)
+        sizes = {"num_samples": len(self.latents), **test}
+        return {**sizes, "kept_factors": kept, "dropped_factors": dropped}
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
@@ -178,3 +175,18 @@ def groups_of(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple
             f" {partition.latent_dim}"
         )
     return partition.groups
+
+
+def unit_sets(
+    partition: LatentPartition | None, latent_dim: int
+) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Units to score, by what the names of their scores end in: dimensions, groups where given.
+
+    Raises:
+        ArgumentError: as `groups_of`.
+
+    >>> unit_sets(LatentPartition.from_sizes([2]), 2)
+    {'': ((0,), (1,)), '_group': ((0, 1),)}
+    """
+    groups, singles = groups_of(partition, latent_dim), groups_of(None, latent_dim)
+    return {"": singles} if partition is None else {"": singles, "_group": groups}

@@ -1,7 +1,7 @@
 """Entropies of the aggregate posterior, a Gaussian mixture, and of it given a factor's value."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +31,7 @@ class MixtureEntropies(NamedTuple):
 
 
 def mixture_entropies(
-    z: Tensor,
-    mu: Tensor,
-    logvar: Tensor,
+    tensors: Sequence[Tensor],
     groups: LatentPartition,
     factors: Codes,
     chosen: Codes,
@@ -44,10 +42,11 @@ def mixture_entropies(
     Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
 
     Args:
-        z, mu, logvar: (M, D), row i of z drawn from posterior i; factors: (M, F); chosen: (S,) rows
-            of z.
+        tensors: z, mu and logvar (M, D), row i of z drawn from posterior i; factors: (M, F);
+            chosen: (S,) rows of z.
         progress: see `mig_entropy`.
     """
+    z, mu, logvar = tensors
     tasks = list(_tasks(factors, chosen))
     pairs = [len(samples) * len(components) for _, _, samples, components in tasks]
     dim = mu.shape[1]

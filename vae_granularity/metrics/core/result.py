@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from vae_granularity.partition import LatentPartition
 
@@ -30,7 +30,7 @@ class MetricResult:
     """
 
     scores: Scores
-    protocol: dict[str, object] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
     with_errors: bool = True
     score_names: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()

@@ -93,6 +93,21 @@ class GridMetric(TableMetric):
         return type(self).function(encode, self.space, **self.options)
 
 
+def collected(
+    name: str,
+    function: Callable[..., MetricResult],
+    *inputs: str,
+    of: type[TableMetric] = TableMetric,
+) -> type[TableMetric]:
+    """The class of that name: `function` over collected batches of its inputs."""
+    what = {
+        "__doc__": f"`{function.__name__}` over collected batches.",
+        "function": staticmethod(function),
+    }
+    what |= {"inputs": inputs or TableMetric.inputs, "__module__": "vae_granularity.metrics"}
+    return type(name, (of,), what)
+
+
 def table_encoder(latents: Any, factors: Any, *, sizes: tuple[int, ...]) -> Encode:
     """A function factors (n, F) to latents (n, D) that looks up a table (N, D), (N, F) of the grid.
 

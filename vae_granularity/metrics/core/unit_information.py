@@ -7,12 +7,20 @@ on one half of the rows and read off the other.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_granularity.errors import integer
 from vae_granularity.metrics.core import histogram, inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, TooLittleData
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    Codes,
+    LabelledSample,
+    TooLittleData,
+    labelled_sample,
+)
 from vae_granularity.metrics.core.knn import mutual_information, standardize
 
 ROWS_PER_VALUE = 20  # below, discriminants are learned from fewer than ten rows a value
@@ -25,16 +33,26 @@ ROWS_PER_PRODUCT = 4  # rows a feature from which products of dimensions are fea
 Known = dict[tuple[int, tuple[int, ...] | int], float]
 
 
+def knn_sample(latents: Any, factors: Any, num_neighbors: int, kl: Any = None) -> LabelledSample:
+    """A checked sample of more rows than neighbours, its latents 0 where inactive by kl (D,).
+
+    Raises:
+        ArgumentError: bad tables or kl; num_neighbors below 1.
+        TooLittleData: too few rows, or no factor varies.
+    """
+    rows = integer("num_neighbors", num_neighbors, 1) + 1
+    sample = labelled_sample(latents, factors, min_rows=rows)
+    return replace(sample, latents=inactive.silenced(sample.latents, kl))
+
+
 def mutual_information_matrix(
-    latents: Array,
+    sample: LabelledSample,
     groups: Sequence[Sequence[int]],
-    factors: Codes,
-    *,
     num_neighbors: int = 10,
     seed: int = 0,
     known: Known | None = None,
 ) -> Array:
-    """Mutual information in nats, (G, F), of every unit of latents (n, D) and factor (n, F).
+    """Mutual information in nats, (G, F), of every unit of latents and factor of a sample.
 
     One dimension: k-NN (Ross 2014). More: the largest of lower bounds, see `_of_group`; nan where a
     factor has fewer than 20 rows a value. Dimensions are standardised; dead ones are left out of
@@ -48,12 +66,12 @@ def mutual_information_matrix(
     Raises:
         TooLittleData: a factor has no value that occurs twice.
     """
-    z, alive = standardize(latents)
+    z, alive = standardize(sample.latents)
     rng = np.random.RandomState(seed)
-    matrix = np.zeros((len(groups), factors.shape[1]))
+    matrix = np.zeros((len(groups), sample.factors.shape[1]))
     known = {} if known is None else known
     live = [tuple(dims) for dims in inactive.active_groups(groups, alive)]
-    for f, factor in enumerate(factors.T):
+    for f, factor in enumerate(sample.factors.T):
         distinct = z + 1e-10 * rng.standard_normal(z.T.shape).T
         codes = np.unique(factor, return_inverse=True)[1]
         x, repeated = _repeated(distinct, codes)
@@ -104,14 +122,8 @@ class _OfFactor(NamedTuple):
         if size not in self.known:  # it depends on the size alone, not on what the group holds
             rng = np.random.default_rng(self.seed)
             nulls = (rng.permutation(self.codes) for _ in range(NULL_DRAWS))
-            self.known[size] = float(
-                np.mean(
-                    [
-                        max(self._group(group, null), *(self._line(d, null) for d in dims))
-                        for null in nulls
-                    ]
-                )
-            )
+            found = [max(self._group(group, n), *(self._line(d, n) for d in dims)) for n in nulls]
+            self.known[size] = float(np.mean(found))
         alone = (self.known[self.f, (d,)] for d in dims)
         return max(0.0, max(self._group(group, self.codes), *alone) - self.known[size])
 
