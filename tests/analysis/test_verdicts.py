@@ -12,6 +12,7 @@ from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import make_trajectory
 from vae_granularity.analysis.verdict import judge
 
+SLOW = pytest.mark.slow  # every kind of surface is here once without it
 DRAWS = 200  # surfaces of one kind
 RESAMPLINGS = 100
 NOISE = (
@@ -65,18 +66,18 @@ def verdicts(
     ("right", "optimum", "num_y", "num_seeds"),
     [
         ("V", [3, 2, 1, 1, 2, 3], 5, 3),
-        ("V", [3, 2, 1, 1, 2, 3], 5, 5),
-        ("V", [4, 3, 2, 1, 2, 3, 4], 6, 3),
+        pytest.param("V", [3, 2, 1, 1, 2, 3], 5, 5, marks=SLOW),
+        pytest.param("V", [4, 3, 2, 1, 2, 3, 4], 6, 3, marks=SLOW),
         ("inverted V", [1, 2, 3, 2, 1], 5, 5),
-        ("line", [1, 2, 3, 4, 5, 6], 8, 5),
+        pytest.param("line", [1, 2, 3, 4, 5, 6], 8, 5, marks=SLOW),
         ("line", [2, 2, 2, 2, 2, 2], 5, 5),
         ("monotone", [1, 1, 1, 3, 3, 3], 5, 3),
-        ("monotone", [5, 5, 5, 2, 2, 1, 1], 7, 5),
+        pytest.param("monotone", [5, 5, 5, 2, 2, 1, 1], 7, 5, marks=SLOW),
         # The least majority must stay one in 80 % of the resamplings: with three seeds it does in
         # 0.92 of the surfaces.
-        ("edge", [0, 0, 0, 0, 1, 1], 5, 5),
+        pytest.param("edge", [0, 0, 0, 0, 1, 1], 5, 5, marks=SLOW),
         ("edge", [0, 0, 0, 0, 0, 1], 5, 3),
-        ("edge", [5, 5, 4, 4, 4, 4], 5, 5),
+        pytest.param("edge", [5, 5, 4, 4, 4, 4], 5, 5, marks=SLOW),
         ("not enough runs", [3, 2, 1, 1, 2, 3], 5, 2),  # two seeds a point
         ("not enough runs", [2, 1, 1, 2], 5, 5),  # four places: no two sides of two steps
     ],
@@ -87,15 +88,15 @@ def test_the_right_verdict_in_95_percent_of_the_draws(
     assert verdicts(optimum, num_y, num_seeds).get(right, 0.0) >= 0.95
 
 
-@pytest.mark.parametrize("num_seeds", [3, 5])
-@pytest.mark.parametrize("num_y", [3, 5, 8])
+@pytest.mark.parametrize("num_seeds", [3, pytest.param(5, marks=SLOW)])
+@pytest.mark.parametrize("num_y", [3, 5, pytest.param(8, marks=SLOW)])
 def test_noise_is_nothing(num_y: int, num_seeds: int) -> None:
     found = verdicts(None, num_y, num_seeds, noise=1.0)
     # "edge" was excepted as a fact of the means: on a third of 5 x 5 surfaces, more on smaller.
     assert found["not enough runs"] >= 0.95
 
 
-@pytest.mark.parametrize("noise", [1.5, 3.0])
+@pytest.mark.parametrize("noise", [pytest.param(1.5, marks=SLOW), 3.0])
 def test_a_slope_under_heavy_noise_is_no_v(noise: float) -> None:
     found = verdicts([1, 2, 3, 4, 5, 6], 8, 3, noise)
     assert found.get("V", 0.0) + found.get("inverted V", 0.0) <= 0.05

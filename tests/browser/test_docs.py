@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pages import PAGES, ROOT, site_tool
+from pages import PAGES, ROOT, built_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -23,7 +23,7 @@ UNDRAWN = "() => [...document.images].filter((i) => !i.naturalWidth).map((i) => 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return site_tool("build").build(tmp_path_factory.mktemp("docs"))
+    return built_site(tmp_path_factory)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

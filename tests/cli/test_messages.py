@@ -4,25 +4,19 @@ that tells.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-import time
 
 import pytest
+from commands import refusal
 from fake_runs import grid, v_elbo, write_run
 
-from vae_granularity import analyze
+from vae_granularity import analyze, evaluate, train
 
-
-def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
-    """Run a command of the package as a user would."""
-    call = [sys.executable, "-m", f"vae_granularity.{module}", *arguments]
-    return subprocess.run(call, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
+MISTAKES = {
+    tuple(arguments): message
+    for arguments, message in [
         (["model.bta=3"], "did you mean 'model.beta'?"),
         (["dataset.sorce=rendered"], "did you mean 'dataset.source'?"),
         (["modle=stcvae"], "did you mean 'model'?"),
@@ -34,17 +28,53 @@ def command(module: str, *arguments: str, cwd=None) -> subprocess.CompletedProce
         (["trainer.max_steps=0"], "trainer.max_steps must be an integer >= 1, got 0"),
         (["seed=-1"], "seed must be an integer in [0, 4294967295], got -1"),
         (["model.beta=[1"], "error:"),
-    ],
-)
-def test_a_mistake_is_answered_before_torch_is_loaded(arguments, message):
-    started = time.monotonic()
-    done = command("train", *arguments)
-    seconds = time.monotonic() - started
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert len(done.stderr.strip().splitlines()) == 1
+    ]
+}
+# Every mistake in turn, in a process that has not loaded torch for anything else.
+EACH = """
+import contextlib, io, json, runpy, sys, time
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["train", *arguments]
+    out, err, code, started = io.StringIO(), io.StringIO(), None, time.process_time()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_module("vae_granularity.train", run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+    loaded = [name for name in ("torch", "lightning") if name in sys.modules]
+    seconds = time.process_time() - started
+    answers.append([code, out.getvalue(), err.getvalue(), loaded, seconds])
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Exit code, stdout, stderr, what was loaded and processor seconds of each mistake."""
+    call = [sys.executable, "-c", EACH, json.dumps(list(MISTAKES))]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(MISTAKES, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_a_mistake_is_answered_before_torch_is_loaded(arguments, answers):
+    code, out, err, loaded, seconds = answers[arguments]
+    assert code == 2
+    assert MISTAKES[arguments] in err
+    assert "Traceback" not in err + out
+    assert len(err.strip().splitlines()) == 1
+    assert loaded == []
     assert seconds < 6, "about two seconds on a machine of its own"
+
+
+def test_a_mistake_ends_the_process_with_its_code_and_one_line():
+    call = [sys.executable, "-m", "vae_granularity.train", "model.bta=3"]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -60,20 +90,19 @@ def test_a_key_of_an_earlier_version_is_told_its_name_of_today(old, new, capsys,
     )
 
 
-def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(tmp_path):
+def test_a_likelihood_that_does_not_fit_the_data_is_answered_before_training(
+    tmp_path, monkeypatch, capsys
+):
     """It trained before, to an ELBO of +10 293 726 and exit code 0."""
-    paths = (f"paths.output_dir={tmp_path}/runs", "logger=csv")
-    done = command("train", "dataset=blocks", "likelihood=bernoulli", "trainer=debug", *paths)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+    given = ("dataset=blocks", "likelihood=bernoulli", "trainer=debug", "logger=csv")
+    line = refusal(monkeypatch, capsys, "train", *given, f"paths.output_dir={tmp_path}/runs")
     for word in ("Bernoulli", "dataset=blocks", "gaussian, gaussian_optimal"):
         assert word in line
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
-def test_help_and_config_do_not_load_torch(arguments):
-    probe = f"import sys, runpy; sys.argv = ['train', *{arguments!r}]\n"
+def test_showing_the_config_does_not_load_torch():
+    probe = "import sys, runpy; sys.argv = ['train', '--cfg', 'job']\n"
     probe += "try: runpy.run_module('vae_granularity.train', run_name='__main__')\n"
     probe += "except SystemExit: pass\n"
     probe += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
@@ -96,24 +125,35 @@ def test_reading_finished_runs_does_not_load_torch(tmp_path):
     assert (tmp_path / "runs" / "analysis" / "report.html").is_file()
 
 
-def test_official_data_that_are_not_there_end_in_one_message(tmp_path):
+def test_official_data_that_are_not_there_end_in_one_message(tmp_path, monkeypatch, capsys):
     paths = [
         f"paths.data_dir={tmp_path}",
         f"paths.cache_dir={tmp_path}",
         f"paths.output_dir={tmp_path}/runs",
     ]
-    done = command("train", "dataset=shapes3d", "dataset.source=official", "trainer=debug", *paths)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    given = ("dataset=shapes3d", "dataset.source=official", "trainer=debug", *paths)
+    monkeypatch.setattr(sys, "argv", ["train", *given])
+    with pytest.raises(SystemExit) as stopped:
+        train.main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 1
+    assert "Traceback" not in said
     for word in ("3dshapes.h5", "https://", str(tmp_path), "source=rendered", "source=hub"):
-        assert word in done.stderr
+        assert word in said
     assert not list(tmp_path.rglob("results.json"))
 
 
-def test_measuring_what_is_no_run_is_answered(tmp_path):
-    assert (
-        f"{tmp_path}/nothing: does not exist"
-        in command("evaluate", f"run={tmp_path}/nothing").stderr
-    )
-    assert "holds no finished run" in command("evaluate", f"run={tmp_path}").stderr
-    assert "Missing mandatory value: run" in command("evaluate").stderr
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["run={}/nothing"], "{}/nothing: does not exist"),
+        (["run={}"], "holds no finished run"),
+        ([], "Missing mandatory value: run"),
+    ],
+)
+def test_measuring_what_is_no_run_is_answered(given, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate", *(word.format(tmp_path) for word in given)])
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main()
+    assert stopped.value.code
+    assert message.format(tmp_path) in capsys.readouterr().err

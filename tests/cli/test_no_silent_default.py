@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-
 import pytest
-
-
-def refusal(monkeypatch, capsys, module: str, *arguments: str) -> str:
-    """What the command says, in one line and with exit code 2."""
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        import_module(f"vae_granularity.{module}").main()
-    captured = capsys.readouterr()
-    assert stopped.value.code == 2
-    (line,) = captured.err.strip().splitlines()
-    assert line.startswith("error: ")
-    assert captured.out == ""
-    return line
+from commands import refusal
 
 
 @pytest.mark.parametrize(

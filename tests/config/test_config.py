@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
@@ -20,7 +21,11 @@ from vae_granularity.training.config import compose, config_dir
 GROUPS = sorted(
     path.name for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra"
 )
-OPTIONS = [(group, option) for group in GROUPS for option in options(group)]
+OF_GROUPS = {group: [f"{group}={option}" for option in options(group)] for group in GROUPS}
+# Composing takes its time: the first options of all groups together, then the second ones …;
+# those that set keys of other groups' options each alone.
+PRESETS = [(option,) for group in ("experiment", "sweep") for option in OF_GROUPS.pop(group)]
+TOGETHER = [*PRESETS, *(tuple(filter(None, row)) for row in zip_longest(*OF_GROUPS.values()))]
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -57,9 +62,9 @@ def test_options_passed_through_count_as_parameters_and_a_plain_kwargs_does_not(
     assert parameters_of(plain) == {"a"}
 
 
-@pytest.mark.parametrize("group, option", OPTIONS, ids=lambda value: value)
-def test_every_option_composes_and_its_keys_are_parameters(group, option):
-    cfg = compose("train", [f"{group}={option}"])
+@pytest.mark.parametrize("chosen", TOGETHER, ids=" ".join)
+def test_every_option_composes_and_its_keys_are_parameters(chosen):
+    cfg = compose("train", list(chosen))
     OmegaConf.to_container(cfg, resolve=True)
     for path, node in target_nodes(cfg):
         unknown = set(node) - HYDRA_KEYS - parameters_of(get_object(node._target_))
@@ -83,21 +88,32 @@ def test_beta_and_granularity_stand_in_the_config_once():
     assert len(re.findall(r"^\s*granularity:", text, re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("data", ["dsprites", "shapes3d", "mnist"])
-@pytest.mark.parametrize(
-    "choice",
-    [f"{group}={name}" for group in ("model", "net", "likelihood") for name in options(group)],
-    ids=lambda choice: choice,
-)
-def test_every_model_network_and_likelihood_builds_for_every_shape_of_image(tmp_path, data, choice):
+MET = ("model", "net", "likelihood")
+ROWS = [
+    [f"{group}={name}" for group, name in zip(MET, row, strict=True) if name]
+    for row in zip_longest(*map(options, MET))
+]
+
+
+@pytest.fixture(scope="module")
+def data_sets():
+    """The nodes of data sets of one channel, of three, and of another size."""
+    return [compose("train", [f"dataset={n}"]).dataset for n in ("dsprites", "shapes3d", "mnist")]
+
+
+@pytest.mark.parametrize("choice", ROWS, ids=" ".join)
+def test_every_model_network_and_likelihood_builds_for_every_shape_of_image(
+    tmp_path, data_sets, choice
+):
     """The three meet only in the base class, so that one of each kind at a time is enough."""
     from vae_granularity.runs.build import build
 
-    built, module = build(
-        compose("train", [choice, f"dataset={data}", f"paths.data_dir={tmp_path}"])
-    )
-    assert built.net.image_shape == module.image_shape
-    assert built.net.num_parameters > 0
+    config = compose("train", [*choice, f"paths.data_dir={tmp_path}"])
+    for data in data_sets:
+        config.dataset = data
+        built, module = build(config)
+        assert built.net.image_shape == module.image_shape
+        assert built.net.num_parameters > 0
 
 
 def test_the_data_set_names_its_likelihood_unless_told_otherwise(tmp_path):

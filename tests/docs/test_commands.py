@@ -50,6 +50,8 @@ def shortened(command: Command) -> list[str]:
         words = [first_point(word) for word in words if not word.startswith("trainer=")]
         words = [word for word in words if word]
         words += ["trainer=debug", "logger=csv"]
+        if is_sweep(command) or command.page != "README.md":  # drawn once: pictures take a second
+            words.append("evaluation.figures=false")
     return words
 
 

@@ -25,9 +25,13 @@ EXPLAINED = [name for names in ENTRIES for name in names]
 BESIDE = {"*_null_group", "*_null_sd_group", "*_lift_group", "se/*", "*/*_group", f"*{DEPENDENT}"}
 
 
+METRICS = [name for name in options("metrics") if name not in ("fast", "full")]
+NODES = compose("train", [f"metrics=[{','.join(METRICS)}]"]).metrics
+
+
 def given(metric: str) -> set[str]:
     """Names that a metric of conf/metrics declares; a `*` stands for any text."""
-    (node,) = compose("train", [f"metrics={metric}"]).metrics.values()
+    node = NODES[metric]
     result = typing.get_type_hints(get_method(node._target_))["return"]
     names = set(result.score_names)
     if "dci_*" in names:  # of both classifiers
@@ -37,7 +41,6 @@ def given(metric: str) -> set[str]:
     return names
 
 
-METRICS = [name for name in options("metrics") if name not in ("fast", "full")]
 GIVEN = set().union(*map(given, METRICS))
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import warnings
 from pathlib import Path
 
+import commands
+import matplotlib.pyplot as plt
 import pytest
-from pages import ROOT, site_tool
+from pages import ROOT, built_site, site_tool
 
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site, built strictly: a warning, a dead link or a dead anchor raises."""
-    return site_tool("build").build(tmp_path_factory.mktemp("docs"))
+    return built_site(tmp_path_factory)
 
 
 def test_every_page_is_there_with_its_pictures(site):
@@ -72,6 +75,30 @@ def test_a_fault_of_a_page_ends_the_build(tmp_path, monkeypatch, capsys, text, m
     assert message in str(raised.value) + capsys.readouterr().out
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_cells_of_a_notebook_run_one_after_the_other(notebook, tmp_path, monkeypatch):
+    """In its short form, in this process; its commands are forks of it, as every import counts."""
+
+    def forked(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        process = commands.start_module(command[2], tmp_path / "log", *command[3:], cwd=tmp_path)
+        process.join()
+        said = commands.output(tmp_path / "log")
+        return subprocess.CompletedProcess(command, process.exitcode or 0, said, "")
+
+    monkeypatch.setenv("TUTORIAL_SHORT", "1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", forked)
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    names: dict[str, object] = {}
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if "outputs" in cell]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook shows them
+        for number, cell in enumerate(cells):
+            exec(compile("".join(cell["source"]), f"{notebook.name} cell {number}", "exec"), names)
+    assert len(cells) > 4
+
+
+@pytest.mark.slow  # kernels of their own, which load everything anew
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_in_its_short_form(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("TUTORIAL_SHORT", "1")

@@ -89,7 +89,11 @@ def test_a_run_on_a_dozen_points_ends_with_its_results(tmp_path):
     found = results(
         train(
             tiny_config(
-                tmp_path, "dataset.num_samples=12", "dataset.batch_size=4", "model.granularity=2"
+                tmp_path,
+                "dataset.num_samples=12",
+                "dataset.batch_size=4",
+                "model.granularity=2",
+                "metrics=fast",
             )
         )
     )

@@ -20,7 +20,6 @@ OPTIONS = (
     "callbacks.checkpoint.every_n_train_steps=5",
     "callbacks.terms.every=2",
     "evaluation.every=8",
-    "evaluation.figures=true",
     "metrics=active_units",
 )
 
@@ -45,15 +44,32 @@ def values(history: list[dict]) -> list[dict]:
     ]
 
 
+FIGURES = "evaluation.figures=true"  # drawn at every evaluation, which takes seconds
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     return train(tiny_config(tmp_path_factory.mktemp("whole"), *OPTIONS))
 
 
 def test_a_continued_offline_run_is_one_run_with_each_step_once(whole, tmp_path):
-    interrupted(lambda: train(tiny_config(tmp_path, *OPTIONS)), step=14)  # from 10 on again
-    interrupted(lambda: train(tiny_config(tmp_path, *OPTIONS)), step=19)  # from 15 on again
-    run = train(tiny_config(tmp_path, *OPTIONS))
+    check_each_step_once(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_so_it_is_with_figures(tmp_path):
+    whole = train(tiny_config(tmp_path / "whole", *OPTIONS, FIGURES))
+    assert any(key.startswith("figures/") for row in rows(whole) for key in row)
+    check_each_step_once(whole, tmp_path, FIGURES)
+
+
+def check_each_step_once(whole: Path, folder: Path, *more: str) -> None:
+    def go() -> Path:
+        return train(tiny_config(folder, *OPTIONS, *more))
+
+    interrupted(go, step=14)  # from 10 on again
+    interrupted(go, step=19)  # from 15 on again
+    run = go()
     assert len(folders(run)) == 3
     found, expected = rows(run), rows(whole)
     assert [row["_step"] for row in found] == list(range(len(expected)))

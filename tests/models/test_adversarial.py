@@ -5,6 +5,7 @@ never silently NaN.
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 from tiny import options, results, tiny_config
@@ -58,10 +59,22 @@ def finite_or_stopped(folder, *overrides: str) -> None:
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("model", options("model"))
+# Two cases of every model, two or more models of every case; the others take a minute.
+QUICK = {
+    (model, case)
+    for i, model in enumerate(options("model"))
+    for j, case in enumerate(CASES)
+    if (i + 2 * j) % len(CASES) < 2
+}
+EVERY = [
+    pytest.param(*pair, marks=[] if pair in QUICK else [pytest.mark.slow])
+    for pair in product(options("model"), CASES)
+]
+
+
+@pytest.mark.parametrize(("model", "case"), EVERY)
 def test_extremes_that_every_model_has(tmp_path, model, case):
-    finite_or_stopped(tmp_path, *MODELS[model], *CASES[case])
+    finite_or_stopped(tmp_path, *MODELS[model], *CASES[case], "metrics=fast")
 
 
 @pytest.mark.parametrize("model", WEIGHTS)

@@ -22,7 +22,7 @@ SHORT = (
     "evaluation.every=6",
     "metrics=mig",
 )
-GRID = ("-m", *SHORT, "model=stcvae,factorvae", "model.granularity=1,2", "seed=0,1")
+GRID = ("-m", *SHORT, "model=stcvae,controlvae", "model.granularity=1,2", "seed=0,1")
 POPULATION = ("hydra/launcher=population", "hydra.launcher.how=eager", "hydra.launcher.processes=1")
 
 
@@ -45,7 +45,7 @@ def test_a_packed_multirun_ends_with_the_runs_of_an_unpacked_one(tmp_path, unpac
     code, said = commands.finish(tmp_path, *GRID, *POPULATION)
     assert code == 0, said
     assert "8 done, 0 skipped, 0 failed" in said
-    assert said.count("FactorVAE keeps a state of its own between steps") == 4
+    assert said.count("ControlVAE keeps a state of its own between steps") == 4
     found = commands.run_directories(tmp_path)
     assert_same_runs(found, unpacked)
     assert [results(run)["run"].get("population") for run in found] == [
@@ -74,7 +74,7 @@ def test_the_plan_is_chosen_by_printed_trials(tmp_path):
     assert "3 done" in said
 
 
-@pytest.mark.parametrize("jobs", ["cores", "processes"])
+@pytest.mark.parametrize("jobs", ["cores", pytest.param("processes", marks=pytest.mark.slow)])
 def test_one_pack_is_one_job_of_another_launcher(tmp_path, jobs):
     into = (f"hydra/launcher@hydra.launcher.jobs={jobs}", "hydra.launcher.max_members=2")
     code, said = commands.finish(tmp_path, "-m", *SHORT, "seed=0,1,2,3", *POPULATION, *into)

@@ -1,15 +1,13 @@
-"""Runs trained by two processes that are started once: python by_ranks.py FOLDER, which holds
-cases.json, with the rank in the environment.
+"""Runs trained by two processes, forks of the test's process, that are started once for all
+cases.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,6 @@ from vae_granularity.runs.build import build
 from vae_granularity.training.callbacks.gather import GatherBatches
 from vae_granularity.training.prepare import IGNORED_WARNINGS
 
-ROOT = Path(__file__).parents[2]
 RANKS = 2
 State = dict[str, torch.Tensor]
 
@@ -57,42 +54,39 @@ def by_two(
     folder: Path, cases: Mapping[str, tuple[Sequence[str], bool]], timeout: float
 ) -> list[dict[str, State]]:
     """The states of every case (overrides, whether it gathers) by name, for each of two ranks."""
-    (folder / "cases.json").write_text(json.dumps(cases))
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
-    environment = os.environ | {
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}",
-        "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": str(RANKS),
-    }
-    command = [sys.executable, __file__, str(folder)]
-    ranks, logs = [], [folder / f"{rank}.log" for rank in range(RANKS)]
-    for rank, log in enumerate(logs):
-        with log.open("w") as said:  # a pipe that nobody reads would fill, and stop its process
-            own = environment | {"LOCAL_RANK": str(rank)}
-            ranks.append(subprocess.Popen(command, env=own, stdout=said, stderr=said))
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(RANKS)}
+    fork = multiprocessing.get_context("fork")
+    ranks = [
+        fork.Process(target=_rank, args=(folder, cases, address | {"LOCAL_RANK": str(rank)}))
+        for rank in range(RANKS)
+    ]
+    for process in ranks:
+        process.start()
     try:
-        for process, log in zip(ranks, logs, strict=True):
-            assert process.wait(timeout) == 0, log.read_text()
+        for rank, process in enumerate(ranks):
+            process.join(timeout)
+            assert process.exitcode == 0, (folder / f"{rank}.log").read_text()
     finally:
         for process in ranks:
             process.kill()
-            process.wait()
+            process.join()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 
-def main(folder: Path) -> None:
+def _rank(
+    folder: Path, cases: Mapping[str, tuple[Sequence[str], bool]], environment: dict[str, str]
+) -> None:
+    os.environ.update(environment)
+    rank = environment["LOCAL_RANK"]
+    log = os.open(folder / f"{rank}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    cases = json.loads((folder / "cases.json").read_text())
     states = {}
     for name, case in cases.items():
         print(name, flush=True)
         states[name] = trained(*case, ranks=RANKS)
-    torch.save(states, folder / f"{os.environ['LOCAL_RANK']}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    torch.save(states, folder / f"{rank}.pt")

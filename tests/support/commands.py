@@ -15,7 +15,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from tiny import SMALL, results
+import pytest
+from tiny import PLACES, SMALL, results
 
 MAX_FILE_BYTES: int | None = (
     None  # set by tests: a file that grows beyond it fails as on a full disk
@@ -24,8 +25,7 @@ MAX_FILE_BYTES: int | None = (
 
 def start(folder: Path, *arguments: str) -> BaseProcess:
     """Start the command with the tiny run's options; its output is added to `folder/output.txt`."""
-    places = {"output_dir": "runs", "cache_dir": "cache", "data_dir": "data"}
-    paths = [f"paths.{key}={folder / name}" for key, name in places.items()]
+    paths = [f"paths.{key}={folder / name}" for key, name in PLACES.items()]
     flags = [a for a in arguments if a.startswith("-")]
     overrides = [a for a in arguments if not a.startswith("-")]
     return start_module("vae_granularity.train", folder, *flags, *SMALL, *paths, *overrides)
@@ -71,6 +71,19 @@ def output(folder: Path) -> str:
     """All that commands in this folder have written."""
     path = folder / "output.txt"
     return path.read_text() if path.exists() else ""
+
+
+def refusal(monkeypatch: Any, capsys: Any, module: str, *arguments: str) -> str:
+    """What a command says to a mistake, in this process, in one line and with exit code 2."""
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        import_module(f"vae_granularity.{module}").main()
+    captured = capsys.readouterr()
+    assert stopped.value.code == 2
+    (line,) = captured.err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert captured.out == ""
+    return line
 
 
 def run_directories(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -37,6 +39,19 @@ def commands(path: Path) -> list[Command]:
 def blocks(path: Path, language: str) -> list[str]:
     """The code blocks of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def built_site(folders: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a warning, a dead link or a dead anchor raises. All workers of a
+    test run share one.
+    """
+    base = folders.getbasetemp()
+    home = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(home / "site.lock"):
+        built = home / "site.txt"
+        if not built.exists():
+            built.write_text(str(site_tool("build").build(home / "docs")))
+    return Path(built.read_text())
 
 
 def site_tool(name: str) -> ModuleType:

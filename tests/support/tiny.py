@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ SMALL = (
     "trainer.accelerator=cpu",
     "evaluation.figures=false",
     "logger=csv",
+    "metrics=mig",  # those of the default take longer than the training
 )
+PLACES = {"output_dir": "runs", "cache_dir": "cache", "data_dir": "data"}
+ELSEWHERE = "/elsewhere"
 
 
 def options(group: str) -> list[str]:
@@ -32,11 +37,16 @@ def options(group: str) -> list[str]:
 
 def tiny_config(folder: Path, *overrides: str, without: tuple[str, ...] = ()) -> DictConfig:
     """A run of seconds below `folder`; `without` some of `SMALL`."""
-    paths = [
-        f"paths.output_dir={folder / 'runs'}",
-        f"paths.cache_dir={folder / 'cache'}",
-        f"paths.data_dir={folder / 'data'}",
-    ]
+    config = copy.deepcopy(_composed(overrides, without))
+    for key, name in PLACES.items():
+        if config.paths.get(key) == f"{ELSEWHERE}/{name}":  # no override says otherwise
+            config.paths[key] = f"{folder / name}"
+    return config
+
+
+@cache  # composing takes longer than many a test
+def _composed(overrides: tuple[str, ...], without: tuple[str, ...]) -> DictConfig:
+    paths = [f"paths.{key}={ELSEWHERE}/{name}" for key, name in PLACES.items()]
     small = [override for override in SMALL if override not in without]
     return compose("train", [*small, *paths, *overrides])
 

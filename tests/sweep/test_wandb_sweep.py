@@ -16,14 +16,7 @@ import pytest
 from omegaconf import OmegaConf
 from wandb_records import OfflineRun, read_offline_run, records
 
-SWEEP = (
-    "-m",
-    "model.beta=1,4",
-    "model.granularity=1,2",
-    "logger=wandb",
-    "logger.mode=offline",
-    "callbacks.terms.every=2",
-)
+SWEEP = ("-m", "model.beta=1,4", "logger=wandb", "logger.mode=offline", "callbacks.terms.every=2")
 
 
 def offline_files(run: Path) -> list[Path]:
@@ -61,10 +54,10 @@ def last(sweep) -> dict[str, OfflineRun]:
     }
 
 
-def test_four_points_are_four_runs_also_after_a_kill(sweep, last):
-    assert len(last) == len({run.id for run in last.values()}) == 4
+def test_two_points_are_two_runs_also_after_a_kill(sweep, last):
+    assert len(last) == len({run.id for run in last.values()}) == 2
     files = [file for run in commands.run_directories(sweep) for file in offline_files(run)]
-    assert len(files) > 4, "the run that was killed has a second file"
+    assert len(files) > 2, "the run that was killed has a second file"
     ids = {
         record.run.run_id for file in files for record in records(file) if record.HasField("run")
     }

@@ -57,7 +57,7 @@ def by_two(folder: Path, *arguments: str) -> Path:
 
 @pytest.mark.parametrize(
     "model, callbacks",
-    [("betavae", "default"), ("stcvae", "gather")],
+    [pytest.param("betavae", "default", marks=pytest.mark.slow), ("stcvae", "gather")],
     ids=["a loss that is a mean over images", "a loss that needs the whole batch, gathered"],
 )
 def test_two_processes_train_what_one_does_with_the_whole_batch(tmp_path, model, callbacks):

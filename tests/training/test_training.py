@@ -63,7 +63,8 @@ def power_cut(monkeypatch):
 
 
 def test_results_hold_what_readers_rely_on(tmp_path):
-    run = train(tiny_config(tmp_path, "model.granularity=4", "evaluation.figures=true"))
+    overrides = ("model.granularity=4", "evaluation.figures=true", "metrics=fast")
+    run = train(tiny_config(tmp_path, *overrides))
     found = results(run)
     assert set(found) == {"run", "config", "data", "terms", "scores", "protocol", "versions"}
     assert all(f"val/{name}" in found["terms"] for name in TERMS)
@@ -103,7 +104,7 @@ def test_the_exact_terms_sum_to_the_kl_of_their_own_sample(tmp_path):
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tmp_path):
     first, again, other = (
-        train(tiny_config(tmp_path / name, f"seed={seed}"))
+        train(tiny_config(tmp_path / name, f"seed={seed}", "metrics=fast"))
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
     )
     assert results(first)["terms"] == results(again)["terms"]
