@@ -239,8 +239,10 @@ def _links(table: pd.DataFrame, settings: Settings) -> dict[str, str]:
     best = table.sort_values(settings.value, ascending=not settings.maximise)
     shown = best.head(settings.max_rows)
     places = zip(shown["run.name"].astype(str), shown["path"].astype(str), strict=True)
+    if settings.wandb:
+        return {name: path for name, path in places if path.startswith(("https://", "http://"))}
     return {
-        name: path if settings.wandb else quote(os.path.relpath(path, settings.folder)) + "/"
+        name: quote(os.path.relpath(path, settings.folder)) + "/"  # a colon would be a scheme
         for name, path in places
     }
 
