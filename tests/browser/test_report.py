@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from fake_runs import grid, v_elbo, write_run
+from pages import TEXTS_CUT
 from PIL import Image
 
 from vae_granularity import analyze
@@ -83,16 +84,6 @@ def test_the_whole_page_loads_without_errors_or_requests(opened: Opened, report:
 def test_nothing_sticks_out_to_the_side(opened: Opened) -> None:
     size: Any = opened.page.viewport_size
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-
-
-TEXTS_CUT = """() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
-  const frame = chart.getBoundingClientRect();
-  return [...chart.querySelectorAll("text")].filter((text) => {
-    const box = text.getBoundingClientRect();
-    const aside = box.left < frame.left - 1 || box.right > frame.right + 1;
-    return box.width && (aside || box.bottom > frame.bottom + 1);
-  }).map((text) => text.textContent);
-})"""
 
 
 def test_no_title_or_label_of_a_chart_is_cut(opened: Opened) -> None:

@@ -16,10 +16,12 @@ from vae_granularity.population import jobs
 from vae_granularity.training import prepare
 from vae_granularity.training.loggers import dashboards
 
-COUNT, NUMBER, TEXT, FLAG, MAPPING, NAMES, NODE = [
+COUNT, NUMBER, RATE, TEXT, PLACES, FLAG, MAPPING, NAMES, NODE = [
     "count",
     "number",
+    "rate",
     "text",
+    "places",
     "flag",
     "mapping",
     "names",
@@ -30,7 +32,7 @@ KEYS = {
         "seed": COUNT,
         "trainer.max_steps": COUNT,
         "trainer.gradient_clip_val": NUMBER,
-        "optimizer.lr": NUMBER,
+        "optimizer.lr": RATE,
         "optimizer.fused": FLAG,
         "optimizer": NODE,
         "net": NODE,
@@ -71,6 +73,7 @@ KEYS = {
         "x": TEXT,
     },
     "dashboards": {"project": TEXT, "entity": TEXT},
+    "status": {"runs": PLACES, "watch": FLAG, "every": NUMBER, "max_rows": COUNT},
     "data": {
         "dataset": NODE,
         "dataset.batch_size": COUNT,
@@ -85,7 +88,20 @@ ANYWHERE = ["[{a: 1}]", "nan", "-.5", "1e-45", "-inf", "[1,nan]"]
 BAD = {
     COUNT: [*ANYWHERE, "-7", "1.5", "abc", "'3'", "[1,2]", "true", "{a: 1}", "inf"],
     NUMBER: ["[{a: 1}]", "nan", "-.5", "-inf", "[1,nan]", "abc", "'3'", "[1,2]", "{a: 1}", "true"],
+    # A number, or a schedule of it.
+    RATE: [
+        *["[{a: 1}]", "nan", "-.5", "0", "[1,nan]", "abc", "'3'", "[1,2]", "{a: 1}", "true", "inf"],
+        "{schedule: cosine}",
+        "{schedule: 3, start: 1, end: 0, steps: 6}",
+        "{schedule: linear, start: a, end: 0, steps: 6}",
+        "{schedule: linear, start: 1, end: 0, steps: 0}",
+        "{schedule: linear, start: 1, end: 0, steps: 1.5}",
+        "{schedule: linear, start: 1, end: -1, steps: 6}",
+        "{schedule: linear, start: 1, end: nan, steps: 6}",
+        "{schedule: linear, start: 1, end: 0, steps: 6, more: 1}",
+    ],
     TEXT: [*ANYWHERE, "3", "0", "true", "{a: 1}", "[nan]", "inf"],
+    PLACES: [*ANYWHERE, "3", "0", "true", "{a: 1}", "[1,2]", "inf", "null"],
     FLAG: [*ANYWHERE, "3", "abc", "'true'", "[true]", "{a: 1}", "inf"],
     MAPPING: [*ANYWHERE, "3", "abc", "true", "[1,2]", "inf"],
     NAMES: [*ANYWHERE, "3", "abc", "true", "[[1]]", "{a: 1}", "inf"],
@@ -97,6 +113,7 @@ BASE = {
     "evaluate": ("run=nowhere",),
     "analyze": ("runs=nowhere",),
     "dashboards": (),
+    "status": ("runs=nowhere",),
     "data": ("prepare", "dataset=shapes3d"),
 }
 
@@ -186,12 +203,23 @@ def test_type_confused_overrides_are_each_answered_in_one_line(count, run):
             ["optimizer.lr={schedule: cosine, start: -1, end: 0, steps: 6}"],
             "optimizer.lr.start must be a finite number >= 0",
         ),
+        ("train", ["optimizer=[1,2]"], "optimizer"),
+        ("train", ["net=-0.5"], "net"),
+        (
+            "train",
+            ["optimizer.lr={schedule: cosin, start: 1e-3, end: 0, steps: 6}"],
+            "optimizer.lr.schedule must be one of",
+        ),
+        ("train", ["optimizer.lr={start: 1e-3}"], "optimizer.lr"),
+        ("analyze", ["allow_mixed=nan"], "allow_mixed must be finite, got nan"),
         ("analyze", ["where=nan"], "where must be finite, got nan"),
         ("analyze", ["out=[nan]"], "out must be finite, got [nan]"),
         ("analyze", ["value=[1,2]"], "value must be text, got [1, 2]"),
         ("analyze", ["profile=inf"], "profile must be finite, got inf"),
         ("data", ["paths.cache_dir=0"], "cache_dir must be text or a path, got 0"),
         ("evaluate", ["trust=3"], "trust must be a list of texts, got 3"),
+        ("status", ["watch=3"], "watch must be true or false, got 3"),
+        ("status", ["runs={a: 1}"], "runs must be text or a list of texts or null, got {'a': 1}"),
     ],
 )
 def test_a_message_has_the_key_the_value_and_what_is_expected(command, arguments, words, run):

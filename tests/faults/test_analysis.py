@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +14,13 @@ import commands
 import numpy as np
 import pandas as pd
 import pytest
-from damage import copied, cut, empty, flip, noise
+from damage import copied, cut, empty, flip, noise, pipe, within
 from fake_runs import fake_results, grid, v_elbo, write_run
 from filelock import FileLock
 from tiny import tiny_config
 
 from vae_granularity import analyze, read_runs
-from vae_granularity.analysis.page import traversals
+from vae_granularity.analysis.page import traversals, written
 from vae_granularity.errors import DataError
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
@@ -102,15 +101,20 @@ def test_two_analyses_of_a_folder_take_turns(runs):
     assert len(pd.read_parquet(runs / "analysis" / "runs.parquet")) == 4
 
 
-def test_the_second_says_that_it_waits(runs, capsys):
+def test_the_second_says_that_it_waits(runs, capsys, monkeypatch):
     run(f"runs={runs}")
-    held = threading.Event()
+    held, said = threading.Event(), threading.Event()
 
     def other() -> None:
         with FileLock(runs / "analysis" / ".lock"):
             held.set()
-            time.sleep(0.5)
+            said.wait(60)
 
+    def show(*words: object, **options: Any) -> None:
+        print(*words, **options)
+        said.set()
+
+    monkeypatch.setattr(written, "print", show, raising=False)
     threading.Thread(target=other).start()
     held.wait()
     run(f"runs={runs}")
@@ -243,6 +247,63 @@ def test_damaged_findings_of_an_earlier_pass_are_made_again(name, damage, drawn,
         assert zipfile.ZipFile(path).testzip() is None
     else:
         assert path.read_bytes() == before
+
+
+WAITED_FOR = ("results.json", "metrics.csv", "figures/traversals.png", "checkpoints/final.ckpt")
+
+
+@pytest.mark.parametrize("name", [*WAITED_FOR, "../analysis/profile.csv"])
+def test_pipes_in_place_of_files_are_not_waited_for(name, drawn, tmp_path):
+    """Opening one waits for whoever writes to it, for good."""
+    directory = copied(drawn, tmp_path / "runs")
+    write_run(tmp_path / "runs", fake_results())
+    shutil.copytree(directory, tmp_path / "runs" / "another")
+    results = json.loads((directory / "results.json").read_text())
+    results["run"]["name"] = "another"
+    (tmp_path / "runs" / "another" / "results.json").write_text(json.dumps(results))
+    (tmp_path / "runs" / "analysis").mkdir()
+    pipe(directory / name)
+    kinds = "dataset,source,likelihood,split,protocol"
+    with within(120):
+        run(f"runs={tmp_path / 'runs'}", f"allow_mixed=[{kinds}]", "udr=true", "num_codes=50")
+    assert (tmp_path / "runs" / "analysis" / "report.html").is_file()
+
+
+def test_a_damaged_record_of_a_deciding_sweep_is_told_on_the_page(runs):
+    for text in ("{", "[]", json.dumps({"asks": {}, "budget": {}, "rounds": [{"additions": 1}]})):
+        (runs / "deciding.json").write_text(text)
+        run(f"runs={runs}")
+        page = (runs / "analysis" / "report.html").read_text()
+        assert "deciding.json" in page
+    pipe(runs / "deciding.json")
+    with within(60):
+        run(f"runs={runs}")
+
+
+def _odd_tables() -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
+    return {
+        "other columns": lambda table: table[["path"]],
+        "text for numbers": lambda table: table.astype(str),
+        "names that are paths": lambda table: table.assign(**{"run.name": "../../elsewhere"}),
+        "a word for a number": lambda table: table.assign(
+            **{"val/elbo": pd.Categorical(["high"] * len(table))}
+        ),
+        "rows twice": lambda table: pd.concat([table, table]),
+        "numbers for paths": lambda table: table.assign(path=1.0),
+        "no rows": lambda table: table.iloc[:0],
+    }
+
+
+@pytest.mark.parametrize("case", _odd_tables())
+def test_a_table_of_another_pass_that_is_odd_ends_nothing(case, runs):
+    """A folder that someone sent may have an analysis in it: runs.parquet as they please."""
+    run(f"runs={runs}")
+    file = runs / "analysis" / "runs.parquet"
+    before = pd.read_parquet(file)
+    _odd_tables()[case](before).to_parquet(file)
+    run(f"runs={runs}")
+    after = pd.read_parquet(file)
+    pd.testing.assert_frame_equal(after[before.columns], before, check_dtype=False)
 
 
 def test_a_folder_of_damaged_runs_alone_is_said(tmp_path):

@@ -252,7 +252,33 @@ def test_the_commands_say_and_take_it(command, key, mypkg, received, monkeypatch
     assert seen == ([(1, True), (0, False)] if key == "run" else [(0, True), (0, False)])
 
 
+@pytest.mark.parametrize("way", ["--config-dir", "hydra.searchpath"])
+def test_what_the_callers_own_yaml_files_name_is_trusted(way, mypkg, received, monkeypatch, capsys):
+    rewrite(received, "net._target_", mypkg)
+    conf = received.parents[1] / "own" / "mypkg" / "conf" / "net"
+    conf.mkdir(parents=True)
+    (conf / "mine.yaml").write_text(f"_target_: {mypkg}\nlatent_dim: 6\n")
+    where = ["--config-dir", str(conf.parent)]
+    if way == "hydra.searchpath":
+        (conf.parent / "__init__.py").touch()
+        where = ["hydra.searchpath=[pkg://mypkg.conf]"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", f"run={received}", *where])
+    evaluate.main()
+    assert "trust=" not in capsys.readouterr().err
+
+
 # Without code
+
+
+def test_a_checkpoint_that_is_a_pickle_is_not_unpickled(received, tmp_path):
+    done = tmp_path / "executed"
+    for path in (received / "checkpoints").iterdir():
+        torch.save({"state_dict": Touch(done), "global_step": 1}, path)
+    refused(received, "no readable checkpoint")
+    for path in (received / "checkpoints").iterdir():
+        path.write_bytes(pickle.dumps(Touch(done)))
+    refused(received, "no readable checkpoint")
+    assert not done.exists()
 
 
 def test_an_analysis_calls_nothing_foreign_for_missing_pictures(received, tmp_path, monkeypatch):

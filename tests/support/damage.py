@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,28 @@ def folder(path: Path) -> None:
     """A folder of that name."""
     path.unlink(missing_ok=True)
     path.mkdir(parents=True)
+
+
+def pipe(path: Path) -> None:
+    """Whoever opens it waits for good."""
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """An error where it takes longer, even if it waits for something that never comes."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"not done within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def of(name: str, damage: Damage) -> Damage:

@@ -64,3 +64,14 @@ def site_tool(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# Texts of a report's charts that stick out of them.
+TEXTS_CUT = """() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
+  const frame = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll("text")].filter((text) => {
+    const box = text.getBoundingClientRect();
+    const aside = box.left < frame.left - 1 || box.right > frame.right + 1;
+    return box.width && (aside || box.bottom > frame.bottom + 1);
+  }).map((text) => text.textContent);
+})"""

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.files import replacing
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
@@ -101,6 +103,8 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
 
 def _last_pass(file: Path) -> dict[str, pd.DataFrame]:
     try:
-        return {str(key): rows for key, rows in pd.read_csv(file).groupby("key")}
+        return {
+            str(key): rows for key, rows in pd.read_csv(BytesIO(read_plain(file))).groupby("key")
+        }
     except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
         return {}

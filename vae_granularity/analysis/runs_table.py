@@ -48,7 +48,8 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     """
     check_places(places)
     known: dict[tuple[Any, ...], int] = {}
-    if last is not None and set(STATE) <= set(last.columns):
+    last = last if last is not None and _is_whole(last) else None
+    if last is not None:
         states = zip(*(last[name].tolist() for name in STATE), strict=True)
         known = {state: i for i, state in enumerate(states)}
     kept: list[int] = []
@@ -145,6 +146,20 @@ def _series(column: list[Any]) -> pd.Series:
     if {type(value) for value in column} <= {int, float, type(None)}:
         return pd.Series(np.array(column, dtype=np.float64))
     return pd.Series([None if value is None else word(value) for value in column], dtype="category")
+
+
+def _is_whole(last: pd.DataFrame) -> bool:
+    """Whether a table is as `collect` makes it: someone else may have written the file."""
+    if not {*STATE, "run.name"} <= set(last.columns):
+        return False
+    numeric = {str(name): kind == np.float64 for name, kind in last.dtypes.items()}
+    measured = ("val/", "test/", "scores/", *(f"run.{name}" for name in runs.MEASURED))
+    for name, is_number in numeric.items():
+        is_words = isinstance(last[name].dtype, pd.CategoricalDtype)
+        if not (is_number or (is_words and not name.startswith(measured))):
+            return False
+    names = map(str, last["run.name"].unique())
+    return all(os.path.basename(name) == name for name in names)
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -292,10 +293,12 @@ def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[st
     """Draw every figure into `folder` as PNG, replacing earlier ones; name and path of each."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for name, figure in figures:
-        paths[name] = folder / f"{name}.png"
-        with replacing(paths[name]) as file:
-            figure.savefig(file, format="png")
+    # Factors and data sets may have a dollar in their names: they are no formula.
+    with rc_context({"text.parse_math": False}):
+        for name, figure in figures:
+            paths[name] = folder / f"{name}.png"
+            with replacing(paths[name]) as file:
+                figure.savefig(file, format="png")
     return paths
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from vae_granularity.data.files.plain import open_plain
 from vae_granularity.errors import DataError
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.files import replacing
@@ -48,7 +49,7 @@ def newest_readable(candidates: list[Path]) -> tuple[Path, dict[str, Any]] | Non
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:  # torch compares no checksums
+    with open_plain(path) as file, zipfile.ZipFile(file) as archive:  # torch compares no checksums
         damaged = archive.testzip()
     if damaged is not None:
         raise DataError(f"{damaged} in it does not match its checksum")

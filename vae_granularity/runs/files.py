@@ -1,6 +1,7 @@
 """Files that are whole or not there at all, whoever is killed and whatever disk is full."""
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import DataError
 
 PART = ".part"  # ends the name of what is being written
@@ -38,6 +40,19 @@ def write_atomically(path: Path, text: str) -> None:
     """The whole text or nothing."""
     with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: it is not there, or no file: a folder, a pipe, a device.
+        ValueError: it is damaged.
+    """
+    try:
+        return json.loads(read_plain(path))
+    except RecursionError as error:
+        raise ValueError("its lists lie in one another too deeply") from error
 
 
 def set_aside(path: Path) -> Path:

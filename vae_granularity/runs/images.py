@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vae_granularity.errors import ResourceError
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.files import read_json, write_atomically
 from vae_granularity.runs.identity import checkpoints
 
 RECORD = "images.json"
@@ -44,7 +44,7 @@ def check_images(directory: Path, found: Mapping[str, str]) -> None:
 
 def _recorded(directory: Path) -> dict[str, str]:
     try:
-        known = json.loads((directory / RECORD).read_text())
+        known = read_json(directory / RECORD)
     except (OSError, ValueError):  # none, or a damaged one
         return {}
     return known if isinstance(known, dict) else {}

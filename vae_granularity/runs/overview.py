@@ -6,11 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.files import read_json, write_atomically
 from vae_granularity.runs.identity import RESULTS, digest
 from vae_granularity.runs.status import Progress, is_busy, read_progress, recorded_failure
 from vae_granularity.runs.table import Places, read_results, run_directories
@@ -86,11 +87,12 @@ def record_sweep(directories: Iterable[Path]) -> None:
 
 
 def asked_for(folder: str | Path) -> list[str]:
-    """The run directories that sweeps ask for in a folder."""
+    """The run directories that sweeps ask for in a folder; a damaged record counts as none."""
     found: dict[str, None] = {}
     for path in sorted(Path(folder, SWEEPS).glob("*.json")):
-        found |= dict.fromkeys(json.loads(path.read_text()))
-    return [os.path.join(folder, name) for name in found]
+        with suppress(OSError, ValueError, TypeError):
+            found |= {str(name): None for name in read_json(path)}
+    return [os.path.join(folder, name) for name in found if os.path.basename(name) == name]
 
 
 def usual_seconds(states: Sequence[RunState]) -> float | None:
@@ -109,7 +111,9 @@ def _wall_seconds(directory: str) -> float | None:
     except (DataError, FileNotFoundError):
         return None
     # A population notes the share of each member; they trained side by side.
-    return run["seconds"] * run.get("population", 1) if "seconds" in run else None
+    share, members = run.get("seconds"), run.get("population", 1)
+    known = isinstance(share, (int, float)) and isinstance(members, int)
+    return share * members if known else None
 
 
 def seconds_left(states: Sequence[RunState], usual: float | None, now: float) -> float | None:

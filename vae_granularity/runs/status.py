@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import socket
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vae_granularity.errors import BusyError, ResourceError, UserError
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.files import read_json, write_atomically
 from vae_granularity.runs.table import read_results
 
 FAILURE, LOCK, PROGRESS = "failed.json", ".lock", "progress.json"
@@ -49,7 +50,7 @@ def is_busy(directory: str | Path) -> bool:
 def recorded_failure(directory: str | Path) -> str | None:
     """The cause with which the run failed last time; a damaged record counts as none."""
     try:
-        return str(json.loads(Path(directory, FAILURE).read_text())["cause"])
+        return str(read_json(Path(directory, FAILURE))["cause"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -87,10 +88,12 @@ def write_progress(directory: Path, steps: int, **found: float | None) -> None:
 def read_progress(directory: str | Path) -> Progress | None:
     """The last sign of whoever trained the run last; None without one, or of another version."""
     try:
-        with open(os.path.join(directory, PROGRESS), "rb") as file:
-            return Progress(**json.loads(file.read()))
-    except (FileNotFoundError, ValueError, TypeError):
+        sign = Progress(**read_json(os.path.join(directory, PROGRESS)))
+    except (OSError, ValueError, TypeError):
         return None
+    numbers = (sign.written, sign.steps, sign.step or 0, sign.seconds_per_step or 0, sign.elbo or 0)
+    told = isinstance(sign.host, str) and all(type(x) in (int, float) for x in numbers)
+    return sign if told and math.isfinite(sign.written) and sign.steps else None
 
 
 @contextmanager

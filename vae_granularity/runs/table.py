@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import DataError, number
 from vae_granularity.runs.identity import (
     CONFIG,
@@ -162,8 +163,7 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
         FileNotFoundError: the run is not finished.
     """
     try:
-        with open(os.path.join(directory, RESULTS), "rb") as file:
-            results = orjson.loads(file.read())
+        results = orjson.loads(read_plain(os.path.join(directory, RESULTS)))
     except orjson.JSONDecodeError as error:
         raise DataError(
             f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_granularity.errors import ArgumentError, DataError
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.runs.files import read_json, write_atomically
 
 FILE = "deciding.json"
 
@@ -33,10 +33,10 @@ def read_record(folder: Path) -> Record | None:
         DataError: the file is damaged.
     """
     try:
-        return Record(**json.loads((folder / FILE).read_text()))
+        return Record(**read_json(folder / FILE))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder / FILE} is damaged: {error}") from error
 
 

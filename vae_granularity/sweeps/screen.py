@@ -28,6 +28,7 @@ from vae_granularity.runs.table import Places, read_results
 ORDER = (DONE, TRAINING, WAITING, STOPPED, FAILED)
 STYLES = {DONE: "green", TRAINING: "cyan", WAITING: "dim", STOPPED: "yellow", FAILED: "red"}
 QUIET = 300.0  # seconds without a sign after which a line says so
+LONGEST = 1e9  # seconds that a run can have taken
 PIPED_COLUMNS = 160  # of what is no terminal
 
 
@@ -137,12 +138,17 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _add(table: Table, *cells: str) -> None:
+    """A row of plain text: words of a run are no markup, and do not steer the terminal."""
+    table.add_row(*(Text("".join(x for x in cell if x.isprintable())) for cell in cells))
+
+
 def _training(states: Sequence[RunState], now: float) -> Table:
     table = _table("run", "step", "left", "ELBO", "host")
     for state in states:
         sign = state.progress
         if sign is None:
-            table.add_row(state.name, "", "starting", "", "")
+            _add(table, state.name, "", "starting", "", "")
             continue
         left, silent = sign.seconds_left(now), now - sign.written
         said = "" if left is None else duration(left)
@@ -152,7 +158,7 @@ def _training(states: Sequence[RunState], now: float) -> Table:
             said = "starting"
         elif sign.step >= sign.steps:
             said = "measuring"
-        table.add_row(state.name, _steps(state), said, nats(sign.elbo), sign.host)
+        _add(table, state.name, _steps(state), said, nats(sign.elbo), sign.host)
     return table
 
 
@@ -165,7 +171,7 @@ def _failed(states: Sequence[RunState], now: float) -> Table:
     table = _table("run")
     table.add_column("cause", overflow="fold")
     for state in states:
-        table.add_row(state.name, state.cause.splitlines()[0] if state.cause else "")
+        _add(table, state.name, state.cause.splitlines()[0] if state.cause else "")
     return table
 
 
@@ -174,14 +180,14 @@ def _stopped(states: Sequence[RunState], now: float) -> Table:
     for state in states:
         sign = state.progress
         ago = f"{duration(now - sign.written)} ago" if sign else ""
-        table.add_row(state.name, _steps(state), ago, sign.host if sign else "")
+        _add(table, state.name, _steps(state), ago, sign.host if sign else "")
     return table
 
 
 def _waiting(states: Sequence[RunState], now: float) -> Table:
     table = _table("run")
     for state in states:
-        table.add_row(state.name)
+        _add(table, state.name)
     return table
 
 
@@ -191,13 +197,14 @@ def _done(states: Sequence[RunState], now: float) -> Table:
         try:
             results = read_results(state.directory, parts=("run", "terms"))
         except (DataError, FileNotFoundError) as error:
-            table.add_row(state.name, "", "", "", str(error))
+            _add(table, state.name, "", "", "", str(error))
             continue
         terms, seconds = results["terms"], results["run"].get("seconds")
-        took = "" if seconds is None else duration(seconds)
+        is_time = isinstance(seconds, (int, float)) and 0 <= seconds < LONGEST
+        took = duration(seconds) if is_time else ""
         ended = f"{duration(max(0.0, now - state.ended))} ago"
         row = (nats(terms.get("val/elbo")), nats(terms.get("val/kl")), took, ended)
-        table.add_row(state.name, *row)
+        _add(table, state.name, *row)
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from vae_granularity.runs.files import set_aside, write_atomically
+from vae_granularity.runs.files import read_json, set_aside, write_atomically
 from vae_granularity.runs.identity import ORDER, digest, file_name, unsaid_keys, without
 
 RECORD = ".sources.json"
@@ -49,7 +49,7 @@ def _known(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return {str(key): str(source) for key, source in json.loads(path.read_text()).items()}
-    except (ValueError, AttributeError):
+        return {str(key): str(source) for key, source in read_json(path).items()}
+    except (OSError, ValueError, AttributeError):
         print(f"{path} is damaged, it is now {set_aside(path).name}: settled anew", flush=True)
         return {}

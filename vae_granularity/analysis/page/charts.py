@@ -49,13 +49,13 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
     x, y = name_of(surface.x_name), name_of(surface.y_name)
     labels = _labels(surface)
     hover = [
-        [f"{x} {a}<br>{y} {b}<br>{_hover(surface, i, j)}" for i, a in enumerate(labels[0])]
+        [f"{x} {a}\n{y} {b}\n{_hover(surface, i, j)}" for i, a in enumerate(labels[0])]
         for j, b in enumerate(labels[1])
     ]
     heat = _heatmap(surface.mean.T, with_unit(surface.value_name), hover)
     if len(labels[0]) <= MAX_WRITTEN and len(labels[1]) <= MAX_WRITTEN:
         # Below the marks: a number at the lower edge of its cell.
-        heat |= {"text": _written(surface.mean.T), "texttemplate": "<br><br>%{text}"}
+        heat |= {"text": _written(surface.mean.T), "texttemplate": "\n\n%{text}"}
     circles = {"symbol": "circle", "size": 16, "color": WHITE, "line": {"color": BLACK, "width": 2}}
     diamonds = {
         "symbol": "diamond",
@@ -128,7 +128,7 @@ def profile_charts(
         cells = text.to_numpy().tolist()
         hover = [
             [
-                f"{factor}, γ {g}<br>share {number(value)}<br>separated in {cell} of the models"
+                f"{factor}, γ {g}\nshare {number(value)}\nseparated in {cell} of the models"
                 for g, value, cell in zip(granularities, values, cells[f], strict=True)
             ]
             for f, (factor, values) in enumerate(zip(factors, share.to_numpy(), strict=True))
@@ -182,7 +182,7 @@ def parallel_chart(
         data.append({"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip"})
         data[-1] |= {"x": flat[0], "y": flat[1], **style}
     chart = layout(title, "", "")
-    names = [f"{axis}<br>{low} … {top}" for axis, (low, top) in zip(axes, ends, strict=True)]
+    names = [f"{axis}\n{low} … {top}" for axis, (low, top) in zip(axes, ends, strict=True)]
     chart["xaxis"] |= {"tickvals": list(range(len(axes))), "ticktext": names}
     chart["xaxis"] |= {"range": [-0.3, len(axes) - 0.7]}
     chart["yaxis"] |= {"showticklabels": False, "range": [-0.05, 1.05]}
@@ -228,4 +228,4 @@ def _hover(surface: Surface, i: int, j: int) -> str:
     if not count:
         return "no run"
     spread = f" ± {number(std, 3)} (standard deviation)" if np.isfinite(std) else ""
-    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}<br>{seeds_label(count)}"
+    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}\n{seeds_label(count)}"

@@ -1,6 +1,7 @@
 """Training curves of a few runs, from their metrics.csv."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vae_granularity.analysis.page.labels import with_unit
+from vae_granularity.data.files.plain import read_plain
 
 TITLES = {
     **{f"val/{term}": with_unit(f"val/{term}") for term in ("elbo", "reconstruction", "kl")},
@@ -36,7 +38,7 @@ def curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _lines(file: Path) -> dict[str, tuple[list[int], list[float]]]:
     try:
-        table = pd.read_csv(file)
+        table = pd.read_csv(BytesIO(read_plain(file)))
     except (OSError, ValueError):  # no CSV was kept, or it is damaged: a page without these curves
         return {}
     found = {}

@@ -46,7 +46,7 @@ def draw(chart: Chart, title: str) -> Figure:
             for (j, i), text in np.ndenumerate(np.array(trace.get("text", [[]]))):
                 shade = float(np.asarray(picture.norm(values[j, i])))
                 style = {"ha": "center", "va": "center", "fontsize": 7}
-                low = -0.33 if "<br>" in trace["texttemplate"] else 0.0  # below the marks
+                low = -0.33 if "\n" in trace["texttemplate"] else 0.0  # below the marks
                 axes.text(i, j + low, text, color="black" if shade > 0.5 else "white", **style)
             figure.colorbar(picture, label=trace["colorbar"]["title"]["text"])
             continue

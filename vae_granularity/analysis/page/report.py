@@ -122,6 +122,7 @@ def render(
     figures = [*(figure for part in sections for figure in part.figures), *features, *related]
     against = relations.scatter(table, value, analysis.numbers)
     trained = curves(traversals)
+    rounds, damaged = rounds_of(settings.runs)
     data = {
         "charts": {figure.id: figure.chart for figure in figures},
         "line_charts": lines,
@@ -144,7 +145,7 @@ def render(
         "answer": True,
         "verdicts": True,
         "missing": analysis.missing,
-        "rounds": rounds_of(settings.runs),
+        "rounds": rounds,
         "features": features,
         "numbers": lines,
         "relations": against,
@@ -156,13 +157,13 @@ def render(
     return _template().render(
         title=page_text.title(settings),
         facts=page_text.facts(analysis),
-        notes=[*page_text.notes(analysis), *missing],
+        notes=[*page_text.notes(analysis), *missing, *damaged],
         parts=[name for name, shown in parts.items() if shown],
         value_name=name_of(value),
         method=METHOD,
         verdicts=[_verdict(way, s.part.title) for s in analysis.slices for way in s.readings],
         lacking=[vars(one) | {"words": missing_words(one)} for one in analysis.missing],
-        rounds=rounds_of(settings.runs),
+        rounds=rounds,
         min_seeds=settings.min_seeds,
         sections=sections,
         more_sections=len(analysis.slices) - len(sections),
@@ -239,8 +240,10 @@ def _links(table: pd.DataFrame, settings: Settings) -> dict[str, str]:
     best = table.sort_values(settings.value, ascending=not settings.maximise)
     shown = best.head(settings.max_rows)
     places = zip(shown["run.name"].astype(str), shown["path"].astype(str), strict=True)
+    if settings.wandb:
+        return {name: path for name, path in places if path.startswith(("https://", "http://"))}
     return {
-        name: path if settings.wandb else quote(os.path.relpath(path, settings.folder)) + "/"
+        name: quote(os.path.relpath(path, settings.folder)) + "/"  # a colon would be a scheme
         for name, path in places
     }
 

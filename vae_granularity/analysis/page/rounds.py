@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from vae_granularity.analysis.deciding.sweep import ending
-from vae_granularity.analysis.page.labels import name_of, seeds_label, value_label, with_unit
-from vae_granularity.sweeps.rounds import Record, read_record
+from vae_granularity.analysis.page.labels import (
+    first_line,
+    name_of,
+    seeds_label,
+    value_label,
+    with_unit,
+)
+from vae_granularity.errors import DataError
+from vae_granularity.sweeps.rounds import FILE, Record, read_record
 
 
 @dataclass(frozen=True)
@@ -31,14 +38,19 @@ class DecidingSweep:
     end: str
 
 
-def rounds_of(folders: Iterable[Path]) -> list[DecidingSweep]:
-    """The deciding sweeps of some folders, in their order.
-
-    Raises:
-        DataError: a record is damaged.
-    """
-    found = [(folder, read_record(folder)) for folder in folders]
-    return [_sweep(folder, record) for folder, record in found if record is not None]
+def rounds_of(folders: Iterable[Path]) -> tuple[list[DecidingSweep], list[str]]:
+    """The deciding sweeps of some folders, in their order, and notes on damaged records."""
+    found, damaged = [], []
+    for folder in folders:
+        try:
+            record = read_record(folder)
+            found += [] if record is None else [_sweep(folder, record)]
+        except DataError as error:
+            damaged.append(str(error))
+        except Exception as error:  # of any kind: any value may be another than was written
+            what = f"{type(error).__name__}: {first_line(error)}"
+            damaged.append(f"{folder / FILE} is not as a deciding sweep writes it: {what}")
+    return found, damaged
 
 
 def _sweep(folder: Path, record: Record) -> DecidingSweep:

@@ -14,6 +14,7 @@ from vae_granularity.analysis.page.labels import (
 )
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.data.files.plain import open_plain
 from vae_granularity.runs.status import only_writer
 
 FIGURES = ("traversals", "group_traversals", "reconstructions")
@@ -75,7 +76,7 @@ def _is_whole(file: Path) -> bool:
     from PIL import Image
 
     try:
-        with Image.open(file) as picture:
+        with open_plain(file) as opened, Image.open(opened, formats=("PNG",)) as picture:
             picture.load()
     except FileNotFoundError:
         return True
@@ -102,8 +103,8 @@ def data_uri(file: Path) -> str:
     """A picture, at most `MAX_WIDTH` pixels wide, as a data URI (WebP)."""
     from PIL import Image
 
-    with Image.open(file) as opened:
-        picture = opened.convert("RGB")
+    with open_plain(file) as opened, Image.open(opened, formats=("PNG",)) as whole:
+        picture = whole.convert("RGB")
     if picture.width > MAX_WIDTH:
         height = round(picture.height * MAX_WIDTH / picture.width)
         picture = picture.resize((MAX_WIDTH, height), Image.Resampling.LANCZOS)

@@ -23,12 +23,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from vae_granularity.data.files.declaration import digest
+from vae_granularity.data.files.plain import open_plain, read_plain
 from vae_granularity.errors import DataError, ResourceError
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
+ARRAYS = {IMAGES, LABELS}
 PROGRESS = "progress.json"  # rows on disk of an unfinished conversion that can go on
 SAVED_EVERY = 2.0  # seconds of a conversion that a kill may lose
 
@@ -96,11 +98,13 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     they are hashed.
     """
     # Whatever is wrong with it, it is not a whole cache.
-    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
     try:
-        manifest = json.loads((directory / MANIFEST).read_text())
-        if manifest["version"] != VERSION:
+        manifest = json.loads(read_plain(directory / MANIFEST))
+        if manifest["version"] != VERSION or not {IMAGES} <= set(manifest["arrays"]) <= ARRAYS:
             return None
+        for name in manifest["arrays"]:
+            open_plain(directory / name).close()
         images = np.load(directory / IMAGES, mmap_mode="r", allow_pickle=False)
         if (shape := list(images.shape)) != manifest["shape"] or images.dtype != np.uint8:
             return None

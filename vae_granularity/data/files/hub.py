@@ -1,21 +1,24 @@
 """Reads a parquet data set of the Hugging Face hub, or a local folder of one, checking it first."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL.Image import Image
+from PIL.Image import DecompressionBombError, Image
 from PIL.Image import open as open_picture
 
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.pictures import FORMATS
+from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import ArgumentError, DataError
 
 CHUNK = 256  # rows read at a time
-MAX_PIXELS = 1 << 24  # of a picture
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # none that calls other programs
+MAX_PIXELS = 1 << 26  # of a picture
+# Of the library's builders: others read formats that lead to other files of this machine.
+BUILDERS = ("arrow", "imagefolder", "parquet")
 
 Tables = Mapping[str, Any]  # split → datasets.Dataset; importing the library takes a second
 
@@ -42,21 +45,16 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
         if type(kind).__name__ != "Image":
             wrong = f"column `{column}` must hold images, found {kind}"
             raise DataError(f"hub data set {where}: {wrong}")
-    from datasets import Image as Column
-
-    # The library would open whatever file of this machine a row names.
-    closed, image = dict(tables), card.hub.image
-    for name, table in tables.items():
-        if image in table.features:
-            closed[name] = table.cast_column(image, Column(decode=False))
-    return closed
+    return tables
 
 
 def load(where: str, config: str | None, cache_dir: Path) -> Tables:
     """All splits of a data set: an id, or a folder that `datasets` has saved or can read.
 
+    Its pictures are left as they are in the rows, for `picture_of`.
+
     Raises:
-        DataError: it cannot be had.
+        DataError: it cannot be had, or a folder names files that are not its own.
     """
     import datasets  # it takes a second to import, and only this source needs it
 
@@ -66,12 +64,48 @@ def load(where: str, config: str | None, cache_dir: Path) -> Tables:
             found = datasets.load_from_disk(where)
         else:
             own_cache = str(cache_dir / "huggingface")
-            found = datasets.load_dataset(where, config, cache_dir=own_cache)
+            builder = datasets.load_dataset_builder(where, config, cache_dir=own_cache)
+            _check_origin(where, builder)
+            builder.download_and_prepare()
+            found = builder.as_dataset()
+        splits = found.items() if isinstance(found, dict) else [("train", found)]
+        tables = {str(name): _undecoded(split) for name, split in splits}
+    except DataError:
+        raise
     except Exception as error:  # the library and its back ends raise whatever they like
-        cause = f"{type(error).__name__}: {error}"
+        told = " ".join(str(error).split())
+        cause = f"{type(error).__name__}: {told}"
         raise DataError(f"hub data set {where} cannot be loaded: {cause}") from error
-    splits = found.items() if isinstance(found, dict) else [("train", found)]
-    return {str(name): split for name, split in splits}
+    if saved:
+        _check_inside(where, cache_files(tables).values())
+    return tables
+
+
+def _check_origin(where: str, builder: Any) -> None:
+    """Refuse files that a data set's description names elsewhere, and builders of other formats."""
+    if builder.name not in BUILDERS:
+        kinds = f"one of {', '.join(BUILDERS)}, got {builder.name}"
+        raise DataError(f"hub data set {where} must be {kinds}")
+    if Path(where).is_dir():
+        files = (builder.config.data_files or {}).values()
+        _check_inside(where, (Path(str(file)) for split in files for file in split))
+
+
+def _check_inside(where: str, files: Iterable[Path]) -> None:
+    home = Path(where).resolve()
+    for file in files:
+        if not file.resolve().is_relative_to(home):
+            raise DataError(f"hub data set {where} names the file {file} outside; it is refused")
+
+
+def _undecoded(table: Any) -> Any:
+    """The table with its pictures as bytes: the library would open whatever file a row names."""
+    from datasets import Image as Column
+
+    for name, kind in table.features.items():
+        if isinstance(kind, Column):
+            table = table.cast_column(name, Column(decode=False))
+    return table
 
 
 def cache_files(tables: Tables) -> dict[str, Path]:
@@ -104,7 +138,8 @@ def _rows(
     for name in card.hub.splits.values():
         for batch in tables[name].iter(CHUNK) if name in tables else ():
             pictures = (
-                _picture(card, cell, row + i) for i, cell in enumerate(batch[card.hub.image])
+                picture_of(cell, f"hub data set of {card.name}: row {row + i}")
+                for i, cell in enumerate(batch[card.hub.image])
             )
             images = np.stack([pixels(picture.convert(mode)) for picture in pictures])
             if images.shape[1:] != card.image_shape:
@@ -120,20 +155,34 @@ def _rows(
             row += len(images)
 
 
-def _picture(card: DatasetCard, cell: Mapping[str, Any], row: int) -> Image:
-    """The picture in a cell of the table, which must hold it, not name a file."""
-    if cell.get("bytes") is None:
-        named = f"names the file {cell.get('path')!r} in place of a picture; it is refused"
-        raise DataError(f"hub data set of {card.name}: row {row} {named}")
+def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
+    """The picture in a cell of a table, which must hold it, or name a file that was downloaded.
+
+    Raises:
+        DataError: it holds none, or names another file of this machine; begins with `place`.
+    """
+    if cell is None or not (cell.get("bytes") or cell.get("path")):
+        raise DataError(f"{place} has no picture")
     try:
-        picture = open_picture(BytesIO(cell["bytes"]), formats=FORMATS)
+        content = cell["bytes"] or read_plain(_downloaded(cell["path"], place))
+        picture = open_picture(BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
-            size = f"{picture.width}×{picture.height}"
-            raise DataError(f"hub data set of {card.name}: the picture of row {row} is {size}")
+            raise DataError(f"{place}: the picture is {picture.width}×{picture.height}")
         picture.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"hub data set of {card.name}: row {row}: no picture: {error}") from error
+    except (OSError, SyntaxError, ValueError, DecompressionBombError) as error:
+        raise DataError(f"{place}: no picture: {error}") from error
     return picture
+
+
+def _downloaded(name: str, place: str) -> Path:
+    """A path in a cell, if it lies where the library puts what it downloads."""
+    from datasets.config import HF_DATASETS_CACHE
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    path = Path(name).resolve()
+    if not any(path.is_relative_to(Path(r).resolve()) for r in (HF_DATASETS_CACHE, HF_HUB_CACHE)):
+        raise DataError(f"{place} names the file {name!r} in place of a picture; it is refused")
+    return path
 
 
 def _positions(card: DatasetCard, labels: np.ndarray, row: int) -> np.ndarray:

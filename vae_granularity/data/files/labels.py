@@ -1,6 +1,7 @@
 """Columns of labels as integers, and whether they fill a grid of factors."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.data.factors import FactorSpace
+from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import DataError
 
 
@@ -88,8 +90,8 @@ def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]
         DataError: it cannot be read, has no header and rows, or its rows do not fit the files.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as text:
-            header, *rows = csv.reader(text)
+        text = read_plain(path).decode("utf-8-sig")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:

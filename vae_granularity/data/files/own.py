@@ -7,20 +7,21 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL.Image import Image
 
 from vae_granularity.data.files import hub
 from vae_granularity.data.files.labels import csv_columns
 from vae_granularity.data.files.pictures import Wanted, checked, fitted, list_pictures, read_picture
-from vae_granularity.data.files.readers import npz_images, reading
+from vae_granularity.data.files.readers import npz_images, read_header, reading
 from vae_granularity.errors import DataError
 
 FOLDERS = "folders"  # factors=folders: the first folder on the way to a picture is its class
 ROWS = 256  # read at a time
+MAX_LABEL_BYTES = 1 << 30  # of one array; ten labels of ten million images are 800 MB
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
 KINDS = (
     "a folder of pictures, an .npz archive, a folder that `datasets` has saved, or the id of a"
@@ -138,7 +139,7 @@ class Archive(OwnImages):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        found = _headers(path)
+        self.found = found = _headers(path)
         large = {name: shape for name, (shape, _) in found.items() if len(shape) in (3, 4)}
         known = [name for name in ("images", "imgs") if name in found] or list(large)
         if len(known) != 1:
@@ -195,6 +196,8 @@ class Archive(OwnImages):
             if missing := [name for name in names if name not in archive]:
                 lacks = f"no array `{missing[0]}` for dataset.factors"
                 raise DataError(f"{self.path} has {lacks}; it holds {sorted(archive)}")
+            for name in names:  # before it is unpacked: some megabytes may be many gigabytes
+                _check_column(f"{self.path}: array `{name}`", *self.found[name])
             try:
                 return {name: archive[name] for name in names}
             except ValueError as error:
@@ -224,11 +227,9 @@ class Table(OwnImages):
             raise DataError(f"{path} holds no images")
         self.first = self._pixels(self.tables["train"][0][self.key], "train", 0)
 
-    def _pixels(self, picture: Image | None, part: str, row: int) -> np.ndarray:
+    def _pixels(self, cell: Any, part: str, row: int) -> np.ndarray:
         place = f"{self.where}: {part}, row {row}"
-        if picture is None:
-            raise DataError(f"{place} has no picture")
-        return checked(picture, place)
+        return checked(hub.picture_of(cell, place), place)
 
     def stamp(self) -> list[Any]:
         files = hub.cache_files(self.tables).values()
@@ -237,21 +238,13 @@ class Table(OwnImages):
     def rows(self, start: int, wanted: Wanted) -> Chunks:
         for part, table in self.tables.items():
             skipped, start = min(start, len(table)), max(0, start - len(table))
-            pictures = table.select_columns([self.key])
+            cells = table.select_columns([self.key])
             for first in range(skipped, len(table), ROWS):
-                chunk = self._decoded(pictures, part, first)
                 pixels = (
-                    fitted(self._pixels(picture, part, row), wanted, f"{self.where}: {part}, {row}")
-                    for row, picture in enumerate(chunk, start=first)
+                    fitted(self._pixels(cell, part, row), wanted, f"{self.where}: {part}, {row}")
+                    for row, cell in enumerate(cells[first : first + ROWS][self.key], start=first)
                 )
                 yield np.stack(list(pixels))
-
-    def _decoded(self, pictures: Any, part: str, first: int) -> list[Image | None]:
-        try:
-            return pictures[first : first + ROWS][self.key]
-        except Exception as error:  # the library and its back ends raise whatever they like
-            place = f"{self.where}: {part}, rows from {first}"
-            raise DataError(f"{place}: a picture cannot be decoded: {error}") from error
 
     def named(self, names: list[str]) -> dict[str, Any]:
         for part, table in self.tables.items():
@@ -269,16 +262,16 @@ def _beside(folder: Path, file: str) -> Path:
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and type of every array of an .npz archive, without reading it."""
-    form = np.lib.format
     found = {}
     with reading(path, "npz archive"), zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             with archive.open(name) as member:
-                try:
-                    old = form.read_magic(member) == (1, 0)
-                    read = form.read_array_header_1_0 if old else form.read_array_header_2_0
-                    shape, _, dtype = read(member)
-                except ValueError as error:
-                    raise DataError(f"{path}: `{name}` is no array: {error}") from error
+                shape, _, dtype = read_header(path, name, member)
                 found[name.removesuffix(".npy")] = (shape, dtype)
     return found
+
+
+def _check_column(place: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if prod(shape) * dtype.itemsize > MAX_LABEL_BYTES:
+        got = f"shape {shape} of {dtype}"
+        raise DataError(f"{place} must hold labels of at most {MAX_LABEL_BYTES:,} bytes, got {got}")

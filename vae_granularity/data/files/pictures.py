@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from vae_granularity.data.files.plain import open_plain
 from vae_granularity.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that calls other programs
 COLOURS = {1: "gray", 3: "RGB"}
 LARGEST = 128  # side that is taken as it is; larger pictures need a size
 
@@ -124,7 +126,7 @@ def read_picture(path: Path, place: str) -> np.ndarray:
         DataError: it cannot be read or decoded, or is not accepted.
     """
     try:
-        with Image.open(path) as picture:
+        with open_plain(path) as file, Image.open(file, formats=FORMATS) as picture:
             return checked(picture, place)
     except DataError:
         raise

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from vae_granularity.errors import DataError
 CHUNK = 512  # images read at a time
 CHUNK_BYTES = 256 << 20  # that HDF5 unpacks at a time
 MEMBER_BYTES = 64 << 20  # no picture or mesh comes near this
+MAX_HEADER_BYTES = 1 << 16  # of an extended header of a tar archive: a long name, say
+EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+EXTENDED += (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 Chunks = Iterator[tuple[np.ndarray, np.ndarray]]
 Member = tuple[str, int, Callable[[], bytes] | None]  # name, size, content; None for a link
@@ -81,13 +84,7 @@ def npz_images(
     with reading(path, "npz archive"), zipfile.ZipFile(path) as archive:
         _has(path, key, (name.removesuffix(".npy") for name in archive.namelist()))
         with archive.open(f"{key}.npy") as member:
-            try:
-                version = np.lib.format.read_magic(member)
-                if version != (1, 0):  # the header of another may be of gigabytes
-                    raise ValueError(f"its version is {version}, not (1, 0)")
-                found, fortran, dtype = np.lib.format.read_array_header_1_0(member)
-            except ValueError as error:
-                raise DataError(f"{path}: array `{key}` has no readable header: {error}") from error
+            found, fortran, dtype = read_header(path, key, member)
             if dtype.hasobject:
                 refused = "pickles are never loaded, images must be uint8"
                 raise DataError(f"{path}: array `{key}` is pickled ({dtype}); {refused}")
@@ -102,6 +99,21 @@ def npz_images(
                     raise DataError(f"{path}: array `{key}` is truncated {place}")
                 images = np.frombuffer(raw, np.uint8).reshape(count, *shape[1:])
                 yield np.arange(start, start + count), images
+
+
+def read_header(path: Path, name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran order, and type of the array that begins here, in NumPy's format.
+
+    Raises:
+        DataError: no array begins here.
+    """
+    try:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):  # the header of another may be of gigabytes
+            raise ValueError(f"its version is {version}, not (1, 0)")
+        return np.lib.format.read_array_header_1_0(member)
+    except ValueError as error:
+        raise DataError(f"{path}: array `{name}` has no readable header: {error}") from error
 
 
 def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
@@ -213,8 +225,19 @@ def _zip(path: Path) -> Iterator[Member]:
                 yield info.filename, info.file_size, read
 
 
+class _SmallHeaders(tarfile.TarInfo):
+    """A member whose long name or other extended header is read whole: not one of gigabytes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in EXTENDED and found.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {found.size:,} bytes")
+        return found
+
+
 def _tar(path: Path) -> Iterator[Member]:
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(path, "r|*", tarinfo=_SmallHeaders) as archive:
         for info in archive:
             if not info.isdir():
                 file = archive.extractfile(info) if info.isreg() else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.download import BRISK, PATIENT, DownloadError, fetch, reachable
+from vae_granularity.data.files.plain import NO_FILE
 from vae_granularity.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
             except OSError as error:
                 raise DataError(f"cannot read {path}: {error.strerror}") from error
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise DataError(f"{path} is no file: a pipe or a device, which may never end")
+                raise DataError(f"{path} is no file: {NO_FILE}")
             found[file.name] = path
             break
     return found

@@ -4,6 +4,20 @@ const byId = (id) => document.getElementById(id);
 const narrow = window.matchMedia("(max-width: 760px)");
 const config = { responsive: true, displaylogo: false, displayModeBar: false };
 
+// Plotly takes text for markup, and words of a run are not: "\n" alone breaks a line.
+function plain(value) {
+  if (typeof value === "string") return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\n", "<br>");
+  if (Array.isArray(value)) return value.map(plain);
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]));
+  return value;
+}
+
+// Labels of axes and lines that are long go on in the next line: Plotly would cut them, or leave no room for the chart.
+function folded(labels) {
+  const most = narrow.matches ? 18 : 36, lines = new RegExp(`.{1,${most}}(?:\\s|$)|.{1,${most}}`, "g");
+  return labels.map((text) => (String(text).length > most ? String(text).match(lines).join("\n") : text));
+}
+
 // The title stands above the chart as text of the page: Plotly does not break lines, and cuts what is wider than the chart.
 function draw(element, chart) {
   const layout = structuredClone(chart.layout);
@@ -14,7 +28,9 @@ function draw(element, chart) {
     layout.margin = { ...layout.margin, l: 46, r: 4 };
     chart = { ...chart, data: chart.data.map((trace) => ({ ...trace, texttemplate: undefined })) };
   }
-  return Plotly.react(element, chart.data, layout, config);
+  for (const axis of [layout.xaxis, layout.yaxis]) if (axis?.ticktext) axis.ticktext = folded(axis.ticktext);
+  const data = chart.data.map((trace) => (trace.name ? { ...trace, name: folded([trace.name])[0] } : trace));
+  return Plotly.react(element, plain(data), plain(layout), config);
 }
 
 // Charts are drawn when they come near the screen: a page of many slices opens at once.
@@ -52,6 +68,8 @@ function startLineCharts() {
     byId("line-title").textContent = title;
     layout.xaxis.title.text = lines.x;
     layout.xaxis.type = "category";
+    layout.xaxis.tickvals = plain(lines.axis);
+    layout.xaxis.ticktext = lines.axis;
     layout.yaxis.title.text = report.numbers[key];
     draw(byId("line-chart"), { data, layout });
     byId("line-chart").setAttribute("aria-label", title);
@@ -174,7 +192,7 @@ function startTable() {
       for (const cell of row) {
         const place = document.createElement("td");
         if (typeof cell === "number") place.className = "number";
-        const text = cell === null ? "–" : String(cell), link = report.links[text];
+        const text = cell === null ? "–" : String(cell), link = Object.hasOwn(report.links, text) ? report.links[text] : null;
         place.replaceChildren(link ? Object.assign(document.createElement("a"), { href: link, textContent: text }) : text);
         line.append(place);
       }
