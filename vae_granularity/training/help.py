@@ -21,8 +21,8 @@ EXAMPLES = {
 }
 DETAILED = ("model", "dataset", "trainer", "evaluation")  # groups whose keys are listed
 MORE = (
-    "more: `--cfg job` prints the whole config; `--hydra-help` has the flags of Hydra; README.md and\n"
-    "docs/ the rest."
+    "more: `--cfg job` prints the whole config; `--hydra-help` has the flags of Hydra; README.md\n"
+    "and docs/ the rest."
 )
 
 
@@ -88,7 +88,9 @@ def _indented(text: str) -> str:
             lines += _wrapped(paragraph, first="  # ", later="  # ")
         else:
             for line in block:
-                lines += _wrapped(line, first="  ", later=" " * 8) if len(line) > 98 else [f"  {line}"]
+                lines += (
+                    _wrapped(line, first="  ", later=" " * 8) if len(line) > 98 else [f"  {line}"]
+                )
     return "\n".join(lines)
 
 
