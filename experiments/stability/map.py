@@ -2,8 +2,8 @@
 within-group weight.
 
     python experiments/stability/map.py run    # trains what is missing, one line of results.jsonl
-    each; can be stopped at any time python experiments/stability/map.py show   # results.md and
-    map.png from results.jsonl
+                                               # each; can be stopped at any time
+    python experiments/stability/map.py show   # results.md and map.png from results.jsonl
 
 Protocol: MLP of width 128, D = 12, B = 64, Adam 1e-3, 1 000 steps, one seed; `blocks` as
 configured, and a subset of rendered dSprites (every 128th image, 5 760 of them, averaged to 32x32,
@@ -35,10 +35,10 @@ from vae_granularity.models.base import Parts
 from vae_granularity.models.stcvae import BetaSTCVAE
 from vae_granularity.nets.mlp import MLP
 from vae_granularity.partition import LatentPartition
-from vae_granularity.training.callbacks.terms import POINT
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"
+POINT = 0.01  # sigma of one image in one dimension that is a point beside the prior's 1
 BETAS, GRANULARITIES, INSIDE = (1.0, 4.0, 16.0, 64.0), (2, 4, 12), (0.0, -0.5, -1.0)
 D, B, STEPS, LAST = 12, 64, 1000, 100
 
@@ -71,7 +71,11 @@ def train(
     likelihood = Gaussian() if dataset == "blocks" else Bernoulli()
     net = MLP(tuple(x.shape[1:]), D, width=0.5)
     model = BetaSTCVAE(
-        Parts(net, likelihood, torch.optim.Adam, 0), D, beta, inside * beta, granularity
+        Parts(net, likelihood, torch.optim.Adam, 0),
+        beta,
+        inside * beta,
+        latent_dim=D,
+        granularity=granularity,
     )
     model.dataset_size = len(x)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)

@@ -1,6 +1,7 @@
 """What `--help` of a command prints: its keys with their comments, from its yaml; no torch."""
 
 import textwrap
+from itertools import groupby
 from pathlib import Path
 
 import yaml
@@ -15,12 +16,13 @@ EXAMPLES = {
         "python -m vae_granularity.evaluate 'run=runs/*_b4_*' 'metrics=[mig,dci]'",
     ),
     "analyze": ("python -m vae_granularity.analyze runs=runs/beta",),
+    "status": ("python -m vae_granularity.status runs=runs/beta watch=true",),
     "dashboards": ("python -m vae_granularity.dashboards project=NAME entity=NAME",),
 }
 DETAILED = ("model", "dataset", "trainer", "evaluation")  # groups whose keys are listed
 MORE = (
-    "more: `--cfg job` prints the whole config; -m key=a,b,c is a sweep; `--hydra-help` has the\n"
-    "flags of Hydra; README.md and docs/ the rest."
+    "more: `--cfg job` prints the whole config; `--hydra-help` has the flags of Hydra; README.md\n"
+    "and docs/ the rest."
 )
 
 
@@ -78,7 +80,21 @@ def _own(source: str) -> str:
 
 
 def _indented(text: str) -> str:
-    wrapped = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent=" " * 8)
-    wrapped.break_on_hyphens = False
-    lines = (wrapped.fill(line) if len(line) > 98 else f"  {line}" for line in text.splitlines())
+    """Lines of at most 100 columns; comments that follow each other are one paragraph."""
+    lines: list[str] = []
+    for is_comment, block in groupby(text.splitlines(), key=lambda line: line.startswith("# ")):
+        if is_comment:
+            paragraph = " ".join(line.removeprefix("# ") for line in block)
+            lines += _wrapped(paragraph, first="  # ", later="  # ")
+        else:
+            for line in block:
+                lines += (
+                    _wrapped(line, first="  ", later=" " * 8) if len(line) > 98 else [f"  {line}"]
+                )
     return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, later: str) -> list[str]:
+    return textwrap.wrap(
+        text, 100, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+    )

@@ -13,7 +13,9 @@ from vae_granularity.errors import TrainingError, integer
 from vae_granularity.models.gaussian_vae import GaussianVAE, term_means
 
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-POINT = 0.01  # a posterior sigma that is a point beside the prior's 1; see experiments/stability
+POINT = (
+    0.01  # typical sigma of a dimension, a point beside the prior's 1; see experiments/stability
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class TermLogger(Callback):
                 f"train/{estimator if name in DECOMPOSITION else ''}{name}": value
                 for name, value in means.items()
             }
-            self._warn_of_points(means.get("smallest_sigma"), step)
+            self._warn_of_points(means.get("sharpest_dimension_sigma"), step)
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
 
@@ -72,9 +74,9 @@ class TermLogger(Callback):
         if sigma is not None and sigma < POINT and not self._warned:
             self._warned = True
             log.warning(
-                f"step {step}: posteriors are collapsing to points (smallest sigma {sigma:.4f}): "
-                "total correlations saturate and the ELBO falls. A smaller beta or granularity, "
-                "or a within_group_weight nearer to 0, avoids it"
+                f"step {step}: posteriors are collapsing to points (typical sigma of the sharpest "
+                f"dimension: {sigma:.4f}): total correlations saturate and the ELBO falls. A "
+                "smaller beta or granularity, or a within_group_weight nearer to 0, avoids it"
             )
 
     def _flush(self, step: int) -> dict[str, float]:
