@@ -6,6 +6,7 @@ Those on MNIST read the real files beside the checkout.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from pages import PAGES, README, ROOT, Command, blocks, commands
 from tiny import options
 
+from vae_granularity.runs.build import build
 from vae_granularity.training.config import check_training_config, compose
 
 RUN = (README, ROOT / "docs" / "quickstart.md")
@@ -37,6 +39,13 @@ def first_point(word: str) -> str:
     of a sweep become nothing.
     """
     return "" if re.search(r"=\w+\(", word) else re.sub(r"(=[^,\[{]*),.*", r"\1", word)
+
+
+def points(words: tuple[str, ...]) -> list[list[str]]:
+    """All points of a sweep over plain values: `a=1,2 b=3` are `[a=1, b=3]` and `[a=2, b=3]`."""
+    plain = [word.partition("=") for word in words if not re.search(r"[\[{(]", word)]
+    each = [[f"{key}={value}" for value in values.split(",")] for key, _, values in plain if values]
+    return [list(point) for point in itertools.product(*each)]
 
 
 def is_sweep(command: Command) -> bool:
@@ -90,6 +99,17 @@ def test_command(workplace, request, command):
     said = processes.output(folder)
     assert process.exitcode == 0, said
     assert ENDS[command.module] in said
+
+
+TRAIN = [command for page in RUN for command in commands(page) if command.module.endswith("train")]
+
+
+@pytest.mark.parametrize("command", TRAIN, ids=named)
+def test_no_point_of_a_first_command_pays_for_collapse(command):
+    words = tuple(word for word in command.words if not word.startswith(("dataset", "paths")))
+    for point in points(words):
+        cfg = compose("train", [*point, "dataset=blocks", "net=mlp"])
+        assert build(cfg)[0].warnings(cfg.trainer.max_steps) == [], point
 
 
 def test_the_python_of_the_readme_runs_on_what_its_commands_trained(workplace, monkeypatch):
