@@ -204,7 +204,7 @@ def test_type_confused_overrides_are_each_answered_in_one_line(count, run):
             "optimizer.lr.start must be a finite number >= 0",
         ),
         ("train", ["optimizer=[1,2]"], "optimizer"),
-        ("train", ["net=-0.5"], "net"),
+        ("train", ["net=-0.5"], "net=-0.5: must be a string or a list"),
         (
             "train",
             ["optimizer.lr={schedule: cosin, start: 1e-3, end: 0, steps: 6}"],

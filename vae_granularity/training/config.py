@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -181,12 +182,26 @@ def explain(error: Exception, config_name: str) -> str:
         override = first_line.partition("'")[2].rstrip("'")
         name = override.partition("=")[0]
         return f"{override}: several values are a sweep, train -m; a list is {name}=[…]"
+    if first_line.startswith("Config group override must be"):
+        return f"{_odd_choice()}: {first_line.removeprefix('Config group override ')}"
     if first_line.startswith("Could not append"):
         return f"{first_line.rstrip('.')}: leave out the +"
     if isinstance(error, ConfigCompositionException) and key:
         asked = first_line.partition("'")[2].partition("'")[0] or key
         return f"{first_line.rstrip('.')}: {_no_key(key, asked, _default_config(config_name))}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
+
+
+def _odd_choice() -> str:
+    """The argument that chooses an option of a group by what is neither a name nor names."""
+    given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
+    for argument, override in zip(
+        given, OverridesParser.create().parse_overrides(given), strict=True
+    ):
+        is_group = (config_dir() / override.key_or_group).is_dir()
+        if is_group and not isinstance(override.value(), (str, list)):
+            return argument
+    return "an option of a group"
 
 
 def _no_option(group: str, name: str, options: Sequence[str] | None) -> str:
