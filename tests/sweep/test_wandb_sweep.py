@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from wandb_records import OfflineRun, read_offline_run, records
 
 SWEEP = ("-m", "model.beta=1,4", "logger=wandb", "logger.mode=offline", "callbacks.terms.every=2")
+SWEEP += ("metrics=fast",)  # whose scores the dashboards show
 
 
 def offline_files(run: Path) -> list[Path]:
