@@ -5,6 +5,7 @@ runs are those of single commands.
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 
 import commands
@@ -133,11 +134,14 @@ def test_named_sweeps_name_what_can_be_swept(sweep):
     assert cfg.hydra.mode.name == "MULTIRUN"
     params = OmegaConf.to_container(cfg.hydra.sweeper.params)
     assert "seed" in params
-    for key, values in params.items():
-        for value in [] if "(" in str(values) else str(values).split(","):
-            check_training_config(
-                compose("train", [f"sweep={sweep}", "model.granularity=1", f"{key}={value}"])
-            )
+    swept = [
+        [f"{key}={value}" for value in str(values).split(",")]
+        for key, values in params.items()
+        if "(" not in str(values)
+    ]
+    for together in zip_longest(*swept):  # the first values of all keys, then the second ones …
+        given = [f"sweep={sweep}", "model.granularity=1", *filter(None, together)]
+        check_training_config(compose("train", given))
 
 
 def test_the_sweep_file_for_wandb_agents_names_arguments_of_the_command():

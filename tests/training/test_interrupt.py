@@ -10,8 +10,15 @@ import pytest
 LONG = ("trainer.max_steps=4000", "callbacks.terms.every=20", "evaluation.every=100000")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("compiled", [False, True], ids=["lightning", "population"])
+@pytest.mark.parametrize(
+    ("number", "compiled"),
+    [
+        pytest.param(signal.SIGINT, False, id="SIGINT-lightning"),
+        pytest.param(signal.SIGTERM, True, id="SIGTERM-population"),
+        pytest.param(signal.SIGTERM, False, id="SIGTERM-lightning", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, True, id="SIGINT-population", marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_run_is_saved_says_its_step_and_continues(
     tmp_path, number, compiled, monkeypatch
 ):
