@@ -74,7 +74,9 @@ def test_the_plan_is_chosen_by_printed_trials(tmp_path):
     assert "3 done" in said
 
 
-@pytest.mark.parametrize("jobs", ["cores", "processes"])
+@pytest.mark.parametrize(
+    "jobs", ["cores", "processes", pytest.param("ray", marks=pytest.mark.launcher)]
+)
 def test_one_pack_is_one_job_of_another_launcher(tmp_path, jobs):
     into = (f"hydra/launcher@hydra.launcher.jobs={jobs}", "hydra.launcher.max_members=2")
     code, said = commands.finish(tmp_path, "-m", *SHORT, "seed=0,1,2,3", *POPULATION, *into)
