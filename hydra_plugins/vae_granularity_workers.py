@@ -53,7 +53,9 @@ class WorkersLauncher(Launcher):
         ]
         print(f"the output of each point is in {folder}", flush=True)
         with self.pool(task) as pool:
-            results = run_all(pool, items, self.attempts, _is_locked)
+            results = run_all(
+                pool, items, self.attempts, _is_locked, name=lambda item: item[2].stem
+            )
         return [_returned(result, item[1]) for result, item in zip(results, items, strict=True)]
 
 

@@ -136,7 +136,7 @@ def test_one_run_killed_at_random_moments_with_its_newest_checkpoint_cut_now_and
 def _workers(process: Any) -> list[int]:
     """Processes that the launcher has started, and that have not ended meanwhile."""
     found = []
-    for pid in commands.children(process):
+    for pid in commands.children(process.pid):
         with suppress(OSError):
             if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)

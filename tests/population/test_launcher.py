@@ -74,7 +74,12 @@ def test_the_plan_is_chosen_by_printed_trials(tmp_path):
     assert "3 done" in said
 
 
-@pytest.mark.parametrize("jobs", ["cores", pytest.param("processes", marks=pytest.mark.slow)])
+SLOW, RAY = pytest.mark.slow, pytest.mark.launcher
+
+
+@pytest.mark.parametrize(
+    "jobs", ["cores", pytest.param("processes", marks=SLOW), pytest.param("ray", marks=RAY)]
+)
 def test_one_pack_is_one_job_of_another_launcher(tmp_path, jobs):
     into = [f"hydra/launcher@hydra.launcher.jobs={jobs}", "hydra.launcher.max_members=2"]
     if jobs == "cores":  # one worker for both: each loads torch anew

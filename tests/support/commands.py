@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -108,7 +109,23 @@ def numbers(run: Path) -> dict[str, Any]:
     return {"name": run.name, "terms": found["terms"], "scores": found["scores"], "rows": rows}
 
 
-def children(process: BaseProcess) -> list[int]:
-    """Process ids of the workers that a command has started."""
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return [int(pid) for pid in found.read_text().split()] if found.exists() else []
+def children(pid: int | None) -> list[int]:
+    """Process ids of what a process has started and not yet waited for."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended
+            found += [int(child) for child in listed.read_text().split()]
+    return found
+
+
+def descendants(pid: int | None) -> list[int]:
+    """Children, their children and so on."""
+    return [one for child in children(pid) for one in (child, *descendants(child))]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

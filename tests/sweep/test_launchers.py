@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import time
 
 import commands
 import pytest
+
+from vae_granularity.runs.identity import checkpoints
+from vae_granularity.runs.status import is_busy
 
 pytestmark = [
     pytest.mark.launcher,
@@ -24,6 +28,8 @@ OPTIONS = {
     "processes": [],
     "ray": ["hydra.launcher.num_cpus=2", "hydra.launcher.num_gpus=1", "hydra.launcher.gpus=0.5"],
 }
+
+PATIENCE = 300.0  # seconds, on a machine that others use
 
 
 def needs(plugin: str) -> None:
@@ -67,22 +73,33 @@ def test_failures_in_workers_are_in_the_table(tmp_path, launcher):
     assert "training stopped: not finite at step" in said
 
 
-@pytest.mark.slow
-def test_ray_gives_each_run_its_own_logical_gpu():
-    """Two logical GPUs, no real one: whole and fractional jobs see one device each through
-    CUDA_VISIBLE_DEVICES.
-    """
-    needs("ray")
-    from vae_granularity.sweeps.queue import run_all
-    from vae_granularity.sweeps.ray_pool import RayPool
-
-    def visible(seconds: float) -> str:
-        time.sleep(seconds)  # all of them at once
-        return os.environ["CUDA_VISIBLE_DEVICES"]
-
-    def seen(gpus: float, jobs: int) -> list[str]:
-        with RayPool(visible, cpus=0.1, gpus=gpus, num_cpus=1, num_gpus=2) as pool:
-            return sorted(run_all(pool, [3.0] * jobs, attempts=1))
-
-    assert seen(1.0, 2) == ["0", "1"]
-    assert seen(0.5, 4) == ["0", "0", "1", "1"]
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("launcher", ["cores", "ray"])
+def test_no_worker_outlives_the_command(tmp_path, launcher, how):
+    """The workers of `cores` save what they train, as on SIGTERM; those of Ray just end."""
+    needs(PLUGINS[launcher])
+    endless = ("trainer.max_steps=1000000", "callbacks.checkpoint.every_n_train_steps=1000000")
+    endless += ("compile=none",)
+    process = commands.start(
+        tmp_path, "-m", "seed=0,1", *endless, f"hydra/launcher={launcher}", *OPTIONS[launcher]
+    )
+    outputs = tmp_path / "runs" / ".output"
+    deadline = time.monotonic() + PATIENCE
+    while len([p for p in outputs.glob("*") if "\nstep " in p.read_text()]) < 2:
+        assert process.is_alive(), commands.output(tmp_path)
+        assert time.monotonic() < deadline, commands.output(tmp_path)
+        time.sleep(0.1)
+    started = commands.descendants(process.pid)
+    assert len(started) >= 2
+    os.kill(process.pid or 0, how)
+    process.join()
+    deadline = time.monotonic() + PATIENCE
+    while any(map(commands.is_alive, started)):
+        assert time.monotonic() < deadline, [p for p in started if commands.is_alive(p)]
+        time.sleep(0.1)
+    runs = commands.run_directories(tmp_path)
+    assert len(runs) == 2
+    assert not any(map(is_busy, runs))
+    if launcher == "cores":
+        assert all(checkpoints(run) for run in runs)
+        assert all("\nstopped at step " in path.read_text() for path in outputs.iterdir())

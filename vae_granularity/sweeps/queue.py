@@ -44,6 +44,7 @@ def run_all(
     items: Sequence[Any],
     attempts: int,
     is_locked: Callable[[Any], bool] = lambda result: False,
+    name: Callable[[Any], str] = str,
 ) -> list[Any]:
     """What became of each item: what its job returned or raised; `WorkerLost` where none ended it.
 
@@ -53,6 +54,7 @@ def run_all(
         attempts: workers that an item may lose.
         is_locked: whether a result says that another process has the item. After the loss of its
             worker that is the lost one, which is given a minute to end.
+        name: of an item, for the user.
     """
     results: dict[int, Any] = {}
     due = dict.fromkeys(range(len(items)), 0.0)  # number: not before
@@ -69,7 +71,7 @@ def run_all(
                 lost[number] += 1
                 said = f"lost a worker ({result.why})"
                 if lost[number] < attempts:
-                    print(f"{said}; its job is launched again", flush=True)
+                    print(f"{name(items[number])}: {said}; launched again", flush=True)
                     due[number] = 0.0
                     continue
                 result = WorkerLost(f"{said}, {lost[number]} times in this job: the last attempt")

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,10 @@ from vae_granularity.sweeps.queue import Lost
 # Reports to nobody; and points run at the command's own priority, not at Ray's 15 below it, at
 # which they stand still on a machine that others use.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+# Of a cluster that is started here, whose ports run any code that they are sent: it listens on the
+# loopback interface alone (Ray's word for that), and to who knows a token of this command's own, so
+# that Ray leaves none in the user's home, which `ray start` would then ask of other machines.
+OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 STORE_BYTES = 80 * 2**20  # of Ray's object store: results are small; Ray takes no less than 75 MiB
 
 
@@ -42,7 +47,8 @@ class RayPool:
         num_cpus: int | None = None,
         num_gpus: int | None = None,
     ) -> None:
-        for name, value in ENVIRONMENT.items():
+        own = {} if address else OWN | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        for name, value in (ENVIRONMENT | own).items():  # before Ray, which reads some on import
             os.environ.setdefault(name, value)
         try:
             import ray
