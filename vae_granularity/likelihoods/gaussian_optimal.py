@@ -50,7 +50,8 @@ class OptimalGaussian(nn.Module):
         squares, count = (x - output).square().flatten(1).sum(1), x[0].numel()
         if self.training:
             variance = (gathered(squares).mean() / count).clamp(min=self.min_variance)
-            self._follow(variance.detach())
+            self.steps.add_(1.0).clamp_max_(AVERAGED_STEPS)
+            self.variance.add_((variance.detach() - self.variance) / self.steps)
         else:
             variance = self.variance.to(output.dtype)
         return gaussian_log_prob(squares, 0.5 * variance.log(), count)
@@ -58,7 +59,3 @@ class OptimalGaussian(nn.Module):
     def mean(self, output: Tensor) -> Tensor:
         """E[x|z], shape of `output`."""
         return output
-
-    def _follow(self, variance: Tensor) -> None:
-        self.steps.add_(1.0).clamp_max_(AVERAGED_STEPS)
-        self.variance.add_((variance - self.variance) / self.steps)

@@ -142,15 +142,11 @@ def grouping(
             raise ArgumentError(
                 "model.granularity must be a number with an adaptive partition, got a schedule"
             )
-        return Grouping(latent_dim, rule, regrouping=_regrouping(options))
+        given: dict[str, Any] = {str(k): v for k, v in options.items() if k != "schedule"}
+        known = Regrouping.__dataclass_fields__
+        if unknown := sorted(set(given) - set(known)):
+            names = f"{', '.join(known)}, got {', '.join(unknown)}"
+            raise ArgumentError(f"model.partition takes {names}")
+        return Grouping(latent_dim, rule, regrouping=Regrouping(**given))
     sizes = LatentPartition.from_sizes(list(partition), latent_dim).sizes
     return Grouping(latent_dim, rule, sizes=sizes)
-
-
-def _regrouping(options: Mapping[str, Any]) -> Regrouping:
-    given = {str(key): value for key, value in options.items() if key != "schedule"}
-    unknown = set(given) - set(Regrouping.__dataclass_fields__)
-    if unknown:
-        known = ", ".join(Regrouping.__dataclass_fields__)
-        raise ArgumentError(f"model.partition takes {known}, got {', '.join(sorted(unknown))}")
-    return Regrouping(**given)

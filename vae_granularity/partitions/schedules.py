@@ -37,51 +37,54 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Linear:
-    """`start` until step `delay`, then a line to `end` in `steps` more, in stairs of `every`."""
+class Ramp:
+    """From `start` to `end`, as far at a step as `progress` (0 to 1) says."""
 
     start: float
     end: float
-    steps: int
-    delay: int = 0
-    every: int = 1
 
     def __call__(self, step: int) -> float:
-        return self.start + (self.end - self.start) * self._progress(step)
+        return self.start + (self.end - self.start) * self.progress(step)
 
-    def _progress(self, step: int) -> float:
-        done = max(0, step - self.delay) // self.every * self.every
-        return min(1.0, done / self.steps)
+    def progress(self, step: int) -> float:
+        """Share of the way."""
+        raise TypeError(f"{type(self).__name__} must define progress()")
 
     @property
     def values(self) -> tuple[float, ...]:
         return (self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Linear(Ramp):
+    """`start` until step `delay`, then a line to `end` in `steps` more, in stairs of `every`."""
+
+    steps: int
+    delay: int = 0
+    every: int = 1
+
+    def progress(self, step: int) -> float:
+        done = max(0, step - self.delay) // self.every * self.every
+        return min(1.0, done / self.steps)
 
 
 @dataclass(frozen=True)
 class Cosine(Linear):
     """As `Linear` along half a cosine wave: slow, fast, slow."""
 
-    def _progress(self, step: int) -> float:
-        return 0.5 - 0.5 * math.cos(math.pi * super()._progress(step))
+    def progress(self, step: int) -> float:
+        return 0.5 - 0.5 * math.cos(math.pi * super().progress(step))
 
 
 @dataclass(frozen=True)
-class Cyclic:
+class Cyclic(Ramp):
     """Every `period` steps: a line in the fraction `rise`, then `end` (arXiv 1903.10145)."""
 
-    start: float
-    end: float
     period: int
     rise: float = 0.5
 
-    def __call__(self, step: int) -> float:
-        done = min(1.0, step % self.period / (self.rise * self.period))
-        return self.start + (self.end - self.start) * done
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        return (self.start, self.end)
+    def progress(self, step: int) -> float:
+        return min(1.0, step % self.period / (self.rise * self.period))
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class Companions:
             same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
             return found.scores if same else {}
 
+        def own_draws(seed: int) -> Mapping[str, Any]:
+            return {"seed": seed}
+
         def of(rows: Any) -> Scores:
             return again(**{name: given[name][rows] for name in ROWS if name in given})
 
@@ -128,16 +131,12 @@ class Companions:
             count = len(next(value for name, value in given.items() if name in ROWS))
             if count >= 4:
                 errors = error_by_subsampling(of, count, num_draws=self.subsamples, seed=self.seed)
-        elif self.draws and (draw := {"draws": _own_draws, "fresh": fresh}.get(str(how))):
+        elif self.draws and (draw := {"draws": own_draws, "fresh": fresh}.get(str(how))):
             repeat = {"num_draws": self.draws, "seed": self.seed}
             errors = error_by_draws(lambda seed: again(**draw(seed)), **repeat)
         else:
             return {}
         return {f"se/{name}": errors.get(name) for name in errors or result.scores}
-
-
-def _own_draws(seed: int) -> Mapping[str, Any]:
-    return {"seed": seed}
 
 
 @dataclass(frozen=True)
@@ -219,20 +218,16 @@ def run_suite(
                     f" {name}; leave one of them out"
                 )
             owner[score] = name
+    fresh = None  # seed to as many latents and factors of the grid; None without one
+    if {"encode", "space", "latents"} <= set(known):
+        size = len(known["latents"])
+        fresh = functools.partial(fresh_sample, known["encode"], known["space"], size)
     if companions is not None:
-        fresh = _fresh(known)
         for name, result in suite.results.items():
             suite.beside[name] = companions.annotate_scores(
                 metrics[name], calls[name], result, fresh, owner
             )
     return suite
-
-
-def _fresh(known: Mapping[str, Any]) -> Fresh:
-    """Seed to as many latents and factors drawn afresh from the grid; None without a grid."""
-    if not {"encode", "space", "latents"} <= set(known):
-        return None
-    return functools.partial(fresh_sample, known["encode"], known["space"], len(known["latents"]))
 
 
 def _call(metric: Metric, given: dict[str, Any]) -> MetricResult:
