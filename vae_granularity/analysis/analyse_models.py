@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -83,7 +82,10 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     from vae_granularity.analysis.features import profile_rows
 
     file = settings.folder / PROFILE
-    kept = _last_pass(file)
+    try:
+        kept = {str(key): rows for key, rows in pd.read_csv(file).groupby("key")}
+    except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
+        kept = {}
     parts = []
     for code in codes:
         run = table.loc[code.run]
@@ -97,10 +99,3 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     with replacing(file) as temporary:
         profile.drop(columns="run").to_csv(temporary, index=False)
     return profile
-
-
-def _last_pass(file: Path) -> dict[str, pd.DataFrame]:
-    try:
-        return {str(key): rows for key, rows in pd.read_csv(file).groupby("key")}
-    except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
-        return {}

@@ -68,8 +68,10 @@ def all_codes(
             images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
             file = folder / f"{run.directory.resolve().name}.npz"
-            partition = _last_partition(run.config.model, int(row["run.steps"]))
-            yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
+            model: Any = OmegaConf.to_container(run.config.model, resolve=True)
+            rule = grouping_of(model)
+            last = None if rule.regrouping is not None else rule.at(int(row["run.steps"]))
+            yield Codes(index, data, images, *_kept(file, key, run, data, images), last)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
             # Runs that fail for one reason are told together, so it must not name each.
@@ -95,12 +97,6 @@ def _kept(
     with replacing(file) as temporary, temporary.open("wb") as whole:
         np.savez(whole, mu=mu, kl=kl, key=key)
     return mu, kl
-
-
-def _last_partition(model: Any, steps: int) -> LatentPartition | None:
-    node: Any = OmegaConf.to_container(model, resolve=True)
-    rule = grouping_of(node)
-    return None if rule.regrouping is not None else rule.at(steps)
 
 
 def udr_scores(

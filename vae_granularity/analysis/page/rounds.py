@@ -1,38 +1,17 @@
 """The rounds of deciding sweeps as the page shows them: what was added when, and why."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from vae_granularity.analysis.deciding.sweep import ending
-from vae_granularity.analysis.page.labels import name_of, seeds_label, value_label, with_unit
+from vae_granularity.analysis.page.labels import name_of, seeds_label, values_label, with_unit
 from vae_granularity.sweeps.rounds import Record, read_record
 
 
-@dataclass(frozen=True)
-class Round:
-    """A row of the table of rounds."""
-
-    number: int
-    runs: int  # added by this round
-    total: int  # with those before
-    look: str  # what was seen before it
-    additions: tuple[str, ...]  # `x = 4: y = 1, 2 (1 seed each): why`
-
-
-@dataclass(frozen=True)
-class DecidingSweep:
-    """A deciding sweep of one folder."""
-
-    folder: str
-    asks: str
-    rounds: tuple[Round, ...]
-    end: str
-
-
-def rounds_of(folders: Iterable[Path]) -> list[DecidingSweep]:
-    """The deciding sweeps of some folders, in their order.
+def rounds_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """The deciding sweeps of some folders: what each asks, its rounds and how it ended.
 
     Raises:
         DataError: a record is damaged.
@@ -41,14 +20,17 @@ def rounds_of(folders: Iterable[Path]) -> list[DecidingSweep]:
     return [_sweep(folder, record) for folder, record in found if record is not None]
 
 
-def _sweep(folder: Path, record: Record) -> DecidingSweep:
-    rounds, total = [], 0
-    for number, one in enumerate(record.rounds, 1):
-        runs = sum(len(added["seeds"]) for added in one["additions"])
-        total += runs
-        rounds.append(Round(number, runs, total, _look(one), tuple(_additions(record, one))))
+def _sweep(folder: Path, record: Record) -> dict[str, Any]:
+    runs = [sum(len(added["seeds"]) for added in one["additions"]) for one in record.rounds]
+    rounds = [
+        {"number": number, "runs": added, "total": total, "look": _look(one)}
+        | {"additions": list(_additions(record, one))}
+        for number, (one, added, total) in enumerate(
+            zip(record.rounds, runs, accumulate(runs), strict=True), 1
+        )
+    ]
     end = ending(record) if record.end else "still going on: the same command continues it"
-    return DecidingSweep(str(folder), _asks(record), tuple(rounds), end)
+    return {"folder": str(folder), "asks": _asks(record), "rounds": rounds, "end": end}
 
 
 def _asks(record: Record) -> str:
@@ -76,13 +58,12 @@ def _look(one: dict[str, Any]) -> str:
 
 
 def _additions(record: Record, one: dict[str, Any]) -> Iterator[str]:
+    """Lines such as `x = 4, y = 1, 2: 1 seed each, why`."""
     x, y = record.asks["x"]["name"], record.asks["y"]["name"]
-    groups: dict[tuple[Any, str, int], list[str]] = {}
+    groups: dict[tuple[str, str, int], list[Any]] = {}
     for added in one["additions"]:
-        at = f"{name_of(x)} = {value_label(x, added['x'])}" if x else ""
-        key = (at, added["why"], len(added["seeds"]))
-        groups.setdefault(key, []).append(value_label(y, added["y"]))
+        at = f"{values_label(x, [added['x']])}, " if x else ""
+        groups.setdefault((at, added["why"], len(added["seeds"])), []).append(added["y"])
     for (at, why, seeds), values in groups.items():
-        where = ", ".join(filter(None, (at, f"{name_of(y)} = {', '.join(values)}")))
         each = " each" if len(values) > 1 else ""
-        yield f"{where}: {seeds_label(seeds)}{each}, {why}"
+        yield f"{at}{values_label(y, values)}: {seeds_label(seeds)}{each}, {why}"
