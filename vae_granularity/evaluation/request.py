@@ -5,6 +5,7 @@ Loads no torch: a sweep asks `missing` of each of its finished points.
 
 import functools
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -124,10 +125,8 @@ def _options(node: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def _versions() -> dict[str, str | None]:
-    def installed(package: str) -> str | None:
-        try:
-            return version(package)
-        except PackageNotFoundError:  # lightgbm is an extra
-            return None
-
-    return {package: installed(package) for package in PACKAGES}
+    found: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):  # lightgbm is an extra
+            found[package] = version(package)
+    return found
