@@ -15,7 +15,7 @@ from vae_granularity.analysis.page.labels import first_line
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
-from vae_granularity.evaluation.encoding import encode_table, subset
+from vae_granularity.evaluation.encoding import encode_table, num_images, subset
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
@@ -64,8 +64,7 @@ def all_codes(
                 data_of[name] = run.datamodule
             data = data_of[name]
             check_images(run.directory, data.fingerprint)
-            parts = (data.train_indices, data.val_indices, data.test_indices)
-            images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
+            images = subset(num_images(data), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
             file = folder / f"{run.directory.resolve().name}.npz"
             model: Any = OmegaConf.to_container(run.config.model, resolve=True)

@@ -133,13 +133,10 @@ def evaluate(
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
     groups = [list(group) for group in model.partition.groups]
     asked = request.requests(metrics, protocol, groups)
-    drawn = request.drawn_before(before) if protocol.draws_metrics else None
-    kept = request.already_there(asked, how, drawn)
-    terms_asked = request.asked_of_terms(protocol, groups)
-    if how.get(TERMS, {}).get("asked") == terms_asked:
-        kept = [TERMS, *kept]
-    else:
+    kept = request.kept(metrics, protocol, groups, before)
+    if TERMS not in kept:
         measured = measure_terms(model, data, protocol, test=test)
+        terms_asked = request.asked_of_terms(protocol, groups)
         terms, how[TERMS] = measured.values, {"asked": terms_asked, **measured.protocol}
         missing |= measured.not_applicable
     new = {name: metric for name, metric in metrics.items() if name not in kept}
