@@ -16,11 +16,8 @@ from torch import distributed as dist
 
 def world() -> tuple[int, int]:
     """Number of this process and of all: (0, 1) where a run has one."""
-    return (
-        (dist.get_rank(), dist.get_world_size())
-        if dist.is_available() and dist.is_initialized()
-        else (0, 1)
-    )
+    one_of_many = dist.is_available() and dist.is_initialized()
+    return (dist.get_rank(), dist.get_world_size()) if one_of_many else (0, 1)
 
 
 def own_rows(x: Tensor) -> Tensor:

@@ -21,8 +21,7 @@ import torch
 from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
-from vae_granularity.population.captured import captured
-from vae_granularity.population.compiled import compiled, warmed_up
+from vae_granularity.population.compiled import captured, compiled, warmed_up
 from vae_granularity.population.engine import Population
 from vae_granularity.population.plan import fitting
 from vae_granularity.population.rehearsal import cache_bytes

@@ -11,8 +11,7 @@ from tiny import results, tiny_config
 
 from vae_granularity.densities.mixture import mixture_densities, one_table
 from vae_granularity.population import compiled as module
-from vae_granularity.population.captured import captured
-from vae_granularity.population.compiled import compiled, no_compiler
+from vae_granularity.population.compiled import captured, compiled, no_compiler
 from vae_granularity.population.training import train_population
 
 # Both are torch's own, from inside its compiler.

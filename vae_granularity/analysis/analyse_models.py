@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -85,7 +84,11 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     from vae_granularity.analysis.features import profile_rows
 
     file = settings.folder / PROFILE
-    kept = _last_pass(file)
+    try:
+        rows_of = pd.read_csv(BytesIO(read_plain(file))).groupby("key")
+        kept = {str(key): rows for key, rows in rows_of}
+    except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
+        kept = {}
     parts = []
     for code in codes:
         run = table.loc[code.run]
@@ -99,12 +102,3 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     with replacing(file) as temporary:
         profile.drop(columns="run").to_csv(temporary, index=False)
     return profile
-
-
-def _last_pass(file: Path) -> dict[str, pd.DataFrame]:
-    try:
-        return {
-            str(key): rows for key, rows in pd.read_csv(BytesIO(read_plain(file))).groupby("key")
-        }
-    except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
-        return {}

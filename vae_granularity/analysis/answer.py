@@ -12,9 +12,7 @@ from vae_granularity.analysis.comparable import dataset_names
 from vae_granularity.analysis.page.labels import number, seeds_label, settings_label, with_unit
 from vae_granularity.analysis.points import aggregate, rows_of_point
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.errors import DataError
-from vae_granularity.runs.table import read_results
-from vae_granularity.training.command import command, overrides_of
+from vae_granularity.training.command import command, overrides_of_run
 
 
 @dataclass(frozen=True)
@@ -43,39 +41,30 @@ def _answer(dataset: str, runs: pd.DataFrame, names: list[str], settings: Settin
     points = aggregate(runs, names, [value])
     enough = points["runs"] >= min(settings.min_seeds, points["runs"].max())
     ranked = points[enough].sort_values(value, ascending=not settings.maximise)
-    best = rows_of_point(runs, ranked.iloc[0], names)
-    row = ranked.iloc[0]
-    spread = _spread(best[value].to_numpy(float))
-    sentence = f"{with_unit(value)} {number(row[value])}{spread}, {seeds_label(len(best))}"
-    beside = ""
-    if len(ranked) > 1:
-        next_best = rows_of_point(runs, ranked.iloc[1], names)
-        beside = _compared(best[value], next_best[value], ranked.iloc[1], names)
+    first, *others = (row for _, row in ranked.head(2).iterrows())
+    best = rows_of_point(runs, first, names)
+    mean, half, spread = first[value], first[f"±{value}"], ""
+    if np.isfinite(half):
+        ends = (number(mean - half), number(mean + half))
+        spread = " (range {} to {})" if len(best) == 2 else " ({} to {}, 95 %)"
+        spread = spread.format(*ends)
     return Answer(
         dataset,
-        {name: row[name] for name in names},
-        sentence,
-        beside,
+        {name: first[name] for name in names},
+        f"{with_unit(value)} {number(mean)}{spread}, {seeds_label(len(best))}",
+        "".join(
+            _compared(best[value], rows_of_point(runs, row, names)[value], row[names])
+            for row in others
+        ),
         _command(best),
         tuple(Path(str(path)) for path in best["path"]),
     )
 
 
-def _spread(values: np.ndarray) -> str:
-    """A 95 % interval (Student's t) of the mean of three or more, the range of two."""
-    if len(values) < 2:
-        return ""
-    if len(values) == 2:
-        return f" (range {number(values.min())} to {number(values.max())})"
-    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
-    low, high = values.mean() - half, values.mean() + half
-    return f" ({number(low)} to {number(high)}, 95 %)"
-
-
-def _compared(best: pd.Series, other: pd.Series, row: pd.Series, names: list[str]) -> str:
-    """The next best point, and the interval of the difference of means (Welch)."""
-    where = settings_label({name: row[name] for name in names})
+def _compared(best: pd.Series, other: pd.Series, point: pd.Series) -> str:
+    """The next best point, and whether the difference of means is chance (Welch)."""
     gap = abs(float(best.mean() - other.mean()))
+    where = settings_label({str(name): value for name, value in point.items()})
     text = f"Next best: {where}, {number(gap, 3)} behind"
     if min(len(best), len(other)) < 3:
         return f"{text}; too few seeds to say whether that is chance."
@@ -90,10 +79,7 @@ def _compared(best: pd.Series, other: pd.Series, row: pd.Series, names: list[str
 
 def _command(runs: pd.DataFrame) -> str | None:
     """The command that trains the runs of a point, from the results of the first."""
-    try:
-        overrides = overrides_of(read_results(str(runs["path"].iloc[0]))["config"])
-    except (DataError, KeyError, OSError):
-        return None
+    overrides = overrides_of_run(str(runs["path"].iloc[0]))
     if overrides is None:
         return None
     seeds = sorted(int(seed) for seed in runs["seed"])

@@ -15,7 +15,7 @@ from vae_granularity.analysis.page.labels import first_line
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
-from vae_granularity.evaluation.encoding import encode_table, subset
+from vae_granularity.evaluation.encoding import encode_table, num_images, subset
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
@@ -64,12 +64,13 @@ def all_codes(
                 data_of[name] = run.datamodule
             data = data_of[name]
             check_images(run.directory, data.fingerprint)
-            parts = (data.train_indices, data.val_indices, data.test_indices)
-            images = subset(sum(len(p) for p in parts if p is not None), num_codes, seed)
+            images = subset(num_images(data), num_codes, seed)
             key = f"{row['mtime_ns']} {num_codes} {seed}"
             file = folder / f"{run.directory.resolve().name}.npz"
-            partition = _last_partition(run.config.model, int(row["run.steps"]))
-            yield Codes(index, data, images, *_kept(file, key, run, data, images), partition)
+            model: Any = OmegaConf.to_container(run.config.model, resolve=True)
+            rule = grouping_of(model)
+            last = None if rule.regrouping is not None else rule.at(int(row["run.steps"]))
+            yield Codes(index, data, images, *_kept(file, key, run, data, images), last)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
             # Runs that fail for one reason are told together, so it must not name each.
@@ -95,12 +96,6 @@ def _kept(
     with replacing(file) as temporary, temporary.open("wb") as whole:
         np.savez(whole, mu=mu, kl=kl, key=key)
     return mu, kl
-
-
-def _last_partition(model: Any, steps: int) -> LatentPartition | None:
-    node: Any = OmegaConf.to_container(model, resolve=True)
-    rule = grouping_of(node)
-    return None if rule.regrouping is not None else rule.at(steps)
 
 
 def udr_scores(

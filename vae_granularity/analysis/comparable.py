@@ -61,7 +61,8 @@ def dataset_names(table: pd.DataFrame) -> pd.Series:
 
 def _differences(runs: pd.DataFrame) -> dict[str, str]:
     found = {}
-    for kind, column in (("source", "data.source"), *((k, k) for k in ("likelihood", "split"))):
+    columns = {"source": "data.source", "likelihood": "likelihood", "split": "split"}
+    for kind, column in columns.items():
         counts = runs[column].value_counts()
         if (counts > 0).sum() > 1:
             found[kind] = f"{column}: {_counted(counts[counts > 0])}"
@@ -99,10 +100,8 @@ def keep_where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
         words = table[name].astype(object).map(word, na_action="ignore")
         same = words.isna() if value is None else words == word(value)
         if not same.any():
-            there = ", ".join(sorted(words.dropna().unique())[:10])
-            raise ArgumentError(
-                f"where.{name} must be a value that a run has ({there}), got {value!r}"
-            )
+            accepted = f"a value that a run has ({', '.join(sorted(words.dropna().unique())[:10])})"
+            raise ArgumentError(f"where.{name} must be {accepted}, got {value!r}")
         table = table[same]
     return table.reset_index(drop=True)
 
@@ -116,7 +115,5 @@ def check_column(table: pd.DataFrame, argument: str, name: str) -> None:
         meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ArgumentError(f"{argument} must be a column of the runs, got {name!r}{meant}")
     if table[name].isna().all():
-        raise ArgumentError(
-            f"{argument} must be a column with a value, got {name!r}, "
-            f"which is missing in all {len(table)} runs"
-        )
+        missing = f"which is missing in all {len(table)} runs"
+        raise ArgumentError(f"{argument} must be a column with a value, got {name!r}, {missing}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from vae_granularity.analysis.page.labels import seeds_label
 from vae_granularity.metrics.core.rank_test import RankTest, rank_test
 
 # Share of the factors that must separate somewhere: else the ranks say only which never do.
@@ -31,34 +32,26 @@ class Correlation:
     @property
     def sentence(self) -> str:
         """In words."""
-        often = (
-            f"{self.separated} of {self.of} factors (all settings and seeds together) "
-            "separate at some γ"
-        )
-        return f"Under {self.partition}: {self._found}; {often}."
+        often = f"{self.separated} of {self.of} factors (all settings and seeds together) separate"
+        return f"Under {self.partition}: {self._found}; {often} at some γ."
 
     @property
     def _found(self) -> str:
-        if self.test is None or self.test.rho is None:
+        test = self.test
+        if test is None or test.rho is None:
             return "no rank correlation, since the factors do not differ in complexity or in γ"
-        seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
-        return (
-            f"rank correlation {self.test.rho:+.2f} over {self.test.count} factors, γ averaged "
-            f"over {seeds} (p = {self.test.p:.2g}, one-sided, factors permuted); "
-            f"{self._verdict(self.test)}"
-        )
-
-    def _verdict(self, test: RankTest) -> str:
-        unknown = "the claim cannot be judged: "
+        claim = f"is {'' if test.p <= LEVEL else 'not '}borne out at the {LEVEL:.0%} level"
         if self.separated < ENOUGH * self.of:
-            return (
-                f"{unknown}most factors separate at no γ tried, and all of those rank as needing "
-                "more"
-            )
-        if test.least_p > LEVEL:
-            return f"{unknown}no order of these {test.count} factors reaches {LEVEL:.0%}"
-        borne = "borne out" if test.p <= LEVEL else "not borne out"
-        return f"the claim is {borne} at the {LEVEL:.0%} level"
+            why = "most factors separate at no γ tried, and all of those rank as needing more"
+            claim = f"cannot be judged: {why}"
+        elif test.least_p > LEVEL:
+            why = f"no order of these {test.count} factors reaches {LEVEL:.0%}"
+            claim = f"cannot be judged: {why}"
+        return (
+            f"rank correlation {test.rho:+.2f} over {test.count} factors, γ averaged over "
+            f"{seeds_label(self.seeds)} (p = {test.p:.2g}, one-sided, factors permuted); "
+            f"the claim {claim}"
+        )
 
 
 def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
@@ -86,13 +79,9 @@ def correlations(first: pd.DataFrame, complexity: Mapping[str, float]) -> list[C
         mean = reached.groupby(rows["factor"].astype(str)).mean()
         known = mean[mean.index.isin(list(complexity))]
         ratios = [complexity[factor] for factor in known.index]
+        test = rank_test(ratios, known) if len(known) > 1 else None
+        separated = int(rows["first"].notna().sum())
         found.append(
-            Correlation(
-                str(partition),
-                rank_test(ratios, known) if len(known) > 1 else None,
-                rows["seed"].nunique(),
-                int(rows["first"].notna().sum()),
-                len(rows),
-            )
+            Correlation(str(partition), test, rows["seed"].nunique(), separated, len(rows))
         )
     return found

@@ -46,25 +46,19 @@ def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
     partitions = {PAIRS: best_partition(alone, [2] * len(names))}
     if isinstance(codes.data, Blocks) and len(names) == len(codes.data.partition.sizes):
         partitions[BLOCKS] = best_partition(alone, codes.data.partition.sizes)
-    shares = {DIMENSIONS: (singles, alone)} | {
-        name: (p, information.shares(p)) for name, p in partitions.items()
-    }
+    shares = {name: (p, information.shares(p)) for name, p in partitions.items()}
     rows: list[dict[str, object]] = []
-    for partition, (units, table) in shares.items():
+    for partition, (units, table) in ({DIMENSIONS: (singles, alone)} | shares).items():
         profile = profile_of(table, units.groups, information.protocol())
-        gap = np.full(len(names), np.nan) if profile.gap is None else profile.gap
+        found = {
+            "share": profile.share,
+            "gap": np.full(len(names), np.nan) if profile.gap is None else profile.gap,
+            "alone": profile.alone,
+            "separated": profile.separated,
+        }
         for f, factor in enumerate(names):
-            rows.append(
-                {
-                    "run": codes.run,
-                    "partition": partition,
-                    "factor": factor,
-                    "share": float(profile.share[f]),
-                    "gap": float(gap[f]),
-                    "alone": bool(profile.alone[f]),
-                    "separated": bool(profile.separated[f]),
-                }
-            )
+            told = {name: values[f].item() for name, values in found.items()}
+            rows.append({"run": codes.run, "partition": partition, "factor": factor, **told})
     return rows
 
 

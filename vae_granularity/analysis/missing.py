@@ -1,23 +1,21 @@
 """What would settle an undecided verdict: the smallest addition of runs, its command and cost."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vae_granularity.analysis.deciding.measured import Addition, Measured
 from vae_granularity.analysis.deciding.questions import Trajectory
 from vae_granularity.analysis.deciding.spending import ALPHA
-from vae_granularity.analysis.page.labels import name_of, seeds_label, value_label
+from vae_granularity.analysis.page.labels import name_of, seeds_label, values_label
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import Reading, Slice, SliceResult
 from vae_granularity.analysis.verdict import EDGE, MIN_PLACES, NOT_ENOUGH
-from vae_granularity.errors import DataError
-from vae_granularity.runs.table import read_results
-from vae_granularity.training.command import command, overrides_of, value_text
+from vae_granularity.training.command import command, overrides_of_run, value_text
 
 WHOLE = ("model.granularity", "model.latent_dim", "net.depth")  # whole numbers from 1 on
 MOST_SEEDS = 100  # of a point: what needs more is not expected to be settled
@@ -61,7 +59,8 @@ def missing_words(one: Missing) -> str:
 
 def _of_reading(part: Slice, reading: Reading, settings: Settings) -> Missing | None:
     surface = reading.trajectory.surface
-    seeds = _first_seeds(part.runs["seed"], settings.min_seeds)
+    known = sorted({int(seed) for seed in part.runs["seed"]})[: settings.min_seeds]
+    seeds = known + _unused(known, settings.min_seeds - len(known))
     if reading.verdict.shape == EDGE or len(surface.y) < 3:
         found = _beyond(surface, reading)
         values, why = [(x, y, seeds) for x, y in found], "values beyond the edge"
@@ -85,19 +84,9 @@ def _of_reading(part: Slice, reading: Reading, settings: Settings) -> Missing | 
 
 def _more(surface: Surface, settings: Settings) -> tuple[list[tuple[Any, Any, list[int]]], str]:
     """Points and seeds on the grid that is there: those that compete for an optimum first."""
-    sign = 1.0 if settings.maximise else -1.0
-    towards = Surface(
-        surface.x_name,
-        surface.y_name,
-        surface.value_name,
-        surface.x,
-        surface.y,
-        surface.seeds,
-        sign * surface.values,
-    )
-    least = settings.min_seeds
+    sign, least = 1.0 if settings.maximise else -1.0, settings.min_seeds
     question = Trajectory(first_seeds=least, min_seeds=least, max_seeds=MOST_SEEDS)
-    measured = Measured(towards, towards.count)
+    measured = Measured(replace(surface, values=sign * surface.values), surface.count)
     additions = question.prepare(measured) or question.sharpen(measured, ALPHA)
     reasons = list(dict.fromkeys(one.why for one in additions))
     return [_values(surface, one) for one in additions], ", ".join(reasons)
@@ -105,19 +94,19 @@ def _more(surface: Surface, settings: Settings) -> tuple[list[tuple[Any, Any, li
 
 def _values(surface: Surface, one: Addition) -> tuple[Any, Any, list[int]]:
     known = np.isfinite(surface.values[one.row, one.column])
-    used = {seed for seed, there in zip(surface.seeds, known, strict=True) if there}
-    free = (seed for seed in range(10**6) if seed not in used)
-    return surface.x[one.row], surface.y[one.column], [next(free) for _ in range(one.seeds)]
+    used = [seed for seed, there in zip(surface.seeds, known, strict=True) if there]
+    return surface.x[one.row], surface.y[one.column], _unused(used, one.seeds)
+
+
+def _unused(seeds: Collection[int], number: int) -> list[int]:
+    return list(islice((seed for seed in count() if seed not in seeds), number))
 
 
 def _beyond(surface: Surface, reading: Reading) -> list[tuple[Any, Any]]:
     """For each row whose optimum is on an edge the next value of y outside."""
-    path = reading.trajectory
-    values = surface.y
-    ends = {
-        0: _new_value(surface.y_name, values[::-1], inside=False),
-        len(values) - 1: _new_value(surface.y_name, values, inside=False),
-    }
+    path, ends = reading.trajectory, {}
+    for place, values in ((0, surface.y[::-1]), (len(surface.y) - 1, surface.y)):
+        ends[place] = _new_value(surface.y_name, values, inside=False)
     rows = zip(path.rows.tolist(), path.best.tolist(), strict=True)
     return [(surface.x[row], ends[at]) for row, at in rows if ends.get(at) is not None]
 
@@ -148,12 +137,6 @@ def _new_value(name: str, values: tuple[Any, ...], inside: bool) -> Any:
     return None if found in values else found
 
 
-def _first_seeds(seeds: pd.Series, count: int) -> list[int]:
-    known = sorted({int(seed) for seed in seeds})[:count]
-    new = (seed for seed in range(10**6) if seed not in known)
-    return known + [next(new) for _ in range(count - len(known))]
-
-
 def _grouped(
     values: list[tuple[Any, Any, list[int]]],
 ) -> Iterator[tuple[list[Any], list[Any], list[int]]]:
@@ -169,37 +152,21 @@ def _grouped(
 
 
 def _group_words(surface: Surface, xs: list[Any], ys: list[Any], seeds: list[int]) -> str:
-    axes = [(surface.x_name, xs), (surface.y_name, ys)]
-    parts = [
-        f"{name_of(name)} = {', '.join(value_label(name, value) for value in values)}"
-        for name, values in axes
-    ]
-    return f"{seeds_label(len(seeds))} at {', '.join(parts)}"
+    axes = ((surface.x_name, xs), (surface.y_name, ys))
+    parts = ", ".join(values_label(name, values) for name, values in axes)
+    return f"{seeds_label(len(seeds))} at {parts}"
 
 
 def _commands(part: Slice, surface: Surface, groups: list[Any]) -> tuple[str, ...]:
-    try:
-        first = read_results(str(part.runs["path"].iloc[0]))
-        overrides = overrides_of(first["config"], also=("evaluation",))
-    except (DataError, KeyError, OSError):
-        return ()
-    axes = (surface.x_name, surface.y_name)
+    first = str(part.runs["path"].iloc[0])
+    overrides, axes = overrides_of_run(first, ("evaluation",)), (surface.x_name, surface.y_name)
     if overrides is None or any("." not in axis or axis.startswith("run.") for axis in axes):
         return ()
-    held = [one for one in overrides if one.lstrip("+").split("=")[0] not in (*axes, "seed")]
-    folder = str(pd.Series(part.runs["path"]).iloc[0]).rpartition("/")[0]
-    return tuple(
-        command(
-            [
-                "-m",
-                *held,
-                *(f"{axis}={_listed(values)}" for axis, values in zip(axes, (xs, ys), strict=True)),
-                f"seed={_listed(seeds)}",
-                f"paths.output_dir={folder}",
-            ]
-        )
-        for xs, ys, seeds in groups
-    )
+    named = (*axes, "seed")
+    held = [one for one in overrides if one.lstrip("+").split("=")[0] not in named]
+    folder = f"paths.output_dir={first.rpartition('/')[0]}"
+    swept = ([f"{k}={_listed(v)}" for k, v in zip(named, one, strict=True)] for one in groups)
+    return tuple(command(["-m", *held, *values, folder]) for values in swept)
 
 
 def _listed(values: list[Any]) -> str:

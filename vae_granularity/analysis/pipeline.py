@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -68,8 +67,11 @@ def analyse(settings: Settings) -> Analysis:
 def _collected(settings: Settings) -> Collected:
     if settings.out is None:
         check_links(settings.folder, settings.runs[0])
-    file = settings.folder / TABLE
-    last = _last_pass(file)
+    file, last = settings.folder / TABLE, None
+    try:
+        last = pd.read_parquet(file) if file.is_file() else None
+    except Exception as error:  # of any kind: damaged bytes make it raise whatever it likes
+        log.warning("%s is damaged and is made again: %s", file, first_line(error))
     if settings.wandb is not None:
         from vae_granularity.analysis.wandb_source import collect_wandb
 
@@ -86,12 +88,3 @@ def _collected(settings: Settings) -> Collected:
         with replacing(file) as temporary:
             found.table.to_parquet(temporary)
     return found
-
-
-def _last_pass(file: Path) -> pd.DataFrame | None:
-    """The table of the last pass; none where it is damaged: everything is read again."""
-    try:
-        return pd.read_parquet(file) if file.is_file() else None
-    except Exception as error:  # of any kind: damaged bytes make it raise whatever it likes
-        log.warning("%s is damaged and is made again: %s", file, first_line(error))
-        return None

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from vae_granularity.analysis.page.labels import is_missing
 from vae_granularity.errors import ArgumentError
+from vae_granularity.metrics.core.confidence import student_reach
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def aggregate(
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
     groups = measured.groupby(keys, observed=True, dropna=False)
     count = groups.count()
-    half = groups.sem() * t.ppf(0.975, (count - 1).clip(1))
+    half = student_reach(groups.std(), count)
     half = half.where(count != 2, (groups.max() - groups.min()) / 2).add_prefix("±")
     points = pd.concat([groups.size().rename("runs"), groups.mean(), half], axis=1).reset_index()
     return points if parameters else points.drop(columns="all")
@@ -123,6 +123,15 @@ def rows_of_point(
         column, value = table[name], point[name]
         table = table[column.isna() if is_missing(value) else column == value]
     return table
+
+
+def spread_out(length: int, count: int) -> list[int]:
+    """Places spread evenly over 0 … length − 1, both ends among them.
+
+    >>> spread_out(7, 5)
+    [0, 2, 3, 4, 6]
+    """
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
 
 
 def ordered(column: pd.Series) -> tuple[Any, ...]:

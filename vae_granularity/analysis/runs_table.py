@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,25 +56,19 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     broken: dict[str, str] = {}
     unfinished: list[str] = []
 
-    def fresh() -> Iterator[dict[str, Any]]:
-        for directory in runs.run_directories(places):
-            file = os.path.join(directory, RESULTS)
-            try:
-                found = os.stat(file)
-                state = (directory, str(found.st_mtime_ns), found.st_size, READER)
-                if state in known:
-                    kept.append(known[state])
-                else:
-                    row = row_of(runs.read_results(directory))
-                    yield dict(zip(STATE, state, strict=True)) | row
-            except FileNotFoundError:
-                unfinished.append(directory)
-            except DataError as error:
-                broken[file] = str(error)
+    def fresh(directory: str) -> dict[str, Any] | None:
+        found = os.stat(os.path.join(directory, RESULTS))
+        state = (directory, str(found.st_mtime_ns), found.st_size, READER)
+        if state in known:
+            kept.append(known[state])
+            return None
+        return dict(zip(STATE, state, strict=True)) | row_of(runs.read_results(directory))
 
-    table = frame_of(fresh())
+    directories = runs.run_directories(places)
+    table = frame_of(runs.rows_of(directories, fresh, unfinished, broken))
     if last is not None:
         table = _joined(last.iloc[kept], table)
+    broken = {os.path.join(directory, RESULTS): reason for directory, reason in broken.items()}
     return Collected(table, broken, unfinished, len(kept))
 
 
@@ -91,6 +85,7 @@ def check_places(places: Sequence[Path]) -> None:
             raise ArgumentError(f"{wanted}, got {str(place)!r}, {what}")
 
 
+@runs.damage_named()
 def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """`runs.table.row_of` less what decides no weight, and what must agree for runs to compare.
 
@@ -101,35 +96,25 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         DataError: a part is not as this program writes it; the message does not name the file.
     """
     config, data, protocol = (results[part] for part in ("config", "data", "protocol"))
-    try:
-        version = version_of(protocol)
-        parts = (protocol.get("terms", {}), *protocol.get("metrics", {}).values())
-        if not all(isinstance(part, Mapping) for part in parts):
-            raise DataError("has a protocol that is damaged: a part of it is not a map")
-        held_out = protocol.get("terms", {}).get("val")
-        size, fraction = data.get("train_size"), data.get("val_fraction")
-        decisive = identity(config) | {"names": config.get("names", {})}
-        row = {
-            key: value
-            for key, value in runs.row_of({**results, "config": decisive}).items()
-            if key not in REPEATED
-        }
-        return row | {
-            "seed": integer("seed", config["seed"], 0, 2**32 - 1),
-            "data.name": str(data["name"]),
-            "data.source": str(data["source"]),
-            "likelihood": _call(config["likelihood"]),
-            "split": f"{size} training images, val_fraction {fraction}, val on {held_out}",
-            "split_of_seed": data.get("split_sha256"),
-            VERSION: version,
-            "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
-            "version": str(results["versions"].get("vae-granularity")),
-        }
-    except DataError:
-        raise
-    except Exception as error:  # of any kind: any value may be another than this program writes
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"is not as this version writes it: {reason}") from error
+    version = version_of(protocol)
+    parts = (protocol.get("terms", {}), *protocol.get("metrics", {}).values())
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise DataError("has a protocol that is damaged: a part of it is not a map")
+    held_out = protocol.get("terms", {}).get("val")
+    size, fraction = data.get("train_size"), data.get("val_fraction")
+    decisive = identity(config) | {"names": config.get("names", {})}
+    row = runs.row_of({**results, "config": decisive})
+    return {key: value for key, value in row.items() if key not in REPEATED} | {
+        "seed": integer("seed", config["seed"], 0, 2**32 - 1),
+        "data.name": str(data["name"]),
+        "data.source": str(data["source"]),
+        "likelihood": _call(config["likelihood"]),
+        "split": f"{size} training images, val_fraction {fraction}, val on {held_out}",
+        "split_of_seed": data.get("split_sha256"),
+        VERSION: version,
+        "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
+        "version": str(results["versions"].get("vae-granularity")),
+    }
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

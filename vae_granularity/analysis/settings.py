@@ -1,12 +1,13 @@
 """What an analysis is asked to do, checked before anything is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vae_granularity.analysis.comparable import KINDS
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.runs.identity import flat
 from vae_granularity.runs.types import check_values
 
 Names = list[str]
@@ -20,14 +21,8 @@ TYPES |= {"where": dict[str, Any]}
 if TYPE_CHECKING:
     from vae_granularity.runs.reading import Run
 
-LEAST = {
-    "min_seeds": 2,
-    "num_bootstrap": 20,
-    "seed": 0,
-    "num_codes": 10,
-    "max_rows": 1,
-    "figures": 0,
-}
+LEAST = {"min_seeds": 2, "num_bootstrap": 20, "seed": 0}
+LEAST |= {"num_codes": 10, "max_rows": 1, "figures": 0}
 TYPES |= dict.fromkeys(LEAST, int)
 
 
@@ -70,7 +65,7 @@ class Settings:
         runs = given.get("runs") or []
         given["runs"] = tuple(map(Path, runs if isinstance(runs, list) else [runs]))
         given["out"] = None if given.get("out") is None else Path(given["out"])
-        given["where"] = dict(_flat(given.get("where", {})))
+        given["where"] = dict(flat(given.get("where", {})))
         for key in ("allow_mixed", "trust"):
             given[key] = tuple(given.get(key, ()))
         return cls(**given)
@@ -110,12 +105,3 @@ class Settings:
     def maximise(self) -> bool:
         """Whether larger is better."""
         return self.optimum == "max"
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`model.beta` for {"model": {"beta": 4}}."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -68,9 +68,8 @@ def isotonic(y: Array) -> Array:
     """
     n = y.shape[-1]
     sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, -1)], axis=-1)
-    length = (
-        np.arange(n)[None, :] - np.arange(n)[:, None] + 1
-    )  # of the stretch from j (down) to k (right)
+    # Of the stretch from j (down) to k (right).
+    length = np.arange(n)[None, :] - np.arange(n)[:, None] + 1
     means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(length, 1)
     lowest = np.minimum.accumulate(np.where(length > 0, means, np.inf)[..., ::-1], -1)[..., ::-1]
     return np.where(length > 0, lowest, -np.inf).max(-2)
@@ -80,9 +79,8 @@ def _vees(t: Array, y: Array, turn: float) -> list[Fit]:
     """Two straight pieces that meet at `turn`, one falling and one rising, each by `MIN_ARM` or
     more: the V and the inverted V.
     """
-    design = np.stack(
-        [np.ones_like(t), np.minimum(t - turn, 0.0), np.maximum(t - turn, 0.0)], axis=1
-    )
+    past = t - turn
+    design = np.stack([np.ones_like(t), np.minimum(past, 0.0), np.maximum(past, 0.0)], axis=1)
     fitted = _project(design, y)
     tip = fitted[:, np.searchsorted(t, turn)]
     left, right = fitted[:, 0] - tip, fitted[:, -1] - tip
@@ -102,15 +100,8 @@ def _fit(
     fitted: Array,
     parameters: int | Array,
     turn: float | None = None,
-    applies: np.ndarray | None = None,
+    applies: bool | np.ndarray = True,
 ) -> Fit:
-    squares = np.sum((y - fitted) ** 2, -1)
-    if applies is not None:
-        squares = np.where(applies, squares, np.inf)
-    return Fit(
-        shape,
-        fitted,
-        squares,
-        np.broadcast_to(np.asarray(parameters, dtype=np.float64), squares.shape),
-        turn,
-    )
+    squares = np.where(applies, np.sum((y - fitted) ** 2, -1), np.inf)
+    count = np.broadcast_to(np.asarray(parameters, dtype=np.float64), squares.shape)
+    return Fit(shape, fitted, squares, count, turn)

@@ -104,9 +104,8 @@ def without_seed_effects(values: Array) -> Array:
     known = np.isfinite(values)
     filled, per_point, per_seed = np.where(known, values, 0.0), known.sum(-1), known.sum((0, 1))
     effect = np.zeros(values.shape[-1])
-    for _ in range(
-        SWEEPS if (per_point[per_point > 0] < values.shape[-1]).any() else 1
-    ):  # exact at once where nothing is missing
+    missing = (per_point[per_point > 0] < values.shape[-1]).any()
+    for _ in range(SWEEPS if missing else 1):  # exact at once where nothing is missing
         point = ((filled - known * effect).sum(-1)) / np.maximum(per_point, 1)
         effect = ((filled - known * point[..., None]).sum((0, 1))) / np.maximum(per_seed, 1)
         effect -= effect.mean()
@@ -128,10 +127,8 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     with_runs = count > 0
     filled = np.where(known, values, 0.0)
     mean = filled.sum(-1) / np.maximum(count, 1)
-    deviation = (
-        np.where(known, values - mean[..., None], 0.0)
-        * np.sqrt(count / np.maximum(count - 1, 1))[..., None]
-    )
+    stretch = np.sqrt(count / np.maximum(count - 1, 1))[..., None]
+    deviation = np.where(known, values - mean[..., None], 0.0) * stretch
     # Known values first, so that the drawn places 0 … count - 1 are theirs.
     order = np.argsort(~known, axis=-1, kind="stable")
     deviation = np.take_along_axis(deviation, order, -1)
@@ -139,12 +136,10 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     within = np.arange(seeds) < count[..., None]
     sums = np.empty((draws, *count.shape))
     for start in range(0, draws, CHUNK):
-        places = (rng.random((min(CHUNK, draws - start), *values.shape)) * count[..., None]).astype(
-            np.int64
-        )
-        drawn = np.take_along_axis(
-            np.broadcast_to(deviation, places.shape), np.minimum(places, seeds - 1), -1
-        )
+        shape = (min(CHUNK, draws - start), *values.shape)
+        places = (rng.random(shape) * count[..., None]).astype(np.int64)
+        places = np.minimum(places, seeds - 1)
+        drawn = np.take_along_axis(np.broadcast_to(deviation, shape), places, -1)
         sums[start : start + len(places)] = (drawn * within).sum(-1)
     return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
 

@@ -125,10 +125,8 @@ def resampled_shapes(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray,
     found = fits(places, draws)
     chosen = best(found), np.arange(len(draws))
     shapes = np.array([fit.shape for fit in found])[chosen[0]]
-    squares, ways = (
-        np.stack([fit.squares for fit in found])[chosen],
-        np.stack([_way(fit.fitted) for fit in found])[chosen],
-    )
+    squares = np.stack([fit.squares for fit in found])[chosen]
+    ways = np.stack([_way(fit.fitted) for fit in found])[chosen]
     return np.where(squares / len(places) <= MAX_SQUARES, shapes, NO_SHAPE), ways
 
 
@@ -145,9 +143,8 @@ def _borne_out(
     if curve.shape == LINE and lines >= min_support:
         return curve, lines
     monotone = curves[MONOTONE]
-    return monotone, float(
-        (np.isin(shapes, (LINE, MONOTONE)) & (ways == _way(monotone.fitted)) & (ways != 0)).mean()
-    )
+    goes = (ways == _way(monotone.fitted)) & (ways != 0)
+    return monotone, float((np.isin(shapes, (LINE, MONOTONE)) & goes).mean())
 
 
 def _way(fitted: np.ndarray) -> np.ndarray:

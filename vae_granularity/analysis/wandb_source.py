@@ -1,7 +1,7 @@
 """Runs of a W&B project as the same table: config and last values of its finished runs."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from vae_granularity.analysis.runs_table import STATE, Collected, frame_of, row_of
 from vae_granularity.errors import ArgumentError, DataError
@@ -9,26 +9,30 @@ from vae_granularity.evaluation.request import protocol_of
 from vae_granularity.runs.identity import option_name
 
 
-class Api(Protocol):
-    """The one method of `wandb.Api` that is used."""
-
-    def runs(self, path: str) -> Iterable[Any]: ...
-
-
-def collect_wandb(project: str, api: Api | None = None) -> Collected:
+def collect_wandb(project: str, api: Any = None) -> Collected:
     """The finished runs of `entity/project`; others are unfinished, those not of ours broken.
 
     W&B holds no protocol: what the run's config asks for stands for it. The size of the split is
     not known there, its fraction is.
 
+    Args:
+        api: a `wandb.Api`, of which `runs` is called; None makes one.
+
     Raises:
         DataError: W&B cannot be reached, or has no such project.
     """
+    import wandb
+    from wandb.errors import Error
+
+    try:
+        found = list((wandb.Api() if api is None else api).runs(project))
+    except (Error, ValueError, OSError) as error:
+        raise DataError(f"wandb={project} cannot be read: {error}") from error
     broken: dict[str, str] = {}
     unfinished: list[str] = []
 
     def rows() -> Iterator[dict[str, Any]]:
-        for run in _runs(project, api):
+        for run in found:
             url = str(run.url)
             if run.state != "finished":
                 unfinished.append(url)
@@ -39,16 +43,6 @@ def collect_wandb(project: str, api: Api | None = None) -> Collected:
                 broken[url] = str(error)
 
     return Collected(frame_of(rows()), broken, unfinished)
-
-
-def _runs(project: str, api: Api | None) -> list[Any]:
-    import wandb
-    from wandb.errors import Error
-
-    try:
-        return list((wandb.Api() if api is None else api).runs(project))
-    except (Error, ValueError, OSError) as error:
-        raise DataError(f"wandb={project} cannot be read: {error}") from error
 
 
 def _results(run: Any) -> dict[str, Any]:
@@ -63,16 +57,10 @@ def _results(run: Any) -> dict[str, Any]:
     try:
         dataset = config["dataset"]
         name, model = (option_name(config, key) for key in ("dataset", "model"))
+        about = {"name": run.name, "model": model, "dataset": name}
+        about |= {"steps": config["trainer"]["max_steps"], "seconds": summary.get("_runtime")}
         return {
-            "run": {
-                "name": run.name,
-                "model": model,
-                "dataset": name,
-                "steps": config["trainer"]["max_steps"],
-                "num_parameters": None,
-                "seconds": summary.get("_runtime"),
-                "device": None,
-            },
+            "run": about | {"num_parameters": None, "device": None},
             "config": dict(config),
             "data": {key: dataset[key] for key in ("source", "val_fraction")} | {"name": name},
             "terms": {key: summary[key] for key in summary if key.startswith(("val/", "test/"))},

@@ -55,6 +55,12 @@ def encode_table(
     return LatentTable(indices, mu, logvar)
 
 
+def num_images(data: ImageDataModule) -> int:
+    """Images of a data set that is set up: training, held-out and test ones."""
+    parts = (data.train_indices, data.val_indices, data.test_indices)
+    return sum(len(part) for part in parts if part is not None)
+
+
 def subset(indices: np.ndarray | int, size: int, seed: int) -> np.ndarray:
     """At most `size` of the indices (n: of 0..n-1), drawn by the seed without replacement, sorted.
 

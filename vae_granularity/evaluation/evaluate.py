@@ -53,14 +53,9 @@ def in_short(found: Evaluation, directory: Path) -> str:
     """The headline of a finished run for a terminal: its numbers, what they mean, what is next."""
     drawn = f", figures in {directory / 'figures'}" if found.protocol.get(FIGURES) else ""
     notes = [*saturation_notes(found.protocol), *dependence_notes(found.protocol)]
-    return "\n".join(
-        (
-            as_text(headline(found.terms, found.scores)),
-            *notes,
-            f"all scores in {directory / 'results.json'}",
-            f"next: python -m vae_granularity.analyze runs={directory.parent}{drawn}",
-        )
-    )
+    where = f"all scores in {directory / 'results.json'}"
+    following = f"next: python -m vae_granularity.analyze runs={directory.parent}{drawn}"
+    return "\n".join((as_text(headline(found.terms, found.scores)), *notes, where, following))
 
 
 def as_lines(found: Evaluation, computed: Collection[str]) -> str:
@@ -138,14 +133,10 @@ def evaluate(
     missing, entries = dict(how.get("not_applicable", {})), dict(how.get("metrics", {}))
     groups = [list(group) for group in model.partition.groups]
     asked = request.requests(metrics, protocol, groups)
-    kept = request.already_there(
-        asked, how, request.drawn_before(before) if protocol.draws_metrics else None
-    )
-    terms_asked = request.asked_of_terms(protocol, groups)
-    if how.get(TERMS, {}).get("asked") == terms_asked:
-        kept = [TERMS, *kept]
-    else:
+    kept = request.kept(metrics, protocol, groups, before)
+    if TERMS not in kept:
         measured = measure_terms(model, data, protocol, test=test)
+        terms_asked = request.asked_of_terms(protocol, groups)
         terms, how[TERMS] = measured.values, {"asked": terms_asked, **measured.protocol}
         missing |= measured.not_applicable
     new = {name: metric for name, metric in metrics.items() if name not in kept}

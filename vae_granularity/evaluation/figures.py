@@ -76,7 +76,8 @@ def model_figures(
         planes = [group_plane(group, table.mu) for group in groups]
         squares = _decode(model, torch.stack([traverse(origin, p, grid) for p in planes]))
         starts = torch.stack([plane @ origin for plane in planes]).numpy()
-        labels, names = marked(labels, groups, quiet), [plane_names(group) for group in groups]
+        labels, main = marked(labels, groups, quiet), ("main axis 1", "main axis 2")
+        names = [(f"z{g[0]}", f"z{g[1]}") if len(g) == 2 else main for g in groups]
         drawn = (squares, labels, names, f"{title}: one group at a time")
         yield "group_traversals", traversals.group_figure(*drawn, values=grid, start=starts)
     if kl is not None:
@@ -127,24 +128,19 @@ def training_figure(file: Path, title: str) -> Named:
         return
     with file.open() as opened:
         rows = list(csv.DictReader(opened))
-    curves = {}
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     for term in ("elbo", *DECOMPOSITION):
-        columns = {
-            column: "held-out, exact" if column == f"val/{term}" else "training, from the batch"
-            for column in (rows[0] if rows else {})
-            if re.fullmatch(f"(train(/[a-z]+)?|val)/{term}", column)
-        }
-        found = {name: _series(rows, column) for column, name in columns.items()}
-        found = {name: line for name, line in found.items() if len(line[0])}
-        curves |= {term: found} if found else {}
+        for column in rows[0] if rows else ():
+            if re.fullmatch(f"(train(/[a-z]+)?|val)/{term}", column):
+                pairs = [(float(r["step"]), float(r[column])) for r in rows if r.get(column)]
+                steps, values = np.array(pairs, float).reshape(-1, 2).T
+                known = np.isfinite(values)
+                held_out = column.startswith("val")
+                name = "held-out, exact" if held_out else "training, from the batch"
+                if known.any():
+                    curves.setdefault(term, {})[name] = (steps[known], values[known])
     if curves:
         yield "training_curves", latents.curves_figure(curves, f"{title}: training")
-
-
-def _series(rows: list[dict[str, str]], column: str) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [(float(row["step"]), float(row[column])) for row in rows if row.get(column)]
-    steps, values = np.array(pairs).reshape(-1, 2).T
-    return steps[np.isfinite(values)], values[np.isfinite(values)]
 
 
 def metric_figures(
@@ -165,8 +161,8 @@ def metric_figures(
         if isinstance(result, PartitionComparisonResult) and result.by_granularity:
             yield "granularity_profile", _profile(result, f"{title}: factor-granularity profile")
         elif (found := _matrices(result)) is not None:
-            how = result.protocol
-            names = [protocol["label_names"][f] for f in _kept(how)]
+            how: Any = result.protocol
+            names = [protocol["label_names"][f] for f in how["kept_factors"]]
             panels = _panels(found, partition, names, protocol.get("inactive_latents", []))
             note = f"{_facts(how)}, {found.note}"
             heading = f"{title}: {found.title}"
@@ -225,17 +221,11 @@ def _dimensions(dim: int, quiet: list[int]) -> list[str]:
 
 def _profile(result: PartitionComparisonResult, title: str) -> Figure:
     profiles, nothing = result.by_granularity, np.full(len(result.factor_names), np.nan)
-    share = np.stack([profile.share for profile in profiles.values()], 1)
-    alone = np.stack([profile.alone for profile in profiles.values()], 1)
-    gaps = [nothing if profile.gap is None else profile.gap for profile in profiles.values()]
-    matrices = (share, np.stack(gaps, 1), alone)
+    found = [(p.share, nothing if p.gap is None else p.gap, p.alone) for p in profiles.values()]
+    share, gap, alone = (np.stack(columns, 1) for columns in zip(*found, strict=True))
     neighbours = f"{result.protocol['num_neighbors']} neighbours"
     note = f"{_facts(result.protocol)}, {neighbours}, contiguous groups of γ"
-    return profile_figure(*matrices, list(profiles), result.factor_names, title, note)
-
-
-def _kept(protocol: Mapping[str, Any]) -> list[int]:
-    return protocol["kept_factors"]
+    return profile_figure(share, gap, alone, list(profiles), result.factor_names, title, note)
 
 
 def _facts(protocol: Mapping[str, Any]) -> str:
@@ -271,11 +261,6 @@ def group_plane(group: tuple[int, ...], mu: Tensor) -> Tensor:
     plane = torch.zeros(2, mu.shape[1])
     plane[:, dims] = inner
     return plane
-
-
-def plane_names(group: tuple[int, ...]) -> tuple[str, str]:
-    """Axis names of `group_plane`."""
-    return (f"z{group[0]}", f"z{group[1]}") if len(group) == 2 else ("main axis 1", "main axis 2")
 
 
 def run_title(model: LatentModel, data: ImageDataModule, step: int) -> str:

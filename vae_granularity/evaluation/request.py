@@ -5,6 +5,7 @@ Loads no torch: a sweep asks `missing` of each of its finished points.
 
 import functools
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -54,6 +55,23 @@ def already_there(
     return found
 
 
+def kept(
+    metrics: Mapping[str, Any],
+    protocol: EvaluationProtocol,
+    groups: Groups,
+    before: Mapping[str, Any],
+) -> list[str]:
+    """`terms` and the metrics that results.json `before` holds under the same protocol; of another
+    version of it, nothing.
+    """
+    how = before.get("protocol", {})
+    how = how if version_of(how) == PROTOCOL_VERSION else {}
+    drawn = drawn_before(before) if protocol.draws_metrics else None
+    same_terms = how.get(TERMS, {}).get("asked") == asked_of_terms(protocol, groups)
+    found = already_there(requests(metrics, protocol, groups), how, drawn)
+    return [TERMS, *found] if same_terms else found
+
+
 def protocol_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What results.json would say of how a resolved config measures, for `protocol.differences`.
 
@@ -89,15 +107,11 @@ def missing(config: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
     if not config.get("evaluation"):
         return []
     protocol = EvaluationProtocol(**_options(config["evaluation"]))
-    before = results.get("protocol", {})
-    how = before if version_of(before) == PROTOCOL_VERSION else {}
-    groups, drawn = before.get("partition", []), drawn_before(results)
-    same_terms = how.get(TERMS, {}).get("asked") == asked_of_terms(protocol, groups)
-    asked = requests(config.get("metrics") or {}, protocol, groups)
-    kept = already_there(asked, how, drawn if protocol.draws_metrics else None)
-    undrawn = protocol.figures and MODEL not in drawn
-    lacking = [TERMS] * (not same_terms) + [FIGURES] * undrawn
-    return [*lacking, *(name for name in asked if name not in kept)]
+    metrics, groups = config.get("metrics") or {}, results.get("protocol", {}).get("partition", [])
+    undrawn = protocol.figures and MODEL not in drawn_before(results)
+    there = kept(metrics, protocol, groups, results)
+    wanted = [TERMS, *([FIGURES] if undrawn else ()), *metrics]
+    return [name for name in wanted if name not in there]
 
 
 def _same(before: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
@@ -124,10 +138,8 @@ def _options(node: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def _versions() -> dict[str, str | None]:
-    def installed(package: str) -> str | None:
-        try:
-            return version(package)
-        except PackageNotFoundError:  # lightgbm is an extra
-            return None
-
-    return {package: installed(package) for package in PACKAGES}
+    found: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):  # lightgbm is an extra
+            found[package] = version(package)
+    return found

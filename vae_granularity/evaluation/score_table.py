@@ -1,5 +1,6 @@
 """The scores of a run as tables of text: what is printed, drawn and written into studies."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -69,7 +70,8 @@ def score_table(scores: Scores) -> Table:
     >>> score_table({"sap": 0.25, "se/sap": 0.01, "sap_group": None}).rows
     (('sap', '0.250', '0.010', '–', '', '', '', ''),)
     """
-    stems = dict.fromkeys(_stem(name) for name in scores if "/" not in name)
+    ends = re.compile(f"({'|'.join(SUFFIXES)})$")
+    stems = dict.fromkeys(ends.sub("", name) for name in scores if "/" not in name)
     rows = []
     for stem in stems:
         own = stem.removesuffix("_harmonic")
@@ -114,11 +116,8 @@ def term_lines(terms: Scores, protocol: Mapping[str, Any]) -> list[str]:
         named = [name for name in terms if name.startswith(part)]
         named = [name for name in named if name.endswith(DEPENDENT) == bool(end)]
         values = {name.removeprefix(part).removesuffix(end): terms[name] for name in named}
-        shown = [
-            f"{name} {value:.2f}"
-            for name, value in values.items()
-            if value is not None and "/" not in name
-        ]
+        known = {k: v for k, v in values.items() if v is not None and "/" not in k}
+        shown = [f"{name} {value:.2f}" for name, value in known.items()]
         where = part[:-1] + (", factors dependent as in training" if end else "")
         lines += [f"{where}: {'  '.join(shown)}  (nats)"] if shown else []
     return lines + saturation_notes(protocol) + dependence_notes(protocol)
@@ -164,10 +163,6 @@ def as_markdown(table: Table) -> str:
     """A markdown table under its title."""
     rows = (table.columns, ["---"] * len(table.columns), *table.rows)
     return "\n".join((f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in rows)))
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix(next((end for end in SUFFIXES if name.endswith(end)), ""))
 
 
 def _cell(scores: Scores, name: str, digits: int = 3) -> str:

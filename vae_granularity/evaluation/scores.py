@@ -10,7 +10,7 @@ from vae_granularity.data.base import ImageDataModule
 from vae_granularity.data.blocks import Blocks
 from vae_granularity.densities.gaussian import reparametrise
 from vae_granularity.densities.noise import standard_normal
-from vae_granularity.evaluation.encoding import GridCodes, encode_table, subset
+from vae_granularity.evaluation.encoding import GridCodes, encode_table, num_images, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.score_table import DEPENDENT
 from vae_granularity.metrics.core.common_partition import best_block_partition
@@ -38,8 +38,7 @@ def score(
     """
     if not metrics:
         return SuiteResult()
-    parts = (data.train_indices, data.val_indices, data.test_indices)
-    every_image = sum(len(part) for part in parts if part is not None)
+    every_image = num_images(data)
     size, seed = protocol.num_codes + protocol.num_test_codes, protocol.seed
     indices = np.random.default_rng(seed).permutation(subset(every_image, size, seed))
     suite = _scores_at(indices, model, data, protocol, metrics)

@@ -68,9 +68,8 @@ def measure_terms(
         for end, chosen in components.items():
             exact = exact_terms(model, data, protocol, chosen)
             values |= {f"val/{name}{end}": value for name, value in exact.items()}
-            bounds = saturations(exact, model.partition, count)
-            named = {f"val/{name}{end}": asdict(found) for name, found in bounds.items()}
-            how["saturation"] |= named
+            for name, found in saturations(exact, model.partition, count).items():
+                how["saturation"][f"val/{name}{end}"] = asdict(found)
     else:
         values |= dict.fromkeys(f"val/{name}" for name in EXACT)
         missing |= dict.fromkeys(("elbo", "kl", *EXACT, "active_kl"), NO_POSTERIOR)

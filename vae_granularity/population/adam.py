@@ -30,14 +30,12 @@ class Adam:
         if type(optimizer) not in (optim.Adam, optim.AdamW):
             raise ArgumentError(f"{must}, got {type(optimizer).__name__}")
         group, *others = optimizer.param_groups
-        own = {"params", "weight_decay"}
-        if any(
-            other["weight_decay"] or any(other[key] != group[key] for key in group.keys() - own)
-            for other in others
-        ):
+        same = group.keys() - {"params", "weight_decay"}
+        if any(o["weight_decay"] or any(o[key] != group[key] for key in same) for o in others):
+            accepted = "differ only in a weight_decay of 0"
             raise ArgumentError(
-                "optimizer must have parameter groups in a population that differ only in a "
-                f"weight_decay of 0, got {len(others)} others"
+                f"optimizer must have parameter groups in a population that {accepted}, "
+                f"got {len(others)} others"
             )
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from vae_granularity.errors import TrainingError
 from vae_granularity.models.base import Forward
-from vae_granularity.population.captured import captured
-from vae_granularity.population.compiled import compiled
+from vae_granularity.population.compiled import captured, compiled
 from vae_granularity.population.engine import Outputs, Population
 from vae_granularity.population.plan import COMPILED
 from vae_granularity.population.step_inputs import StepInputs

@@ -1,4 +1,5 @@
-"""A population's step compiled as a whole: networks, loss, gradient and Adam in one graph.
+"""A population's step compiled as a whole, networks, loss, gradient and Adam in one graph; or held
+in one CUDA graph.
 
 The graph is traced from the eager step, so any model is compiled without a line of its own. Dials,
 memberships, noise, learning rates and weights are its inputs: one compilation serves every step of
@@ -10,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.fx import GraphModule
@@ -22,10 +24,8 @@ from vae_granularity.population.step_inputs import Inputs
 
 # Every intermediate that is used twice is stored, and short sums stay loops: inductor would fuse
 # them into loops that it then cannot vectorise (experiments/population/README.md).
-OPTIONS: dict[str, str | int | bool | Callable] = {
-    "realize_reads_threshold": 0,
-    "unroll_reductions_threshold": 1,
-}
+OPTIONS: dict[str, Any] = {"realize_reads_threshold": 0, "unroll_reductions_threshold": 1}
+WARM_UP = 3  # of a step before it is captured
 _COMPILED: dict[str, Callable] = {}  # by traced graph, for the populations of this process
 
 
@@ -74,11 +74,39 @@ def _dense(inputs: Inputs) -> Inputs:
 
 def _key(graph: GraphModule, flat: list[torch.Tensor]) -> str:
     """What decides the compiled function: the traced code, its constants, its inputs' types."""
-    constants = [
-        (name, value.tolist())
-        for name, value in sorted(vars(graph).items())
-        if isinstance(value, torch.Tensor)
-    ]
+    held = sorted((k, v) for k, v in vars(graph).items() if isinstance(v, torch.Tensor))
+    constants = [(name, value.tolist()) for name, value in held]
     types = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in flat]
     text = f"{graph.code}{constants}{types}{torch.get_num_threads()}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def captured(step: Step, state: State, inputs: Inputs) -> Step:
+    """`step` replayed from a graph, for this state alone; the outputs are overwritten by the next.
+
+    Args:
+        step: without a wait for the host.
+        state: on a CUDA device, and what it was when this returns.
+        inputs: of any step; later ones must have the same shapes.
+    """
+    static: Inputs = tree_map(torch.clone, inputs)
+    saved = [tensor.clone() for tensor in tree_leaves(state)]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            step(state, static)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = step(state, static)
+    for tensor, value in zip(tree_leaves(state), saved, strict=True):
+        tensor.copy_(value)
+
+    def replay(_: State, inputs: Inputs) -> Outputs:
+        for place, value in zip(tree_leaves(static), tree_leaves(inputs), strict=True):
+            place.copy_(value)
+        graph.replay()
+        return outputs._replace(terms=outputs.terms.clone())
+
+    return replay

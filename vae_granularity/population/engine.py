@@ -193,11 +193,8 @@ class Population:
         self, model: LatentModel, optimizer: optim.Optimizer, like: Tensor
     ) -> tuple[int, Tensor, Tensor]:
         """Number of steps, and the moments (P,), of an optimiser that may not have begun."""
-        states = {
-            name: optimizer.state[parameter]
-            for name, parameter in model.named_parameters()
-            if optimizer.state.get(parameter)
-        }
+        named = {name: optimizer.state.get(p) for name, p in model.named_parameters()}
+        states = {name: state for name, state in named.items() if state}
         if not states:
             return 0, like.new_zeros(like.shape[1]), like.new_zeros(like.shape[1])
         mean, square = (

@@ -22,12 +22,8 @@ def write_pack(folder: Path, configs: Sequence[DictConfig], how: str, together: 
         how: auto | alone | eager | compiled.
         together: members that are computed together, at most.
     """
-    pack: dict[str, Any] = {
-        "how": how,
-        "together": together,
-        "configs": [OmegaConf.to_container(cfg, resolve=True) for cfg in configs],
-    }
-    text = json.dumps(pack)
+    plain = [OmegaConf.to_container(cfg, resolve=True) for cfg in configs]
+    text = json.dumps({"how": how, "together": together, "configs": plain})
     path = folder / FOLDER / f"{_digest(text)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
@@ -92,9 +88,8 @@ def train_one(config: DictConfig) -> Any:
     if why is not None:
         print(f"step: as it is, not compiled (compile=auto): {why}", flush=True)
         return train(config)
-    print(
-        "step: compiled (compile=auto): a small network and enough steps to pay for it", flush=True
-    )
+    why = "a small network and enough steps to pay for it"
+    print(f"step: compiled (compile=auto): {why}", flush=True)
     (error,) = training.train_population([config], COMPILED)
     if error is not None:
         raise error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from vae_granularity.models.base import LatentModel
@@ -34,11 +35,8 @@ def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
     trainer, optimizer = config["trainer"], config["optimizer"]
     if model.stateful:
         return f"{type(model).__name__} keeps a state of its own between steps"
-    if (
-        optimizer["_target_"] not in OPTIMIZERS
-        or optimizer.get("amsgrad")
-        or optimizer.get("maximize")
-    ):
+    plain = not (optimizer.get("amsgrad") or optimizer.get("maximize"))
+    if optimizer["_target_"] not in OPTIMIZERS or not plain:
         return f"optimizer is {optimizer['_target_']} with its options, not plain Adam or AdamW"
     if str(trainer["precision"]) not in PRECISIONS:
         return f"trainer.precision is {trainer['precision']}, not one of {', '.join(PRECISIONS)}"
@@ -66,11 +64,8 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
             groups.setdefault(shared(config, model.hyperparameters(0)), []).append(i)
         else:
             alone[i] = reason
-    alone |= {
-        group[0]: "no other point has its shapes and settings"
-        for group in groups.values()
-        if len(group) == 1
-    }
+    single = [group[0] for group in groups.values() if len(group) == 1]
+    alone |= dict.fromkeys(single, "no other point has its shapes and settings")
     return Packing([group for group in groups.values() if len(group) > 1], alone)
 
 
@@ -84,6 +79,5 @@ def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
 def evenly(group: Sequence[int], most: int) -> list[list[int]]:
     """Parts of nearly equal size, at most `most` each."""
     count = -(-len(group) // most)
-    return [
-        list(group[i * len(group) // count : (i + 1) * len(group) // count]) for i in range(count)
-    ]
+    ends = [i * len(group) // count for i in range(count + 1)]
+    return [list(group[start:end]) for start, end in pairwise(ends)]

@@ -104,11 +104,8 @@ def table(work: Work, found: Found) -> str:
         + (f", ready after {speed.ready:.1f} s" if speed.ready else "")
         for total, plan, speed in rows
     ]
-    gap = " " * 28
-    lines += [
-        f"         -{gap}{plan}: {why}" for plan, why in found.items() if isinstance(why, str)
-    ]
-    return "\n".join(lines)
+    not_used = [(plan, why) for plan, why in found.items() if isinstance(why, str)]
+    return "\n".join([*lines, *(f"{'-':>10}{'':28}{plan}: {why}" for plan, why in not_used)])
 
 
 def fastest(work: Work, found: Found) -> Plan:

@@ -2,11 +2,9 @@
 
 import copy
 import logging
-import os
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +16,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from vae_granularity.evaluation.evaluate import report
-from vae_granularity.population.captured import captured
-from vae_granularity.population.compiled import compiled, no_compiler, warmed_up
+from vae_granularity.population.compiled import captured, compiled, no_compiler, warmed_up
 from vae_granularity.population.engine import Population
 from vae_granularity.population.plan import (
     ALONE,
@@ -38,8 +35,9 @@ from vae_granularity.population.plan import (
 )
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
+from vae_granularity.sweeps.processes import cores
 from vae_granularity.training.memory import keep_freed_memory
-from vae_granularity.training.prepare import IGNORED_WARNINGS, prepare
+from vae_granularity.training.prepare import meant_warnings_ignored, prepare
 
 WARM_UP, TRIALS = 2, 5
 # Sweeps that train longer pay for compiling, about 30 s, and for measuring what evaluation takes.
@@ -75,19 +73,11 @@ class Rehearsal:
         """Seconds of a step by the ordinary path, Lightning's share included."""
         clock = _Clock()
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-        with warnings.catch_warnings():
-            for message in IGNORED_WARNINGS:
-                warnings.filterwarnings("ignore", message=message)
-            trainer: Trainer = create(
-                self.config.trainer,
-                max_steps=WARM_UP + TRIALS + 1,
-                max_epochs=1,
-                callbacks=[clock],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
+        quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+        how = dict.fromkeys(quiet, False) | {"max_epochs": 1, "callbacks": [clock]}
+        with meant_warnings_ignored():
+            steps = WARM_UP + TRIALS + 1
+            trainer: Trainer = create(self.config.trainer, max_steps=steps, **how)
             trainer.fit(self.model, datamodule=self.data.reseeded(self.data.seed))
         return statistics.median(clock.intervals[WARM_UP:])
 
@@ -225,6 +215,4 @@ def processes_here() -> int:
     """How many processes train at a time: one a core; one on a GPU."""
     if torch.cuda.is_available():
         return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cores()

@@ -35,16 +35,13 @@ class Stack:
 
     def row(self, named: Named) -> Tensor:
         """(P,) from tensors by parameter name."""
-        return torch.cat([_turned(named[name].detach()).flatten() for name in self.shapes])
+        of = (named[name].detach() for name in self.shapes)
+        return torch.cat([(p.mT if p.ndim == 2 else p).flatten() for p in of])
 
     def views(self, rows: Tensor) -> Named:
         """Tensors (..., *shape) by parameter name that look into rows (..., P)."""
         parts = zip(self.shapes.items(), rows.split(self.sizes, dim=-1), strict=True)
         return {name: _view(part, shape) for (name, shape), part in parts}
-
-
-def _turned(parameter: Tensor) -> Tensor:
-    return parameter.mT if parameter.ndim == 2 else parameter
 
 
 def _view(part: Tensor, shape: torch.Size) -> Tensor:
@@ -56,8 +53,5 @@ def _view(part: Tensor, shape: torch.Size) -> Tensor:
 def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
     """(K, *shape) copies of the buffers in the saved state of K modules, by name."""
     saved = set(modules[0].state_dict())
-    names = [name for name, _ in modules[0].named_buffers() if name in saved]
-    return {
-        name: torch.stack([dict(module.named_buffers())[name] for module in modules])
-        for name in names
-    }
+    each = [dict(module.named_buffers()) for module in modules]
+    return {name: torch.stack([own[name] for own in each]) for name in each[0] if name in saved}

@@ -45,9 +45,8 @@ class StepInputs:
         self._like = next(models[0].parameters())
         self._orders, self._order_of = _distinct(self.data, lambda module: module.seed)
         self._noises, self._noise_of = _distinct(self.models, lambda model: model.seed)
-        self._constant = all(
-            isinstance(dial, Constant) for model in models for dial in model.schedules.values()
-        )
+        dials = [dial for model in models for dial in model.schedules.values()]
+        self._constant = all(isinstance(dial, Constant) for dial in dials)
         self._settings: dict[str, Tensor] | None = None
         self._partitions: list[LatentPartition] = []
 
@@ -62,9 +61,7 @@ class StepInputs:
 
     def _noise(self, step: int) -> Tensor:
         shape = (self.data[0].batch_size, self.models[0].latent_dim)
-        drawn = [
-            standard_normal(model.seed, step, shape, like=self._like) for model in self._noises
-        ]
+        drawn = [standard_normal(m.seed, step, shape, like=self._like) for m in self._noises]
         return _spread(torch.stack(drawn), self._noise_of)
 
     def _dials(self, step: int) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +22,6 @@ from vae_granularity.runs.status import is_done
 from vae_granularity.training import prepare as jobs
 from vae_granularity.training.callbacks.progress import ProgressBar
 from vae_granularity.training.interrupt import asked_to_end, stopped
-from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.prepare import Job
 from vae_granularity.training.run import train
 
@@ -51,7 +49,11 @@ def train_population(
         SystemExit: the process was asked to end; all runs have been saved.
     """
     planned: list[Job | Exception] = [_attempt(jobs.prepare_run, cfg) for cfg in configs]
-    ended = [isinstance(p, Job) and _has_ended(p.directory) for p in planned]
+    ended = [
+        isinstance(p, Job)
+        and (is_done(p.directory) or (p.directory / CHECKPOINTS / FINAL).exists())
+        for p in planned
+    ]
     outcomes: list[Exception | None] = [p if isinstance(p, Exception) else None for p in planned]
     members: dict[int, Member] = {}
     with ExitStack() as everything:
@@ -67,10 +69,6 @@ def train_population(
             _train(list(members.values()), how, together)
         outcomes = [members[i].failure if i in members else o for i, o in enumerate(outcomes)]
     return [train_alone(configs[i]) if ended[i] else o for i, o in enumerate(outcomes)]
-
-
-def _has_ended(directory: Path) -> bool:
-    return is_done(directory) or (directory / CHECKPOINTS / FINAL).exists()
 
 
 def train_alone(config: DictConfig) -> Exception | None:
@@ -106,9 +104,7 @@ def _train(members: list[Member], how: str, together: int) -> None:
     start = common_start([member.job.directory for member in members])
     if start:
         print(f"continues from step {start} of {members[0].trainer.max_steps}", flush=True)
-    with warnings.catch_warnings():
-        for message in jobs.IGNORED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
+    with jobs.meant_warnings_ignored():
         for member in members:
             member.attempt(_begin, start)
     alive = [member for member in members if member.failure is None]
@@ -122,9 +118,7 @@ def _train(members: list[Member], how: str, together: int) -> None:
 
 def _begin(member: Member, start: int) -> None:
     job, trainer = member.job, member.trainer
-    for logger in trainer.loggers:
-        if isinstance(logger, MetricsCSV):
-            logger.truncate(start)
+    jobs.truncate_logs(trainer, start)
     loop.attach(trainer, job.model, job.data)
     if start:
         loop.restore(trainer, job.directory / CHECKPOINTS / f"step={start}.ckpt")
@@ -167,24 +161,17 @@ def _take_steps(batches: list[Batch], start: int) -> None:
                 batch.take(range(began_at, done))
             if done == max_steps or any(done % n == 0 for n in intervals):
                 for batch in batches:
-                    batch.tell(done, _after_step)
+                    batch.tell(done, lambda member, *told: loop.after_step(member.trainer, *told))
             lines = max(1, max_steps // PROGRESS_LINES)
             if done // lines > began_at // lines:
                 left = (time.monotonic() - began) / (done - start) * (max_steps - done)
                 training = sum(member.failure is None for member in members)
-                print(
-                    f"population of {len(members)}: step {done}/{max_steps}, {left:.0f} s left, "
-                    f"{training} training",
-                    flush=True,
-                )
+                where = f"population of {len(members)}: step {done}/{max_steps}"
+                print(f"{where}, {left:.0f} s left, {training} training", flush=True)
             if asked and done < max_steps:
                 for batch in batches:
                     _save(batch, done)
                 sys.exit(stopped(asked, done, len(members)))
-
-
-def _after_step(member: Member, done: int, outputs: dict[str, Any]) -> None:
-    loop.after_step(member.trainer, done, outputs)
 
 
 def _save(batch: Batch, done: int) -> None:

@@ -6,14 +6,8 @@ from typing import Any
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.core.group_scores import HARMONIC
-from vae_granularity.runs.protocol import (
-    BESIDES,
-    MEASURE_AGAIN,
-    VERSION,
-    differences,
-    version_of,
-    without,
-)
+from vae_granularity.runs import protocol as protocols
+from vae_granularity.runs.protocol import BESIDES, MEASURE_AGAIN, VERSION, differences, without
 
 Results = Mapping[str, Any]  # what a results.json holds
 
@@ -37,9 +31,8 @@ def split_by_protocol(runs: Sequence[Results], name: str) -> list[list[Results]]
         alike = (lot for lot in lots if not differences([_measured(lot[0], name), own]))
         home = next(alike, None)
         if home is None:
-            lots.append([run])
-        else:
-            home.append(run)
+            lots.append(home := [])
+        home.append(run)
     return lots
 
 
@@ -61,10 +54,10 @@ def over_runs(runs: Sequence[Results], name: str, level: float = 0.95) -> Interv
         differing = differences(_measured(run, name) for run in pair)
         key, (a, b) = next(iter(differing.items()))
         first, other = (run.get("run", {}).get("name", "a run") for run in pair)
+        how = f"; {MEASURE_AGAIN}" if key == VERSION else ""
         raise ArgumentError(
             f"{name} must be measured under one protocol to be averaged, "
-            f"got {key}={a!r} in {first} and {b!r} in {other}"
-            f"{f'; {MEASURE_AGAIN}' if key == VERSION else ''}"
+            f"got {key}={a!r} in {first} and {b!r} in {other}{how}"
         )
     return interval([_value(run, name) for run in having], level) if having else None
 
@@ -81,7 +74,7 @@ def aggregate(runs: Sequence[Results], level: float = 0.95) -> dict[str, Interva
 
 
 def _measured(run: Results, name: str) -> dict[str, Any]:
-    return {VERSION: version_of(run.get("protocol", {}))} | number_protocol(run, name)
+    return {VERSION: protocols.version_of(run.get("protocol", {}))} | number_protocol(run, name)
 
 
 def _value(run: Results, name: str) -> Any:

@@ -43,16 +43,10 @@ def check_support(likelihood: Any, data: ImageDataModule) -> None:
     """
     values = data.card.values
     if not admits(likelihood.support, values):
-        modules = [
-            import_module(f"{likelihoods.__name__}.{m.name}")
-            for m in iter_modules(likelihoods.__path__)
-        ]
-        fitting = {
-            kind.__module__.rpartition(".")[2]
-            for module in modules
-            for kind in vars(module).values()
-            if hasattr(kind, "support") and admits(kind.support, values)
-        }
+        names = [f"{likelihoods.__name__}.{m.name}" for m in iter_modules(likelihoods.__path__)]
+        found = [kind for name in names for kind in vars(import_module(name)).values()]
+        able = [k for k in found if hasattr(k, "support") and admits(k.support, values)]
+        fitting = {kind.__module__.rpartition(".")[2] for kind in able}
         raise ArgumentError(
             f"likelihood must fit dataset={data.name}, whose values are {VALUES[values]}: "
             f"one of {', '.join(sorted(fitting))}; got {type(likelihood).__name__}, whose values "
@@ -75,9 +69,9 @@ def create(node: DictConfig, **runtime: Any) -> Any:
         strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if strange is None or strange[1] not in call.keywords:
             raise
-        key, name = node._get_full_key(strange[1]), call.func.__name__
-        value = call.keywords[strange[1]]
-        raise ArgumentError(f"{key} is no argument of {name}, got {value!r}") from error
+        key, value = node._get_full_key(strange[1]), call.keywords[strange[1]]
+        said = f"{key} is no argument of {call.func.__name__}, got {value!r}"
+        raise ArgumentError(said) from error
 
 
 def create_optimizer(cfg: DictConfig) -> tuple[Any, Schedule | None]:

@@ -51,12 +51,10 @@ def state_of(directory: str, now: float) -> RunState:
     cause = recorded_failure(directory)
     if cause is not None:
         return RunState(directory, FAILED, cause=cause)
-    progress = read_progress(directory)
-    elsewhere = progress is not None and progress.host != socket.gethostname()
-    alive = elsewhere and progress is not None and now - progress.written < SILENT
-    return RunState(
-        directory, TRAINING if is_busy(directory) or alive else STOPPED, progress=progress
-    )
+    sign = read_progress(directory)
+    elsewhere = sign if sign and sign.host != socket.gethostname() else None
+    alive = is_busy(directory) or (elsewhere and now - elsewhere.written < SILENT)
+    return RunState(directory, TRAINING if alive else STOPPED, progress=sign)
 
 
 def overview(runs: Places) -> list[RunState]:
@@ -125,16 +123,14 @@ def seconds_left(states: Sequence[RunState], usual: float | None, now: float) ->
     rest = 0.0
     for state in states:
         sign = state.progress
+        left = sign.seconds_left(now) if sign and state.state == TRAINING else None
+        if left is None and usual is None and state.state in (TRAINING, STOPPED, WAITING):
+            return None
         if state.state == TRAINING:
-            left = sign.seconds_left(now) if sign else None
-            if left is None and usual is None:
-                return None
             own.append(usual or 0.0 if left is None else left)
         elif state.state in (STOPPED, WAITING):
-            if usual is None:
-                return None
             done = (sign.step or 0) / sign.steps if sign else 0.0
-            rest += usual * (1.0 - done)
+            rest += (usual or 0.0) * (1.0 - done)
     if not own:
         return None if rest else 0.0
     return max(*own, (sum(own) + rest) / len(own), 0.0)

@@ -56,9 +56,8 @@ class Run:
             ArgumentError: n < 1; a model without a prior.
         """
         if not self.model.stochastic:
-            raise ArgumentError(
-                f"sample needs a model with a prior, got {self.config.model._target_}"
-            )
+            name = self.config.model._target_
+            raise ArgumentError(f"sample needs a model with a prior, got {name}")
         shape = integer("n", n, 1), self.model.latent_dim
         return self.decode(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
 
@@ -90,9 +89,8 @@ class Run:
             expected, got = (", ".join(map(str, s)) for s in (("n", *shape), found.shape))
             raise ArgumentError(f"{name} must have shape ({expected}), got ({got})")
         if not found.is_floating_point():
-            raise ArgumentError(
-                f"{name} must be floats, as the data module gives, got {found.dtype}"
-            )
+            accepted = "floats, as the data module gives"
+            raise ArgumentError(f"{name} must be {accepted}, got {found.dtype}")
         return found.to(self.model.device, next(self.model.parameters()).dtype)
 
     def __repr__(self) -> str:

@@ -78,8 +78,8 @@ def write_progress(directory: Path, steps: int, **found: float | None) -> None:
 
     It is not flushed to disk, unlike what a run needs to continue: many runs write it often.
     """
-    known = {"step": None, "seconds_per_step": None, "elbo": None, **found}
-    record = {"host": socket.gethostname(), "written": time.time(), "steps": steps, **known}
+    record = {"host": socket.gethostname(), "written": time.time(), "steps": steps}
+    record |= {"step": None, "seconds_per_step": None, "elbo": None, **found}
     temporary = directory / f"{PROGRESS}.part"
     temporary.write_text(json.dumps(record))
     os.replace(temporary, directory / PROGRESS)

@@ -3,7 +3,8 @@
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,16 +49,10 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     unreadable: dict[str, str] = {}
     unfinished: list[str] = []
 
-    def rows() -> Iterator[dict[str, Any]]:
-        for directory in run_directories(runs):
-            try:
-                yield {"path": directory, **row_of(read_results(directory))}
-            except FileNotFoundError:
-                unfinished.append(directory)
-            except DataError as error:
-                unreadable[directory] = str(error)
+    def row(directory: str) -> dict[str, Any]:
+        return {"path": directory, **row_of(read_results(directory))}
 
-    whole = columns_of(rows())
+    whole = columns_of(rows_of(run_directories(runs), row, unfinished, unreadable))
     if not whole and not unfinished and not unreadable:
         raise DataError(f"there is no run directory in {runs}")
     series = {key: pd.Series(column, dtype=_dtype(column)) for key, column in whole.items()}
@@ -67,6 +62,38 @@ def read_runs(runs: Places) -> "pd.DataFrame":
         shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
         warnings.warn(f"{len(unreadable)} runs cannot be read: {shown}", stacklevel=2)
     return table
+
+
+def rows_of(
+    directories: Iterable[str],
+    read: Callable[[str], dict[str, Any] | None],
+    unfinished: list[str],
+    unreadable: dict[str, str],
+) -> Iterator[dict[str, Any]]:
+    """The rows that are read of run directories; the others are noted, those without results and
+    those that are damaged, with the reason."""
+    for directory in directories:
+        try:
+            row = read(directory)
+        except FileNotFoundError:
+            unfinished.append(directory)
+        except DataError as error:
+            unreadable[directory] = str(error)
+        else:
+            if row is not None:
+                yield row
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Raises a DataError in place of what a value of an odd kind makes the code within raise."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # of any kind: any value may be another than this program writes
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"is not as this version writes it: {reason}") from error
 
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -142,10 +169,9 @@ def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
 def _unfinished(directory: Path) -> str | None:
     if not directory.is_dir():
         return "does not exist"
-    if not is_run(directory):
-        return f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
     if not (directory / CONFIG).is_file():
-        return f"has no {CONFIG}"
+        nothing = f"holds no finished run: neither {CONFIG} nor */{CONFIG}"
+        return f"has no {CONFIG}" if is_run(directory) else nothing
     try:
         read_results(directory)
     except FileNotFoundError:
@@ -165,9 +191,8 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
     try:
         results = orjson.loads(read_plain(os.path.join(directory, RESULTS)))
     except orjson.JSONDecodeError as error:
-        raise DataError(
-            f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
-        ) from error
+        said = f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
+        raise DataError(said) from error
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -176,31 +201,21 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
         raise DataError(f"its {RESULTS} is damaged: it holds {type(results).__name__}")
     for part in parts:
         if not isinstance(results.get(part), dict):
-            raise DataError(
-                f"its {RESULTS} is damaged, or of another version of this program: no {part!r}"
-            )
+            other = "or of another version of this program"
+            raise DataError(f"its {RESULTS} is damaged, {other}: no {part!r}")
     name = results.get("run", {}).get("name", "")
     if "run" in parts and (not isinstance(name, str) or os.path.basename(name) != name):
         raise DataError(f"its {RESULTS} is damaged: run.name is {name!r}, no name of a directory")
     return results
 
 
+@damage_named()
 def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     """What `read_runs` tells of one results.json; lists become tuples.
 
     Raises:
         DataError: a term or score is not a number, or a part not as this program writes it.
     """
-    try:
-        return _row_of(results)
-    except DataError:
-        raise
-    except Exception as error:  # of any kind: any value may be another than this program writes
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"is not as this version writes it: {reason}") from error
-
-
-def _row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     config = without(results["config"], ["metrics", "names"])
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
     row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}

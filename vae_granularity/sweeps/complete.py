@@ -38,10 +38,8 @@ class Point:
     @cached_property
     def measures(self) -> dict[str, Any]:
         """The part of the config that says what is measured."""
-        nodes = {key: self.config.get(key) for key in ("evaluation", "metrics")}
-        return {
-            key: OmegaConf.to_container(node, resolve=True) for key, node in nodes.items() if node
-        }
+        asked = {key: self.config[key] for key in ("evaluation", "metrics") if self.config.get(key)}
+        return {key: OmegaConf.to_container(node, resolve=True) for key, node in asked.items()}
 
     @property
     def is_done(self) -> bool:
@@ -77,9 +75,7 @@ def checked_points(
     for overrides, swept in combinations:
         label = " ".join(swept)
         try:
-            config = compose(overrides)
-            check_training_config(config)
-            point = _point(overrides, label, config)
+            point = _point(overrides, label, compose(overrides))
             points.setdefault((point.directory, digest(point.measures)), point)
         except UserError as error:
             invalid.setdefault(str(error), []).append(label)
@@ -102,6 +98,7 @@ def checked_points(
 
 
 def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
+    check_training_config(config)
     if config.dataset.source == "auto":
         from vae_granularity.sweeps.source import settled_source
 
@@ -162,7 +159,10 @@ def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = Fa
         if len(remaining) == len(left) and not busy and not blocked:
             causes |= dict.fromkeys(remaining, lost)
             break
-        _wait_for_one(busy, remaining)
+        if busy and len(busy) == len(remaining):
+            print(f"waiting for {len(busy)} points that another process trains", flush=True)
+            while all(is_busy(point.directory) for point in busy):
+                time.sleep(POLL_SECONDS)
         left = remaining
     _report(points, states, causes)
     if any(point not in states for point in points):
@@ -204,22 +204,14 @@ def _numbers(point: Point) -> str:
         found = read_results(point.directory)
     except (DataError, OSError):
         return ""
-    shown = (("ELBO", found["terms"].get("val/elbo"), 2), ("MIG", found["scores"].get("mig"), 3))
-    return "  ".join(
-        f"{name} {value:.{digits}f}" for name, value, digits in shown if value is not None
-    )
+    elbo, mig = found["terms"].get("val/elbo"), found["scores"].get("mig")
+    shown = ("" if elbo is None else f"ELBO {elbo:.2f}", "" if mig is None else f"MIG {mig:.3f}")
+    return "  ".join(filter(None, shown))
 
 
 def _recorded(points: Sequence[Point]) -> dict[Point, str]:
     found = {point: recorded_failure(point.directory) for point in points}
     return {point: cause for point, cause in found.items() if cause}
-
-
-def _wait_for_one(busy: list[Point], remaining: list[Point]) -> None:
-    if busy and len(busy) == len(remaining):
-        print(f"waiting for {len(busy)} points that another process trains", flush=True)
-        while all(is_busy(point.directory) for point in busy):
-            time.sleep(POLL_SECONDS)
 
 
 def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Point, str]) -> None:
@@ -233,10 +225,10 @@ def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Poin
     counts = Counter(states.values()) | Counter(failed=len(failed))
     shown = [f"{counts[state]} {state}" for state in ("done", "skipped", "failed")]
     shown += [f"{counts['measured']} measured"] if counts["measured"] else []
-    hints = []
-    if any(recorded_failure(point.directory) is None for point in failed):
+    known, hints = [recorded_failure(point.directory) for point in failed], []
+    if None in known:
         hints.append("the same command goes on with what was interrupted")
-    if any(recorded_failure(point.directory) for point in failed):
+    if any(known):
         hints.append("hydra.sweeper.retry_failed=true tries failed points again")
     print("; ".join([", ".join(shown), *hints]), flush=True)
 

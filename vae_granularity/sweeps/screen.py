@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -26,6 +26,14 @@ from vae_granularity.runs.overview import (
 from vae_granularity.runs.table import Places, read_results
 
 ORDER = (DONE, TRAINING, WAITING, STOPPED, FAILED)
+# Of the tables, in their order, beside the name of the run.
+COLUMNS = {
+    TRAINING: ("step", "left", "ELBO", "host"),
+    FAILED: ("cause",),
+    STOPPED: ("step", "last sign", "host"),
+    WAITING: (),
+    DONE: ("ELBO", "KL", "took", "ended"),
+}
 STYLES = {DONE: "green", TRAINING: "cyan", WAITING: "dim", STOPPED: "yellow", FAILED: "red"}
 QUIET = 300.0  # seconds without a sign after which a line says so
 LONGEST = 1e9  # seconds that a run can have taken
@@ -96,17 +104,16 @@ def screen(states: Sequence[RunState], title: str, max_rows: int, now: float) ->
         Text("; ".join(filter(None, said))),
         ProgressBar(total=len(states), completed=finished, width=60),
     ]
-    for kind, rows in (
-        (TRAINING, _training),
-        (FAILED, _failed),
-        (STOPPED, _stopped),
-        (WAITING, _waiting),
-        (DONE, _done),
-    ):
-        found = [state for state in states if state.state == kind]
+    for kind, columns in COLUMNS.items():
+        found = sorted((s for s in states if s.state == kind), key=_last_sign, reverse=True)
         if found:
-            found.sort(key=_last_sign, reverse=True)
-            shown += _section(kind, found, max_rows, rows, now)
+            latest = ", the latest first" if kind in (DONE, STOPPED) else ""
+            table = _table("run", *columns)
+            for state in found[:max_rows]:
+                table.add_row(*map(_plain, (state.name, *_cells(state, now))))
+            shown += [Text(f"\n{kind}{latest}", style=f"bold {STYLES[kind]}"), table]
+            rest = len(found) - max_rows
+            shown += [Text(f"  and {rest} more", style="dim")] if rest > 0 else []
     return Group(*shown)
 
 
@@ -115,22 +122,10 @@ def _last_sign(state: RunState) -> float:
     return max(state.ended, state.progress.written if state.progress else 0.0)
 
 
-Rows = Callable[[Sequence[RunState], float], Table]
-
-
-def _section(
-    kind: str, found: Sequence[RunState], most: int, rows: Rows, now: float
-) -> list[RenderableType]:
-    title = f"\n{kind}" + (", the latest first" if kind in (DONE, STOPPED) else "")
-    more = [Text(f"  and {len(found) - most} more", style="dim")] if len(found) > most else []
-    return [Text(title, style=f"bold {STYLES[kind]}"), rows(found[:most], now), *more]
-
-
 def _table(*columns: str) -> Table:
-    """A table whose last columns, all but the first, are numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, column in enumerate(columns):
-        numeric = i > 0 and column != "host"
+    for column in columns:
+        numeric = column not in ("run", "host", "cause")
         # A name that is too long for the screen goes on in the next line: it is to be copied.
         table.add_column(
             column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
@@ -138,18 +133,18 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
-    """A row of plain text: words of a run are no markup, and do not steer the terminal."""
-    table.add_row(*(Text("".join(x for x in cell if x.isprintable())) for cell in cells))
+def _plain(cell: str) -> Text:
+    """Words of a run are no markup, and do not steer the terminal."""
+    return Text("".join(x for x in cell if x.isprintable()))
 
 
-def _training(states: Sequence[RunState], now: float) -> Table:
-    table = _table("run", "step", "left", "ELBO", "host")
-    for state in states:
-        sign = state.progress
+def _cells(state: RunState, now: float) -> tuple[str, ...]:
+    """What stands in a run's line beside its name."""
+    sign = state.progress
+    steps = "" if sign is None else f"{sign.step or 0}/{sign.steps}"
+    if state.state == TRAINING:
         if sign is None:
-            _add(table, state.name, "", "starting", "", "")
-            continue
+            return ("", "starting", "", "")
         left, silent = sign.seconds_left(now), now - sign.written
         said = "" if left is None else duration(left)
         if silent > QUIET:
@@ -158,54 +153,24 @@ def _training(states: Sequence[RunState], now: float) -> Table:
             said = "starting"
         elif sign.step >= sign.steps:
             said = "measuring"
-        _add(table, state.name, _steps(state), said, nats(sign.elbo), sign.host)
-    return table
+        return (steps, said, nats(sign.elbo), sign.host)
+    if state.state == FAILED:
+        return tuple(state.cause.splitlines()[:1])
+    if state.state == STOPPED:
+        return (steps, f"{duration(now - sign.written)} ago", sign.host) if sign else ("", "", "")
+    return _results(state, now) if state.state == DONE else ()
 
 
-def _steps(state: RunState) -> str:
-    sign = state.progress
-    return "" if sign is None else f"{sign.step or 0}/{sign.steps}"
-
-
-def _failed(states: Sequence[RunState], now: float) -> Table:
-    table = _table("run")
-    table.add_column("cause", overflow="fold")
-    for state in states:
-        _add(table, state.name, state.cause.splitlines()[0] if state.cause else "")
-    return table
-
-
-def _stopped(states: Sequence[RunState], now: float) -> Table:
-    table = _table("run", "step", "last sign", "host")
-    for state in states:
-        sign = state.progress
-        ago = f"{duration(now - sign.written)} ago" if sign else ""
-        _add(table, state.name, _steps(state), ago, sign.host if sign else "")
-    return table
-
-
-def _waiting(states: Sequence[RunState], now: float) -> Table:
-    table = _table("run")
-    for state in states:
-        _add(table, state.name)
-    return table
-
-
-def _done(states: Sequence[RunState], now: float) -> Table:
-    table = _table("run", "ELBO", "KL", "took", "ended")
-    for state in states:
-        try:
-            results = read_results(state.directory, parts=("run", "terms"))
-        except (DataError, FileNotFoundError) as error:
-            _add(table, state.name, "", "", "", str(error))
-            continue
-        terms, seconds = results["terms"], results["run"].get("seconds")
-        is_time = isinstance(seconds, (int, float)) and 0 <= seconds < LONGEST
-        took = duration(seconds) if is_time else ""
-        ended = f"{duration(max(0.0, now - state.ended))} ago"
-        row = (nats(terms.get("val/elbo")), nats(terms.get("val/kl")), took, ended)
-        _add(table, state.name, *row)
-    return table
+def _results(state: RunState, now: float) -> tuple[str, ...]:
+    try:
+        results = read_results(state.directory, parts=("run", "terms"))
+    except (DataError, FileNotFoundError) as error:
+        return ("", "", "", str(error))
+    terms, seconds = results["terms"], results["run"].get("seconds")
+    is_time = isinstance(seconds, (int, float)) and 0 <= seconds < LONGEST
+    took = duration(seconds) if is_time else ""
+    ended = f"{duration(max(0.0, now - state.ended))} ago"
+    return (nats(terms.get("val/elbo")), nats(terms.get("val/kl")), took, ended)
 
 
 def show(runs: Places, title: str, max_rows: int, watch: bool, every: float) -> None:

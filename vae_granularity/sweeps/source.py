@@ -36,11 +36,8 @@ def settled_source(config: DictConfig) -> str:
 
             known[key] = create(config.dataset).resolve()
             write_atomically(path, json.dumps(known, indent=1))
-            print(
-                f"dataset.source=auto is {known[key]} for {file_name(node)}, "
-                f"and stays so for all runs of {folder} ({path})",
-                flush=True,
-            )
+            said = f"dataset.source=auto is {known[key]} for {file_name(node)}"
+            print(f"{said}, and stays so for all runs of {folder} ({path})", flush=True)
         return known[key]
 
 

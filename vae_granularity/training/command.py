@@ -10,7 +10,9 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from vae_granularity.errors import DataError
 from vae_granularity.runs.identity import identity, option_name
+from vae_granularity.runs.table import read_results
 from vae_granularity.training.config import compose, config_dir
 
 PLAIN = re.compile(r"[\w.+-]+")  # words that Hydra's grammar takes without quotes
@@ -51,6 +53,14 @@ def overrides_of(config: Mapping[str, Any], also: Iterable[str] = ()) -> list[st
     except HydraException:
         return None
     return options + given
+
+
+def overrides_of_run(directory: str, also: Iterable[str] = ()) -> list[str] | None:
+    """`overrides_of` the config of a finished run; None where its results cannot be read either."""
+    try:
+        return overrides_of(read_results(directory)["config"], also)
+    except (DataError, KeyError, OSError):
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -27,12 +27,9 @@ from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import resolved_mode
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-RENAMED = {  # keys of earlier versions
-    "callbacks.last": "callbacks.checkpoint",
-    "mix": "allow_mixed",
-    "draws": "num_bootstrap",
-    "rows": "max_rows",
-}
+# Keys of earlier versions.
+RENAMED = {"callbacks.last": "callbacks.checkpoint", "mix": "allow_mixed"}
+RENAMED |= {"draws": "num_bootstrap", "rows": "max_rows"}
 EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers of other packages
 
 
@@ -85,27 +82,17 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         try:
             _check_overrides(HydraConfig.get().overrides.task)
             if OmegaConf.is_list(cfg.get("trust")):
-                trusted = own_packages(HydraConfig.get().runtime.config_sources)
-                cfg.trust = [*cfg.trust, *trusted]
+                cfg.trust += own_packages(HydraConfig.get().runtime.config_sources)
             return job(named(cfg, HydraConfig.get().runtime.choices))
-        except UserError as error:
-            if not one_of_many:
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(2 if isinstance(error, ArgumentError) else 1)
-            print(f"failed: {error}", file=sys.stderr, flush=True)
-            raise
-        except OSError as error:
-            if error.errno not in DISK:
-                raise
-            place = f"{error.filename}: " if error.filename else ""
-            told = f"{place}{error.strerror}; what was saved is whole, the same command goes on"
-            print(f"{'failed' if one_of_many else 'error'}: {told}", file=sys.stderr, flush=True)
-            if not one_of_many:
-                sys.exit(1)
-            raise
-        except Exception:  # of any kind, and raised again: a launcher keeps the traceback to itself
-            if one_of_many:
+        except Exception as error:
+            told = _told(error)
+            if told is None and one_of_many:  # a launcher keeps the traceback to itself
                 traceback.print_exc()
+            elif told is not None:
+                word = "failed" if one_of_many else "error"
+                print(f"{word}: {told}", file=sys.stderr, flush=True)
+                if not one_of_many:
+                    sys.exit(2 if isinstance(error, ArgumentError) else 1)
             raise
 
     if {"--help", "-h"} & set(sys.argv[1:]):
@@ -113,15 +100,22 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         return
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    main = hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")
     try:
-        hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")(
-            reported
-        )()
+        main(reported)()
     except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
         print("\ninterrupted: the same command continues", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         end_with_message(error, config_name)
+
+
+def _told(error: Exception) -> str | None:
+    """What to say of a mistake or a full disk, without a traceback; None of anything else."""
+    if isinstance(error, OSError) and error.errno in DISK:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; what was saved is whole, the same command goes on"
+    return str(error) if isinstance(error, UserError) else None
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:

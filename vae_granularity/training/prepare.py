@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, Trainer
+from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -142,6 +142,22 @@ def writing(job: Job) -> Iterator[bool]:
         yield True
 
 
+def truncate_logs(trainer: Trainer, step: int) -> None:
+    """Drop what metrics.csv holds after `step`, from which the run goes on."""
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            logger.truncate(step)
+
+
+@contextmanager
+def meant_warnings_ignored() -> Iterator[None]:
+    """Within, Lightning's warnings of what is meant are not shown."""
+    with warnings.catch_warnings():
+        for message in IGNORED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
 @contextmanager
 def trainer(job: Job) -> Iterator[Trainer]:
     """The run's trainer with its loggers, which are closed at the end, however it comes."""
@@ -162,12 +178,8 @@ def trainer(job: Job) -> Iterator[Trainer]:
 def fit(job: Job, trainer: Trainer, start: tuple[Path, int] | None) -> None:
     """Train to the last step, from a checkpoint and its step or from the beginning."""
     path, step = start or (None, 0)
-    for logger in trainer.loggers:
-        if isinstance(logger, MetricsCSV):
-            logger.truncate(step)
-    with warnings.catch_warnings():
-        for message in IGNORED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
+    truncate_logs(trainer, step)
+    with meant_warnings_ignored():
         trainer.fit(job.model, datamodule=job.data, ckpt_path=path, weights_only=True)
 
 
@@ -196,10 +208,8 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
     folder = directory / CHECKPOINTS  # decided by the run's name, so no part of the config
-    callbacks: list[Callback] = [
-        callback(dirpath=folder) if isinstance(callback, functools.partial) else callback
-        for callback in create_callbacks(cfg)
-    ]
+    made = create_callbacks(cfg)
+    callbacks = [one(dirpath=folder) if isinstance(one, functools.partial) else one for one in made]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return create(
@@ -243,8 +253,5 @@ def _results(
         "terms": found.terms,
         "scores": found.scores,
         "protocol": found.protocol,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        "versions": {"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
     }

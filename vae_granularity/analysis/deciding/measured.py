@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f, t
 
-from vae_granularity.analysis.points import Array, Surface
+from vae_granularity.analysis.points import Array, Surface, spread_out
 from vae_granularity.analysis.trajectory import without_seed_effects
 
 PRIOR = 4.0  # degrees of freedom that the spread of all points counts for in that of one
@@ -99,10 +99,12 @@ class Measured:
         apart[best] = 0.0
         return np.where(np.isfinite(means), apart, np.inf)
 
-    def more(self, row: int, column: int, upto: int, limit: int, why: str) -> list[Addition]:
-        """What brings a point to `upto` seeds, `limit` at most; nothing if it has them."""
-        further = min(upto, limit) - int(self.asked[row, column])
-        return [Addition(row, column, further, why)] if further > 0 else []
+    def more(self, wanted: Iterable[Sequence[int]], limit: int, why: str) -> list[Addition]:
+        """What brings points, each (row, column, seeds), to so many seeds, `limit` at most; nothing
+        for those that have them.
+        """
+        further = [(i, j, min(upto, limit) - int(self.asked[i, j])) for i, j, upto in wanted]
+        return [Addition(i, j, seeds, why) for i, j, seeds in further if seeds > 0]
 
 
 def _level_chance(values: Array) -> float:
@@ -161,15 +163,6 @@ def _residual(design: Array, numbers: Array) -> float:
     """The sum of squares that a least-squares fit leaves."""
     fitted = design @ np.linalg.lstsq(design, numbers, rcond=None)[0]
     return float(((numbers - fitted) ** 2).sum())
-
-
-def spread_out(length: int, count: int) -> list[int]:
-    """Places spread evenly over 0 … length − 1, both ends among them.
-
-    >>> spread_out(7, 5)
-    [0, 2, 3, 4, 6]
-    """
-    return sorted(set(np.rint(np.linspace(0, length - 1, min(count, length))).astype(int).tolist()))
 
 
 def coarse(length: int) -> list[int]:

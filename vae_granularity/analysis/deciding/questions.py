@@ -1,10 +1,11 @@
 """Questions that runs can answer: what each needs before it is looked at, and what sharpens it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 from vae_granularity.analysis import trajectory
 from vae_granularity.analysis.deciding.measured import (
@@ -14,19 +15,18 @@ from vae_granularity.analysis.deciding.measured import (
     between,
     chances_as_good,
     coarse,
-    spread_out,
 )
 from vae_granularity.analysis.deciding.spending import ALPHA
-from vae_granularity.analysis.page.labels import name_of, value_label
-from vae_granularity.analysis.points import Array
+from vae_granularity.analysis.page.labels import name_of, values_label
+from vae_granularity.analysis.points import Array, spread_out
 from vae_granularity.analysis.verdict import (
     MIN_PLACES,
     MIN_SUPPORT,
     NOT_ENOUGH,
-    Verdict,
     judge,
     resampled_shapes,
 )
+from vae_granularity.metrics.core.confidence import student_reach
 
 LEAST_BLAME = 0.15  # rows that move less often where the shape is another are sure enough
 
@@ -82,43 +82,37 @@ class Trajectory:
         n, m = measured.asked.shape
         rows = np.flatnonzero(measured.tried.any(1)).tolist()
         if not rows:
-            return [
-                Addition(i, j, self.first_seeds, "coarse start")
-                for i in spread_out(n, MIN_PLACES)
-                for j in coarse(m)
-            ]
+            return self._first((i, j) for i in spread_out(n, MIN_PLACES) for j in coarse(m))
         return [one for row in rows for one in self._prepare_row(measured, row)]
 
+    def _first(
+        self, places: Iterable[tuple[int, int]], why: str = "coarse start"
+    ) -> list[Addition]:
+        return [Addition(i, j, self.first_seeds, why) for i, j in places]
+
     def _prepare_row(self, measured: Measured, row: int) -> list[Addition]:
-        m = measured.asked.shape[1]
-        tried = np.flatnonzero(measured.tried[row]).tolist()
-        missing = [j for j in coarse(m) if j not in tried]
+        tried, y = measured.tried[row], name_of(measured.surface.y_name)
+        missing = [(row, j) for j in coarse(len(tried)) if not tried[j]]
         if missing:
-            return [Addition(row, j, self.first_seeds, "coarse start") for j in missing]
+            return self._first(missing)
         behind = measured.behind(row)
         if not np.isfinite(behind).any():
             return []  # all failed
-        best = int(behind.argmin())
-        gaps = between(best, tried, m)
+        gaps = [(row, j) for j in _gaps(tried, int(behind.argmin()))]
         if gaps:
-            why = f"beside the best {self._y(measured)} so far"
-            return [Addition(row, j, self.first_seeds, why) for j in gaps]
-        why = f"competes for the best {self._y(measured)}"
-        competing = np.flatnonzero(behind < self.hopeless)
-        few = [measured.more(row, int(j), self.min_seeds, self.max_seeds, why) for j in competing]
-        return [one for some in few for one in some]
+            return self._first(gaps, f"beside the best {y} so far")
+        competing = np.flatnonzero(behind < self.hopeless).tolist()
+        wanted = [(row, j, self.min_seeds) for j in competing]
+        return measured.more(wanted, self.max_seeds, f"competes for the best {y}")
 
     def look(self, measured: Measured, level: float) -> Answer:
-        verdict = self._verdict(measured, level)
-        return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
-
-    def _verdict(self, measured: Measured, level: float) -> Verdict:
-        return judge(
+        verdict = judge(
             self._trajectory(measured),
             min_seeds=self.first_seeds,
             max_chance=level,
-            min_support=self._support(level),
+            min_support=_support(level),
         )
+        return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
 
     def _trajectory(self, measured: Measured) -> trajectory.Trajectory:
         found = trajectory.make_trajectory(
@@ -144,16 +138,12 @@ class Trajectory:
         share = moved[odd].mean(0) if odd.any() else moved.mean(0)
         return dict(zip(found.rows.tolist(), share.tolist(), strict=True))
 
-    def _support(self, level: float) -> float:
-        return 1 - (1 - MIN_SUPPORT) * level / ALPHA
-
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
         rows = np.flatnonzero(measured.tried.any(1)).tolist()
         clear = [row for row in rows if measured.level_chances[row] <= level]
         unsettling = self._unsettling(measured, level)
-        order = sorted(rows, key=lambda row: -unsettling.get(row, 1.0))
         found = []
-        for row in order:
+        for row in sorted(rows, key=lambda row: -unsettling.get(row, 1.0)):
             if unsettling.get(row, 1.0) >= LEAST_BLAME:
                 found += self._seeds_of_row(measured, row, level, row in clear)
         if len(clear) < MIN_PLACES or not found:
@@ -166,57 +156,46 @@ class Trajectory:
         """Seeds at the points that may be the best of their row, as many as should tell them apart;
         where the row may be level, at all its points.
         """
-        behind, y = measured.behind(row), self._y(measured)
-        known = np.isfinite(behind)
-        competing = np.flatnonzero(behind < self.hopeless if clear else known)
-        if clear and len(competing) < 2:
-            return []
+        behind, y = measured.behind(row), name_of(measured.surface.y_name)
         means, spreads, asked = measured.means[row], measured.spreads[row], measured.asked[row]
-        best = int(means.argmax())
-        sure = float(norm.isf((1 - self._support(level)) / 2))
         if not clear:
-            why = f"seeds cannot tell whether {y} matters here"
-            upto = int(asked[competing].min()) + 1
-            return [
-                o for j in competing for o in measured.more(row, int(j), upto, self.max_seeds, why)
-            ]
+            known = np.flatnonzero(np.isfinite(behind)).tolist()
+            wanted = [(row, j, int(asked[known].min()) + 1) for j in known]
+            return measured.more(
+                wanted, self.max_seeds, f"seeds cannot tell whether {y} matters here"
+            )
+        competing = np.flatnonzero(behind < self.hopeless).tolist()
+        if len(competing) < 2:
+            return []
+        best = int(means.argmax())
         second = int(np.where(np.arange(len(means)) == best, -np.inf, means).argmax())
-        why, found = f"competes for the best {y}", []
-        for j in competing.tolist():
+        sure, wanted = float(norm.isf((1 - _support(level)) / 2)), []
+        for j in competing:
             rival = second if j == best else best
             gap = max(abs(means[j] - means[rival]), 1e-12)
             needed = (spreads[j] ** 2 + spreads[rival] ** 2) * (sure / gap) ** 2
-            have = int(asked[j])
-            upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
-            found += measured.more(row, j, upto, self.max_seeds, why)
-        return found
+            wanted.append((row, j, _upto(needed, asked[j])))
+        return measured.more(wanted, self.max_seeds, f"competes for the best {y}")
 
     def _new_rows(self, measured: Measured, rows: list[int]) -> list[Addition]:
         n, m = measured.asked.shape
         unused = [row for row in range(n) if row not in rows]
         if not unused:
             return []
-        x = name_of(measured.surface.x_name)
         apart = max(unused, key=lambda row: (min(abs(row - r) for r in rows), -row))
+        x = name_of(measured.surface.x_name)
         why = f"another {x}: too few of those tried show an optimum"
-        return [Addition(apart, j, self.first_seeds, why) for j in coarse(m)]
+        return self._first(((apart, j) for j in coarse(m)), why)
 
     def _one_more(self, measured: Measured, rows: list[int]) -> list[Addition]:
-        found = []
+        wanted = []
         for row in rows:
-            behind = measured.behind(row)
-            if not np.isfinite(behind).any():
-                continue
-            best = int(behind.argmin())
-            for j in (best, best - 1, best + 1):
-                if 0 <= j < len(behind) and measured.tried[row, j]:
-                    upto = int(measured.asked[row, j]) + 1
-                    found += measured.more(row, j, upto, self.max_seeds, "the shape is unsure")
-        return found
-
-    @staticmethod
-    def _y(measured: Measured) -> str:
-        return name_of(measured.surface.y_name)
+            behind, tried = measured.behind(row), measured.tried[row]
+            if np.isfinite(behind).any():
+                best = int(behind.argmin())
+                beside = [j for j in (best, best - 1, best + 1) if 0 <= j < len(tried) and tried[j]]
+                wanted += [(row, j, int(measured.asked[row, j]) + 1) for j in beside]
+        return measured.more(wanted, self.max_seeds, "the shape is unsure")
 
 
 @dataclass(frozen=True)
@@ -238,63 +217,49 @@ class Best:
 
     def prepare(self, measured: Measured) -> list[Addition]:
         n, m = measured.asked.shape
-        grid = [(i, j) for i in coarse(n) for j in coarse(m)]
-        start = [(i, j) for i, j in grid if not measured.tried[i, j]]
+        start = [(i, j) for i in coarse(n) for j in coarse(m) if not measured.tried[i, j]]
         if start:
             return [Addition(i, j, self.first_seeds, "coarse start") for i, j in start]
         behind = measured.behind()
         if not np.isfinite(behind).any():
             return []
-        i, j = np.unravel_index(behind.argmin(), behind.shape)
-        row, column = int(i), int(j)
+        row, column = (int(i) for i in np.unravel_index(behind.argmin(), behind.shape))
         beside = [(row, c) for c in _gaps(measured.tried[row], column)]
         beside += [(r, column) for r in _gaps(measured.tried[:, column], row)]
         if beside:
             return [Addition(r, c, self.first_seeds, "beside the best so far") for r, c in beside]
-        few = []
-        for r, c in np.argwhere(behind < 2 * self.hopeless).tolist():  # no look hangs on luck
-            few += measured.more(r, c, self.min_seeds, self.max_seeds, "competes for the best")
-        return few
+        competing = np.argwhere(behind < 2 * self.hopeless).tolist()  # no look hangs on luck
+        wanted = [(r, c, self.min_seeds) for r, c in competing]
+        return measured.more(wanted, self.max_seeds, "competes for the best")
 
     def look(self, measured: Measured, level: float) -> Answer:
-        surface, chances = measured.surface, self._chances(measured)
+        surface, chances = measured.surface, chances_as_good(measured.surface.values)
         if not np.isfinite(measured.means).any():
             return Answer(False, NOT_ENOUGH, f"{NOT_ENOUGH} to tell: no run has a value")
-        best = np.unravel_index(measured.means.argmax(), chances.shape)
-        point = _point_label(measured, *map(int, best))
-        others = chances[np.isfinite(measured.means)]
-        rest = np.sort(others)[::-1][1:]  # the largest, 1, is its own
+        row, column = map(int, np.unravel_index(measured.means.argmax(), chances.shape))
+        point = _point_label(measured, row, column)
+        rest = np.sort(chances[np.isfinite(measured.means)])[::-1][1:]  # the largest, 1, is its own
         if len(rest) and (rest < level).all():
-            edge = _edges(measured, *map(int, best))
             text = f"best: {point}; every other point tried is worse (p ≤ {rest.max():.2g} each)"
-            return Answer(True, "best", text + edge)
+            return Answer(True, "best", text + _edges(measured, row, column))
         near = int((rest >= level).sum())
         text = f"{NOT_ENOUGH} to tell: {point} is ahead in {surface.value_name}, and {near} other"
         return Answer(False, NOT_ENOUGH, f"{text} points may be as good")
 
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
-        chances, means, spreads = self._chances(measured), measured.means, measured.spreads
+        chances, means = chances_as_good(measured.surface.values), measured.means
         best = np.unravel_index(means.argmax(), means.shape)
         if not np.isfinite(means[best]):
             return []
-        sure, found = float(norm.isf(max(level, 1e-4) / 2)), []
+        sure, wanted = float(norm.isf(max(level, 1e-4) / 2)), []
         rivals = np.argwhere(np.isfinite(means) & (chances >= level)).tolist()
+        others = [means[r, c] for r, c in rivals if (r, c) != best]
         for r, c in sorted(rivals, key=lambda place: -means[tuple(place)]):
-            gap = means[best] - means[r, c]
-            have = int(measured.asked[r, c])
-            if (r, c) == best:
-                gap = means[best] - max(
-                    (means[tuple(q)] for q in rivals if tuple(q) != best), default=-np.inf
-                )
-            needed = 2 * (spreads[r, c] * sure / max(gap, 1e-12)) ** 2
-            upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
-            found += measured.more(r, c, upto, self.max_seeds, "competes for the best")
-        return found
-
-    @staticmethod
-    def _chances(measured: Measured) -> Array:
-        """(n, m) two-sided p that each point is as good as the best, which itself has 1."""
-        return chances_as_good(measured.surface.values)
+            rival = means[r, c] if (r, c) != best else max(others, default=-np.inf)
+            gap = max(means[best] - rival, 1e-12)
+            needed = 2 * (measured.spreads[r, c] * sure / gap) ** 2
+            wanted.append((r, c, _upto(needed, measured.asked[r, c])))
+        return measured.more(wanted, self.max_seeds, "competes for the best")
 
 
 @dataclass(frozen=True)
@@ -312,16 +277,16 @@ class Difference:
     max_seeds: int = 10
 
     def prepare(self, measured: Measured) -> list[Addition]:
-        why = "coarse start"
-        return [o for j in (0, 1) for o in measured.more(0, j, self.first_seeds, 10**9, why)]
+        least = self.first_seeds
+        return measured.more([(0, 0, least), (0, 1, least)], least, "coarse start")
 
     def look(self, measured: Measured, level: float) -> Answer:
         pairs = self._pairs(measured)
-        first, second = (_point_label(measured, 0, j) for j in (0, 1))
         if len(pairs) < 2 or level <= 0:
             text = f"{NOT_ENOUGH} to tell: {len(pairs)} seeds have both points"
             return Answer(False, NOT_ENOUGH, text)
-        half = float(t.isf(level / 2, len(pairs) - 1) * pairs.std(ddof=1) / np.sqrt(len(pairs)))
+        first, second = (_point_label(measured, 0, j) for j in (0, 1))
+        half = float(student_reach(pairs.std(ddof=1), len(pairs), level))
         low, high = pairs.mean() - half, pairs.mean() + half
         says = f"{first} less {second}: {low:.3g} to {high:.3g} ({len(pairs)} seeds)"
         if low > self.larger_than or high < self.larger_than:
@@ -331,20 +296,28 @@ class Difference:
         return Answer(False, NOT_ENOUGH, f"{NOT_ENOUGH} to tell: {says}")
 
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
-        pairs = self._pairs(measured)
-        have = int(measured.asked.max())
-        gap = max(abs(pairs.mean() - self.larger_than), 1e-12) if len(pairs) > 1 else 1e-12
-        spread = float(pairs.std(ddof=1)) if len(pairs) > 1 else 1.0
-        needed = (norm.isf(max(level, 1e-4) / 2) * spread / gap) ** 2
-        upto = int(min(max(np.ceil(needed), have + 1), 2 * have))
+        pairs, gap, spread = self._pairs(measured), 1e-12, 1.0
+        if len(pairs) > 1:
+            gap = max(abs(pairs.mean() - self.larger_than), gap)
+            spread = float(pairs.std(ddof=1))
+        needed = (float(norm.isf(max(level, 1e-4) / 2)) * spread / gap) ** 2
+        upto = _upto(needed, measured.asked.max())
         why = "the interval of the difference holds the limit"
-        each = [measured.more(0, j, upto, self.max_seeds, why) for j in (0, 1)]
-        return [one for some in each for one in some]
+        return measured.more([(0, 0, upto), (0, 1, upto)], self.max_seeds, why)
 
     @staticmethod
     def _pairs(measured: Measured) -> Array:
         found = measured.surface.values[0, 0] - measured.surface.values[0, 1]
         return found[np.isfinite(found)]
+
+
+def _support(level: float) -> float:
+    return 1 - (1 - MIN_SUPPORT) * level / ALPHA
+
+
+def _upto(needed: float, have: int) -> int:
+    """The seeds that a point is brought to: as needed, one more at least, twice as many at most."""
+    return int(min(max(np.ceil(needed), have + 1), 2 * have))
 
 
 def _gaps(tried: np.ndarray, place: int) -> list[int]:
@@ -353,10 +326,8 @@ def _gaps(tried: np.ndarray, place: int) -> list[int]:
 
 def _point_label(measured: Measured, row: int, column: int) -> str:
     surface = measured.surface
-    parts = [(surface.y_name, surface.y[column])]
-    if surface.x_name:
-        parts.insert(0, (surface.x_name, surface.x[row]))
-    return ", ".join(f"{name_of(name)} = {value_label(name, value)}" for name, value in parts)
+    x = f"{values_label(surface.x_name, [surface.x[row]])}, " if surface.x_name else ""
+    return x + values_label(surface.y_name, [surface.y[column]])
 
 
 def _edges(measured: Measured, row: int, column: int) -> str:

@@ -56,33 +56,24 @@ def step(
         used: of the budget.
         corrected: False takes every look at `alpha`, which errs more often; for comparison.
     """
-    left = budget - used
+    left, runs = budget - used, int(np.isfinite(measured.surface.values).sum())
     additions = affordable(question.prepare(measured), costs, left)[0]
     if additions:
         return Step(tuple(additions))
-    fraction = used / budget
-    look = _look(question, looks, measured, fraction, alpha, corrected)
+
+    def look_at(fraction: float) -> Look:
+        if not corrected:
+            return Look(runs, alpha, alpha)
+        before = max((one.spent for one in looks), default=0.0)
+        until = max(before, spent(fraction, alpha))
+        if question.union_bound:
+            return Look(runs, until, until - before)
+        taken = [*((one.runs, one.spent) for one in looks), (max(runs, 1), until)]
+        return Look(runs, until, nominal_level(*zip(*taken, strict=True)))
+
+    look = look_at(used / budget)
     further = affordable(question.sharpen(measured, look.level), costs, left)[0]
     if not further:
-        look = _look(question, looks, measured, 1.0, alpha, corrected)
+        look = look_at(1.0)
     answer = question.look(measured, look.level)
     return Step(() if answer.decided else tuple(further), look, answer)
-
-
-def _look(
-    question: Question,
-    looks: Sequence[Look],
-    measured: Measured,
-    fraction: float,
-    alpha: float,
-    corrected: bool,
-) -> Look:
-    runs = int(np.isfinite(measured.surface.values).sum())
-    if not corrected:
-        return Look(runs, alpha, alpha)
-    before = max((one.spent for one in looks), default=0.0)
-    until = max(before, spent(fraction, alpha))
-    if question.union_bound:
-        return Look(runs, until, until - before)
-    taken = [*((one.runs, one.spent) for one in looks), (max(runs, 1), until)]
-    return Look(runs, until, nominal_level(*zip(*taken, strict=True)))

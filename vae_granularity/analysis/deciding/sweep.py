@@ -66,21 +66,12 @@ def decide(
         asked = _asked(record, plan)
         used, costs = spent_budget(plan.budget, asked, seconds)
         looks = [Look(**r["look"]) for r in record.rounds if r["look"]]
-        now = step(
-            plan.question,
-            Measured(surface, asked),
-            looks,
-            costs,
-            used=used,
-            budget=1.0,
-            alpha=plan.alpha,
-        )
+        known = (Measured(surface, asked), looks, costs)
+        now = step(plan.question, *known, used=used, budget=1.0, alpha=plan.alpha)
         for line in _told(now, len(record.rounds) + 1, int(asked.sum())):
             print(line, flush=True)
-        found = {
-            "look": asdict(now.look) if now.look else None,
-            "answer": asdict(now.answer) if now.answer else None,
-        }
+        parts = {"look": now.look, "answer": now.answer}
+        found = {name: asdict(part) if part else None for name, part in parts.items()}
         if now.ended:
             decided = now.answer is not None and now.answer.decided
             out = bool(used + costs[np.isfinite(costs)].min() > 1.0 + 1e-9)

@@ -1,18 +1,13 @@
 """Plotly figures as plain dictionaries (`data`, `layout`): heat maps and trajectories on grids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vae_granularity.analysis.page.labels import (
-    name_of,
-    number,
-    seeds_label,
-    value_label,
-    with_unit,
-)
+from vae_granularity.analysis.page import labels as words
+from vae_granularity.analysis.page.labels import name_of, number, value_label, with_unit
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import Trajectory
 from vae_granularity.analysis.verdict import Verdict
@@ -55,14 +50,10 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
     heat = _heatmap(surface.mean.T, with_unit(surface.value_name), hover)
     if len(labels[0]) <= MAX_WRITTEN and len(labels[1]) <= MAX_WRITTEN:
         # Below the marks: a number at the lower edge of its cell.
-        heat |= {"text": _written(surface.mean.T), "texttemplate": "\n\n%{text}"}
+        heat |= {"text": _written(surface.mean.T, number), "texttemplate": "\n\n%{text}"}
     circles = {"symbol": "circle", "size": 16, "color": WHITE, "line": {"color": BLACK, "width": 2}}
-    diamonds = {
-        "symbol": "diamond",
-        "size": 9,
-        "color": BLACK,
-        "line": {"color": WHITE, "width": 2},
-    }
+    diamonds = {"symbol": "diamond", "size": 9, "color": BLACK}
+    diamonds["line"] = {"color": WHITE, "width": 2}
     marks = [
         _scatter(f"best {y}", rows.rows, rows.best, marker=circles),
         _scatter(f"best {x}", columns.best, columns.rows, marker=diamonds),
@@ -124,8 +115,7 @@ def profile_charts(
         share, separated = (means.loc[order, key] for key in ("share", "separated"))
         factors = [f"{f} ({complexity[f]:.1f})" if f in complexity else str(f) for f in order]
         granularities = [value_label(gamma, value) for value in share.columns]
-        text = separated.map(lambda value: f"{value:.0%}" if np.isfinite(value) else "")
-        cells = text.to_numpy().tolist()
+        cells = _written(separated.to_numpy(), "{:.0%}".format)
         hover = [
             [
                 f"{factor}, γ {g}\nshare {number(value)}\nseparated in {cell} of the models"
@@ -148,7 +138,7 @@ def matrix_chart(matrix: np.ndarray, labels: list[str], title: str) -> Chart:
         [f"{a} and {b}: {number(float(matrix[j, i]), 2)}" for i, a in enumerate(labels)]
         for j, b in enumerate(labels)
     ]
-    cells = [[f"{v:.2f}" if np.isfinite(v) else "" for v in row] for row in matrix]
+    cells = _written(matrix, "{:.2f}".format)
     heat = _heatmap(matrix, "rank correlation", hover)
     heat |= {"colorscale": "RdBu", "zmin": -1, "zmax": 1, "reversescale": False}
     heat |= {"text": cells, "texttemplate": "%{text}", "textfont": {"size": 10}}
@@ -158,17 +148,13 @@ def matrix_chart(matrix: np.ndarray, labels: list[str], title: str) -> Chart:
 
 
 def parallel_chart(
-    heights: np.ndarray,
-    bands: np.ndarray,
-    axes: Sequence[str],
-    ends: Sequence[tuple[str, str]],
-    title: str,
+    heights: np.ndarray, bands: np.ndarray, axes: Mapping[str, tuple[str, str]], title: str
 ) -> Chart:
     """Lines (n, axes) of heights in [0, 1], coloured by band, the last and best on top.
 
     Args:
         bands: (n,) from 0; names the fifth that a line's colour stands for.
-        ends: what the bottom and the top of each axis mean.
+        axes: name to what its bottom and its top mean.
     """
     shades = ("#d9dde2", "#9fb4c7", "#56b4e9", "#0072b2", "#d55e00")
     data = []
@@ -179,18 +165,18 @@ def parallel_chart(
         flat = [[None if np.isnan(v) else round(float(v), 3) for v in a.ravel()] for a in (x, y)]
         name = ("lowest", "second", "middle", "fourth", "highest")[int(band)] + " fifth"
         style = {"line": {"color": shades[int(band)], "width": 1.2}}
-        data.append({"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip"})
-        data[-1] |= {"x": flat[0], "y": flat[1], **style}
+        line = {"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip"}
+        data.append(line | {"x": flat[0], "y": flat[1], **style})
     chart = layout(title, "", "")
-    names = [f"{axis}\n{low} … {top}" for axis, (low, top) in zip(axes, ends, strict=True)]
+    names = [f"{axis}\n{low} … {top}" for axis, (low, top) in axes.items()]
     chart["xaxis"] |= {"tickvals": list(range(len(axes))), "ticktext": names}
     chart["xaxis"] |= {"range": [-0.3, len(axes) - 0.7]}
     chart["yaxis"] |= {"showticklabels": False, "range": [-0.05, 1.05]}
     return {"data": data, "layout": chart}
 
 
-def _written(values: np.ndarray) -> list[list[str]]:
-    return [[number(float(v)) if np.isfinite(v) else "" for v in row] for row in values]
+def _written(values: np.ndarray, form: Callable[[float], str]) -> list[list[str]]:
+    return [[form(float(v)) if np.isfinite(v) else "" for v in row] for row in values]
 
 
 def _heatmap(values: np.ndarray, label: str, hover: list[list[str]]) -> Chart:
@@ -228,4 +214,4 @@ def _hover(surface: Surface, i: int, j: int) -> str:
     if not count:
         return "no run"
     spread = f" ± {number(std, 3)} (standard deviation)" if np.isfinite(std) else ""
-    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}\n{seeds_label(count)}"
+    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}\n{words.seeds_label(count)}"

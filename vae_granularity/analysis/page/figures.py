@@ -39,10 +39,8 @@ def draw(chart: Chart, title: str) -> Figure:
     for trace in chart["data"]:
         if trace["type"] == "heatmap":
             values = np.array(trace["z"], dtype=np.float64)
-            limits = {"vmin": trace.get("zmin"), "vmax": trace.get("zmax")}
-            picture = axes.imshow(
-                values, origin="lower", aspect="auto", cmap=SCALE.lower(), **limits
-            )
+            limits = {"vmin": trace.get("zmin"), "vmax": trace.get("zmax"), "cmap": SCALE.lower()}
+            picture = axes.imshow(values, origin="lower", aspect="auto", **limits)
             for (j, i), text in np.ndenumerate(np.array(trace.get("text", [[]]))):
                 shade = float(np.asarray(picture.norm(values[j, i])))
                 style = {"ha": "center", "va": "center", "fontsize": 7}
@@ -57,16 +55,10 @@ def draw(chart: Chart, title: str) -> Figure:
             axes.plot(trace["x"], trace["y"], dash, color=line["color"], **style)
             style["label"] = None
         if marker:
-            edge = marker.get("line", {})
-            axes.scatter(
-                trace["x"],
-                trace["y"],
-                s=(POINTS * np.asarray(marker["size"])) ** 2,
-                marker=SYMBOLS[marker.get("symbol", "circle")],
-                c=marker["color"],
-                edgecolors=edge.get("color", "none"),
-                **style,
-            )
+            style |= {"s": (POINTS * np.asarray(marker["size"])) ** 2, "c": marker["color"]}
+            style |= {"edgecolors": marker.get("line", {}).get("color", "none")}
+            symbol = SYMBOLS[marker.get("symbol", "circle")]
+            axes.scatter(trace["x"], trace["y"], marker=symbol, **style)
     axes.set_xticks(x["tickvals"], x["ticktext"])
     axes.set_yticks(y["tickvals"], y["ticktext"])
     axes.set_xlim(x.get("range"))

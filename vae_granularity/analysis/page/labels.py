@@ -1,6 +1,7 @@
 """Names of parameters and numbers as a reader knows them, with units; values as words."""
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 NAMES = {
@@ -72,13 +73,22 @@ def value_label(column: str, value: Any) -> str:
     return word(value)
 
 
-def settings_label(values: dict[str, Any]) -> str:
+def values_label(column: str, values: Iterable[Any]) -> str:
+    """Values of one parameter.
+
+    >>> values_label("model.beta", [1.0, 4.0])
+    'β = 1, 4'
+    """
+    return f"{name_of(column)} = {', '.join(value_label(column, value) for value in values)}"
+
+
+def settings_label(values: Mapping[str, Any]) -> str:
     """Parameters and their values in one line.
 
     >>> settings_label({"model.beta": 4.0, "net.width": None})
     'β = 4, network width = none'
     """
-    return ", ".join(f"{name_of(name)} = {value_label(name, v)}" for name, v in values.items())
+    return ", ".join(values_label(name, [value]) for name, value in values.items())
 
 
 def number(value: Any, digits: int = 4) -> str:

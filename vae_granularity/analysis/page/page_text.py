@@ -48,12 +48,12 @@ def notes(analysis: Analysis) -> list[str]:
     broken, unfinished = len(collected.broken), len(collected.unfinished)
     versions = sorted(collected.table["version"].dropna().unique())
     found = [*analysis.mixed, *analysis.findings.failures]
-    for name, others in analysis.parameters.items():
-        if others:
-            found.append(
-                f"{name_of(name)} changes together with {', '.join(map(name_of, others))} here: "
-                "what is seen over the one may come from the other"
-            )
+    found += [
+        f"{name_of(name)} changes together with {', '.join(map(name_of, others))} here: "
+        "what is seen over the one may come from the other"
+        for name, others in analysis.parameters.items()
+        if others
+    ]
     if broken:
         found.append(f"{broken} results could not be read; they are listed at the end of the page")
     if unfinished:
@@ -95,10 +95,6 @@ def provenance(analysis: Analysis) -> list[tuple[str, str]]:
 def protocols(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Heading and JSON of each protocol, the most frequent first."""
     counts = table["protocol"].value_counts()
-    return [
-        (
-            f"protocol of {count} runs",
-            orjson.dumps(orjson.loads(str(text)), option=orjson.OPT_INDENT_2).decode(),
-        )
-        for text, count in counts[counts > 0].head(4).items()
-    ]
+    most = [(count, orjson.loads(str(text))) for text, count in counts[counts > 0].head(4).items()]
+    indent = orjson.OPT_INDENT_2
+    return [(f"protocol of {n} runs", orjson.dumps(one, option=indent).decode()) for n, one in most]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from vae_granularity.analysis.page import charts
-from vae_granularity.analysis.page.labels import name_of, value_label, with_unit
-from vae_granularity.analysis.points import ordered
+from vae_granularity.analysis.page.labels import is_missing, name_of, value_label, with_unit
+from vae_granularity.analysis.points import ordered, spread_out
 
 MAX_RUNS, MAX_NUMBERS, MIN_RUNS, MAX_LINES = 2000, 16, 4, 300
 GAMMA = "model.granularity"
@@ -24,12 +24,11 @@ def scatter(table: pd.DataFrame, value: str, numbers: Sequence[str]) -> dict[str
     if len(known) < MIN_RUNS or not others:
         return None
     shown = known.sample(min(MAX_RUNS, len(known)), random_state=0).sort_index()
-    rows = np.arange(len(shown))
-    groups = [{"name": "", "rows": rows.tolist()}]
+    groups = [{"name": "", "rows": list(range(len(shown)))}]
     by = GAMMA in shown and 1 < shown[GAMMA].nunique() <= len(charts.PALETTE)
     if by:
         groups = [
-            {"name": value_label(GAMMA, g), "rows": rows[(shown[GAMMA] == g).to_numpy()].tolist()}
+            {"name": value_label(GAMMA, g), "rows": np.flatnonzero(shown[GAMMA] == g).tolist()}
             for g in ordered(shown[GAMMA].dropna())
         ]
     return {
@@ -68,29 +67,22 @@ def parallel(
     if len(parameters) < 2 or len(known) < BANDS:
         return None
     if len(known) > MAX_LINES:
-        known = known.iloc[np.linspace(0, len(known) - 1, MAX_LINES).round().astype(int)]
+        known = known.iloc[spread_out(len(known), MAX_LINES)]
     scores = [name for name in _varying(known, numbers) if name.startswith("scores/")]
-    columns = [*parameters[:6], value, *scores[:3]]
-    heights, ends = [], []
-    for name in columns:
+    heights, axes = [], {}
+    for name in (*parameters[:6], value, *scores[:3]):
         if name in parameters:
             values = ordered(known[name])
             places = {v: i / max(len(values) - 1, 1) for i, v in enumerate(values)}
-            height = [places[None if v != v or v is None else v] for v in known[name]]
-            ends.append((value_label(name, values[0]), value_label(name, values[-1])))
+            heights.append([places[None if is_missing(v) else v] for v in known[name]])
+            axes[with_unit(name)] = (value_label(name, values[0]), value_label(name, values[-1]))
         else:
             low, high = float(known[name].min()), float(known[name].max())
-            height = ((known[name] - low) / ((high - low) or 1)).tolist()
-            ends.append((f"{low:.3g}", f"{high:.3g}"))
-        heights.append(height)
+            heights.append(((known[name] - low) / ((high - low) or 1)).tolist())
+            axes[with_unit(name)] = (f"{low:.3g}", f"{high:.3g}")
     bands = np.minimum(np.arange(len(known)) * BANDS // len(known), BANDS - 1)
-    return charts.parallel_chart(
-        np.array(heights, float).T,
-        bands,
-        [with_unit(name) for name in columns],
-        ends,
-        f"All points; colour: fifths of the {name_of(value)}",
-    )
+    title = f"All points; colour: fifths of the {name_of(value)}"
+    return charts.parallel_chart(np.array(heights, float).T, bands, axes, title)
 
 
 def _varying(table: pd.DataFrame, names: Sequence[str]) -> list[str]:

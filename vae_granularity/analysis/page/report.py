@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,6 @@ from markupsafe import Markup
 from vae_granularity.analysis.answer import answers
 from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import charts, page_text, relations, tables
-from vae_granularity.analysis.page.curves import curves
 from vae_granularity.analysis.page.labels import name_of, seeds_label, settings_label, with_unit
 from vae_granularity.analysis.page.rounds import rounds_of
 from vae_granularity.analysis.pipeline import Analysis
@@ -82,11 +80,10 @@ def section(number: int, result: SliceResult, source: str) -> Section:
     count = surface.count[surface.count > 0]
     least, most = int(count.min()), int(count.max())
     seeds = seeds_label(least) if least == most else f"{least} to {most} seeds"
+    paths = (forward.trajectory, backward.trajectory)
     heat = Figure(
         f"surface_{number}",
-        charts.surface_chart(
-            surface, forward.trajectory, backward.trajectory, f"{value}, {source}"
-        ),
+        charts.surface_chart(surface, *paths, f"{value}, {source}"),
         f"Heat map of {value} {over}. {forward.verdict.sentence}. {backward.verdict.sentence}.",
         f"Mean over {seeds} a point; circles: {forward.title}; diamonds: {backward.title}.",
     )
@@ -111,17 +108,22 @@ def render(
     missing: Sequence[str],
 ) -> str:
     """The HTML text; missing: notes on runs without traversals."""
+    from plotly.offline import get_plotlyjs  # takes a second
+
     table, settings, collected = analysis.table, analysis.settings, analysis.collected
     source, names, value = page_text.source(table), list(analysis.parameters), settings.value
     others = [name for name in analysis.numbers if name != value]
-    point_columns = [*names, "runs", value, f"±{value}", *others]
-    run_columns = ["run.name", *names, "seed", "run.num_parameters", value, *others]
+    columns = {
+        "points": [*names, "runs", value, f"±{value}", *others],
+        "runs": ["run.name", *names, "seed", "run.num_parameters", value, *others],
+    }
+    frames = {"points": (analysis.points, "points.csv"), "runs": (table, "runs.parquet")}
     lines = tables.line_charts(analysis.points, names, analysis.numbers, settings)
     features = _features(analysis, source)
     related = _relations(analysis, source)
     figures = [*(figure for part in sections for figure in part.figures), *features, *related]
     against = relations.scatter(table, value, analysis.numbers)
-    trained = curves(traversals)
+    trained = tables.curves(traversals)
     rounds, damaged = rounds_of(settings.runs)
     data = {
         "charts": {figure.id: figure.chart for figure in figures},
@@ -134,10 +136,8 @@ def render(
         "curves": trained,
         "links": _links(table, settings),
         "tables": {
-            "points": tables.best_rows(
-                analysis.points, point_columns, names, settings, "points.csv"
-            ),
-            "runs": tables.best_rows(table, run_columns, names, settings, "runs.parquet"),
+            name: tables.best_rows(frame, columns[name], names, settings, file)
+            for name, (frame, file) in frames.items()
         },
         "traversals": traversals,
     }
@@ -182,7 +182,7 @@ def render(
         # Our own text, which goes in as it is; everything else is escaped.
         css=Markup(_asset("report.css")),
         js=Markup(_asset("report.js")),
-        plotly=Markup(_plotly()),
+        plotly=Markup(get_plotlyjs()),
         data=Markup(_json(data)),
     )
 
@@ -220,16 +220,15 @@ def _relations(analysis: Analysis, source: str) -> list[Figure]:
         "correlations": (
             relations.correlations(analysis.table, value, numbers),
             "Over all runs of the page, so settings as well as seeds make them: they are no proof "
-            f"that one follows from the other. {_capital(source)}.",
+            "that one follows from the other.",
         ),
         "parallel": (
             relations.parallel(analysis.points, list(analysis.parameters), value, numbers),
-            "A line is the mean over the seeds of a point; parameters take their values in order. "
-            f"{_capital(source)}.",
+            "A line is the mean over the seeds of a point; parameters take their values in order.",
         ),
     }
     return [
-        Figure(name, chart, chart["layout"]["title"]["text"], caption)
+        Figure(name, chart, chart["layout"]["title"]["text"], f"{caption} {_capital(source)}.")
         for name, (chart, caption) in found.items()
         if chart is not None
     ]
@@ -254,13 +253,6 @@ def _capital(text: str) -> str:
 
 def _asset(name: str) -> str:
     return (files("vae_granularity.analysis.page") / "assets" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()
 
 
 def _json(data: Any) -> str:

@@ -1,7 +1,7 @@
 """The rounds of deciding sweeps as the page shows them: what was added when, and why."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +10,17 @@ from vae_granularity.analysis.page.labels import (
     first_line,
     name_of,
     seeds_label,
-    value_label,
+    values_label,
     with_unit,
 )
 from vae_granularity.errors import DataError
 from vae_granularity.sweeps.rounds import FILE, Record, read_record
 
 
-@dataclass(frozen=True)
-class Round:
-    """A row of the table of rounds."""
-
-    number: int
-    runs: int  # added by this round
-    total: int  # with those before
-    look: str  # what was seen before it
-    additions: tuple[str, ...]  # `x = 4: y = 1, 2 (1 seed each): why`
-
-
-@dataclass(frozen=True)
-class DecidingSweep:
-    """A deciding sweep of one folder."""
-
-    folder: str
-    asks: str
-    rounds: tuple[Round, ...]
-    end: str
-
-
-def rounds_of(folders: Iterable[Path]) -> tuple[list[DecidingSweep], list[str]]:
-    """The deciding sweeps of some folders, in their order, and notes on damaged records."""
+def rounds_of(folders: Iterable[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The deciding sweeps of some folders (what each asks, its rounds and how it ended), and notes
+    on damaged records.
+    """
     found, damaged = [], []
     for folder in folders:
         try:
@@ -53,14 +34,17 @@ def rounds_of(folders: Iterable[Path]) -> tuple[list[DecidingSweep], list[str]]:
     return found, damaged
 
 
-def _sweep(folder: Path, record: Record) -> DecidingSweep:
-    rounds, total = [], 0
-    for number, one in enumerate(record.rounds, 1):
-        runs = sum(len(added["seeds"]) for added in one["additions"])
-        total += runs
-        rounds.append(Round(number, runs, total, _look(one), tuple(_additions(record, one))))
+def _sweep(folder: Path, record: Record) -> dict[str, Any]:
+    runs = [sum(len(added["seeds"]) for added in one["additions"]) for one in record.rounds]
+    rounds = [
+        {"number": number, "runs": added, "total": total, "look": _look(one)}
+        | {"additions": list(_additions(record, one))}
+        for number, (one, added, total) in enumerate(
+            zip(record.rounds, runs, accumulate(runs), strict=True), 1
+        )
+    ]
     end = ending(record) if record.end else "still going on: the same command continues it"
-    return DecidingSweep(str(folder), _asks(record), tuple(rounds), end)
+    return {"folder": str(folder), "asks": _asks(record), "rounds": rounds, "end": end}
 
 
 def _asks(record: Record) -> str:
@@ -88,13 +72,12 @@ def _look(one: dict[str, Any]) -> str:
 
 
 def _additions(record: Record, one: dict[str, Any]) -> Iterator[str]:
+    """Lines such as `x = 4, y = 1, 2: 1 seed each, why`."""
     x, y = record.asks["x"]["name"], record.asks["y"]["name"]
-    groups: dict[tuple[Any, str, int], list[str]] = {}
+    groups: dict[tuple[str, str, int], list[Any]] = {}
     for added in one["additions"]:
-        at = f"{name_of(x)} = {value_label(x, added['x'])}" if x else ""
-        key = (at, added["why"], len(added["seeds"]))
-        groups.setdefault(key, []).append(value_label(y, added["y"]))
+        at = f"{values_label(x, [added['x']])}, " if x else ""
+        groups.setdefault((at, added["why"], len(added["seeds"])), []).append(added["y"])
     for (at, why, seeds), values in groups.items():
-        where = ", ".join(filter(None, (at, f"{name_of(y)} = {', '.join(values)}")))
         each = " each" if len(values) > 1 else ""
-        yield f"{where}: {seeds_label(seeds)}{each}, {why}"
+        yield f"{at}{values_label(y, values)}: {seeds_label(seeds)}{each}, {why}"

@@ -1,23 +1,26 @@
-"""What the page lists and draws as lines: the best points and runs, and cuts through the best."""
+"""What the page lists and draws as lines: best points and runs, cuts, training curves."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vae_granularity.analysis.page.labels import (
-    is_missing,
-    name_of,
-    settings_label,
-    value_label,
-    with_unit,
-)
-from vae_granularity.analysis.points import ordered, rows_of_point
+from vae_granularity.analysis.page import labels
+from vae_granularity.analysis.page.labels import is_missing, value_label, with_unit
+from vae_granularity.analysis.points import ordered, rows_of_point, spread_out
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.data.files.plain import read_plain
 
 MAX_LINES, MAX_PARAMETERS = 7, 4
+TERMS = ("elbo", "reconstruction", "kl", "mutual_information")
+TERMS += ("between_group_tc", "within_group_tc", "dimension_kl")
+TITLES = {f"val/{term}": with_unit(f"val/{term}") for term in TERMS}
+TITLES |= {"train/elbo": "ELBO of training batches (nats)"}
+MOST = 200  # points of a curve
 
 
 def best_rows(
@@ -80,12 +83,13 @@ def _line_chart(
     x, by = pair
     points = rows_of_point(points, held, held.index)
     axis = ordered(points[x])
-    lines = [None] if by is None else _spread_out(ordered(points[by]))
-    parts = [points if by is None else rows_of_point(points, {by: value}, [by]) for value in lines]
+    values = () if by is None else ordered(points[by])
+    lines = [values[place] for place in spread_out(len(values), MAX_LINES)]
+    parts = [points] if by is None else [rows_of_point(points, {by: v}, [by]) for v in lines]
     return {
         "x": with_unit(x),
-        "by": None if by is None else name_of(by),
-        "held": settings_label({str(name): value for name, value in held.items()}),
+        "by": None if by is None else labels.name_of(by),
+        "held": labels.settings_label({str(name): value for name, value in held.items()}),
         "axis": [value_label(x, value) for value in axis],
         "lines": ["all"] if by is None else [value_label(by, value) for value in lines],
         "mean": {name: [_along(part, x, axis, name) for part in parts] for name in numbers},
@@ -100,7 +104,32 @@ def _along(points: pd.DataFrame, x: str, axis: Sequence[Any], column: str) -> li
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 
-def _spread_out(values: Sequence[Any]) -> list[Any]:
-    count = min(len(values), MAX_LINES)
-    places = np.linspace(0, len(values) - 1, count).round().astype(int)
-    return [values[place] for place in np.unique(places)]
+def curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The curves of runs, each with `granularity` and `path`; None where no run has a curve of two
+    or more points.
+    """
+    found = [
+        {"name": f"γ = {run['granularity']}", "lines": _lines(Path(run["path"]) / "metrics.csv")}
+        for run in runs
+    ]
+    there = {key for run in found for key in run["lines"]}
+    if not there:
+        return None
+    return {"titles": {k: TITLES[k] for k in TITLES if k in there}, "runs": found}
+
+
+def _lines(file: Path) -> dict[str, tuple[list[int], list[float]]]:
+    try:
+        table = pd.read_csv(BytesIO(read_plain(file)))
+    except (OSError, ValueError):  # no CSV was kept, or it is damaged: a page without these curves
+        return {}
+    found = {}
+    for key in TITLES:
+        if key in table and "step" in table:
+            steps, values = (pd.to_numeric(table[k], errors="coerce") for k in ("step", key))
+            known = np.flatnonzero(np.isfinite(values))
+            kept = known[spread_out(len(known), MOST)]
+            if len(known) > 1:
+                lines = [float(f"{v:.5g}") for v in values.iloc[kept]]
+                found[key] = (steps.iloc[kept].tolist(), lines)
+    return found

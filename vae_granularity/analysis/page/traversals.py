@@ -5,13 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from vae_granularity.analysis.page.labels import (
-    first_line,
-    number,
-    settings_label,
-    value_label,
-    with_unit,
-)
+from vae_granularity.analysis.page import labels
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.files.plain import open_plain
@@ -32,23 +26,21 @@ def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]
     told = [*(name for name in analysis.parameters if name != gamma), "seed"]
     shown, missing = [], []
     for granularity, place in list(places.items())[:MAX_GRANULARITIES]:
-        run = known.loc[place]
-        name = str(run["run.name"])
+        run, why = known.loc[place], "it has neither figures nor a checkpoint"
         try:
             images = _pictures(Path(str(run["path"])), analysis.settings)
         except Exception as error:  # a damaged run, or one of another version
-            missing.append(f"no traversals of {name}: {first_line(error)}")
-            continue
+            images, why = {}, labels.first_line(error)
         if not images:
-            missing.append(f"no traversals of {name}: it has neither figures nor a checkpoint")
+            missing.append(f"no traversals of {run['run.name']}: {why}")
             continue
         shown.append(
             {
-                "granularity": value_label(gamma, granularity),
-                "name": name,
+                "granularity": labels.value_label(gamma, granularity),
+                "name": str(run["run.name"]),
                 "path": str(run["path"]),
-                "value": f"{with_unit(value)} {number(run[value])}",
-                "parameters": settings_label(run[told].to_dict()),
+                "value": f"{labels.with_unit(value)} {labels.number(run[value])}",
+                "parameters": labels.settings_label(run[told].to_dict()),
                 "images": images,
             }
         )
@@ -78,10 +70,8 @@ def _is_whole(file: Path) -> bool:
     try:
         with open_plain(file) as opened, Image.open(opened, formats=("PNG",)) as picture:
             picture.load()
-    except FileNotFoundError:
-        return True
-    except (OSError, SyntaxError, ValueError):
-        return False
+    except (OSError, SyntaxError, ValueError) as error:
+        return isinstance(error, FileNotFoundError)
     return True
 
 

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pandas as pd
@@ -37,23 +36,14 @@ def write_analysis(settings: Settings) -> Path:
     if settings.out is None and settings.runs:
         check_links(settings.folder, settings.runs[0])  # before anything is written there
     folder = writable_folder("out", settings.folder)
-    with _only_analysis(folder):
-        return _written(settings, folder)
-
-
-@contextmanager
-def _only_analysis(folder: Path) -> Iterator[None]:
-    """Waits until no other process writes into the folder."""
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        alone = lock.acquire(timeout=0)
     except Timeout:
         print(f"waiting for another analysis that writes into {folder}", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        alone = lock.acquire()
+    with alone:
+        return _written(settings, folder)
 
 
 def _written(settings: Settings, folder: Path) -> Path:
@@ -66,14 +56,9 @@ def _written(settings: Settings, folder: Path) -> Path:
     if settings.figures:
         from vae_granularity.analysis.page.figures import save_figures  # matplotlib takes a second
 
-        save_figures(
-            {
-                figure.id: (figure.chart, figure.words(part.held))
-                for part in sections[: settings.figures]
-                for figure in part.figures
-            },
-            folder / "figures",
-        )
+        drawn = [(part, one) for part in sections[: settings.figures] for one in part.figures]
+        charts = {one.id: (one.chart, one.words(part.held)) for part, one in drawn}
+        save_figures(charts, folder / "figures")
     page = render(analysis, sections[:MAX_SECTIONS], *best_traversals(analysis))
     write_atomically(folder / "report.html", page)
     for line in _printed(analysis, time.monotonic() - started):
@@ -84,21 +69,11 @@ def _written(settings: Settings, folder: Path) -> Path:
 
 def _write_tables(analysis: Analysis, folder: Path) -> None:
     columns = ["trajectory", "held", "verdict", "sentence", "support"]
-    verdicts = [
-        (
-            way.title,
-            result.part.title,
-            way.verdict.shape,
-            way.verdict.sentence,
-            orjson.dumps(way.verdict.support).decode(),
-        )
-        for result in analysis.slices
-        for way in result.readings
-    ]
+    verdicts = []
+    for held, way in ((s.part.title, way) for s in analysis.slices for way in s.readings):
+        support = orjson.dumps(way.verdict.support).decode()
+        verdicts.append((way.title, held, way.verdict.shape, way.verdict.sentence, support))
     broken = list(analysis.collected.broken.items())
-    lacking = [asdict(one) for one in analysis.missing]
-    text = orjson.dumps(lacking, option=orjson.OPT_INDENT_2).decode()
-    write_atomically(folder / "missing.json", text)
     tables = {
         "points": analysis.points,
         "verdicts": pd.DataFrame(verdicts, columns=columns),
@@ -107,11 +82,12 @@ def _write_tables(analysis: Analysis, folder: Path) -> None:
     for name, table in tables.items():
         write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
     findings = analysis.findings
+    found: dict[str, Any] = {"missing": analysis.missing}
     if not findings.profile.empty:
-        found = {"complexity": findings.complexity, "correlation": findings.correlations}
-        for name, values in found.items():
-            text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
-            write_atomically(folder / f"{name}.json", text)
+        found |= {"complexity": findings.complexity, "correlation": findings.correlations}
+    for name, values in found.items():
+        text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
+        write_atomically(folder / f"{name}.json", text)
 
 
 def _printed(analysis: Analysis, seconds: float) -> Iterator[str]:

@@ -15,7 +15,22 @@ from vae_granularity.runs.identity import RunInfo
 log = logging.getLogger(__name__)
 
 
-class MetricsCSV(Logger):
+class FileLogger(Logger):
+    """A logger into the run directory, whose config.yaml holds what W&B calls hyperparameters."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+
+class MetricsCSV(FileLogger):
     """Appends to `path`; a column that appears later rewrites the file once, atomically.
 
     Lightning's own CSV logger deletes what an earlier process wrote; this one continues it
@@ -26,18 +41,6 @@ class MetricsCSV(Logger):
         super().__init__()
         self.path = path
         self._columns, self._rows = _read(path)
-
-    @property
-    def name(self) -> str:
-        return "csv"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml holds them."""
 
     @rank_zero_only
     def truncate(self, step: int) -> None:

@@ -3,17 +3,16 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from vae_granularity.runs.status import write_progress
+from vae_granularity.training.loggers.csv import FileLogger
 
 SECONDS = 10.0  # between two signs
 
 
-class ProgressFile(Logger):
+class ProgressFile(FileLogger):
     """Keeps progress.json of a run up to date: step, speed and training ELBO of what is logged.
 
     Args:
@@ -27,18 +26,6 @@ class ProgressFile(Logger):
         self._first: tuple[int, float] | None = None  # step and time of the first entry
         self._found: dict[str, float | None] = {}
         self._write()
-
-    @property
-    def name(self) -> str:
-        return "progress"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml holds them."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
