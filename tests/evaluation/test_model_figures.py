@@ -5,13 +5,26 @@ import csv
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 
-from vae_granularity.evaluation.figures import explained, training_figure
+from vae_granularity.evaluation.figures import explained, save_figures, training_figure
 from vae_granularity.viz import latents, traversals
 
 VALUES = np.linspace(-2, 2, 5)
 LABELS = ["z0  KL 2.00", "z1  KL 0.00", "z2  KL 1.00"]
 MARKS = {"groups": ((0, 2), (1,)), "start": np.array([-2.0, 0.1, 1.1]), "quiet": [1]}
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    """Names of factors and data sets are whatever their owner likes."""
+
+    def drawn():
+        figure = Figure()
+        figure.subplots().set_xticks([0.0], ["$\\frac{$"])
+        figure.suptitle("a $x^$ b")
+        yield "x", figure
+
+    assert save_figures(drawn(), tmp_path)["x"].stat().st_size > 1000
 
 
 def test_rows_stand_by_group_with_the_starting_cell_framed_and_quiet_rows_dimmed():
