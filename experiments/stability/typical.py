@@ -1,6 +1,6 @@
 """Which sigma tells a collapse? Four candidates at 20 points of the map.
 
-    python experiments/stability/typical.py > experiments/stability/typical.txt
+    python experiments/stability/typical.py > experiments/stability/typical.csv
 
 Protocol as `map.py`. Of the last 50 steps, the mean of: the smallest sigma of a batch (of one image
 in one dimension), and the smallest over dimensions of the geometric mean over the batch, the
@@ -45,14 +45,14 @@ def logged(self: gaussian_vae.GaussianVAE, *arguments: object) -> dict[str, Tens
 def main() -> None:
     torch.set_num_threads(1)
     gaussian_vae.GaussianVAE.logged = logged
+    print("dataset,beta,granularity,inside,elbo,smallest,geometric_mean,median,lower_quartile")
     for dataset in ("blocks", "dsprites"):
         images = stability.images(dataset)
         for point in (point for point in POINTS if point[0] == dataset):
             seen.clear()
             elbo = stability.train(images, *point).get("elbo", float("nan"))
-            means = zip(("min", "geo", "med", "q25"), np.array(seen[-50:]).mean(0), strict=True)
-            values = " ".join(f"{name} {mean:.4f}" for name, mean in means)
-            print(point, f"elbo {elbo:.1f}", values, flush=True)
+            means = [f"{mean:.4f}" for mean in np.array(seen[-50:]).mean(0)]
+            print(*point, f"{elbo:.1f}", *means, sep=",", flush=True)
 
 
 if __name__ == "__main__":
