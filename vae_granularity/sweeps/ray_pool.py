@@ -66,8 +66,9 @@ class RayPool:
                 ray.init(address, **quiet)
             except ConnectionError as error:
                 raise UserError(
-                    f"hydra.launcher.address={address}: no Ray cluster runs there "
-                    "(ray start --head on one machine, ray start --address=... on the others)"
+                    f"hydra.launcher.address={address}: no Ray cluster answers there (ray start "
+                    "--head on one machine, ray start --address=... on the others), or it asks for "
+                    "another token (RAY_AUTH_TOKEN)"
                 ) from error
         self._check(cpus, gpus, address)
         remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)
