@@ -35,18 +35,16 @@ class Member:
         assert logger is not None, "every training config has one"
         return logger
 
-    def fail(self, error: Exception) -> None:
-        """Record the failure; nothing more is saved or logged."""
-        print(f"frozen: {self.job.info.name}: {error}", flush=True)
-        self.failure = error
-
     def attempt(self, function: Callable, *arguments: Any) -> None:
-        """Call the function with this member, if it has not failed; what it raises is its own."""
+        """Call the function with this member, if it has not failed; what it raises is its own, and
+        nothing more is saved or logged.
+        """
         if self.failure is None:
             try:
                 function(self, *arguments)
             except Exception as error:  # of any kind, a full disk say: the others go on
-                self.fail(error)
+                print(f"frozen: {self.job.info.name}: {error}", flush=True)
+                self.failure = error
 
     def close(self) -> None:
         """Release the run directory; a failure is recorded there."""

@@ -57,23 +57,22 @@ def call(trainer: Any, hook: str, *arguments: Any) -> None:
 def stand_at(trainer: Any, step: int, completed: int) -> None:
     """Make the loops stand where they would after `step` steps, with the hooks of `completed`."""
     ended = completed == trainer.max_steps
-    batches = {"ready": step, "started": step, "processed": step, "completed": completed}
-    steps = {"ready": step, "completed": step}
-    zeroed = {**steps, "started": step}
-    epochs = {"ready": 1, "started": 1, "processed": int(ended), "completed": int(ended)}
-    optimizer = {"step": _both(steps), "zero_grad": _both(zeroed)}
+    batches = _both(ready=step, started=step, processed=step, completed=completed)
+    epochs = _both(ready=1, started=1, processed=int(ended), completed=int(ended))
+    zeroed = _both(ready=step, completed=step, started=step)
+    optimizer = {"step": _both(ready=step, completed=step), "zero_grad": zeroed}
     last = step == trainer.max_steps
     state = {
         "epoch_loop.state_dict": {"_batches_that_stepped": completed},
-        "epoch_loop.batch_progress": {**_both(batches), "is_last_batch": last},
+        "epoch_loop.batch_progress": {**batches, "is_last_batch": last},
         "epoch_loop.automatic_optimization.optim_progress": {"optimizer": optimizer},
-        "epoch_progress": _both(epochs),
+        "epoch_progress": epochs,
     }
     trainer.fit_loop.load_state_dict(trainer.fit_loop.state_dict() | state)
     trainer.datamodule.step = step
 
 
-def _both(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+def _both(**counts: int) -> dict[str, dict[str, int]]:
     """In total and in the current epoch: a run is one epoch."""
     return {"total": dict(counts), "current": dict(counts)}
 

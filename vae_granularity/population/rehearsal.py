@@ -16,23 +16,10 @@ from omegaconf import DictConfig
 from torch import nn
 
 from vae_granularity.evaluation.evaluate import report
+from vae_granularity.population import plan as plans
 from vae_granularity.population.compiled import captured, compiled, no_compiler, warmed_up
 from vae_granularity.population.engine import Population
-from vae_granularity.population.plan import (
-    ALONE,
-    COMPILED,
-    EAGER,
-    Plan,
-    Speed,
-    Work,
-    candidates,
-    fastest,
-    fitting,
-    longer_than,
-    settled,
-    table,
-    try_plans,
-)
+from vae_granularity.population.plan import ALONE, COMPILED, EAGER, Plan, Speed, Work
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
 from vae_granularity.sweeps.processes import cores
@@ -106,10 +93,10 @@ class Rehearsal:
         """Seconds that a run spends on evaluations and figures."""
         with tempfile.TemporaryDirectory() as folder:
             suite = (self.protocol, self.metrics, [], 0, Path(folder))
-            for _ in range(2):  # the first one imports what the others find
-                started = time.perf_counter()
-                report(self.model, self.data, *suite, final=True)
-                took = time.perf_counter() - started
+            report(self.model, self.data, *suite, final=True)  # imports what the others find
+            started = time.perf_counter()
+            report(self.model, self.data, *suite, final=True)
+            took = time.perf_counter() - started
         return took * (1 + (self.config.trainer.max_steps - 1) // self.protocol.every)
 
 
@@ -157,13 +144,13 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
         return rehearsal.speed(plan)
 
     def trials(*ways: str) -> dict[Plan, Speed | str]:
-        plans = candidates(len(configs), ways, processes, together)
-        return try_plans([plan for plan in plans if plan not in found], trial)
+        worth = plans.candidates(len(configs), ways, processes, together)
+        return plans.try_plans([plan for plan in worth if plan not in found], trial)
 
     found: dict[Plan, Speed | str] = {}
     try:
         found |= trials(EAGER)
-        short = not longer_than(MINUTE, work, found)
+        short = not plans.longer_than(MINUTE, work, found)
         why = "shorter than compiling is worth" if short else not_compiled(rehearsal.model)
         if why is None or (rehearsal.device.type == "cuda" and no_compiler() is None):
             found |= trials(COMPILED)
@@ -172,12 +159,12 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
     finally:
         torch.set_num_threads(threads)
     what = ", without evaluation, which cannot change the choice"
-    if settled(work, found) is None or longer_than(MINUTE, work, found):
+    if plans.settled(work, found) is None or plans.longer_than(MINUTE, work, found):
         work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
-    plan = fastest(work, found)
+    plan = plans.fastest(work, found)
     took = time.monotonic() - started
     print(f"{work.points} compatible runs of {work.steps} steps, projected{what}:")
-    print(f"{table(work, found)}\nchosen: {plan} (trials took {took:.1f} s)", flush=True)
+    print(f"{plans.table(work, found)}\nchosen: {plan} (trials took {took:.1f} s)", flush=True)
     return plan
 
 
@@ -202,7 +189,7 @@ def together_here(model: nn.Module, device: torch.device, processes: int) -> int
     """Members that are computed together on this machine: all on a GPU, what fits a CPU's cache."""
     if device.type == "cuda":
         return 512
-    return fitting(sum(p.numel() for p in model.parameters()), cache_bytes() // processes)
+    return plans.fitting(sum(p.numel() for p in model.parameters()), cache_bytes() // processes)
 
 
 def cache_bytes(folder: Path = CACHES) -> int:

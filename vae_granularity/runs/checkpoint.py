@@ -54,7 +54,9 @@ def _read(path: Path) -> dict[str, Any]:
     if damaged is not None:
         raise DataError(f"{damaged} in it does not match its checksum")
     found = torch.load(path, map_location="cpu", weights_only=True)
-    found["state_dict"], int(found["global_step"])  # of a run
+    int(found["global_step"])  # both are there if it is a run's
+    if "state_dict" not in found:
+        raise DataError("it holds no weights")
     return found
 
 

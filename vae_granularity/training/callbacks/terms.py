@@ -16,6 +16,11 @@ DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "d
 POINT = (
     0.01  # typical sigma of a dimension, a point beside the prior's 1; see experiments/stability
 )
+COLLAPSING = (
+    "step {step}: posteriors are collapsing to points (typical sigma of the sharpest dimension: "
+    "{sigma:.4f}): total correlations saturate and the ELBO falls. A smaller beta or granularity, "
+    "or a within_group_weight nearer to 0, avoids it"
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +51,8 @@ class TermLogger(Callback):
         self._rows.append(torch.stack(tuple(outputs["terms"].values())))
         step = batch_idx + 1
         if step % self.every == 0 or step == trainer.max_steps:
-            means = self._flush(step)
+            rows, self._rows = self.check(step), []
+            means = dict(zip(self._names, rows.mean(0).tolist(), strict=True))
             estimator = ""
             if isinstance(pl_module, GaussianVAE):
                 estimator = f"{pl_module.estimator}/"
@@ -61,7 +67,10 @@ class TermLogger(Callback):
                 f"train/{estimator if name in DECOMPOSITION else ''}{name}": value
                 for name, value in means.items()
             }
-            self._warn_of_points(means.get("sharpest_dimension_sigma"), step)
+            sigma = means.get("sharpest_dimension_sigma", POINT)
+            if sigma < POINT and not self._warned:
+                self._warned = True
+                log.warning(COLLAPSING.format(step=step, sigma=sigma))
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
 
@@ -69,20 +78,6 @@ class TermLogger(Callback):
         """Take in the terms (steps, terms) of steps that a population took without the hooks."""
         self._names = list(names)
         self._rows += rows.unbind()
-
-    def _warn_of_points(self, sigma: float | None, step: int) -> None:
-        if sigma is not None and sigma < POINT and not self._warned:
-            self._warned = True
-            log.warning(
-                f"step {step}: posteriors are collapsing to points (typical sigma of the sharpest "
-                f"dimension: {sigma:.4f}): total correlations saturate and the ELBO falls. A "
-                "smaller beta or granularity, or a within_group_weight nearer to 0, avoids it"
-            )
-
-    def _flush(self, step: int) -> dict[str, float]:
-        rows = self.check(step)
-        self._rows = []
-        return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
 
     def check(self, step: int) -> Tensor:
         """The rows (steps, terms) since the last entry, up to `step`, on the CPU.
