@@ -13,9 +13,8 @@ from vae_granularity.errors import TrainingError, integer
 from vae_granularity.models.gaussian_vae import GaussianVAE, term_means
 
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
-POINT = (
-    0.01  # typical sigma of a dimension, a point beside the prior's 1; see experiments/stability
-)
+# Typical sigma of a dimension, a point beside the prior's 1; see experiments/stability.
+POINT = 0.01
 COLLAPSING = (
     "step {step}: posteriors are collapsing to points (typical sigma of the sharpest dimension: "
     "{sigma:.4f}): total correlations saturate and the ELBO falls. A smaller beta or granularity, "
