@@ -124,8 +124,8 @@ def main() -> None:
         f"A Hydra program without a config of its own and a job that does nothing, {POINTS} points "
         f"by Hydra's own sweeper, {WORKERS} workers for all but bare Hydra, logs off; whole "
         "commands, start and end of Python, of workers and of Ray included. CPU is that of all "
-        "processes of the command, added up by a control group; medians of "
-        f"{ROUNDS} rounds of all in turn. Wall times hold what else the machine does."
+        "processes of the command, added up by a control group; medians over "
+        f"{ROUNDS} round(s) of all in turn. Wall times hold what else the machine does."
     )
     write("launcher_overhead", "What a launcher costs", facts, {"Launchers": rows}, protocol)
 
