@@ -5,8 +5,8 @@ experiments/precision/compare.py FOLDER
 import sys
 from pathlib import Path
 
-from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.runs.aggregate import over_runs
+from vae_granularity.runs.interval import Interval, interval
 from vae_granularity.runs.table import read_results, run_directories
 
 HERE = Path(__file__).parent

@@ -89,7 +89,8 @@ def test_each_kind_of_image_has_a_cache_of_its_own(
     modules = [open_dataset("mpi3d"), toy, real, other_sizes]
     for data in modules:
         data.prepare_data()
-    monkeypatch.setattr(grid, "_source_of", lambda _: "a renderer that was changed")
+    changed = "a renderer that was changed"
+    monkeypatch.setattr(grid.FactorGridDataModule, "_drawing_code", lambda _: changed)
     modules.append(open_dataset("mpi3d", source="rendered"))
     modules[-1].prepare_data()
     assert len({data.cache_directory for data in modules}) == len(modules)

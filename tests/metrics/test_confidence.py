@@ -1,4 +1,4 @@
-"""Standard errors and intervals, and the refusal to average what does not compare."""
+"""Standard errors of one model's scores, and intervals over seeds."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,10 @@ import pytest
 from vae_granularity import metrics
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import (
-    error_by_draws,
-    error_by_subsampling,
-    interval,
-    over_seeds,
-    same_protocol,
-)
-from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
 from vae_granularity.metrics.core.sampling import fresh_sample
 from vae_granularity.metrics.core.suite import Companions
+from vae_granularity.runs.interval import interval
 
 
 def test_interval_of_four_values():
@@ -116,44 +110,12 @@ def test_repeated_rows_would_break_nearest_neighbours():
     assert metrics.modularity_knn(z[repeated], f[repeated], num_neighbors=2).mi_matrix.max() > 0.3
 
 
-def result(value, **protocol):
-    return MetricResult(scores={"mig": value, "gone": None}, protocol=protocol)
-
-
-def test_over_seeds():
-    found = over_seeds(
-        [result(0.2, bins=20, seed=0), result(0.4, bins=20, seed=1), result(None, bins=20, seed=2)]
-    )
-    assert (found["mig"].mean, found["mig"].count, found["gone"]) == (pytest.approx(0.3), 2, None)
-
-
-def test_two_protocols_are_never_averaged():
-    with pytest.raises(ArgumentError, match="results must have one protocol"):
-        over_seeds([result(0.2, bins=20), result(0.4, bins=30)])
-
-
-@pytest.mark.parametrize(
-    "other, same",
-    [
-        ({"bins": 20, "seed": 5, "found": {"dead": [1]}, "knn": {"k": 10, "seed": 1}}, True),
-        ({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 5, "seed": 0}}, False),
-        ({"bins": 20, "seed": 0, "found": {}}, False),
-    ],
-)
-def test_same_protocol(other, same):
-    assert (
-        same_protocol({"bins": 20, "seed": 0, "found": {}, "knn": {"k": 10, "seed": 0}}, other)
-        is same
-    )
-
-
 @pytest.mark.parametrize(
     "call, argument",
     [
         (lambda: interval([]), "values"),
         (lambda: interval([1.0, np.nan]), "values"),
         (lambda: interval([1.0], level=1.0), "level"),
-        (lambda: over_seeds([]), "results"),
         (lambda: error_by_subsampling(lambda rows: {}, 100, fraction=1.0), "fraction"),
         (lambda: error_by_draws(lambda seed: {}, num_draws=1), "num_draws"),
     ],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.analysis.page.labels import is_missing
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import student_reach
+from vae_granularity.runs.interval import student_reach
 
 Array = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_granularity.errors import ArgumentError
-from vae_granularity.metrics.core.confidence import Interval, interval
 from vae_granularity.metrics.core.group_scores import HARMONIC
 from vae_granularity.runs import protocol as protocols
+from vae_granularity.runs.interval import Interval, interval
 from vae_granularity.runs.protocol import BESIDES, MEASURE_AGAIN, VERSION, differences, without
 
 Results = Mapping[str, Any]  # what a results.json holds

@@ -132,7 +132,10 @@ def end_with_message(error: Exception, config_name: str) -> NoReturn:
     """Say what is wrong with the command line and exit with 2; an error of ours is raised again."""
     if not isinstance(error, (HydraException, OmegaConfBaseException)) and _is_ours(error):
         raise error
-    print(f"error: {explain(error, config_name)}", file=sys.stderr)
+    said = explain(error, config_name)
+    if isinstance(error, TypeError):  # Hydra's own, of a choice that is no name
+        said = f"{_odd_choice()}: {said}"
+    print(f"error: {said}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -193,7 +196,9 @@ def _odd_choice() -> str:
         given, OverridesParser.create().parse_overrides(given), strict=True
     ):
         is_group = (config_dir() / override.key_or_group).is_dir()
-        if is_group and not isinstance(override.value(), (str, list)):
+        value = override.value()
+        names = value if isinstance(value, list) else [value]
+        if is_group and not all(isinstance(name, str) for name in names):
             return argument
     return "an option of a group"
 

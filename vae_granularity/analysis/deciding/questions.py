@@ -26,7 +26,7 @@ from vae_granularity.analysis.verdict import (
     judge,
     resampled_shapes,
 )
-from vae_granularity.metrics.core.confidence import student_reach
+from vae_granularity.runs.interval import student_reach
 
 LEAST_BLAME = 0.15  # rows that move less often where the shape is another are sure enough
 

@@ -19,7 +19,7 @@ class MetricResult:
         scores: name to value; None is a score that is undefined for this input: missing, not 0.
         protocol: what the numbers depend on, JSON-serialisable; under `found`, what this input made
             of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
-            more than `seed` and `found` must not be averaged: see `confidence.same_protocol`.
+            more than `seed` and `found` must not be averaged: see `runs.aggregate`.
         with_errors: False where no standard errors are wanted: they cost many times the scores.
         score_names: patterns (as of `fnmatch`) of all names that `scores` may have; no other metric
             has them, as a score has one protocol.
