@@ -66,7 +66,8 @@ def shapes(piece: Path, out: Path) -> None:
     hand, what they know of each factor.
     """
     models = next((path for run in piece.iterdir() for path in checkpoints(run)), None)
-    for x in ("net.width", "model.beta"):
+    swept = read_runs(piece)[["net.width", "model.beta"]].nunique()
+    for x in (x for x in ("net.width", "model.beta") if swept[x] > 1):
         name = f"{piece.name}_{x.rpartition('.')[2]}"
         analysis = piece / "analysis" / x
         command = [sys.executable, "-m", "vae_granularity.analyze", f"runs={piece}"]

@@ -88,4 +88,4 @@ def test_the_quick_scale_yields_the_files_of_the_others(tmp_path):
     for table in ("width_points", "width_verdicts", "beta_points", "beta_verdicts"):
         assert {f"{name}_{table}.csv" for name in SURFACES} <= found
     counts = json.loads((out / "runs.json").read_text())
-    assert counts["capacity_blocks_free"] == counts["capacity_dsprites_free"] == 18
+    assert counts["capacity_blocks_free"] == counts["capacity_dsprites_free"] == 36
