@@ -49,7 +49,9 @@ class Scale(NamedTuple):
     how: str = "compiled"  # populations; `auto` would try every width anew
 
 
-QUICK = Scale(300, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager")
+QUICK = Scale(
+    300, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager"
+)
 WHOLE = Scale(
     10_000,
     (16, 64, 32, 128, 8, 256, 512),

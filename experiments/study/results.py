@@ -141,17 +141,20 @@ def draw_surfaces(runs: dict[str, pd.DataFrame], file: Path) -> None:
                 index="model.granularity", columns="net.width", values="val/elbo"
             )
             image = axes.imshow(grid, origin="lower", aspect="auto", cmap="viridis")
-            for x, column in enumerate(grid):
-                for y, value in enumerate(grid[column]):
-                    if np.isfinite(value):
-                        axes.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=7)
+            middle = (image.norm.vmin + image.norm.vmax) / 2
+            for (y, x), value in np.ndenumerate(grid.to_numpy()):
+                if np.isfinite(value):
+                    colour = "white" if value < middle else "black"
+                    place = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+                    axes.text(x, y, f"{value:.0f}", **place)
             best = [grid.index.get_loc(grid[column].idxmax()) for column in grid]
             axes.plot(range(len(best)), best, "o-", mfc="none", ms=14, color="crimson")
             axes.set_xticks(range(grid.shape[1]), [f"{width * UNITS:.0f}" for width in grid])
             axes.set_yticks(range(len(grid)), [f"{g:.0f}" for g in grid.index])
             title = name.split("_")[1].replace("dsprites", "dSprites (rendered)")
             seeds = table.groupby(["net.width", "model.granularity"]).size()
-            axes.set_title(f"{title}, β = {beta:g}, {seeds.min()} to {seeds.max()} seeds")
+            counts = "–".join(str(count) for count in sorted({seeds.min(), seeds.max()}))
+            axes.set_title(f"{title}, β = {beta:g}, {counts} seeds")
             axes.set(xlabel="hidden units", ylabel="γ")
             figure.colorbar(image, ax=axes, label="ELBO, nats")
     figure.suptitle("Held-out ELBO over capacity and granularity; rings: the best γ of each width")
