@@ -24,6 +24,7 @@ SHORT = (
 )
 GRID = ("-m", *SHORT, "model=stcvae,controlvae", "model.granularity=1,2", "seed=0,1")
 POPULATION = ("hydra/launcher=population", "hydra.launcher.how=eager", "hydra.launcher.processes=1")
+SLOW, RAY = pytest.mark.slow, pytest.mark.launcher
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,6 @@ def test_the_plan_is_chosen_by_printed_trials(tmp_path):
     assert re.search(r"chosen: .* \(trials took \d+\.\d s\)", said)
     assert "not compiled: shorter than compiling is worth" in said
     assert "3 done" in said
-
-
-SLOW, RAY = pytest.mark.slow, pytest.mark.launcher
 
 
 @pytest.mark.parametrize(
