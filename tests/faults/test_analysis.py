@@ -91,6 +91,24 @@ def test_what_a_full_disk_stops_leaves_the_file_of_before(name, runs, monkeypatc
     assert (runs / "analysis" / name).read_bytes() != before or name == "verdicts.csv"
 
 
+def test_a_picture_that_a_full_disk_stops_stays_as_it_was(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    from vae_granularity.evaluation.figures import save_figures
+    from vae_granularity.runs import files
+
+    before = save_figures([("traversals", Figure())], tmp_path)["traversals"].read_bytes()
+
+    def full(source, target):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(files.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_figures([("traversals", Figure(figsize=(2, 2)))], tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["traversals.png"]
+    assert (tmp_path / "traversals.png").read_bytes() == before
+
+
 def test_two_analyses_of_a_folder_take_turns(runs):
     processes = [
         commands.start_module("vae_granularity.analyze", runs.parent / str(i), f"runs={runs}")

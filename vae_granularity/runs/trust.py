@@ -102,11 +102,6 @@ def check_targets(config: Any, trust: Trust = ()) -> None:
             raise DataError(f"{key} names {target}, which {_refusal(target)}")
 
 
-def targets_of(config: Any) -> tuple[str, ...]:
-    """The targets that a resolved config names, for `trust` where the config is the caller's."""
-    return tuple(str(target) for _, target in _targets(config))
-
-
 def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(node, dict):
         if "_target_" in node:
