@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 from commands import refusal
+
+from vae_granularity.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,15 @@ def test_a_launcher_names_the_extra_that_installs_it(monkeypatch, capsys):
     monkeypatch.setitem(ConfigStore.instance().repo["hydra"], "launcher", kept)
     said = refusal(monkeypatch, capsys, "train", "-m", "hydra/launcher=slurm", "seed=0,1")
     assert "needs the extra 'slurm': pip install 'vae-granularity[slurm]'" in said
+
+
+def test_ray_names_its_extra_where_it_is_not_installed(monkeypatch):
+    from vae_granularity.sweeps.ray_pool import RayPool
+
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"needs the extra 'ray': pip install .*\[ray\]"):
+        RayPool(print)
 
 
 @pytest.mark.parametrize(
