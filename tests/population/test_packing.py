@@ -21,7 +21,7 @@ from vae_granularity.population.plan import (
     candidates,
     fastest,
     fitting,
-    longer_than,
+    projected,
     settled,
     table,
     try_plans,
@@ -121,8 +121,7 @@ def test_the_plan_that_is_projected_to_end_first_is_chosen():
     seconds = [work.seconds(plan, speed) for plan, speed in timed]
     assert seconds == pytest.approx([32.0, 19.0, 10.0, 11.0, 25.0])
     assert fastest(work, times) == Plan(EAGER, 16, 1)
-    assert longer_than(9.0, work, times)
-    assert not longer_than(11.0, work, times)
+    assert projected(work, times) == 10.0
     long = replace(work, steps=1000)
     assert fastest(long, times) == Plan(COMPILED, 8, 2)
     assert table(work, times).splitlines()[0].endswith("16 members together (eager) in 1 process")

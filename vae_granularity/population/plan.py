@@ -113,9 +113,9 @@ def fastest(work: Work, found: Found) -> Plan:
     return min(_timed(found).items(), key=lambda pair: work.seconds(*pair))[0]
 
 
-def longer_than(seconds: float, work: Work, found: Found) -> bool:
-    """Whether the plan that is projected to end first takes longer than that."""
-    return min(work.seconds(*pair) for pair in _timed(found).items()) > seconds
+def projected(work: Work, found: Found) -> float:
+    """Seconds of the plan that is projected to end first."""
+    return min(work.seconds(*pair) for pair in _timed(found).items())
 
 
 def settled(work: Work, found: Found) -> Plan | None:

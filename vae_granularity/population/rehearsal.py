@@ -2,9 +2,11 @@
 
 import copy
 import logging
+import random
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,14 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
 from vae_granularity.evaluation.evaluate import report
+from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.models.base import LatentModel
+from vae_granularity.partition import LatentPartition
 from vae_granularity.population import plan as plans
 from vae_granularity.population.compiled import captured, compiled, no_compiler, warmed_up
 from vae_granularity.population.engine import Population
@@ -23,12 +29,16 @@ from vae_granularity.population.plan import ALONE, COMPILED, EAGER, Plan, Speed,
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
 from vae_granularity.sweeps.processes import cores
+from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.memory import keep_freed_memory
 from vae_granularity.training.prepare import meant_warnings_ignored, prepare
 
 WARM_UP, TRIALS = 2, 5
 # Sweeps that train longer pay for compiling, about 30 s, and for measuring what evaluation takes.
 MINUTE = 60.0
+WORTH = 0.1  # of the seconds that training takes: what measuring evaluation may take
+PRACTICE = 500  # steps after which about as many dimensions are in use as at the end
+SAMPLED = 16  # runs whose groups stand for those of all
 ONE_RUN = 20_000  # steps of one run that pay for its own compilation
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -73,9 +83,7 @@ class Rehearsal:
         models = [copy.copy(self.model.to(self.device)) for _ in range(members)]
         for seed, model in enumerate(models):
             model.seed = seed
-        optimizers = [self.model.configure_optimizers()] * members
-        population = Population(models, optimizers, self.config.trainer.gradient_clip_val)
-        inputs = StepInputs(models, [self.data.reseeded(seed) for seed in range(members)])
+        population, inputs = self._population(models)
         example, state, ready = inputs(0), population.state, 0.0
         if how == COMPILED:
             cache, plain = Path(self.config.paths.cache_dir), population.advance
@@ -89,15 +97,58 @@ class Rehearsal:
             population.advance = captured(population.advance, state, example)
         return Speed(seconds_of(lambda i: population.step(inputs(i)), self.device), ready)
 
-    def seconds_besides(self) -> float:
-        """Seconds that a run spends on evaluations and figures."""
+    def seconds_besides(self, configs: Sequence[DictConfig], budget: float) -> float:
+        """Seconds that one of the runs spends on average on evaluations and figures.
+
+        Both depend on the groups of dimensions and on how many dimensions are in use: a model that
+        was trained a little is measured for each partition, the most frequent ones first, until
+        `budget` seconds are spent.
+        """
+        some = random.Random(0).sample(configs, min(SAMPLED, len(configs)))
+        models = [prepare(config)[0] for config in some]
+        counts = Counter(model.partition for model in models)
+        ordered = [partition for partition, _ in counts.most_common()]
+        first = [next(m for m in models if m.partition == partition) for partition in ordered]
+        end = time.perf_counter() + budget
+        self._practise(first, budget / 3)
+        seconds: dict[LatentPartition, float] = {}
         with tempfile.TemporaryDirectory() as folder:
-            suite = (self.protocol, self.metrics, [], 0, Path(folder))
-            report(self.model, self.data, *suite, final=True)  # imports what the others find
-            started = time.perf_counter()
-            report(self.model, self.data, *suite, final=True)
-            took = time.perf_counter() - started
-        return took * (1 + (self.config.trainer.max_steps - 1) // self.protocol.every)
+            loggers: list[Logger] = [MetricsCSV(Path(folder, "metrics.csv"))]  # curves to draw
+
+            def evaluate(model: LatentModel, protocol: EvaluationProtocol) -> None:
+                suite = (protocol, self.metrics, loggers, len(seconds), Path(folder))
+                report(model, self.data, *suite, final=True)
+
+            few = dict.fromkeys(("num_images", "num_components", "num_samples"), 64)
+            cheap = few | {"num_codes": 256, "null_draws": 0, "figures": False}
+            evaluate(first[0], replace(self.protocol, **cheap))  # imports what the others find
+            for model in first:
+                started = time.perf_counter()
+                if seconds and started > end:
+                    break
+                evaluate(model, self.protocol)
+                seconds[model.partition] = time.perf_counter() - started
+        each = sum(seconds[p] * counts[p] for p in seconds) / sum(counts[p] for p in seconds)
+        return each * (1 + (self.config.trainer.max_steps - 1) // self.protocol.every)
+
+    def _practise(self, models: Sequence[LatentModel], seconds: float) -> None:
+        """Train the models for some steps, as long as it takes no longer."""
+        for model in models:
+            model.dataset_size = self.data.dataset_size
+        population, inputs = self._population([model.to(self.device) for model in models])
+        end = time.perf_counter() + seconds
+        for step in range(PRACTICE):
+            if time.perf_counter() > end:
+                break
+            population.step(inputs(step))
+        for k, model in enumerate(models):
+            population.write_back(k)
+            model.cpu()
+
+    def _population(self, models: Sequence[LatentModel]) -> tuple[Population, StepInputs]:
+        clip = self.config.trainer.gradient_clip_val
+        population = Population(models, [m.configure_optimizers() for m in models], clip)
+        return population, StepInputs(models, [self.data.reseeded(m.seed) for m in models])
 
 
 class _Clock(Callback):
@@ -150,7 +201,7 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
     found: dict[Plan, Speed | str] = {}
     try:
         found |= trials(EAGER)
-        short = not plans.longer_than(MINUTE, work, found)
+        short = plans.projected(work, found) <= MINUTE
         why = "shorter than compiling is worth" if short else not_compiled(rehearsal.model)
         if why is None or (rehearsal.device.type == "cuda" and no_compiler() is None):
             found |= trials(COMPILED)
@@ -159,8 +210,9 @@ def best_plan(configs: Sequence[DictConfig], most: int, processes: int, startup:
     finally:
         torch.set_num_threads(threads)
     what = ", without evaluation, which cannot change the choice"
-    if plans.settled(work, found) is None or plans.longer_than(MINUTE, work, found):
-        work, what = replace(work, seconds_besides=rehearsal.seconds_besides()), ""
+    if plans.settled(work, found) is None or plans.projected(work, found) > MINUTE:
+        budget = WORTH * plans.projected(work, found)
+        work, what = replace(work, seconds_besides=rehearsal.seconds_besides(configs, budget)), ""
     plan = plans.fastest(work, found)
     took = time.monotonic() - started
     print(f"{work.points} compatible runs of {work.steps} steps, projected{what}:")
