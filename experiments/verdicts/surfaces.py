@@ -27,6 +27,10 @@ KINDS: dict[str, dict[str, list[int | None]]] = {
     "monotone": {"5x5": [1, 1, 1, 3, 3], "7x7": [1, 1, 1, 1, 5, 5, 5]},
     "V": {"5x5": [3, 2, 1, 2, 3], "7x7": [4, 3, 2, 1, 2, 3, 4]},
     "edge": {"5x5": [0, 0, 0, 0, 1], "7x7": [0, 0, 0, 0, 0, 1, 1]},
+    # Between two shapes: of these a rule that finds more of the plain ones may say too much.
+    "last row off": {"5x5": [2, 2, 2, 2, 3]},
+    "zigzag": {"5x5": [2, 3, 2, 3, 2]},
+    "flat V": {"5x5": [3, 2, 2, 2, 3]},
 }
 # Verdicts that hold of each kind; all others but "not enough runs" are false.
 TRUE: dict[str, tuple[str, ...]] = {
@@ -37,6 +41,9 @@ TRUE: dict[str, tuple[str, ...]] = {
     "monotone": ("monotone",),
     "V": ("V",),
     "edge": ("edge",),
+    "last row off": ("level", "monotone"),
+    "zigzag": ("level",),
+    "flat V": ("V", "level"),
 }
 
 

@@ -94,10 +94,22 @@ def test_a_verdict_needs_the_neighbours_of_each_optimum():
     assert (asked[0, 1:4] > 0).all()
 
 
-def test_seeds_go_to_the_points_that_compete():
-    full = runs(peaks([2] * 5, 5), 0.7, seed=3)
-    _, asked = decide(Trajectory(), full, budget=83)
-    assert asked[:, 1:4].mean() > 1.5 * asked[:, [0, 4]].mean()
+@pytest.mark.parametrize("seed", range(3))
+def test_seeds_go_to_the_points_that_compete(seed):
+    _, asked = decide(Trajectory(), runs(peaks([2] * 5, 5), 0.7, seed), budget=83)
+    assert asked[:, 1:4].mean() > 1.4 * asked[:, [0, 4]].mean()
+
+
+def test_a_row_that_is_quiet_by_chance_shows_no_optimum():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((4, 5, 3))
+    values[0] *= 1e-3  # its three seeds fell together: its means are no farther apart than others'
+    values[0] += values[1].mean(-1, keepdims=True)
+    alone, among = (
+        Measured(surface_of(rows), np.full(rows.shape[:2], 3)).level_chances[0]
+        for rows in (values[:1], values)
+    )
+    assert alone < 0.001 < 0.05 < among
 
 
 def test_where_y_matters_nowhere_the_budget_is_spent_and_nothing_said():

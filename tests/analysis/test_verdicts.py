@@ -10,7 +10,7 @@ import pytest
 
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import make_trajectory
-from vae_granularity.analysis.verdict import judge
+from vae_granularity.analysis.verdict import judge, resampled_shapes
 
 SLOW = pytest.mark.slow  # every kind of surface is here once without it
 DRAWS = 200  # surfaces of one kind
@@ -157,3 +157,22 @@ def test_level_and_opposite_resamplings_do_not_support_a_rise():
     mixed = replace(trajectory, best=rising, draws=np.array([rising] * 3 + [level] * 2 + [falling]))
     assert judge(mixed).shape == "not enough runs"
     assert judge(replace(mixed, draws=np.array([rising] * 5 + [np.arange(5)]))).shape == "line"
+
+
+def test_resamplings_count_by_how_well_their_shape_describes_them() -> None:
+    """One row two steps off is noise of that row; of a step, which needs one number more than
+    level, less; and where nearly all are jagged the few that are level do not decide.
+    """
+    level, odd = (
+        [2] * 5,
+        {"row": [2, 2, 4, 2, 2], "step": [2, 2, 2, 3, 3], "jagged": [0, 4, 0, 4, 0]},
+    )
+
+    def share_of_level(count: int, other: str) -> float:
+        paths = np.array([level] * count + [odd[other]] * (100 - count))
+        found = resampled_shapes(np.arange(5.0), paths)
+        return found.share(found.shapes == "line")
+
+    assert share_of_level(60, "row") > 0.95
+    assert 0.5 < share_of_level(50, "step") < 0.95
+    assert share_of_level(2, "jagged") < 0.8

@@ -20,6 +20,10 @@ MAX_CHANCE = 0.05  # of a row as far from level: above, its optimum is taken for
 # has 2/3.
 MAX_SQUARES = 0.3
 NO_SHAPE = "none of them"
+# Found by simulation (experiments/verdicts): the largest criterion, for each place, by which a
+# resampled trajectory without a shape counts, and the share of the resamplings on the edge above
+# which no other shape is said.
+MAX_CRITERION, MAX_EDGE = 0.9, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +46,7 @@ class Verdict:
     places: np.ndarray  # (k,) rows that the fit was made at
 
 
-def judge(
-    trajectory: Trajectory,
-    *,
-    min_seeds: int = 3,
-    max_chance: float = MAX_CHANCE,
-    min_support: float = MIN_SUPPORT,
-) -> Verdict:
+def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX_CHANCE) -> Verdict:
     """The verdict on a trajectory.
 
     One rule for all of them: what is said holds of the means and of 80 % of the resamplings, at
@@ -59,14 +57,15 @@ def judge(
 
     - `edge`: at more than half of the places the optimum is the first or last value tried, so the
       true one may lie outside; nothing else is said where the means show that;
-    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion. A
-      sloped line is monotone too, so where lines and steps of one direction share the support, the
-      verdict is monotone;
+    - `V`, `inverted V`, `line` (level or sloped), `monotone`: the shape of the best criterion;
+      resamplings count by how well theirs describes them (`resampled_shapes`). A sloped line is
+      monotone too, so where lines and steps of one direction share the support, the verdict is
+      monotone. None of them where `edge` holds in 40 % of the resamplings;
     - `not enough runs`: anything else.
 
     False where something else is true, or nothing: in at most 5 % of the simulations of each kind
     in experiments/verdicts. That holds for one look at given runs; who looks again after adding
-    runs asks more of each look by `max_chance` and `min_support` (see `deciding`).
+    runs asks more of each look by `max_chance` (see `deciding`).
     """
     surface, usable = trajectory.surface, len(trajectory.rows)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
@@ -82,13 +81,14 @@ def judge(
         )
         return Verdict(NOT_ENOUGH, why, {}, None, places)
     curves = _curves(places, trajectory.best)
-    shapes, ways = resampled_shapes(places, trajectory.draws)
-    names, counts = np.unique(shapes, return_counts=True)
-    support = {str(n): float(c) / len(shapes) for n, c in zip(names, counts, strict=True)}
+    drawn = resampled_shapes(places, trajectory.draws)
+    support = {str(name): drawn.share(drawn.shapes == name) for name in np.unique(drawn.shapes)}
     support[EDGE] = trajectory.edge_share
-    curve, share = _borne_out(curves, shapes, ways, min_support) if curves else (None, 0.0)
+    curve, share = _borne_out(curves, drawn) if curves else (None, 0.0)
     shape, words = (curve.shape, _words(curve, trajectory)) if curve else (NOT_ENOUGH, "")
-    missing = f"no shape holds in {min_support:.0%} of the resampled seeds"
+    missing = f"no shape holds in {MIN_SUPPORT:.0%} of the resampled seeds"
+    if support[EDGE] > MAX_EDGE:
+        share, missing = 0.0, "the optimum may sit on the edge of the grid"
     edges = int(trajectory.on_edge.sum())
     if edges > len(places) / 2:
         shape, share = EDGE, support[EDGE]
@@ -97,7 +97,7 @@ def judge(
             f"the optimum sits on the edge of the grid: for {edges} of {len(places)} values of {x} "
             f"the best {y} is the first or the last one tried"
         )
-    if share >= min_support:
+    if share >= MIN_SUPPORT:
         agree = f"{words} ({share:.0%} of the resampled seeds agree){aside}"
         return Verdict(shape, agree, support, curve, places)
     order = sorted(support.items(), key=lambda item: -item[1])
@@ -118,33 +118,54 @@ def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
     return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
 
 
-def resampled_shapes(places: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of resamplings (R, k), each (R,): the shape that fits best, `NO_SHAPE` where none does, and
-    the way it goes.
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """What R resampled trajectories look like."""
+
+    shapes: np.ndarray  # (R,) the shape that fits best, `NO_SHAPE` where none does
+    ways: np.ndarray  # (R,) 1, -1 or 0: it rises, falls, or ends where it began
+    weights: np.ndarray  # (R,) of sum 1
+
+    def share(self, which: np.ndarray) -> float:
+        """The share of some of them (R,) bool, by weight."""
+        return float(self.weights[which].sum())
+
+
+def resampled_shapes(places: np.ndarray, draws: np.ndarray) -> Resampled:
+    """The shapes of resampled trajectories `draws` (R, k), and how much each counts.
+
+    One that its shape describes badly is mostly noise of single rows, and a shape other than level
+    is less likely beforehand: each counts by exp(-c), where c is the criterion of its shape, with
+    the same price for all shapes but level. Where the truth is known that finds more shapes and
+    hardly more false ones (experiments/verdicts).
     """
     found = fits(places, draws)
     chosen = best(found), np.arange(len(draws))
-    shapes = np.array([fit.shape for fit in found])[chosen[0]]
     squares = np.stack([fit.squares for fit in found])[chosen]
+    parameters = np.stack([fit.parameters for fit in found])[chosen]
+    criterion = squares / SIGMA**2 + np.minimum(parameters, 2) * np.log(len(places))
+    described = squares / len(places) <= MAX_SQUARES
+    # Where most have no shape, the few that have one are chance.
+    limit = np.where(described, np.inf, MAX_CRITERION * len(places))
+    weights = np.exp(-np.minimum(criterion, limit))
+    shapes = np.where(described, np.array([fit.shape for fit in found])[chosen[0]], NO_SHAPE)
     ways = np.stack([_way(fit.fitted) for fit in found])[chosen]
-    return np.where(squares / len(places) <= MAX_SQUARES, shapes, NO_SHAPE), ways
+    return Resampled(shapes, ways, weights / weights.sum())
 
 
-def _borne_out(
-    curves: dict[str, Curve], shapes: np.ndarray, ways: np.ndarray, min_support: float
-) -> tuple[Curve, float]:
+def _borne_out(curves: dict[str, Curve], drawn: Resampled) -> tuple[Curve, float]:
     """The curve to be named, and the share of the resamplings of its shape; of those without a turn
     only such as go its way count.
     """
     curve = next(iter(curves.values()))
     if curve.turn is not None:
-        return curve, float((shapes == curve.shape).mean())
-    lines = float(((shapes == LINE) & (ways == _way(curve.fitted))).mean())
-    if curve.shape == LINE and lines >= min_support:
+        return curve, drawn.share(drawn.shapes == curve.shape)
+    lines = drawn.share((drawn.shapes == LINE) & (drawn.ways == _way(curve.fitted)))
+    if curve.shape == LINE and lines >= MIN_SUPPORT:
         return curve, lines
     monotone = curves[MONOTONE]
-    goes = (ways == _way(monotone.fitted)) & (ways != 0)
-    return monotone, float((np.isin(shapes, (LINE, MONOTONE)) & goes).mean())
+    goes = (drawn.ways == _way(monotone.fitted)) & (drawn.ways != 0)
+    return monotone, drawn.share(np.isin(drawn.shapes, (LINE, MONOTONE)) & goes)
 
 
 def _way(fitted: np.ndarray) -> np.ndarray:

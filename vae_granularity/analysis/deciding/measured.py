@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +70,15 @@ class Measured:
     def level_chances(self) -> Array:
         """(n,) for each row the chance of means as far from level if y changes nothing in it.
 
-        The F test of the points in the model point + seed of that row alone. `trajectory.flatness`
-        permutes instead: exact for any noise, but blind with the few and unequal seeds of a sweep
-        that is going on.
+        The F test of the points in the model point + seed of that row, against its own spread or
+        that of all rows, whichever is larger: the few seeds of a row that is quiet by chance would
+        show an optimum where there is none. `trajectory.flatness` permutes instead: exact for any
+        noise, but blind with the few and unequal seeds of a sweep that is going on.
         """
-        return np.array([_level_chance(row) for row in self.surface.values])
+        tests = [_between_points(row) for row in self.surface.values]
+        free = sum(test.free for test in tests)
+        overall = sum(test.squares for test in tests) / max(free, 1)
+        return np.array([test.chance(overall) for test in tests])
 
     @property
     def tried(self) -> NDArray[np.bool_]:
@@ -107,20 +112,35 @@ class Measured:
         return [Addition(i, j, seeds, why) for i, j, seeds in further if seeds > 0]
 
 
-def _level_chance(values: Array) -> float:
+class _BetweenPoints(NamedTuple):
+    """What an F test of the points of a row needs, in the model point + seed."""
+
+    between: float = 0.0  # sum of squares that the points explain
+    points: int = 0
+    squares: float = 0.0  # what is left
+    free: int = 0  # its degrees of freedom
+
+    def chance(self, overall: float) -> float:
+        """Of points as far apart, where the spread is `overall` (a mean square) or larger."""
+        if self.points < 2 or self.free < 1:
+            return 1.0
+        spread = max(self.squares / self.free, overall)
+        if spread <= 1e-12 * (self.between + self.squares):
+            return 0.0 if self.between > 0 else 1.0
+        return float(f.sf(self.between / (self.points - 1) / spread, self.points - 1, self.free))
+
+
+def _between_points(values: Array) -> _BetweenPoints:
     known = np.isfinite(values)  # (m, S)
     points, seeds = int(known.any(1).sum()), int(known.any(0).sum())
     free = int(known.sum()) - points - seeds + 1
     if points < 2 or free < 1:
-        return 1.0
+        return _BetweenPoints()
     numbers, (point, seed) = values[known], np.nonzero(known)
     with_seeds = np.eye(values.shape[1])[seed]
     with_points = np.concatenate([with_seeds, np.eye(len(values))[point]], axis=1)
     without_points, squares = (_residual(design, numbers) for design in (with_seeds, with_points))
-    between = max(without_points - squares, 0.0) / (points - 1)
-    if squares <= 1e-12 * without_points:
-        return 0.0 if without_points > 0 else 1.0
-    return float(f.sf(between / (squares / free), points - 1, free))
+    return _BetweenPoints(max(without_points - squares, 0.0), points, squares, free)
 
 
 def chances_as_good(values: Array) -> Array:

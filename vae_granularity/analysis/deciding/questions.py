@@ -16,7 +16,6 @@ from vae_granularity.analysis.deciding.measured import (
     chances_as_good,
     coarse,
 )
-from vae_granularity.analysis.deciding.spending import ALPHA
 from vae_granularity.analysis.page.labels import name_of, values_label
 from vae_granularity.analysis.points import Array, spread_out
 from vae_granularity.analysis.verdict import (
@@ -66,8 +65,8 @@ class Trajectory:
     """The shape of the best y over x: the verdicts of `analysis.verdict`, at places of the lattice.
 
     Along y one peak is assumed: the search halves the gaps beside the best value of each row.
-    A look at level p asks for p where a single look asks for 5 %: rows may be level by chance p,
-    and the shape may be missing in 20 % · p / 5 % of the resampled seeds.
+    A look at level p asks for p where a single look asks for 5 %: that is the chance at which the
+    rows may be level.
     """
 
     union_bound: ClassVar[bool] = False
@@ -106,12 +105,7 @@ class Trajectory:
         return measured.more(wanted, self.max_seeds, f"competes for the best {y}")
 
     def look(self, measured: Measured, level: float) -> Answer:
-        verdict = judge(
-            self._trajectory(measured),
-            min_seeds=self.first_seeds,
-            max_chance=level,
-            min_support=_support(level),
-        )
+        verdict = judge(self._trajectory(measured), min_seeds=self.first_seeds, max_chance=level)
         return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
 
     def _trajectory(self, measured: Measured) -> trajectory.Trajectory:
@@ -131,9 +125,10 @@ class Trajectory:
         found = found.only(found.flat <= level)
         if len(found.rows) < MIN_PLACES:
             return {}
-        shapes, _ = resampled_shapes(found.rows.astype(np.float64), found.draws)
-        names, counts = np.unique(shapes, return_counts=True)
-        odd = shapes != names[counts.argmax()]
+        drawn = resampled_shapes(found.rows.astype(np.float64), found.draws)
+        names = np.unique(drawn.shapes)
+        likeliest = max(names, key=lambda name: drawn.share(drawn.shapes == name))
+        odd = drawn.shapes != likeliest
         moved = found.draws != found.best
         share = moved[odd].mean(0) if odd.any() else moved.mean(0)
         return dict(zip(found.rows.tolist(), share.tolist(), strict=True))
@@ -169,7 +164,7 @@ class Trajectory:
             return []
         best = int(means.argmax())
         second = int(np.where(np.arange(len(means)) == best, -np.inf, means).argmax())
-        sure, wanted = float(norm.isf((1 - _support(level)) / 2)), []
+        sure, wanted = float(norm.isf((1 - MIN_SUPPORT) / 2)), []
         for j in competing:
             rival = second if j == best else best
             gap = max(abs(means[j] - means[rival]), 1e-12)
@@ -309,10 +304,6 @@ class Difference:
     def _pairs(measured: Measured) -> Array:
         found = measured.surface.values[0, 0] - measured.surface.values[0, 1]
         return found[np.isfinite(found)]
-
-
-def _support(level: float) -> float:
-    return 1 - (1 - MIN_SUPPORT) * level / ALPHA
 
 
 def _upto(needed: float, have: int) -> int:

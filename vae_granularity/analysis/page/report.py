@@ -27,7 +27,7 @@ METHOD = (
     f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to the "
     "others in grid steps, the simplest that fits wins (BIC), unless more than half of the optima "
     f"are on the edge. Either is said only if it also holds in {MIN_SUPPORT:.0%} of the bootstrap "
-    "resamplings of the seeds."
+    "resamplings of the seeds, those that no shape describes well counting less."
 )
 FEATURES = (
     "Models of every γ are seen under the same partitions of their latents. A factor is separated "
