@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 SIGMA = 0.5  # grid steps: an optimum on a grid is known to half a step at best
 MIN_ARM = 1.0  # grid steps that each side of a V must rise
+# Squared grid steps by which a monotone curve must fit better than one of the other direction.
+MIN_AHEAD = 2 * SIGMA**2
 LINE, MONOTONE, V, INVERTED_V = "line", "monotone", "V", "inverted V"
 
 
@@ -55,11 +57,15 @@ def best(found: list[Fit]) -> NDArray[np.int64]:
 
 
 def _monotone(y: Array) -> Fit:
-    """Isotonic regression in the direction that fits better; each level of it is a parameter."""
+    """Isotonic regression in the direction that fits better; each level of it is a parameter. It
+    does not apply where the other direction fits about as well: what falls and rises has no
+    direction.
+    """
     up, down = isotonic(y), -isotonic(-y)
-    better = np.sum((y - up) ** 2, -1) <= np.sum((y - down) ** 2, -1)
-    fitted = np.where(better[:, None], up, down)
-    return _fit(MONOTONE, y, fitted, 1 + (np.abs(np.diff(fitted, axis=-1)) > 1e-9).sum(-1))
+    ahead = np.sum((y - down) ** 2, -1) - np.sum((y - up) ** 2, -1)
+    fitted = np.where(ahead[:, None] >= 0, up, down)
+    levels = 1 + (np.abs(np.diff(fitted, axis=-1)) > 1e-9).sum(-1)
+    return _fit(MONOTONE, y, fitted, levels, applies=np.abs(ahead) > MIN_AHEAD + 1e-9)
 
 
 def isotonic(y: Array) -> Array:

@@ -134,12 +134,12 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     deviation = np.take_along_axis(deviation, order, -1)
     seeds = values.shape[-1]
     within = np.arange(seeds) < count[..., None]
+    first = seeds * np.arange(count.size).reshape(*count.shape, 1)  # place of a point's first one
     sums = np.empty((draws, *count.shape))
     for start in range(0, draws, CHUNK):
         shape = (min(CHUNK, draws - start), *values.shape)
         places = (rng.random(shape) * count[..., None]).astype(np.int64)
-        places = np.minimum(places, seeds - 1)
-        drawn = np.take_along_axis(np.broadcast_to(deviation, shape), places, -1)
+        drawn = deviation.take(np.minimum(places, seeds - 1) + first)
         sums[start : start + len(places)] = (drawn * within).sum(-1)
     return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
 
@@ -168,11 +168,15 @@ def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Arra
     order = np.argsort(~known, axis=-1, kind="stable")
     packed, back = np.take_along_axis(filled, order, -1), np.argsort(order, axis=-1)
     missing = np.where(np.take_along_axis(known, order, -1), 0.0, 1.0)
+    whole = not missing.any()
     found, reached = between(filled) * (1 - 1e-9), np.ones(len(values))
     for start in range(0, permutations, CHUNK):
         shape = (min(CHUNK, permutations - start), *known.shape)
-        dealt = (rng.random(shape) + missing).argsort(-1)
-        arranged = np.take_along_axis(np.broadcast_to(packed, shape), dealt, -1)
-        arranged = np.take_along_axis(arranged, np.broadcast_to(back, shape), -1)
+        if whole:
+            arranged = rng.permuted(np.broadcast_to(filled, shape), axis=-1)
+        else:
+            dealt = (rng.random(shape) + missing).argsort(-1)
+            arranged = np.take_along_axis(np.broadcast_to(packed, shape), dealt, -1)
+            arranged = np.take_along_axis(arranged, np.broadcast_to(back, shape), -1)
         reached += (between(arranged) >= found).sum(0)
     return reached / (permutations + 1)

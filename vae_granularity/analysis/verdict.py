@@ -107,15 +107,15 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX
 
 
 def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:
-    """The shapes that fit one trajectory, the best one first, with the monotone curve always among
-    them; none if none fits.
+    """The shapes that fit one trajectory, the best one first, with the monotone curve among them
+    where it applies; none if none fits.
     """
     found = fits(places, path[None])
     chosen = found[int(best(found)[0])]
     if chosen.squares[0] / len(path) > MAX_SQUARES:
         return {}
-    monotone = next(fit for fit in found if fit.shape == MONOTONE)
-    return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, monotone)}
+    monotone = [fit for fit in found if fit.shape == MONOTONE and np.isfinite(fit.squares[0])]
+    return {fit.shape: Curve(fit.shape, fit.fitted[0], fit.turn) for fit in (chosen, *monotone)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def _borne_out(curves: dict[str, Curve], drawn: Resampled) -> tuple[Curve, float
     if curve.turn is not None:
         return curve, drawn.share(drawn.shapes == curve.shape)
     lines = drawn.share((drawn.shapes == LINE) & (drawn.ways == _way(curve.fitted)))
-    if curve.shape == LINE and lines >= MIN_SUPPORT:
+    if MONOTONE not in curves or (curve.shape == LINE and lines >= MIN_SUPPORT):
         return curve, lines
     monotone = curves[MONOTONE]
     goes = (drawn.ways == _way(monotone.fitted)) & (drawn.ways != 0)

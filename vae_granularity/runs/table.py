@@ -139,12 +139,11 @@ def is_run(path: str | Path) -> bool:
     return any(os.path.exists(os.path.join(path, name)) for name in (CONFIG, RESULTS))
 
 
-def _inside(path: str) -> list[str]:
-    if not os.path.isdir(path):
-        return []
-    with os.scandir(path) as entries:
-        folders = sorted(entry.path for entry in entries if entry.is_dir())
-    return [folder for folder in folders if is_run(folder)]
+def _inside(path: str) -> Iterator[str]:
+    if os.path.isdir(path):
+        with os.scandir(path) as entries:
+            folders = sorted(entry.path for entry in entries if entry.is_dir())
+        yield from filter(is_run, folders)
 
 
 def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
