@@ -112,24 +112,24 @@ def _listed(values: Iterable[int]) -> str:
     return ",".join(map(str, values))
 
 
-def length(scale: Scale) -> tuple[str, ...]:
-    """So many steps, over which the learning rate falls to 0, measured five times."""
+def length(scale: Scale, measured: int = 5) -> tuple[str, ...]:
+    """So many steps, over which the learning rate falls to 0, measured so many times."""
     steps = scale.steps
     rate = f"optimizer.lr={{schedule: cosine, start: 1e-3, end: 0, steps: {steps}}}"
     how = f"hydra.launcher.how={scale.how}"
-    return f"trainer.max_steps={steps}", f"evaluation.every={steps // 5}", rate, how
+    return f"trainer.max_steps={steps}", f"evaluation.every={steps // measured}", rate, how
 
 
 def dependent(scale: Scale) -> Iterator[tuple[str, list[str]]]:
     """Two factors that depend on each other in training, by strength and partition."""
     for strength in scale.strengths:
         sigma = STRENGTHS[strength]
-        pair = f"[{{factors: [position_x, position_y], sigma: {sigma}}}]"
+        pair = f"[{{factors: [pos_x, pos_y], sigma: {sigma}}}]"
         for name, partition in PARTITIONS.items():
             yield (
                 f"dependent_{strength}_{name}",
                 [
-                    *(*MODEL, *MEASURED, *PACKED, *DSPRITES, *length(scale), "net.width=0.5"),
+                    *(*MODEL, *MEASURED, *PACKED, *DSPRITES, *length(scale, 1), "net.width=0.5"),
                     *("metrics=[active_units,mig,infomec]", "evaluation.null_draws=2"),
                     *("model.beta=16", "model.within_group_weight=0", partition),
                     f"dataset.correlation={'null' if sigma == 'null' else pair}",

@@ -40,8 +40,9 @@ def main() -> None:
         for grid in grids:
             a, b = (t[(t["kind"] == kind) & (t["grid"] == grid)] for t in (old, new))
             worst = b.loc[b["each"].idxmax()]
+            before = f"{a['false'].mean():.1%} | {a['each'].max():.1%}" if len(a) else "- | -"
             print(
-                f"| {kind} | {grid} | {a['false'].mean():.1%} | {a['each'].max():.1%} | "
+                f"| {kind} | {grid} | {before} | "
                 f"{b['false'].mean():.1%} | {b['each'].max():.1%} | {worst['worst']} |"
             )
     print("\n## Power: share of the simulations that get a true verdict, by noise\n")
