@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,6 +21,7 @@ from vae_granularity.runs.identity import RESULTS, checkpoints
 
 PROFILE = "profile.csv"  # of a piece: which factor has which unit in which model
 COMPLEXITY = "complexity.json"  # of a piece: of each factor of its data
+LEAST_UNITS = 8, 32  # the claim on features is asked again where networks can hold the factors
 STILL = 0.1  # nats: an ELBO that moves by less over the last fifth of a run has converged
 
 
@@ -172,7 +173,8 @@ def lengthened(piece: Path, runs: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def claim(piece: Path) -> pd.DataFrame | None:
-    """Does the γ that separates a factor grow with its complexity? A row a partition and β."""
+    """Does the γ that separates a factor grow with its complexity? A row a partition, β and
+    least width."""
     files = piece / PROFILE, piece / COMPLEXITY
     if not all(file.exists() for file in files):
         return None
@@ -181,13 +183,15 @@ def claim(piece: Path) -> pd.DataFrame | None:
     runs.index = runs["run.name"]
     profile["run"] = profile["key"].str.split().str[0]
     rows = []
-    for beta, table in runs.groupby("model.beta"):
+    for least, beta in product(LEAST_UNITS, sorted(runs["model.beta"].unique())):
+        table = runs[(runs["model.beta"] == beta) & (runs["net.width"] * UNITS >= least)]
         part = profile[profile["run"].isin(table.index)]
         for found in correlations(separating(table, part, ["net.width"]), complexity):
             rho, p = (found.test.rho, found.test.p) if found.test else (None, None)
             rows.append(
                 {
                     "piece": piece.name,
+                    "units at least": least,
                     "model.beta": beta,
                     "partition": found.partition,
                     "rho": rho,
