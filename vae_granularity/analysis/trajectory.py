@@ -134,13 +134,15 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     deviation = np.take_along_axis(deviation, order, -1)
     seeds = values.shape[-1]
     within = np.arange(seeds) < count[..., None]
+    whole = within.all()
     first = seeds * np.arange(count.size).reshape(*count.shape, 1)  # place of a point's first one
     sums = np.empty((draws, *count.shape))
     for start in range(0, draws, CHUNK):
         shape = (min(CHUNK, draws - start), *values.shape)
         places = (rng.random(shape) * count[..., None]).astype(np.int64)
         drawn = deviation.take(np.minimum(places, seeds - 1) + first)
-        sums[start : start + len(places)] = (drawn * within).sum(-1)
+        drawn = drawn if whole else drawn * within
+        sums[start : start + len(places)] = drawn.sum(-1)
     return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
 
 
