@@ -100,6 +100,16 @@ def test_seeds_go_to_the_points_that_compete(seed):
     assert asked[:, 1:4].mean() > 1.4 * asked[:, [0, 4]].mean()
 
 
+def test_a_row_without_gaps_has_the_chance_that_least_squares_give_it():
+    values = np.random.default_rng(3).standard_normal((1, 4, 6)) + np.arange(6)
+    with_gap = np.concatenate([values, np.full((1, 4, 1), np.nan)], axis=-1)  # a seed without runs
+    whole, fitted = (
+        Measured(surface_of(v), np.full((1, 4), 6)).level_chances[0] for v in (values, with_gap)
+    )
+    assert whole == pytest.approx(fitted, rel=1e-9)
+    assert 0.0 < whole < 1.0
+
+
 def test_a_row_that_is_quiet_by_chance_shows_no_optimum():
     rng = np.random.default_rng(0)
     values = rng.standard_normal((4, 5, 3))

@@ -136,6 +136,11 @@ def _between_points(values: Array) -> _BetweenPoints:
     free = int(known.sum()) - points - seeds + 1
     if points < 2 or free < 1:
         return _BetweenPoints()
+    if known.all():
+        point_means, seed_means = values.mean(1, keepdims=True), values.mean(0)
+        between = seeds * float(((point_means - values.mean()) ** 2).sum())
+        left = float(((values - point_means - seed_means + values.mean()) ** 2).sum())
+        return _BetweenPoints(between, points, left, free)
     numbers, (point, seed) = values[known], np.nonzero(known)
     with_seeds = np.eye(values.shape[1])[seed]
     with_points = np.concatenate([with_seeds, np.eye(len(values))[point]], axis=1)
