@@ -47,10 +47,16 @@ class Scale(NamedTuple):
     strengths: tuple[str, ...]
     published: int  # steps
     how: str = "compiled"  # populations; `auto` would try every width anew
+    longer: tuple[int, ...] = (64, 256)  # units of what is run twice as long
+    pack: bool = False  # one command for all β of a width
+    evaluation: tuple[str, ...] = ()  # on how much
 
 
 QUICK = Scale(
-    300, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager"
+    *(200, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager"),
+    longer=(64,),
+    pack=True,
+    evaluation=("evaluation=quick",),
 )
 WHOLE = Scale(
     10_000,
@@ -80,12 +86,12 @@ def pieces(scale: Scale, folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def surfaces(scale: Scale, weight: str) -> Iterator[tuple[str, list[str]]]:
-    """Both surfaces over capacity and granularity at each β, a width at a time: one pack."""
+    """Both surfaces over capacity and granularity, a β and a width at a time: one pack."""
     safe = [g for g in scale.granularities if weight != "rewarded" or g <= SAFE]
-    for beta in scale.betas:
+    for betas in [scale.betas] if scale.pack else [[beta] for beta in scale.betas]:
         for data in DATA:
             for units in scale.units:
-                yield capacity(scale, data, weight, units, safe, [beta])
+                yield capacity(scale, data, weight, units, safe, betas)
 
 
 def capacity(
@@ -114,14 +120,15 @@ def _listed(values: Iterable[int]) -> str:
 
 def length(scale: Scale, measured: int = 5) -> tuple[str, ...]:
     """So many steps, over which the learning rate falls to 0, measured so many times."""
-    steps = scale.steps
+    steps, often = scale.steps, (*scale.evaluation, f"evaluation.every={scale.steps // measured}")
     rate = f"optimizer.lr={{schedule: cosine, start: 1e-3, end: 0, steps: {steps}}}"
     how = f"hydra.launcher.how={scale.how}"
-    return f"trainer.max_steps={steps}", f"evaluation.every={steps // measured}", rate, how
+    return f"trainer.max_steps={steps}", *often, rate, how
 
 
 def dependent(scale: Scale) -> Iterator[tuple[str, list[str]]]:
     """Two factors that depend on each other in training, by strength and partition."""
+    seeds = 2 if scale is QUICK else max(5, scale.seeds)
     for strength in scale.strengths:
         sigma = STRENGTHS[strength]
         pair = f"[{{factors: [pos_x, pos_y], sigma: {sigma}}}]"
@@ -133,7 +140,7 @@ def dependent(scale: Scale) -> Iterator[tuple[str, list[str]]]:
                     *("metrics=[active_units,mig,infomec]", "evaluation.null_draws=2"),
                     *("model.beta=16", "model.within_group_weight=0", partition),
                     f"dataset.correlation={'null' if sigma == 'null' else pair}",
-                    f"seed={_listed(range(max(2, 2 * scale.seeds - 1)))}",
+                    f"seed={_listed(range(seeds))}",
                 ],
             )
 
@@ -141,7 +148,7 @@ def dependent(scale: Scale) -> Iterator[tuple[str, list[str]]]:
 def twice_as_long(scale: Scale) -> Iterator[tuple[str, list[str]]]:
     """Some points of the surfaces again with twice the steps: does a longer run end higher?"""
     for data in DATA:
-        for units in (64, 256):
+        for units in scale.longer:
             few = (scale.granularities[0], scale.granularities[2]), scale.betas[:2], range(2)
             longer = scale._replace(steps=2 * scale.steps)
             name, overrides = capacity(longer, data, "free", units, *few)
@@ -159,9 +166,9 @@ def published(scale: Scale) -> Iterator[tuple[str, list[str]]]:
                     *(f"model={model}", f"model.beta={beta}", "dataset=dsprites"),
                     *("dataset.source=rendered", "net=conv64", "model.latent_dim=10", "logger=csv"),
                     *(f"trainer.max_steps={scale.published}", "trainer.precision=bf16-mixed"),
-                    f"evaluation.every={scale.published // 3}",
+                    *(*scale.evaluation, f"evaluation.every={scale.published // 3}"),
                     *("evaluation.figures=false", "metrics=[mig,sap]" if short else SCORES),
-                    *([GRID, "evaluation=quick"] if short else []),
+                    *([GRID] if short else []),
                     f"seed={seed}",
                 ],
             )

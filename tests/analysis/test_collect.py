@@ -12,7 +12,7 @@ from fake_runs import fake_results, grid, v_elbo, write_run
 
 from vae_granularity.analysis.comparable import check_comparable, keep_where
 from vae_granularity.analysis.points import make_surface
-from vae_granularity.analysis.runs_table import collect
+from vae_granularity.analysis.runs_table import check_places, collect
 from vae_granularity.analysis.slices import pairs, slices, swept
 from vae_granularity.errors import ArgumentError
 
@@ -149,7 +149,7 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         ArgumentError, match=f"runs must name a folder of run directories, got .*{name}"
     ):
-        collect([tmp_path / name])
+        check_places([tmp_path / name])
 
 
 @pytest.mark.parametrize(

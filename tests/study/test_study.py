@@ -85,7 +85,6 @@ def test_the_quick_scale_yields_the_files_of_the_others(tmp_path):
     found = {file.name for file in out.iterdir()}
     assert {f"{table}.csv" for table in TABLES} <= found
     assert {"convergence.png", "surfaces.png", "features.csv", "runs.json"} <= found
-    for table in ("width_points", "width_verdicts", "beta_points", "beta_verdicts"):
-        assert {f"{name}_{table}.csv" for name in SURFACES} <= found
+    assert {f"{name}_{table}.csv" for name in SURFACES for table in ("points", "verdicts")} <= found
     counts = json.loads((out / "runs.json").read_text())
     assert counts["capacity_blocks_free"] == counts["capacity_dsprites_free"] == 36

@@ -1,5 +1,6 @@
 """Measured numbers over seeds: mean and interval of every point, and surfaces of two parameters."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,15 +105,23 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
                 f"{argument} must be a column of the runs, got {name!r}; there are {there}"
             )
     known = runs[runs[value].notna()]
-    axes = [ordered(known[name]) for name in (x, y, "seed")]
-    values = np.full([len(axis) for axis in axes], np.nan)
-    places = [{v: i for i, v in enumerate(axis)} for axis in axes]
-    means = known.groupby([x, y, "seed"], observed=True, dropna=False)[value].mean()
-    point: Any
-    for point, number in means.items():
-        at = (place[None if is_missing(v) else v] for place, v in zip(places, point, strict=True))
-        values[tuple(at)] = number
+    names = x, y, "seed"
+    axes = [ordered(known[name]) for name in names]
+    shape = tuple(map(len, axes))
+    places = tuple(_places(known[name], axis) for name, axis in zip(names, axes, strict=True))
+    point = np.ravel_multi_index(places, shape)
+    count, total = (
+        np.bincount(point, weights, math.prod(shape)).reshape(shape)
+        for weights in (None, known[value].to_numpy(dtype=np.float64))
+    )
+    values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return Surface(x, y, value, axes[0], axes[1], tuple(map(int, axes[2])), values)
+
+
+def _places(column: pd.Series, axis: tuple[Any, ...]) -> NDArray[np.int64]:
+    """(N,) the place of each value on an axis made by `ordered`: a missing one comes first."""
+    first = int(axis[:1] == (None,))
+    return pd.Categorical(column, categories=list(axis[first:])).codes.astype(np.int64) + first
 
 
 def rows_of_point(

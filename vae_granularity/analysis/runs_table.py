@@ -42,11 +42,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     Args:
         last: the table of an earlier pass; its rows are kept where path, time and size of
             results.json and the reading code are the same.
-
-    Raises:
-        ArgumentError: a folder does not exist, or holds no run directory.
     """
-    check_places(places)
     known: dict[tuple[Any, ...], int] = {}
     last = last if last is not None and _is_whole(last) else None
     if last is not None:
@@ -64,8 +60,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
             return None
         return dict(zip(STATE, state, strict=True)) | row_of(runs.read_results(directory))
 
-    directories = runs.run_directories(places)
-    table = frame_of(runs.rows_of(directories, fresh, unfinished, broken))
+    table = frame_of(runs.rows_of(runs.candidates(places), fresh, unfinished, broken))
     if last is not None:
         table = _joined(last.iloc[kept], table)
     broken = {os.path.join(directory, RESULTS): reason for directory, reason in broken.items()}

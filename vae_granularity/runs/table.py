@@ -52,7 +52,7 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     def row(directory: str) -> dict[str, Any]:
         return {"path": directory, **row_of(read_results(directory))}
 
-    whole = columns_of(rows_of(run_directories(runs), row, unfinished, unreadable))
+    whole = columns_of(rows_of(candidates(runs), row, unfinished, unreadable))
     if not whole and not unfinished and not unreadable:
         raise DataError(f"there is no run directory in {runs}")
     series = {key: pd.Series(column, dtype=_dtype(column)) for key, column in whole.items()}
@@ -70,13 +70,14 @@ def rows_of(
     unfinished: list[str],
     unreadable: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """The rows that are read of run directories; the others are noted, those without results and
-    those that are damaged, with the reason."""
+    """The rows that are read of those `candidates` that are run directories; the others are noted,
+    those without results and those that are damaged, with the reason."""
     for directory in directories:
         try:
             row = read(directory)
         except FileNotFoundError:
-            unfinished.append(directory)
+            if is_run(directory):
+                unfinished.append(directory)
         except DataError as error:
             unreadable[directory] = str(error)
         else:
@@ -125,6 +126,13 @@ def _dtype(column: list[Any]) -> type:
 
 def run_directories(runs: Places) -> Iterator[str]:
     """The run directories among folders, run directories and patterns, each once, by name."""
+    return filter(is_run, candidates(runs))
+
+
+def candidates(runs: Places) -> Iterator[str]:
+    """What may be a run directory among folders, run directories and patterns: reading it asks the
+    disk once, `is_run` before that twice.
+    """
     seen = set()
     for given in [runs] if isinstance(runs, (str, Path)) else runs:
         for path in [str(given)] if os.path.exists(given) else sorted(glob.glob(str(given))):
@@ -139,11 +147,11 @@ def is_run(path: str | Path) -> bool:
     return any(os.path.exists(os.path.join(path, name)) for name in (CONFIG, RESULTS))
 
 
-def _inside(path: str) -> Iterator[str]:
-    if os.path.isdir(path):
-        with os.scandir(path) as entries:
-            folders = sorted(entry.path for entry in entries if entry.is_dir())
-        yield from filter(is_run, folders)
+def _inside(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return []
+    with os.scandir(path) as entries:
+        return sorted(entry.path for entry in entries if entry.is_dir())
 
 
 def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
