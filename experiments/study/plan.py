@@ -53,10 +53,10 @@ class Scale(NamedTuple):
 
 
 QUICK = Scale(
-    *(200, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager"),
+    *(100, (16, 64, 256), (1, 3, 12), (64, 16), ("free",), 2, ("none", "strong"), 60, "eager"),
     longer=(64,),
     pack=True,
-    evaluation=("evaluation=quick",),
+    evaluation=("evaluation=quick", "evaluation.num_codes=1000", "evaluation.num_test_codes=500"),
 )
 WHOLE = Scale(
     10_000,
