@@ -93,7 +93,7 @@ class PopulationLauncher(Launcher):
         most, here = self.together or self.max_members, self.jobs._target_ == BASIC
         if self.how != AUTO or not here:
             return self.how, most, (self.processes or 1) if here else 1
-        from vae_granularity.population.rehearsal import best_plan, processes_here
+        from vae_granularity.population.best_plan import best_plan, processes_here
 
         plan = best_plan(configs, most, self.processes or processes_here(), startup)
         return plan.how, plan.together, plan.processes

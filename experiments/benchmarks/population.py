@@ -21,10 +21,10 @@ import torch
 from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
+from vae_granularity.population.best_plan import cache_bytes
 from vae_granularity.population.compiled import captured, compiled, warmed_up
 from vae_granularity.population.engine import Population
 from vae_granularity.population.plan import fitting
-from vae_granularity.population.rehearsal import cache_bytes
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
 from vae_granularity.training.config import compose

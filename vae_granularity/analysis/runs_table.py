@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from vae_granularity.analysis.page.labels import word
 from vae_granularity.errors import ArgumentError, DataError, integer
@@ -53,7 +54,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
     unfinished: list[str] = []
 
     def fresh(directory: str) -> dict[str, Any] | None:
-        found = os.stat(os.path.join(directory, RESULTS))
+        found = os.stat(f"{directory}/{RESULTS}")
         state = (directory, str(found.st_mtime_ns), found.st_size, READER)
         if state in known:
             kept.append(known[state])
@@ -138,8 +139,7 @@ def _is_whole(last: pd.DataFrame) -> bool:
         is_words = isinstance(last[name].dtype, pd.CategoricalDtype)
         if not (is_number or (is_words and not name.startswith(measured))):
             return False
-    names = map(str, last["run.name"].unique())
-    return all(os.path.basename(name) == name for name in names)
+    return not last["run.name"].astype(str).str.contains(os.sep, regex=False).any()
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +147,12 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         return (second if first.empty else first).reset_index(drop=True)
     both = pd.concat([first, second], ignore_index=True)
     for name, kind in both.dtypes.items():
-        if not isinstance(kind, pd.CategoricalDtype) and not pd.api.types.is_numeric_dtype(kind):
+        if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(kind):
+            continue
+        parts = [part[name].array for part in (first, second) if name in part]
+        if len(parts) == 2 and all(isinstance(part, pd.Categorical) for part in parts):
+            both[name] = pd.Series(union_categoricals(parts, sort_categories=True))
+        else:
             words = both[name].astype(object).map(word, na_action="ignore")
             both[name] = words.astype("category")
     return both

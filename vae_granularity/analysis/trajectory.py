@@ -140,7 +140,7 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     for start in range(0, draws, CHUNK):
         shape = (min(CHUNK, draws - start), *values.shape)
         places = (rng.random(shape) * count[..., None]).astype(np.int64)
-        drawn = deviation.take(np.minimum(places, seeds - 1) + first)
+        drawn = deviation.take(places + first)
         drawn = drawn if whole else drawn * within
         sums[start : start + len(places)] = drawn.sum(-1)
     return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
@@ -156,6 +156,8 @@ def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Arra
     Args:
         values: (n, m, S), nan where a seed is missing.
     """
+    if not permutations:
+        return np.ones(len(values))
     blocks = values.transpose(0, 2, 1)  # (n, S, m): what changes places lies together
     known = np.isfinite(blocks)
     filled = np.where(known, blocks, 0.0)

@@ -48,8 +48,8 @@ def train_pack(path: str | Path) -> list[Exception | None]:
         SystemExit: the process was asked to end; all runs have been saved.
     """
     from vae_granularity.population import training
+    from vae_granularity.population.best_plan import best_plan
     from vae_granularity.population.plan import ALONE, AUTO
-    from vae_granularity.population.rehearsal import best_plan
 
     text = Path(path).read_text()
     if _digest(text) != Path(path).stem:
@@ -73,7 +73,8 @@ def train_one(config: DictConfig) -> Any:
     Raises:
         UserError: as `training.run.train`.
     """
-    from vae_granularity.population import rehearsal, training
+    from vae_granularity.population import training
+    from vae_granularity.population.best_plan import why_alone
     from vae_granularity.population.packing import obstacle
     from vae_granularity.population.plan import COMPILED
     from vae_granularity.runs.build import build
@@ -84,7 +85,7 @@ def train_one(config: DictConfig) -> Any:
         return train(config)
     model, _ = build(config)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    why = rehearsal.why_alone(config, model) or obstacle(resolved, model)
+    why = why_alone(config, model) or obstacle(resolved, model)
     if why is not None:
         print(f"step: as it is, not compiled (compile=auto): {why}", flush=True)
         return train(config)

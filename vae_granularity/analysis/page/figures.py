@@ -23,6 +23,8 @@ def save_figures(charts: Mapping[str, tuple[Chart, str]], folder: Path) -> None:
         # Words of a run may hold a dollar: they are no formula.
         with rc_context({"text.parse_math": False}):
             drawn = draw(chart, title)
+            drawn.draw_without_rendering()
+            drawn.set_layout_engine("none")  # found now, once for both files
             with replacing(folder / f"{name}.png") as file:
                 drawn.savefig(file, dpi=DPI, format="png")
             with replacing(folder / f"{name}.pdf") as file:
