@@ -28,6 +28,7 @@ from vae_granularity import train
 from vae_granularity.runs.identity import RunInfo
 from vae_granularity.training import prepare as job
 from vae_granularity.training.config import compose
+from vae_granularity.training.run import train as train_run
 
 HERE = Path(__file__).parent
 TRAIN, BARE, TIMED = (
@@ -83,13 +84,15 @@ def done_points(folder: Path) -> list[dict[str, Any]]:
     """Commands in turn, medians: sweeps with nothing left to do, Hydra's own of the same points,
     and what composes without a sweep.
     """
+    once = train_run(compose("train", [*POINT, *places(folder / "once"), "trainer.max_steps=20"]))
+    measured = (once / "results.json").read_text()
     for seed in range(MANY):
         config: Any = OmegaConf.to_container(
             compose("train", [*POINT, *places(folder), f"seed={seed}"]), resolve=True
         )
         directory = RunInfo(config, folder / "output").directory
         directory.mkdir(parents=True)
-        (directory / "results.json").write_text("{}")
+        (directory / "results.json").write_text(measured)
     sweep = ("-m", *POINT, *places(folder))
     ways = {("done points", n): (*TRAIN, *sweep, f"seed=range(0,{n})") for n in (FEW, MANY)}
     ways |= {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_granularity.analysis.correlation import correlations
+from vae_granularity.analysis.correlation import correlations, separating
 
 COMPLEXITY = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
 
@@ -65,3 +65,13 @@ def test_seeds_are_averaged_before_ranks_are_taken() -> None:
     [found] = correlations(rows, COMPLEXITY)
     assert found.test is not None
     assert found.test.rho == pytest.approx(1)
+
+
+@pytest.mark.parametrize("others", [[], ["net.width"]])
+def test_a_seed_with_only_some_granularities_does_not_say_where_a_factor_separates(others) -> None:
+    """Seeds are added where an optimum is contested: there 6 would look like the first."""
+    runs = pd.DataFrame({"model.granularity": [1, 2, 6, 6], "seed": [0, 0, 0, 1], "net.width": 1.0})
+    profile = pd.DataFrame({"run": runs.index, "partition": "own", "factor": "a"})
+    profile["separated"] = runs["model.granularity"] >= 2
+    found = separating(runs, profile, others)
+    assert found[["seed", "first", "tried"]].to_numpy().tolist() == [[0, 2, 6]]

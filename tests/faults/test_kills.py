@@ -74,7 +74,8 @@ def test_a_sweep_killed_at_random_moments(tmp_path, undisturbed, how, kills):
     complete_and_equal(tmp_path / str(sweeps), expected)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, MANY])
 def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
     tmp_path, undisturbed, kills
 ):

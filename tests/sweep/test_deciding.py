@@ -34,7 +34,8 @@ def test_rounds_go_through_the_launcher_until_the_budget_ends_and_a_repetition_t
     tmp_path,
 ):
     limit = "hydra.sweeper.larger_than=-1e9"  # no interval can hold it: decided at once
-    code, said = commands.finish(tmp_path, *ASKED[:-1], limit, "hydra.sweeper.budget.runs=7")
+    short = ("hydra.sweeper.budget.runs=7", "trainer.max_steps=2")
+    code, said = commands.finish(tmp_path, *ASKED[:-1], limit, *short)
     assert code == 0, said
     assert "Launching 6 jobs" in said
     assert "decided after 6 runs: difference: larger than -1e+09" in said
@@ -42,11 +43,11 @@ def test_rounds_go_through_the_launcher_until_the_budget_ends_and_a_repetition_t
     assert [len(one["additions"]) for one in record["rounds"]] == [2]
     assert record["rounds"][0]["additions"][0]["why"] == "coarse start"
     times = results(commands.run_directories(tmp_path))
-    code, said = commands.finish(tmp_path, *ASKED[:-1], limit, "hydra.sweeper.budget.runs=7")
+    code, said = commands.finish(tmp_path, *ASKED[:-1], limit, *short)
     assert code == 0, said
     assert "Launching" not in said
     assert results(commands.run_directories(tmp_path)) == times
-    code, said = commands.finish(tmp_path, *ASKED, "hydra.sweeper.budget.runs=7")
+    code, said = commands.finish(tmp_path, *ASKED, *short)
     assert code == 2
     assert "larger_than must stay" in said
 

@@ -55,9 +55,10 @@ def by_two(folder: Path, *arguments: str) -> Path:
     return run
 
 
+@pytest.mark.slow  # test_ranks asks the same of the weights, without the command
 @pytest.mark.parametrize(
     "model, callbacks",
-    [pytest.param("betavae", "default", marks=pytest.mark.slow), ("stcvae", "gather")],
+    [("betavae", "default"), ("stcvae", "gather")],
     ids=["a loss that is a mean over images", "a loss that needs the whole batch, gathered"],
 )
 def test_two_processes_train_what_one_does_with_the_whole_batch(tmp_path, model, callbacks):

@@ -59,6 +59,9 @@ def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]
     model separates the factor (`first`, missing where none does), and the largest γ tried
     (`tried`).
 
+    Seeds that have only some of the γ of their setting, as those that are added where an optimum is
+    contested, cannot say where a factor separates first: they are left out.
+
     Args:
         table: the runs; profile: rows of `profile_rows`; others: swept parameters but γ.
     """
@@ -66,7 +69,12 @@ def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]
     joined = profile.join(table[["model.granularity", *keys]], on="run")
     joined["first"] = joined["model.granularity"].where(joined["separated"])
     groups = joined.groupby(["partition", *keys, "factor"], observed=True, dropna=False)
-    return groups.agg(first=("first", "min"), tried=("model.granularity", "max")).reset_index()
+    gamma = "model.granularity"
+    found = groups.agg(first=("first", "min"), tried=(gamma, "max"), values=(gamma, "nunique"))
+    found = found.reset_index()
+    settings = [found[name] for name in others] or [pd.Series(0, index=found.index)]
+    most = found.groupby(settings, observed=True, dropna=False)["values"].transform("max")
+    return found[found["values"] == most].drop(columns="values")
 
 
 def correlations(first: pd.DataFrame, complexity: Mapping[str, float]) -> list[Correlation]:
