@@ -69,7 +69,7 @@ class PopulationLauncher(Launcher):
         jobs: list[tuple[list[int], Sequence[str]]] = [
             ([i], job_overrides[i]) for i in packing.alone
         ]
-        folder, processes = Path(configs[0].paths.output_dir), 1
+        folder, files, processes = Path(configs[0].paths.output_dir), list[Path](), 1
         for group in packing.groups:
             how, together, at_a_time = self._plan([configs[i] for i in group], startup)
             processes = max(processes, at_a_time)
@@ -77,15 +77,15 @@ class PopulationLauncher(Launcher):
             for part in evenly(group, members):
                 own = job_overrides[part[0]]
                 if len(part) > 1:
-                    file = write_pack(folder, [configs[i] for i in part], how, together)
-                    own = [*own, f"+pack={file}"]
+                    files.append(write_pack(folder, [configs[i] for i in part], how, together))
+                    own = [*own, f"+pack={files[-1]}"]
                 jobs.append((part, own))
         try:
             returned = self._launcher(processes).launch(
                 [overrides for _, overrides in jobs], initial_job_idx
             )
         finally:
-            remove_packs(folder)
+            remove_packs(files)
         return _each(returned, [part for part, _ in jobs], len(configs))
 
     def _plan(self, configs: Sequence[DictConfig], startup: float) -> tuple[str, int, int]:

@@ -74,8 +74,8 @@ def payload(attack: str, folder: Path) -> dict[str, Any]:
         path.touch()
         return {"_target_": "shutil.copyfile", "src": str(path), "dst": str(done)}
     (folder / ".packs").mkdir()
-    node = {"_target_": "vae_granularity.population.jobs.remove_packs"}
-    return node | {"folder": {"_target_": "pathlib.Path", "_args_": [str(folder)]}}
+    files = [str(folder / ".packs" / "any.json")]
+    return {"_target_": "vae_granularity.population.jobs.remove_packs", "files": files}
 
 
 def has_happened(attack: str, folder: Path) -> bool:

@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from vae_granularity import status
 from vae_granularity.errors import DataError
 from vae_granularity.runs.overview import (
     RunState,
+    asked_for,
     overview,
     record_sweep,
     seconds_left,
@@ -169,3 +171,13 @@ def test_a_run_that_trains_is_seen_with_step_and_elbo_and_leaves_no_sign_behind(
     assert any(sign.step and sign.elbo and sign.steps == 200 for sign in signs)
     assert overview(tmp_path / "runs")[0].state == "done"
     assert not list(tmp_path.rglob(PROGRESS))
+
+
+def test_sweeps_that_begin_at_once_leave_word_of_the_same_runs(tmp_path):
+    """One of two lost the file that it was writing to the other, and ended."""
+    runs = [tmp_path / name for name in ("a", "b")]
+    with ThreadPoolExecutor(8) as sweeps:
+        for _ in sweeps.map(record_sweep, [runs] * 200):
+            pass
+    assert sorted(asked_for(tmp_path)) == sorted(map(str, runs))
+    assert len(list((tmp_path / ".sweeps").iterdir())) == 1

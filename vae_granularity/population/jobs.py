@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def write_pack(folder: Path, configs: Sequence[DictConfig], how: str, together: 
     text = json.dumps({"how": how, "together": together, "configs": plain})
     path = folder / FOLDER / f"{_digest(text)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text)
+    write_atomically(path, text, shared=True)  # another sweep may ask for the same runs right now
     return path.absolute()
 
 
@@ -35,9 +35,12 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def remove_packs(folder: Path) -> None:
-    """Remove the files that `write_pack` has left below `folder`."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+def remove_packs(files: Sequence[str | Path]) -> None:
+    """Remove what `write_pack` has written; other sweeps of the folder may still need theirs."""
+    for file in map(Path, files):
+        file.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            file.parent.rmdir()
 
 
 def train_pack(path: str | Path) -> list[Exception | None]:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,17 @@ MAX_CONFIG_BYTES = 1 << 20
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to; what is there at the end is synced and moved to `path`.
 
     On the same disk: elsewhere, in TMPDIR say, the move would be a copy that can be cut off.
+
+    Args:
+        shared: several may write this file at once: each to a name of its own, the last one stays.
+            Else what a killed process has left is overwritten by the next.
     """
-    temporary = path.with_name(path.name + PART)
+    own = f".{uuid.uuid4().hex[:8]}" if shared else ""
+    temporary = path.with_name(path.name + own + PART)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -36,9 +42,9 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """The whole text or nothing."""
-    with replacing(path) as temporary:
+def write_atomically(path: Path, text: str, *, shared: bool = False) -> None:
+    """The whole text or nothing; `shared` as `replacing` has it."""
+    with replacing(path, shared=shared) as temporary:
         temporary.write_text(text)
 
 

@@ -81,7 +81,8 @@ def record_sweep(directories: Iterable[Path]) -> None:
         folders.setdefault(directory.parent, []).append(directory.name)
     for folder, names in folders.items():
         (folder / SWEEPS).mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / SWEEPS / f"{digest(sorted(names))}.json", json.dumps(names))
+        path = folder / SWEEPS / f"{digest(sorted(names))}.json"
+        write_atomically(path, json.dumps(names), shared=True)
 
 
 def asked_for(folder: str | Path) -> list[str]:
