@@ -13,6 +13,7 @@ from same_numbers import assert_same_numbers
 from tiny import results, tiny_config
 from wandb_records import read_offline_run
 
+from vae_granularity.population.jobs import remove_packs, write_pack
 from vae_granularity.population.training import train_population
 
 SHORT = (
@@ -92,6 +93,16 @@ def test_one_pack_is_one_job_of_another_launcher(tmp_path, jobs):
     assert [results(run)["run"]["population"] for run in commands.run_directories(tmp_path)] == [
         2
     ] * 4
+
+
+def test_the_end_of_a_sweep_leaves_the_packs_of_another_one_of_its_folder(tmp_path):
+    ours, theirs = (
+        write_pack(tmp_path, [tiny_config(tmp_path, f"seed={seed}")], "alone", 1) for seed in (0, 1)
+    )
+    remove_packs([ours])
+    assert [ours.exists(), theirs.exists()] == [False, True]
+    remove_packs([theirs])
+    assert not theirs.parent.exists()
 
 
 def test_a_point_that_diverges_fails_alone(tmp_path):

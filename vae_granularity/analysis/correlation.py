@@ -59,8 +59,8 @@ def separating(table: pd.DataFrame, profile: pd.DataFrame, others: Sequence[str]
     model separates the factor (`first`, missing where none does), and the largest γ tried
     (`tried`).
 
-    Seeds that have only some of the γ of their setting, as those that are added where an optimum is
-    contested, cannot say where a factor separates first: they are left out.
+    Seeds that have fewer γ than others of their setting, as those that are added where an optimum
+    is contested, cannot say where a factor separates first: they are left out.
 
     Args:
         table: the runs; profile: rows of `profile_rows`; others: swept parameters but γ.
