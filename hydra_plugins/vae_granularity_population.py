@@ -1,6 +1,5 @@
 """Hydra's side of population training: packs compatible jobs, another launcher runs the packs."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,10 +59,9 @@ class PopulationLauncher(Launcher):
         """Run the jobs; one return for each, a failed one with its exception."""
         from vae_granularity.population.packing import evenly, pack
 
-        # Nearly all of it are the imports, which a further process has to repeat.
-        startup = time.process_time()
         configs = [job_config(self.context, self.config, overrides) for overrides in job_overrides]
-        packing = pack(_with_models(configs))
+        points = _with_models(configs)
+        packing = pack(points)
         for i, reason in packing.alone.items():
             print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
         jobs: list[tuple[list[int], Sequence[str]]] = [
@@ -71,7 +69,8 @@ class PopulationLauncher(Launcher):
         ]
         folder, files, processes = Path(configs[0].paths.output_dir), list[Path](), 1
         for group in packing.groups:
-            how, together, at_a_time = self._plan([configs[i] for i in group], startup)
+            model = points[group[0]][1]
+            how, together, at_a_time = self._plan([configs[i] for i in group], model)
             processes = max(processes, at_a_time)
             members = 1 if how == ALONE else min(self.max_members, -(-len(group) // at_a_time))
             for part in evenly(group, members):
@@ -88,14 +87,27 @@ class PopulationLauncher(Launcher):
             remove_packs(files)
         return _each(returned, [part for part, _ in jobs], len(configs))
 
-    def _plan(self, configs: Sequence[DictConfig], startup: float) -> tuple[str, int, int]:
-        """How, members together, processes at a time. Measured here only if the jobs run here."""
-        most, here = self.together or self.max_members, self.jobs._target_ == BASIC
-        if self.how != AUTO or not here:
-            return self.how, most, (self.processes or 1) if here else 1
-        from vae_granularity.population.best_plan import best_plan, processes_here
+    def _plan(self, configs: Sequence[DictConfig], model: Any) -> tuple[str, int, int]:
+        """Return how to train, members together and processes at a time.
 
-        plan = best_plan(configs, most, self.processes or processes_here(), startup)
+        Where another launcher runs the jobs, on other machines perhaps, `auto` is decided there.
+        """
+        max_together = self.together or self.max_members
+        if self.jobs._target_ != BASIC:
+            return self.how, max_together, 1
+        if self.how != AUTO:
+            return self.how, max_together, self.processes or 1
+        from vae_granularity.population.plan import available_processes, choose_plan, trains_on_gpu
+
+        plan = choose_plan(
+            model,
+            len(configs),
+            configs[0].trainer.max_steps,
+            max_together=max_together,
+            max_processes=self.processes or available_processes(configs[0]),
+            on_gpu=trains_on_gpu(configs[0]),
+        )
+        print(f"plan for {len(configs)} compatible runs: {plan}", flush=True)
         return plan.how, plan.together, plan.processes
 
     def _launcher(self, processes: int) -> Launcher:

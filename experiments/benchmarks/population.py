@@ -21,10 +21,9 @@ import torch
 from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
-from vae_granularity.population.best_plan import cache_bytes
 from vae_granularity.population.compiled import captured, compiled, warmed_up
 from vae_granularity.population.engine import Population
-from vae_granularity.population.plan import fitting
+from vae_granularity.population.plan import cache_bytes, members_in_cache
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
 from vae_granularity.training.config import compose
@@ -129,7 +128,7 @@ def measure(case: str, folder: str) -> list[dict[str, Any]]:
     medians = {key: statistics.median(found) for key, found in times.items()}
     alone = medians[LIGHTNING, 1]
     parameters = sum(p.numel() for p in parts(overrides, folder, 0)[1].parameters())
-    chosen = fitting(parameters, cache_bytes())
+    chosen = members_in_cache(parameters, cache_bytes())
     return [
         {
             "case": case,

@@ -102,16 +102,13 @@ def measure(repetition: int, sweep: str, way: str) -> dict[str, Any]:
         seconds, after = time.monotonic() - started, cpu_seconds()
     if done.returncode or f"{points} done, 0 skipped, 0 failed" not in done.stdout:
         sys.exit(f"{sweep}, {way}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    chosen = re.search(r"chosen: (.*) \(trials took (.*) s\)", done.stdout)
-    projected = re.search(r"([0-9.]+) s .* ms a step and run", done.stdout)
+    chosen = re.search(r"plan for \d+ compatible runs: (.*)", done.stdout)
     return {
         "sweep": sweep,
         "way": way,
         "repetition": repetition,
         "seconds": round(seconds, 2),
         "chosen": chosen and chosen[1],
-        "trials_seconds": chosen and float(chosen[2]),
-        "projected_seconds": projected and float(projected[1]),
         "cpu_seconds": round(after[1] - before[1], 2),
         "others_cores": round((after[0] - before[0] - after[1] + before[1]) / seconds, 2),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
@@ -175,12 +172,7 @@ def table() -> None:
         best = min((way for way in median if way != AUTOMATIC), key=lambda way: median[way])
         gain = median[best] / median[AUTOMATIC]
         lines += ["", f"Automatic is at least **{gain:.2f} times** as fast as {best}.", ""]
-        lines += [
-            f"- {r['chosen']}; trials took {r['trials_seconds']} s of {r['seconds']:.1f} s, "
-            f"projected {r['projected_seconds']} s"
-            for r in rows
-            if r["way"] == AUTOMATIC
-        ]
+        lines += [f"- {r['chosen']}: {r['seconds']:.1f} s" for r in rows if r["way"] == AUTOMATIC]
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -1,31 +1,16 @@
-"""Which points of a sweep train together, and what a plan is projected to take."""
+"""Points of a sweep that train together, and the plan by which they do."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 from tiny import tiny_config
+from torch import nn
 
-from vae_granularity.errors import ArgumentError
+from vae_granularity.population import plan
 from vae_granularity.population.packing import evenly, pack
-from vae_granularity.population.plan import (
-    ALONE,
-    COMPILED,
-    EAGER,
-    Found,
-    Plan,
-    Speed,
-    Work,
-    candidates,
-    fastest,
-    fitting,
-    projected,
-    settled,
-    table,
-    try_plans,
-)
+from vae_granularity.population.plan import ALONE, COMPILED, EAGER, choose_plan, members_in_cache
 from vae_granularity.runs.build import build
 
 
@@ -106,70 +91,62 @@ def test_parts_are_even():
     assert evenly(range(3), 64) == [[0, 1, 2]]
 
 
-def test_the_plan_that_is_projected_to_end_first_is_chosen():
-    """16 together take 100 · 0.1 s; two processes of 8 a turn less, and 3 s to begin."""
-    work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
-    times: Found = {
-        Plan(ALONE, 1, 1): Speed(0.02),
-        Plan(ALONE, 1, 2): Speed(0.02),
-        Plan(EAGER, 16, 1): Speed(0.1),
-        Plan(EAGER, 8, 2): Speed(0.08),
-        Plan(COMPILED, 8, 2): Speed(0.02, ready=20.0),
-        Plan(COMPILED, 16, 1): "no compiler",
-    }
-    timed = [(plan, speed) for plan, speed in times.items() if isinstance(speed, Speed)]
-    seconds = [work.seconds(plan, speed) for plan, speed in timed]
-    assert seconds == pytest.approx([32.0, 19.0, 10.0, 11.0, 25.0])
-    assert fastest(work, times) == Plan(EAGER, 16, 1)
-    assert projected(work, times) == 10.0
-    long = replace(work, steps=1000)
-    assert fastest(long, times) == Plan(COMPILED, 8, 2)
-    assert table(work, times).splitlines()[0].endswith("16 members together (eager) in 1 process")
-    assert "no compiler" in table(work, times).splitlines()[-1]
+LINEAR = nn.Linear(64, 64)
+CONVOLUTION = nn.Conv2d(3, 32, 4)
 
 
-def test_members_that_are_not_computed_together_take_turns():
-    work = Work(points=16, steps=100, seconds_besides=0.0, startup=0.0)
-    assert work.seconds(Plan(EAGER, 8, 1), Speed(0.01)) == pytest.approx(2.0)
+@pytest.fixture
+def compiler(monkeypatch):
+    """A machine with a compiler and a cache of 32 MiB, whatever this one has."""
+    monkeypatch.setattr(plan, "no_compiler", lambda: None)
+    monkeypatch.setattr(plan, "cache_bytes", lambda: 2**25)
 
 
-def test_what_a_run_does_besides_training_counts():
-    work = Work(4, 0, 1.0, 0.0)
-    assert work.seconds(Plan(EAGER, 4, 1), Speed(0.0)) == 4.0
-    assert work.seconds(Plan(EAGER, 2, 2), Speed(0.0)) == 2.0
+def chosen(model, num_runs, max_steps, *, cores=2, on_gpu=False, max_together=512):
+    choice = choose_plan(
+        model, num_runs, max_steps, max_together=max_together, max_processes=cores, on_gpu=on_gpu
+    )
+    return choice.how, choice.together, choice.processes
 
 
-def test_the_plan_is_settled_where_no_length_of_evaluation_could_change_it():
-    """Two processes evaluate half as many runs each: only a plan of one can be overtaken."""
-    one, two = Plan(EAGER, 16, 1), Plan(EAGER, 8, 2)
-    work = Work(points=16, steps=100, seconds_besides=0.0, startup=3.0)
-    assert settled(work, {one: Speed(0.2), two: Speed(0.1), Plan(COMPILED, 8, 2): "none"}) == two
-    times: Found = {one: Speed(0.1), two: Speed(0.08)}
-    assert fastest(work, times) == one
-    assert settled(work, times) is None
-    assert fastest(replace(work, seconds_besides=1.0), times) == two
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(
+    "model, num_runs, max_steps, expected",
+    [
+        (LINEAR, 64, 10_000, (COMPILED, 8, 2)),
+        (LINEAR, 64, 500, (EAGER, 8, 2)),
+        (LINEAR, 6, 10_000, (COMPILED, 3, 2)),
+        (LINEAR, 3, 12, (EAGER, 3, 1)),  # a further process would import longer than it trains
+        (LINEAR, 2, 10_000, (ALONE, 1, 2)),  # one run a process, too short to be compiled
+        (LINEAR, 2, 20_000, (COMPILED, 1, 2)),
+        (CONVOLUTION, 64, 10_000, (ALONE, 1, 2)),
+    ],
+)
+def test_the_plan_follows_from_network_runs_and_steps(model, num_runs, max_steps, expected):
+    assert chosen(model, num_runs, max_steps) == expected
 
 
-def test_candidates_use_one_process_or_all():
-    assert candidates(16, [EAGER], 2, 8) == [
-        Plan(ALONE, 1, 1),
-        Plan(EAGER, 8, 1),
-        Plan(ALONE, 1, 2),
-        Plan(EAGER, 8, 2),
-    ]
+@pytest.mark.usefixtures("compiler")
+def test_on_a_gpu_all_runs_train_together_in_one_process():
+    assert chosen(CONVOLUTION, 64, 500, on_gpu=True) == (COMPILED, 64, 1)
+    assert chosen(LINEAR, 2000, 500, on_gpu=True) == (COMPILED, 512, 1)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_smaller_limit_of_members_or_processes_is_kept():
+    assert chosen(LINEAR, 64, 10_000, max_together=4) == (COMPILED, 4, 2)
+    assert chosen(LINEAR, 64, 10_000, cores=1) == (COMPILED, 8, 1)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_without_a_compiler_the_plan_says_so(monkeypatch):
+    monkeypatch.setattr(plan, "no_compiler", lambda: "there is no C++ compiler here")
+    choice = choose_plan(LINEAR, 64, 10_000, max_together=512, max_processes=1, on_gpu=False)
+    assert str(choice) == (
+        "8 members together, eager, in 1 process (there is no C++ compiler here)"
+    )
 
 
 def test_as_many_members_together_as_fit_the_cache():
-    sizes = [fitting(parameters, 2**25) for parameters in (10_000, 300_000, 1_000_000, 10**8)]
-    assert sizes == [8, 6, 2, 2]
-
-
-def test_a_plan_that_is_not_possible_is_listed_with_its_reason():
-    def trial(plan: Plan) -> Speed:
-        if plan.how == EAGER:
-            raise ArgumentError("no such layer")
-        return Speed(0.01)
-
-    found = try_plans(candidates(4, [EAGER], 1, 64), trial)
-    assert "no such layer" in table(Work(4, 10, 0.0, 0.0), found)
-    assert fastest(Work(4, 10, 0.0, 0.0), found) == Plan(ALONE, 1, 1)
+    parameters = (10_000, 300_000, 1_000_000, 10**8)
+    assert [members_in_cache(count, 2**25) for count in parameters] == [8, 6, 2, 2]

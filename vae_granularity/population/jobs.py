@@ -51,8 +51,8 @@ def train_pack(path: str | Path) -> list[Exception | None]:
         SystemExit: the process was asked to end; all runs have been saved.
     """
     from vae_granularity.population import training
-    from vae_granularity.population.best_plan import best_plan
-    from vae_granularity.population.plan import ALONE, AUTO
+    from vae_granularity.population.plan import ALONE, AUTO, choose_plan, trains_on_gpu
+    from vae_granularity.runs.build import build
 
     text = Path(path).read_text()
     if _digest(text) != Path(path).stem:
@@ -61,8 +61,18 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]
     how, together = pack["how"], pack["together"]
     if how == AUTO:
-        plan = best_plan(configs, together, 1, 0.0)
-        how, together = plan.how, plan.together
+        model, _ = build(configs[0])
+        plan = choose_plan(
+            model,
+            len(configs),
+            configs[0].trainer.max_steps,
+            max_together=together,
+            max_processes=1,
+            on_gpu=trains_on_gpu(configs[0]),
+        )
+        print(f"plan: {plan}", flush=True)
+        how = plan.how
+        together = plan.together
     if how == ALONE:
         return [training.train_alone(cfg) for cfg in configs]
     return training.train_population(configs, how, together)
@@ -77,9 +87,8 @@ def train_one(config: DictConfig) -> Any:
         UserError: as `training.run.train`.
     """
     from vae_granularity.population import training
-    from vae_granularity.population.best_plan import why_alone
     from vae_granularity.population.packing import obstacle
-    from vae_granularity.population.plan import COMPILED
+    from vae_granularity.population.plan import COMPILED, reason_to_train_uncompiled
     from vae_granularity.runs.build import build
     from vae_granularity.training.run import train
 
@@ -88,12 +97,11 @@ def train_one(config: DictConfig) -> Any:
         return train(config)
     model, _ = build(config)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    why = why_alone(config, model) or obstacle(resolved, model)
-    if why is not None:
-        print(f"step: as it is, not compiled (compile=auto): {why}", flush=True)
+    reason = reason_to_train_uncompiled(config, model) or obstacle(resolved, model)
+    if reason is not None:
+        print(f"compile=auto: not compiling ({reason})", flush=True)
         return train(config)
-    why = "a small network and enough steps to pay for it"
-    print(f"step: compiled (compile=auto): {why}", flush=True)
+    print("compile=auto: compiling (a small network and enough steps to pay for it)", flush=True)
     (error,) = training.train_population([config], COMPILED)
     if error is not None:
         raise error
