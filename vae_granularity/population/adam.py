@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, optim
 
@@ -11,7 +11,7 @@ from vae_granularity.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Adam:
-    """The constants that all rows share, as in `torch.optim.Adam` and `AdamW`."""
+    """Constants that all rows share, as in `torch.optim.Adam` and `AdamW`."""
 
     betas: tuple[float, float]
     eps: float
@@ -20,22 +20,23 @@ class Adam:
 
     @classmethod
     def of(cls, optimizer: optim.Optimizer) -> Self:
-        """The constants of an optimiser.
+        """Return the constants of an optimiser.
 
         Raises:
             ArgumentError: it is neither Adam nor AdamW, has parameter groups that differ in more
                 than a weight decay of 0, or an option that is not known here.
         """
-        must = "optimizer must be torch.optim.Adam or AdamW in a population"
         if type(optimizer) not in (optim.Adam, optim.AdamW):
-            raise ArgumentError(f"{must}, got {type(optimizer).__name__}")
-        group, *others = optimizer.param_groups
-        same = group.keys() - {"params", "weight_decay"}
-        if any(o["weight_decay"] or any(o[key] != group[key] for key in same) for o in others):
-            accepted = "differ only in a weight_decay of 0"
             raise ArgumentError(
-                f"optimizer must have parameter groups in a population that {accepted}, "
-                f"got {len(others)} others"
+                "optimizer must be torch.optim.Adam or AdamW in a population, "
+                f"got {type(optimizer).__name__}"
+            )
+        group, *others = optimizer.param_groups
+        constants = _constants(group)
+        if any(other["weight_decay"] or _constants(other) != constants for other in others):
+            raise ArgumentError(
+                "optimizer must have parameter groups in a population that differ only in a "
+                f"weight_decay of 0, got {len(others)} others"
             )
         for option in ("amsgrad", "maximize", "differentiable"):
             if group[option]:
@@ -44,7 +45,10 @@ class Adam:
         return cls(group["betas"], group["eps"], group["weight_decay"], decoupled)
 
     def corrections(self, step: int) -> tuple[float, float]:
-        """Divisors of the first and of the root of the second moment in step `step`, from 1.
+        """Return the divisors of the first moment and of the root of the second in a step.
+
+        Args:
+            step: counted from 1.
 
         >>> Adam((0.5, 0.75), 1e-8, 0.0, decoupled=False).corrections(1)
         (0.5, 0.5)
@@ -61,7 +65,7 @@ class Adam:
         corrections: Tensor,
         decay: Tensor,
     ) -> Tensor:
-        """What is to be subtracted from weights (K, P); moments (K, P) are updated in place.
+        """Return what to subtract from weights (K, P); update the moments (K, P) in place.
 
         Kingma and Ba, arXiv 1412.6980, algorithm 1; decoupled weight decay as in arXiv 1711.05101.
 
@@ -83,7 +87,12 @@ class Adam:
         return change
 
 
+def _constants(group: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a parameter group that all groups must share."""
+    return {key: value for key, value in group.items() if key not in ("params", "weight_decay")}
+
+
 def clip(grad: Tensor, largest: float) -> Tensor:
-    """Rows of grad (K, P) scaled to a norm of at most `largest`, as `clip_grad_norm_` does."""
+    """Scale rows of grad (K, P) to a norm of at most `largest`, as `clip_grad_norm_` does."""
     norm = grad.norm(dim=1, keepdim=True)
     return grad * (largest / (norm + 1e-6)).clamp(max=1.0)

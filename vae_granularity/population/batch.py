@@ -1,4 +1,4 @@
-"""The members of a population, in batches that are computed together."""
+"""Train the members of a population in batches that are computed together."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -36,14 +36,18 @@ class Member:
         return logger
 
     def attempt(self, function: Callable, *arguments: Any) -> None:
-        """Call the function with this member, if it has not failed; what it raises is its own, and
-        nothing more is saved or logged.
+        """Call the function with this member unless it has failed, and keep what it raises.
+
+        A member that fails is neither saved nor logged any more; the others go on.
         """
         if self.failure is None:
             try:
                 function(self, *arguments)
             except Exception as error:  # of any kind, a full disk say: the others go on
-                print(f"frozen: {self.job.info.name}: {error}", flush=True)
+                print(
+                    f"run {self.job.info.name} failed and stops (the other runs continue): {error}",
+                    flush=True,
+                )
                 self.failure = error
 
     def close(self) -> None:
@@ -52,8 +56,8 @@ class Member:
         try:
             trace = error.__traceback__ if error else None
             self.held.__exit__(type(error) if error else None, error, trace)
-        except Exception as second:  # of any kind, a full disk say: the others are to be closed
-            self.failure = error or second
+        except Exception as closing_error:  # of any kind: the others are still to be closed
+            self.failure = error or closing_error
 
 
 Hook = Callable[[Member, int, dict[str, Any]], None]
@@ -66,10 +70,10 @@ class Batch:
     members: list[Member]
     population: Population
     inputs: StepInputs
-    waiting: list[Tensor] = field(default_factory=list)  # terms (T, K) that no callback has seen
+    pending_terms: list[Tensor] = field(default_factory=list)  # (T, K) a step, not yet reported
     outputs: Outputs | None = None
 
-    def take(self, steps: range) -> None:
+    def train_steps(self, steps: range) -> None:
         """Train these steps."""
         models = self.population.models
         moving = [k for k, m in enumerate(models) if m.grouping.moves]
@@ -80,23 +84,26 @@ class Batch:
                     self.population.write_back(k)
                 models[k].on_train_batch_start(torch.empty(0), step)
             self.outputs = self.population.step(self.inputs(step))
-            self.waiting.append(self.outputs.terms)
+            self.pending_terms.append(self.outputs.terms)
 
-    def tell(self, done: int, hook: Hook) -> None:
-        """Bring what each member has not seen to its trainer, which stands after step `done`.
+    def report_steps(self, done: int, hook: Hook) -> None:
+        """Report the pending terms of each member to its trainer, which stands after step `done`.
 
         Args:
-            hook: called with `done` and what the last step has returned for the member.
+            done: steps that were taken.
+            hook: called with `done` and the outputs of the member's last step.
         """
         state = self.population.state
-        alive, steps = state.alive.flatten().tolist(), state.steps_alive.flatten().tolist()
-        terms, self.waiting = torch.stack(self.waiting), []
+        alive = state.alive.flatten().tolist()
+        steps = state.steps_alive.flatten().tolist()
+        terms = torch.stack(self.pending_terms)
+        self.pending_terms = []
         for k, member in enumerate(self.members):
-            member.attempt(self._tell_one, k, terms, done, hook, alive[k], steps[k])
+            member.attempt(self._report_member, k, terms, done, hook, alive[k], steps[k])
             if member.failure is not None:
                 state.alive[k] = False
 
-    def _tell_one(
+    def _report_member(
         self, member: Member, k: int, terms: Tensor, done: int, hook: Hook, alive: bool, steps: int
     ) -> None:
         names, rows = self._rows(k, terms, done)
@@ -111,14 +118,15 @@ class Batch:
         assert self.outputs is not None, "no step has been taken"
         self.population.write_back(k)
         member.terms.keep(names, rows[:-1])
-        forward = Forward(*(each[k] for each in self.outputs.forward))
+        forward = Forward(*(values[k] for values in self.outputs.forward))
         last = dict(zip(names, rows[-1], strict=True))
         hook(member, done, {"terms": last, "forward": forward})
 
     def _rows(self, k: int, terms: Tensor, done: int) -> tuple[list[str], Tensor]:
-        """Names and values (n, terms) of member k, with the dials that move."""
+        """Return names and values (n, terms) of member k, with its scheduled values."""
         model = self.members[k].job.model
-        first, rows = done - len(terms), terms[:, :, k]
+        first = done - len(terms)
+        rows = terms[:, :, k]
         names = model.scheduled_values(first)
         if names:
             moving = [list(model.scheduled_values(step).values()) for step in range(first, done)]
@@ -127,7 +135,7 @@ class Batch:
 
 
 def parts(count: int, most: int) -> tuple[int, list[slice]]:
-    """Rows of a batch, and the members of each: as few batches as may be, of one size.
+    """Return the rows of a batch and the members of each: as few batches as possible, of one size.
 
     >>> parts(10, 4)
     (4, [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)])
@@ -137,24 +145,26 @@ def parts(count: int, most: int) -> tuple[int, list[slice]]:
 
 
 def batches_of(members: list[Member], how: str, together: int, start: int) -> list[Batch]:
-    """The members in batches of one shape, with the step that one compilation serves."""
+    """Put the members into batches of one shape, whose steps share one compilation."""
     rows, slices = parts(len(members), together)
-    found = []
-    for part in slices:
-        some = members[part]
-        models = [member.job.model for member in some]
-        optimizers = [member.trainer.optimizers[0] for member in some]
-        clip = some[0].trainer.gradient_clip_val
+    batches = []
+    for member_slice in slices:
+        batch_members = members[member_slice]
+        models = [member.job.model for member in batch_members]
+        optimizers = [member.trainer.optimizers[0] for member in batch_members]
+        clip = batch_members[0].trainer.gradient_clip_val
         population = Population(models, optimizers, clip, rows)
-        inputs = StepInputs(models, [member.job.data for member in some], rows)
-        found.append(Batch(some, population, inputs))
-    first, cuda = found[0], found[0].population.state.weights.is_cuda
+        inputs = StepInputs(models, [member.job.data for member in batch_members], rows)
+        batches.append(Batch(batch_members, population, inputs))
+    first = batches[0]
+    cuda = first.population.state.weights.is_cuda
     example = first.inputs(start)
     step = first.population.advance
     if how == COMPILED:
         cache = Path(members[0].job.config.paths.cache_dir)
         step = compiled(step, first.population.state, example, cache)
-    for batch in found:
-        own = captured(step, batch.population.state, example) if cuda else step
-        batch.population.advance, batch.population.batched = own, first.population.batched
-    return found
+    for batch in batches:
+        # A CUDA graph holds the addresses of one state, so each batch has a graph of its own.
+        batch.population.advance = captured(step, batch.population.state, example) if cuda else step
+        batch.population.batched = first.population.batched
+    return batches

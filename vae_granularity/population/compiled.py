@@ -1,5 +1,4 @@
-"""A population's step compiled as a whole, networks, loss, gradient and Adam in one graph; or held
-in one CUDA graph.
+"""Compile a population's step as a whole: networks, loss, gradient and Adam in one graph.
 
 The graph is traced from the eager step, so any model is compiled without a line of its own. Dials,
 memberships, noise, learning rates and weights are its inputs: one compilation serves every step of
@@ -30,7 +29,7 @@ _COMPILED: dict[str, Callable] = {}  # by traced graph, for the populations of t
 
 
 def no_compiler() -> str | None:
-    """Why nothing can be compiled on this machine, in a sentence; None if it can."""
+    """Return why nothing can be compiled on this machine, or None if it can."""
     name = os.environ.get("CXX", "g++")
     if shutil.which(name) is None:
         return f"there is no C++ compiler here ({name} is not found; install g++ or set CXX)"
@@ -38,7 +37,7 @@ def no_compiler() -> str | None:
 
 
 def compiled(step: Step, state: State, inputs: Inputs, cache_dir: Path) -> Step:
-    """`step` compiled for these shapes; state and inputs of all later calls must have them.
+    """Compile `step` for these shapes, which state and inputs of all later calls must have.
 
     The state is not changed. The first call compiles or reads the result from `cache_dir`.
     """
@@ -62,18 +61,18 @@ def compiled(step: Step, state: State, inputs: Inputs, cache_dir: Path) -> Step:
 
 
 def warmed_up(step: Step, state: State, inputs: Inputs) -> Step:
-    """`step` after a call on copies, which makes it compile now."""
+    """Call `step` on copies, which makes it compile now, and return it."""
     step(tree_map(torch.clone, state), inputs)
     return step
 
 
 def _dense(inputs: Inputs) -> Inputs:
-    """The inputs without the strides of a view: other strides would be compiled again."""
+    """Return the inputs without the strides of a view: other strides would be compiled again."""
     return tree_map(torch.Tensor.contiguous, inputs)
 
 
 def _key(graph: GraphModule, flat: list[torch.Tensor]) -> str:
-    """What decides the compiled function: the traced code, its constants, its inputs' types."""
+    """Return a digest of what decides the compiled function: code, constants, input types."""
     held = sorted((k, v) for k, v in vars(graph).items() if isinstance(v, torch.Tensor))
     constants = [(name, value.tolist()) for name, value in held]
     types = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in flat]
@@ -82,7 +81,9 @@ def _key(graph: GraphModule, flat: list[torch.Tensor]) -> str:
 
 
 def captured(step: Step, state: State, inputs: Inputs) -> Step:
-    """`step` replayed from a graph, for this state alone; the outputs are overwritten by the next.
+    """Capture `step` in a CUDA graph and return its replay, for this state alone.
+
+    The next replay overwrites the outputs.
 
     Args:
         step: without a wait for the host.
@@ -104,8 +105,8 @@ def captured(step: Step, state: State, inputs: Inputs) -> Step:
         tensor.copy_(value)
 
     def replay(_: State, inputs: Inputs) -> Outputs:
-        for place, value in zip(tree_leaves(static), tree_leaves(inputs), strict=True):
-            place.copy_(value)
+        for captured_input, value in zip(tree_leaves(static), tree_leaves(inputs), strict=True):
+            captured_input.copy_(value)
         graph.replay()
         return outputs._replace(terms=outputs.terms.clone())
 

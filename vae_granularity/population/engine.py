@@ -1,4 +1,4 @@
-"""One training step of K models at once, and the models' state between steps."""
+"""Train K models at once: one step of all, and their state between steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from vae_granularity.population.step_inputs import Inputs
 
 
 class State(NamedTuple):
-    """Everything that a step reads besides its inputs, K members with P parameters each."""
+    """State of K members with P parameters each: all that a step reads besides its inputs."""
 
     weights: Tensor  # (K, P)
     means: Tensor  # (K, P), first moments
@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a step leaves behind, K members."""
+    """Outputs of a step of K members."""
 
     terms: Tensor  # (T, K) scalars of the batch, named by `BatchedStep.names`
     forward: Forward  # fields (K, B, ...)
@@ -52,26 +52,29 @@ class BatchedStep(nn.Module):
 
     def __init__(self, model: LatentModel, adam: Adam, clip_norm: float | None = None) -> None:
         super().__init__()
-        self.model, self.adam, self.clip_norm = model, adam, clip_norm
+        self.model = model
+        self.adam = adam
+        self.clip_norm = clip_norm
         self.stack = Stack(model)
         self.names: list[str] = []
 
     def forward(self, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
-        """Loss, logged scalars and pass of the one model, for `functional_call`."""
+        """Return loss, logged scalars and forward pass of one model, for `functional_call`."""
         return self.model.loss_and_logs(*inputs)
 
-    def _one(self, named: Named, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
+    def _member(self, named: Named, *inputs: Any) -> tuple[Tensor, dict[str, Tensor], Forward]:
         return functional_call(self, {f"model.{name}": t for name, t in named.items()}, inputs)
 
     def advance(self, state: State, inputs: Inputs) -> Outputs:
-        """One step; the state changes in place. Pure tensor work that never waits for the device.
+        """Take one step; the state changes in place.
 
-        So that a compiler or a CUDA graph can hold it.
+        Pure tensor work that never waits for the device, so that it can be compiled or held in a
+        CUDA graph.
         """
         before = {name: buffer.clone() for name, buffer in state.buffers.items()}
         weights = state.weights.detach().requires_grad_()
         named = self.stack.views(weights) | state.buffers
-        loss, logged, forward = torch.vmap(self._one)(named, *inputs)
+        loss, logged, forward = torch.vmap(self._member)(named, *inputs)
         # Members do not share parameters: the rows are their own gradients.
         (grad,) = torch.autograd.grad(loss.sum(), weights)
         with torch.no_grad():
@@ -115,24 +118,29 @@ class Population:
         clip_norm: float | None = None,
         rows: int = 0,
     ) -> None:
-        self.models, self.optimizers = models, optimizers
-        kinds = {Adam.of(optimizer) for optimizer in optimizers}
-        if len(kinds) != 1:
-            found = ", ".join(map(str, kinds))
-            raise ArgumentError(f"optimizers of a population may differ in lr alone, got {found}")
-        self.batched = BatchedStep(models[0], kinds.pop(), clip_norm)
+        self.models = models
+        self.optimizers = optimizers
+        constants = {Adam.of(optimizer) for optimizer in optimizers}
+        if len(constants) != 1:
+            raise ArgumentError(
+                "optimizers of a population may differ in lr alone, "
+                f"got {', '.join(map(str, constants))}"
+            )
+        self.batched = BatchedStep(models[0], constants.pop(), clip_norm)
         self.stack = self.batched.stack
         self.advance: Step = self.batched.advance
-        own = range(len(models))
-        every = [*own, *[own[-1]] * (rows - len(own))]
-        weights = self.stack.rows([models[k] for k in every])
-        states = [self._moments(models[k], optimizers[k], weights) for k in every]
+        last = len(models) - 1
+        # The member that each row of the state belongs to; copies of the last one fill it up.
+        self.member_of_row = [*range(len(models)), *[last] * (rows - len(models))]
+        weights = self.stack.rows([models[k] for k in self.member_of_row])
+        states = [self._moments(models[k], optimizers[k], weights) for k in self.member_of_row]
         counts = sorted({count for count, _, _ in states})
         if len(counts) != 1:
-            found = ", ".join(map(str, counts))
-            raise ArgumentError(f"members must have taken the same number of steps, got {found}")
+            raise ArgumentError(
+                "members must have taken the same number of steps, "
+                f"got {', '.join(map(str, counts))}"
+            )
         self.step_count = counts[0]
-        self.every = every
         lr = weights.new_tensor(self._rates(self.step_count))
         self.state = State(
             weights,
@@ -141,18 +149,18 @@ class Population:
             weights.new_ones(2),
             lr,
             self._decay(models[0], optimizers[0]),
-            torch.arange(len(every), device=lr.device).unsqueeze(1) < len(own),
+            torch.arange(len(weights), device=lr.device).unsqueeze(1) < len(models),
             torch.full_like(lr, self.step_count, dtype=torch.long),
-            stacked_buffers([models[k] for k in every]),
+            stacked_buffers([models[k] for k in self.member_of_row]),
         )
 
     @property
     def names(self) -> list[str]:
-        """Of the rows of `Outputs.terms`; known after the first step."""
+        """Names of the logged terms (rows of `Outputs.terms`), known after the first step."""
         return self.batched.names
 
     def step(self, inputs: Inputs) -> Outputs:
-        """One optimiser step of every member that is not frozen. Never waits for the device."""
+        """Take one optimiser step of every living member, without waiting for the device."""
         if any(model.learning_rate for model in self.models):
             self.state.lr.copy_(self.state.lr.new_tensor(self._rates(self.step_count)))
         self.step_count += 1
@@ -162,7 +170,8 @@ class Population:
 
     def write_back(self, k: int) -> None:
         """Copy weights, buffers and optimiser state of member k into its model and optimiser."""
-        model, optimizer = self.models[k], self.optimizers[k]
+        model = self.models[k]
+        optimizer = self.optimizers[k]
         rows = (self.state.weights[k], self.state.means[k], self.state.squares[k])
         weights, means, squares = map(self.stack.views, rows)
         with torch.no_grad():
@@ -178,27 +187,27 @@ class Population:
                     buffer.copy_(self.state.buffers[name][k])
 
     def _rates(self, step: int) -> list[list[float]]:
-        """Learning rates (K, 1) of training step `step`, counted from 0."""
+        """Return the learning rates (K, 1) of a training step, counted from 0."""
         for model, optimizer in zip(self.models, self.optimizers, strict=True):
             model.set_learning_rate(optimizer, step)
-        return [[float(self.optimizers[k].param_groups[0]["lr"])] for k in self.every]
+        return [[float(self.optimizers[k].param_groups[0]["lr"])] for k in self.member_of_row]
 
     def _decay(self, model: LatentModel, optimizer: optim.Optimizer) -> Tensor:
-        """Weight decay (P,) of every number."""
-        of = {p: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-        full = {name: torch.full_like(p, of[p]) for name, p in model.named_parameters()}
-        return self.stack.row(full)
+        """Return the weight decay (P,) of every number of the parameters."""
+        decay_of = {}
+        for group in optimizer.param_groups:
+            decay_of |= dict.fromkeys(group["params"], group["weight_decay"])
+        decays = {name: torch.full_like(p, decay_of[p]) for name, p in model.named_parameters()}
+        return self.stack.row(decays)
 
     def _moments(
         self, model: LatentModel, optimizer: optim.Optimizer, like: Tensor
     ) -> tuple[int, Tensor, Tensor]:
-        """Number of steps, and the moments (P,), of an optimiser that may not have begun."""
+        """Return steps taken and moments (P,) of an optimiser, zeros where it has not begun."""
         named = {name: optimizer.state.get(p) for name, p in model.named_parameters()}
         states = {name: state for name, state in named.items() if state}
         if not states:
             return 0, like.new_zeros(like.shape[1]), like.new_zeros(like.shape[1])
-        mean, square = (
-            self.stack.row({name: state[key] for name, state in states.items()})
-            for key in ("exp_avg", "exp_avg_sq")
-        )
+        mean = self.stack.row({name: state["exp_avg"] for name, state in states.items()})
+        square = self.stack.row({name: state["exp_avg_sq"] for name, state in states.items()})
         return int(next(iter(states.values()))["step"]), mean, square

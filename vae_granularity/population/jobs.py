@@ -1,4 +1,4 @@
-"""A pack of compatible runs as one job: written by the launcher, trained by whoever gets it."""
+"""Hand a pack of compatible runs to another process: written by the launcher, trained by a job."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def _digest(text: str) -> str:
 
 
 def remove_packs(files: Sequence[str | Path]) -> None:
-    """Remove what `write_pack` has written; other sweeps of the folder may still need theirs."""
+    """Remove the files of `write_pack`; those of other sweeps of the folder stay."""
     for file in map(Path, files):
         file.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
@@ -44,7 +44,7 @@ def remove_packs(files: Sequence[str | Path]) -> None:
 
 
 def train_pack(path: str | Path) -> list[Exception | None]:
-    """Train the runs of a pack as one population; what each of them raised, or None.
+    """Train the runs of a pack as one population; return what each raised, or None.
 
     Raises:
         DataError: the file is not what its name says it holds: someone else has written it.
@@ -59,7 +59,8 @@ def train_pack(path: str | Path) -> list[Exception | None]:
         raise DataError(f"{path} was changed after it was written: none of its runs is trained")
     pack = json.loads(text)
     configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]
-    how, together = pack["how"], pack["together"]
+    how = pack["how"]
+    together = pack["together"]
     if how == AUTO:
         model, _ = build(configs[0])
         plan = choose_plan(
@@ -87,7 +88,7 @@ def train_one(config: DictConfig) -> Any:
         UserError: as `training.run.train`.
     """
     from vae_granularity.population import training
-    from vae_granularity.population.packing import obstacle
+    from vae_granularity.population.packing import reason_to_train_alone
     from vae_granularity.population.plan import COMPILED, reason_to_train_uncompiled
     from vae_granularity.runs.build import build
     from vae_granularity.training.run import train
@@ -97,7 +98,7 @@ def train_one(config: DictConfig) -> Any:
         return train(config)
     model, _ = build(config)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    reason = reason_to_train_uncompiled(config, model) or obstacle(resolved, model)
+    reason = reason_to_train_uncompiled(config, model) or reason_to_train_alone(resolved, model)
     if reason is not None:
         print(f"compile=auto: not compiling ({reason})", flush=True)
         return train(config)

@@ -1,8 +1,9 @@
-"""A Lightning trainer whose steps are taken elsewhere: attached, restored, its callbacks called.
+"""Drive the callbacks and checkpoints of a Lightning trainer whose steps are taken elsewhere.
 
-By its public interface: the strategy, the state of its loops, the hooks of its callbacks. What it
-saves is what it would have saved, and any Lightning trainer goes on from it. A trainer is `Any`
-here: its callbacks and its data module are no part of Lightning's declared type.
+Only its public interface is used: the strategy, the state of its loops, the hooks of its
+callbacks. What it saves is what it would have saved itself, and any Lightning trainer continues
+from it. A trainer is typed `Any` here: its callbacks and its data module are no part of
+Lightning's declared type.
 """
 
 from pathlib import Path
@@ -28,9 +29,10 @@ def attach(trainer: Any, model: LatentModel, data: LightningDataModule) -> None:
 
 
 def restore(trainer: Any, path: Path) -> None:
-    """Weights, optimiser, callbacks and position in the data of a checkpoint."""
+    """Restore weights, optimiser, callbacks and position in the data from a checkpoint."""
     saved: dict[str, Any] = trainer.strategy.load_checkpoint(path, weights_only=True)
-    model, data = trainer.lightning_module, trainer.datamodule
+    model = trainer.lightning_module
+    data = trainer.datamodule
     model.on_load_checkpoint(saved)
     trainer.strategy.load_model_state_dict(saved, strict=True)
     trainer.strategy.load_optimizer_state_dict(saved)
@@ -42,25 +44,25 @@ def restore(trainer: Any, path: Path) -> None:
 
 
 def begin(trainer: Any, step: int) -> None:
-    """The hooks before the step after `step`."""
-    stand_at(trainer, step, step)
+    """Call the hooks before the step after `step`."""
+    set_progress(trainer, step, step)
     for hook in ("on_fit_start", "on_train_start"):
         call(trainer, hook)
 
 
 def call(trainer: Any, hook: str, *arguments: Any) -> None:
-    """A hook of all callbacks."""
+    """Call a hook of all callbacks."""
     for callback in trainer.callbacks:
         getattr(callback, hook)(trainer, trainer.lightning_module, *arguments)
 
 
-def stand_at(trainer: Any, step: int, completed: int) -> None:
-    """Make the loops stand where they would after `step` steps, with the hooks of `completed`."""
+def set_progress(trainer: Any, step: int, completed: int) -> None:
+    """Set the loops to where they would be after `step` steps, with the hooks of `completed`."""
     ended = completed == trainer.max_steps
-    batches = _both(ready=step, started=step, processed=step, completed=completed)
-    epochs = _both(ready=1, started=1, processed=int(ended), completed=int(ended))
-    zeroed = _both(ready=step, completed=step, started=step)
-    optimizer = {"step": _both(ready=step, completed=step), "zero_grad": zeroed}
+    batches = _counts(ready=step, started=step, processed=step, completed=completed)
+    epochs = _counts(ready=1, started=1, processed=int(ended), completed=int(ended))
+    zeroed = _counts(ready=step, completed=step, started=step)
+    optimizer = {"step": _counts(ready=step, completed=step), "zero_grad": zeroed}
     last = step == trainer.max_steps
     state = {
         "epoch_loop.state_dict": {"_batches_that_stepped": completed},
@@ -72,24 +74,24 @@ def stand_at(trainer: Any, step: int, completed: int) -> None:
     trainer.datamodule.step = step
 
 
-def _both(**counts: int) -> dict[str, dict[str, int]]:
-    """In total and in the current epoch: a run is one epoch."""
+def _counts(**counts: int) -> dict[str, dict[str, int]]:
+    """Return the counts in total and in the current epoch: a run is one epoch."""
     return {"total": dict(counts), "current": dict(counts)}
 
 
 def after_step(trainer: Any, step: int, outputs: dict[str, Any]) -> None:
-    """What Lightning does between a step, counted from 1, and the next.
+    """Do what Lightning does between a step, counted from 1, and the next.
 
     Args:
-        outputs: what the model's `training_step` would have returned.
+        outputs: the value that the model's `training_step` would have returned.
     """
-    stand_at(trainer, step, step - 1)
+    set_progress(trainer, step, step - 1)
     call(trainer, "on_train_batch_end", outputs, torch.empty(0), step - 1)
-    stand_at(trainer, step, step)
+    set_progress(trainer, step, step)
 
 
 def detach(trainer: Any) -> None:
-    """The hooks after the last step; the model goes back to the CPU."""
+    """Call the hooks after the last step and take the model back to the CPU."""
     for hook in ("on_train_end", "on_fit_end"):
         call(trainer, hook)
     trainer.strategy.teardown()

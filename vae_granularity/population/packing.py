@@ -1,4 +1,4 @@
-"""Which points of a sweep can be trained as one population."""
+"""Group the points of a sweep that can be trained as one population."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,15 @@ class Packing:
     alone: dict[int, str]
 
 
-def obstacle(config: Mapping[str, Any], model: LatentModel) -> str | None:
-    """Why a run cannot be a member of any population; None if it can.
+def reason_to_train_alone(config: Mapping[str, Any], model: LatentModel) -> str | None:
+    """Return why a run cannot be a member of any population, or None if it can.
 
     Args:
         config: resolved.
         model: of the class and with the dials that the config names.
     """
-    trainer, optimizer = config["trainer"], config["optimizer"]
+    trainer = config["trainer"]
+    optimizer = config["optimizer"]
     if model.stateful:
         return f"{type(model).__name__} keeps a state of its own between steps"
     plain = not (optimizer.get("amsgrad") or optimizer.get("maximize"))
@@ -59,7 +60,7 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
     alone: dict[int, str] = {}
     groups: dict[str, list[int]] = {}
     for i, (config, model) in enumerate(points):
-        reason = obstacle(config, model)
+        reason = reason_to_train_alone(config, model)
         if reason is None:
             groups.setdefault(shared(config, model.hyperparameters(0)), []).append(i)
         else:
@@ -70,14 +71,14 @@ def pack(points: Sequence[tuple[Mapping[str, Any], LatentModel]]) -> Packing:
 
 
 def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
-    """What the members of a population have in common, as a hash."""
-    measured = {part: config[part] for part in MEASURED}
+    """Return a digest of what the members of a population must have in common."""
+    measured = {node: config[node] for node in MEASURED}
     free = (*FREE, *(f"model.{dial}" for dial in dials))
     return digest(without({**identity(config), **measured}, free))
 
 
 def evenly(group: Sequence[int], most: int) -> list[list[int]]:
-    """Parts of nearly equal size, at most `most` each."""
+    """Split a group into runs of nearly equal size, at most `most` each."""
     count = -(-len(group) // most)
     ends = [i * len(group) // count for i in range(count + 1)]
     return [list(group[start:end]) for start, end in pairwise(ends)]

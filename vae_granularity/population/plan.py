@@ -33,7 +33,7 @@ DEFAULT_CACHE_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Plan:
-    """How a group of compatible runs trains.
+    """Plan by which a group of compatible runs trains.
 
     Args:
         how: alone | eager | compiled.

@@ -1,4 +1,4 @@
-"""K modules of one architecture as the rows of one matrix."""
+"""Hold the parameters of K modules of one architecture as the rows of one matrix."""
 
 from collections.abc import Sequence
 from math import prod
@@ -10,7 +10,7 @@ Named = dict[str, Tensor]
 
 
 class Stack:
-    """Which columns of a (K, P) matrix hold which parameter of a module with P of them.
+    """Columns of a (K, P) matrix by parameter of a module with P numbers.
 
     One matrix, so that one operator acts on all parameters of all K members and a row is a member.
     Matrices lie transposed in it, as the backward pass of a linear layer makes their gradients:
@@ -25,7 +25,7 @@ class Stack:
         self.sizes = [prod(shape) for shape in self.shapes.values()]
 
     def rows(self, modules: Sequence[nn.Module]) -> Tensor:
-        """(K, P) copy of the parameters of K modules.
+        """Copy the parameters of K modules into a matrix (K, P).
 
         >>> layers = [nn.Linear(3, 2), nn.Linear(3, 2)]
         >>> Stack(layers[0]).rows(layers).shape
@@ -34,24 +34,29 @@ class Stack:
         return torch.stack([self.row(dict(module.named_parameters())) for module in modules])
 
     def row(self, named: Named) -> Tensor:
-        """(P,) from tensors by parameter name."""
-        of = (named[name].detach() for name in self.shapes)
-        return torch.cat([(p.mT if p.ndim == 2 else p).flatten() for p in of])
+        """Return the row (P,) of tensors by parameter name."""
+        tensors = [named[name].detach() for name in self.shapes]
+        return torch.cat([(t.mT if t.ndim == 2 else t).flatten() for t in tensors])
 
     def views(self, rows: Tensor) -> Named:
-        """Tensors (..., *shape) by parameter name that look into rows (..., P)."""
-        parts = zip(self.shapes.items(), rows.split(self.sizes, dim=-1), strict=True)
-        return {name: _view(part, shape) for (name, shape), part in parts}
+        """Return views (..., *shape) into rows (..., P), by parameter name."""
+        columns = rows.split(self.sizes, dim=-1)
+        return {
+            name: _view(numbers, shape)
+            for (name, shape), numbers in zip(self.shapes.items(), columns, strict=True)
+        }
 
 
-def _view(part: Tensor, shape: torch.Size) -> Tensor:
+def _view(numbers: Tensor, shape: torch.Size) -> Tensor:
     if not shape:
-        return part.squeeze(-1)
-    return part.unflatten(-1, shape[::-1]).mT if len(shape) == 2 else part.unflatten(-1, shape)
+        return numbers.squeeze(-1)
+    if len(shape) == 2:
+        return numbers.unflatten(-1, shape[::-1]).mT
+    return numbers.unflatten(-1, shape)
 
 
 def stacked_buffers(modules: Sequence[nn.Module]) -> Named:
-    """(K, *shape) copies of the buffers in the saved state of K modules, by name."""
+    """Copy the buffers in the saved state of K modules into tensors (K, *shape), by name."""
     saved = set(modules[0].state_dict())
-    each = [dict(module.named_buffers()) for module in modules]
-    return {name: torch.stack([own[name] for own in each]) for name in each[0] if name in saved}
+    names = [name for name, _ in modules[0].named_buffers() if name in saved]
+    return {name: torch.stack([module.get_buffer(name) for module in modules]) for name in names}

@@ -1,4 +1,4 @@
-"""What members of a population get in a step: the images, noise, dials and partition of a run."""
+"""Draw the inputs of a population's step: each run's images, noise, dials and partition."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class Inputs(NamedTuple):
-    """One step of K members: B images, D latent dimensions. The order is that of a model's step."""
+    """Inputs of a step of K members, B images and D latent dimensions, in the order of its call."""
 
     x: Tensor  # (K, B, *image_shape)
     noise: Tensor  # (K, B, D)
@@ -45,13 +45,12 @@ class StepInputs:
         self._like = next(models[0].parameters())
         self._orders, self._order_of = _distinct(self.data, lambda module: module.seed)
         self._noises, self._noise_of = _distinct(self.models, lambda model: model.seed)
-        dials = [dial for model in models for dial in model.schedules.values()]
-        self._constant = all(isinstance(dial, Constant) for dial in dials)
+        self._constant = all(map(_has_constant_dials, models))
         self._settings: dict[str, Tensor] | None = None
         self._partitions: list[LatentPartition] = []
 
     def __call__(self, step: int) -> Inputs:
-        """The inputs of training step `step`, counted from 0."""
+        """Return the inputs of a training step, counted from 0."""
         return Inputs(self._images(step), self._noise(step), self._dials(step), self._memberships())
 
     def _images(self, step: int) -> Tensor:
@@ -66,10 +65,11 @@ class StepInputs:
 
     def _dials(self, step: int) -> dict[str, Tensor]:
         if self._settings is None or not self._constant:
-            each = [model.hyperparameters(step) for model in self.models]
-            rows = [[float(one[name]) for one in each] for name in each[0]]
-            table = torch.tensor(rows, dtype=self._like.dtype).to(self._like.device)
-            self._settings = dict(zip(each[0], table, strict=True))
+            members = [model.hyperparameters(step) for model in self.models]
+            names = list(members[0])
+            rows = [[float(values[name]) for name in names] for values in members]
+            table = torch.tensor(rows, dtype=self._like.dtype).T.contiguous()
+            self._settings = dict(zip(names, table.to(self._like.device), strict=True))
         return self._settings
 
     def _memberships(self) -> Tensor:
@@ -81,15 +81,23 @@ class StepInputs:
         return self._membership
 
 
+def _has_constant_dials(model: LatentModel) -> bool:
+    return all(isinstance(schedule, Constant) for schedule in model.schedules.values())
+
+
 def _distinct(items: Sequence[Item], key: Callable[[Item], int]) -> tuple[list[Item], list[int]]:
-    """The first item of each key, and for every item the position of its key's."""
-    keys = list(dict.fromkeys(map(key, items)))
-    firsts = [next(item for item in items if key(item) == k) for k in keys]
-    return firsts, [keys.index(key(item)) for item in items]
+    """Return the first item of each key, and for every item the position of its key's first."""
+    firsts: dict[int, Item] = {}
+    for item in items:
+        firsts.setdefault(key(item), item)
+    position = {value: i for i, value in enumerate(firsts)}
+    return list(firsts.values()), [position[key(item)] for item in items]
 
 
-def _spread(distinct: Tensor, of: list[int]) -> Tensor:
-    """(K, ...) from the U distinct ones (U, ...); a view where all or none are the same."""
-    if len(distinct) == len(of):
+def _spread(distinct: Tensor, positions: list[int]) -> Tensor:
+    """Return (K, ...) from U distinct rows (U, ...); a view where all or none are the same."""
+    if len(distinct) == len(positions):
         return distinct
-    return distinct.expand(len(of), *distinct.shape[1:]) if len(distinct) == 1 else distinct[of]
+    if len(distinct) == 1:
+        return distinct.expand(len(positions), *distinct.shape[1:])
+    return distinct[positions]

@@ -1,10 +1,11 @@
-"""Several runs trained as one population, each with its own directory, checkpoints and results."""
+"""Train several runs as one population, each with its own directory, checkpoints and results."""
 
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ TURN = 10
 def train_population(
     configs: Sequence[DictConfig], how: str = EAGER, together: int = 64
 ) -> list[Exception | None]:
-    """Train runs as one population, or continue them; what each of them raised, or None.
+    """Train runs as one population, or continue them; return what each raised, or None.
 
     A run that is done stays as it is; one whose training has ended is only measured. Where a former
     population was killed while it saved, all go on from the newest checkpoint that they have in
@@ -72,13 +73,13 @@ def train_population(
 
 
 def train_alone(config: DictConfig) -> Exception | None:
-    """Train a run by the ordinary path; what it raised, or None."""
+    """Train a run by the ordinary path; return what it raised, or None."""
     outcome = _attempt(train, config)
     return outcome if isinstance(outcome, Exception) else None
 
 
 def _attempt(function: Callable, *arguments: Any) -> Any:
-    """What the function returns, or what it raised: one run must not end the others."""
+    """Return what the function returns or raises: one run must not end the others."""
     try:
         return function(*arguments)
     except Exception as error:  # of any kind: the files of a run may be damaged in any way
@@ -88,7 +89,7 @@ def _attempt(function: Callable, *arguments: Any) -> Any:
 
 
 def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None:
-    """The member with its directory locked, sharing the first's images; None if its run is done."""
+    """Lock the run directory and return the member, with the first one's images; None if done."""
     with ExitStack() as held:
         if not held.enter_context(jobs.writing(job)):
             return None
@@ -99,7 +100,7 @@ def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None
 
 
 def _train(members: list[Member], how: str, together: int) -> None:
-    """From the common start to results."""
+    """Train the members from their common start and write their results."""
     started = time.monotonic()
     start = common_start([member.job.directory for member in members])
     if start:
@@ -117,7 +118,8 @@ def _train(members: list[Member], how: str, together: int) -> None:
 
 
 def _begin(member: Member, start: int) -> None:
-    job, trainer = member.job, member.trainer
+    job = member.job
+    trainer = member.trainer
     jobs.truncate_logs(trainer, start)
     loop.attach(trainer, job.model, job.data)
     if start:
@@ -132,52 +134,73 @@ def _end(member: Member, seconds: float, members: int) -> None:
 
 
 def common_start(directories: Sequence[Path]) -> int:
-    """The newest step with a readable checkpoint of every run, or 0; newer ones are removed."""
-    steps = [
-        {int(p.stem.removeprefix("step=")): p for p in checkpoints(folder) if p.name != FINAL}
-        for folder in directories
-    ]
-    shared = sorted(set.intersection(*map(set, steps)), reverse=True)
-    readable = (s for s in shared if all(newest_readable([paths[s]]) for paths in steps))
-    start = next(readable, 0)
-    for paths in steps:
+    """Return the newest step of which every run has a readable checkpoint, or 0.
+
+    Checkpoints of later steps are removed.
+    """
+    paths_by_step = [_checkpoints_by_step(directory) for directory in directories]
+    start = 0
+    for step in sorted(set.intersection(*map(set, paths_by_step)), reverse=True):
+        if all(newest_readable([paths[step]]) for paths in paths_by_step):
+            start = step
+            break
+    for paths in paths_by_step:
         for step, path in paths.items():
             if step > start:
                 path.unlink()
     return start
 
 
+def _checkpoints_by_step(directory: Path) -> dict[int, Path]:
+    """Return the checkpoints of a run that is still training, by step."""
+    return {
+        int(path.stem.removeprefix("step=")): path
+        for path in checkpoints(directory)
+        if path.name != FINAL
+    }
+
+
 def _take_steps(batches: list[Batch], start: int) -> None:
-    """The one loop: batches of members take turns, then the callbacks of each member theirs."""
-    members = [member for batch in batches for member in batch.members]
-    max_steps, began, done = members[0].trainer.max_steps, time.monotonic(), start
+    """Train to the last step: batches of members take turns, then the callbacks of each member."""
+    members = list(chain.from_iterable(batch.members for batch in batches))
+    max_steps = members[0].trainer.max_steps
+    started = time.monotonic()
+    done = start
     callbacks: Any = members[0].job.config.callbacks
-    intervals = [n for node in callbacks.values() if (n := interval(node))]
-    with asked_to_end() as asked:
+    intervals = [steps for node in callbacks.values() if (steps := interval(node))]
+    with asked_to_end() as signals:
         while done < max_steps and any(member.failure is None for member in members):
-            ends = [max_steps, done + TURN, *(done - done % n + n for n in intervals)]
-            began_at, done = done, min(ends)
+            first = done
+            due = [first - first % steps + steps for steps in intervals]
+            done = min(max_steps, first + TURN, *due)
             for batch in batches:
-                batch.take(range(began_at, done))
+                batch.train_steps(range(first, done))
             if done == max_steps or any(done % n == 0 for n in intervals):
                 for batch in batches:
-                    batch.tell(done, lambda member, *told: loop.after_step(member.trainer, *told))
+                    batch.report_steps(done, _after_step)
             lines = max(1, max_steps // PROGRESS_LINES)
-            if done // lines > began_at // lines:
-                left = (time.monotonic() - began) / (done - start) * (max_steps - done)
+            if done // lines > first // lines:
+                seconds_left = (time.monotonic() - started) / (done - start) * (max_steps - done)
                 training = sum(member.failure is None for member in members)
-                where = f"population of {len(members)}: step {done}/{max_steps}"
-                print(f"{where}, {left:.0f} s left, {training} training", flush=True)
-            if asked and done < max_steps:
+                print(
+                    f"population of {len(members)}: step {done}/{max_steps}, "
+                    f"{seconds_left:.0f} s left, {training} training",
+                    flush=True,
+                )
+            if signals and done < max_steps:
                 for batch in batches:
                     _save(batch, done)
-                sys.exit(stopped(asked, done, len(members)))
+                sys.exit(stopped(signals, done, len(members)))
+
+
+def _after_step(member: Member, done: int, outputs: dict[str, Any]) -> None:
+    loop.after_step(member.trainer, done, outputs)
 
 
 def _save(batch: Batch, done: int) -> None:
     """Save as Lightning does where the process is asked to end between two steps."""
-    if batch.waiting:
-        batch.tell(done, _keep_and_save)
+    if batch.pending_terms:
+        batch.report_steps(done, _keep_and_save)
     else:
         for member in batch.members:
             member.attempt(_save_now, done)
@@ -190,12 +213,12 @@ def _keep_and_save(member: Member, done: int, outputs: dict[str, Any]) -> None:
 
 
 def _save_now(member: Member, done: int) -> None:
-    loop.stand_at(member.trainer, done, done)
+    loop.set_progress(member.trainer, done, done)
     loop.call(member.trainer, "on_exception", SIGTERMException())
 
 
 def interval(node: Mapping[str, Any]) -> int | None:
-    """Every how many steps the callback of a config node has something to do; None for never.
+    """Return the steps between two actions of a config node's callback; None if it has none.
 
     >>> interval({"_target_": "TermLogger", "every": 50})
     50
