@@ -1,1 +1,1 @@
-"""Log-densities of Gaussians and mixtures, estimates of q(z), noise: pure functions of tensors."""
+"""Log-densities of Gaussians and mixtures, estimators of q(z), noise: pure functions of tensors."""

@@ -22,7 +22,7 @@ ESTIMATORS = ("mws", "mss", "stratified")
 def log_weights(
     estimator: str, batch_size: int, dataset_size: int, *, like: Tensor
 ) -> float | Tensor:
-    """log W of a minibatch estimator: one number for `mws`, a (B, B) matrix like `like` otherwise.
+    """Return log W of a minibatch estimator: a number for `mws`, else a (B, B) matrix like `like`.
 
     >>> log_weights("stratified", 2, 2, like=torch.zeros(())).exp()
     tensor([[0.5000, 0.5000],
@@ -39,7 +39,8 @@ def log_weights(
     Raises:
         ArgumentError: an unknown estimator; B < 2 or N < B for `mss` and `stratified`; N < 1.
     """
-    b, n = batch_size, dataset_size
+    b = batch_size
+    n = dataset_size
     if estimator not in ESTIMATORS:
         raise ArgumentError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
     if n < 1:
@@ -49,22 +50,25 @@ def log_weights(
     if b < 2:
         raise ArgumentError(f"batch size must be >= 2 for estimator {estimator!r}, got {b}")
     if n < b:
-        need = f"dataset_size must be >= the batch size {b} for estimator {estimator!r}"
-        raise ArgumentError(f"{need}, got {n}")
-    own = torch.eye(b, dtype=torch.bool, device=like.device)
+        raise ArgumentError(
+            f"dataset_size must be >= the batch size {b} for estimator {estimator!r}, got {n}"
+        )
+    diagonal = torch.eye(b, dtype=torch.bool, device=like.device)
     if estimator == "stratified":
-        rest = like.new_full((b, b), math.log(n - 1) - math.log(n) - math.log(b - 1))
+        weights = like.new_full((b, b), math.log(n - 1) - math.log(n) - math.log(b - 1))
     else:
-        rest = like.new_full((b, b), -math.log(b - 1))
+        weights = like.new_full((b, b), -math.log(b - 1))
         next_column = math.log(n - b + 1) - math.log(n) - math.log(b - 1)
-        rest = rest.masked_fill(own.roll(1, dims=1), next_column)
-    return rest.masked_fill(own, -math.log(n))
+        weights = weights.masked_fill(diagonal.roll(1, dims=1), next_column)
+    return weights.masked_fill(diagonal, -math.log(n))
 
 
 def minibatch_densities(
     z: Tensor, mu: Tensor, logvar: Tensor, membership: Tensor, *, dataset_size: int, estimator: str
 ) -> AggregateDensities:
-    """Densities at z_i ~ q(z|x_i) from the batch itself: z, mu, logvar (B, D), membership (D, G).
+    """Estimate the densities at z_i ~ q(z|x_i) from the batch itself.
+
+    z, mu, logvar (B, D); membership (D, G).
 
     Raises:
         ArgumentError: as `log_weights`.
@@ -82,7 +86,7 @@ def exact_densities(
     chunk_elements: int = 2**22,
     progress: Callable[[int, int], None] | None = None,
 ) -> AggregateDensities:
-    """Densities at z (S, D) under the whole mixture, weights 1/M, in chunks; mu, logvar (M, D).
+    """Compute densities at z (S, D) under the whole mixture of mu, logvar (M, D), in chunks.
 
     The estimator's assumption: the M components *are* the aggregate posterior. With M below the
     number of training images it is the aggregate posterior of those M images. No table larger than
@@ -92,19 +96,23 @@ def exact_densities(
     pairs = max(1, chunk_elements // (z.shape[1] + membership.shape[1] + 1))
     columns = min(len(mu), max(1, min(pairs, 8192)))
     rows = max(1, pairs // columns)
-    starts, columns_at = range(0, len(z), rows), range(0, len(mu), columns)
-    empty, weight = membership.sum(0) == 0, -math.log(len(mu))
-    parts: list[AggregateDensities] = []
+    row_starts = range(0, len(z), rows)
+    column_starts = range(0, len(mu), columns)
+    empty_groups = membership.sum(0) == 0
+    weight = -math.log(len(mu))
+    row_chunks: list[AggregateDensities] = []
     done = 0
-    for r in starts:
-        found = []
-        for c in columns_at:
-            of = mu[c : c + columns], logvar[c : c + columns]
-            found.append(mixture_densities(z[r : r + rows], *of, membership, weight))
+    for r in row_starts:
+        chunks = []
+        for c in column_starts:
+            components = (mu[c : c + columns], logvar[c : c + columns])
+            chunks.append(mixture_densities(z[r : r + rows], *components, membership, weight))
             done += 1
             if progress is not None:
-                progress(done, len(starts) * len(columns_at))
-        stacked = (torch.stack(field).logsumexp(0) for field in zip(*found, strict=True))
-        log_qz, groups, dims = stacked
-        parts.append(AggregateDensities(log_qz, groups.masked_fill(empty, 0.0), dims))
-    return AggregateDensities(*(torch.cat(field) for field in zip(*parts, strict=True)))
+                progress(done, len(row_starts) * len(column_starts))
+        log_qz, groups, dims = (
+            torch.stack(field).logsumexp(0) for field in zip(*chunks, strict=True)
+        )
+        # The sum over chunks counts the empty product of an empty group once a chunk.
+        row_chunks.append(AggregateDensities(log_qz, groups.masked_fill(empty_groups, 0.0), dims))
+    return AggregateDensities(*(torch.cat(field) for field in zip(*row_chunks, strict=True)))

@@ -10,7 +10,7 @@ from torch import Tensor
 def step_generator(
     seed: int, step: int, device: torch.device | str = "cpu", *, stream: int | None = None
 ) -> torch.Generator:
-    """A generator whose state depends on its arguments alone, unrelated to that of any others.
+    """Return a generator whose state is a function of its arguments.
 
     NumPy's SeedSequence mixes them. `stream` sets apart a second use of random numbers in the same
     step.
@@ -21,6 +21,6 @@ def step_generator(
 
 
 def standard_normal(seed: int, step: int, shape: Sequence[int], *, like: Tensor) -> Tensor:
-    """Standard normal noise of the given shape for one step, with dtype and device of `like`."""
+    """Draw standard normal noise of a shape for one step, with dtype and device of `like`."""
     generator = step_generator(seed, step, like.device)
     return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)

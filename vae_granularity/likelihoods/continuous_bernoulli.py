@@ -41,7 +41,8 @@ def log_integral(logit: Tensor) -> Tensor:
     shape; finite and smooth everywhere.
     """
     small, safe = _branches(logit)
-    size, square = logit.abs(), logit.square()
+    size = logit.abs()
+    square = logit.square()
     closed = torch.log(-torch.expm1(-safe)) - torch.log(safe)
     series = (
         square * (1 / 24 - square * (1 / 2880 - square * (1 / 181440 - square / 9676800)))
@@ -52,8 +53,9 @@ def log_integral(logit: Tensor) -> Tensor:
 
 
 def _branches(logit: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the series holds, and an |logit| that is harmless to the closed form, and to its
-    gradient, there.
+    """Return where the series holds, and |logit| with 1 in place of the small ones.
+
+    The 1 keeps the closed form and its gradient finite where the series is used.
     """
     size = logit.abs()
     small = size < SERIES_BELOW

@@ -47,7 +47,8 @@ class OptimalGaussian(nn.Module):
         """log p(x|z) for output and x (B, ...); (B,). In training mode the buffers follow the
         batch.
         """
-        squares, count = (x - output).square().flatten(1).sum(1), x[0].numel()
+        squares = (x - output).square().flatten(1).sum(1)
+        count = x[0].numel()
         if self.training:
             variance = (gathered(squares).mean() / count).clamp(min=self.min_variance)
             self.steps.add_(1.0).clamp_max_(AVERAGED_STEPS)

@@ -1,1 +1,1 @@
-"""Which partition a run uses at a step: fixed, scheduled, or regrouped by dependence."""
+"""Partitions of a run by step: fixed, scheduled, or regrouped by dependence."""

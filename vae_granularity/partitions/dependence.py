@@ -1,4 +1,6 @@
-"""Groups of latent dimensions found from data: the partition that gathers most dependence."""
+"""Find groups of latent dimensions: the partition that gathers most dependence."""
+
+from itertools import chain
 
 import numpy as np
 
@@ -7,8 +9,9 @@ from vae_granularity.partition import LatentPartition
 
 
 def pairwise_mutual_information(z: np.ndarray, num_bins: int = 12) -> np.ndarray:
-    """Mutual information of each pair of columns of z (n, D): (D, D) nats, symmetric, 0 on the
-    diagonal.
+    """Estimate the mutual information of each pair of columns of z (n, D), in nats.
+
+    Returns a symmetric matrix (D, D) with a diagonal of 0.
 
     Histograms of equal counts, so that it depends on ranks alone, less their bias under
     independence, (bins - 1)²/2n (Miller 1955).
@@ -23,12 +26,12 @@ def pairwise_mutual_information(z: np.ndarray, num_bins: int = 12) -> np.ndarray
 def equal_groups(
     mi: np.ndarray, current: LatentPartition, tolerance: float = 0.01
 ) -> LatentPartition:
-    """The partition with the group sizes of `current` that holds most pairwise dependence mi (D, D)
-    inside its groups.
+    """Return the partition that holds most pairwise dependence mi (D, D) inside its groups.
 
-    Searched by exchanging the best pair of dimensions until none gains, once from `current` and
-    once from a greedy start; `current` stays unless something is better by more than `tolerance`,
-    so that an estimate without structure does not shuffle the dimensions.
+    The groups have the sizes of those of `current`. Searched by exchanging the best pair of
+    dimensions until none gains, once from `current` and once from a greedy start; `current` stays
+    unless something is better by more than `tolerance`, so that an estimate without structure does
+    not shuffle the dimensions.
     """
     candidates = [_exchange(mi, _owners(current)), _exchange(mi, _greedy(mi, current.sizes))]
     best = max(candidates, key=lambda owner: _inside(mi, owner))
@@ -37,7 +40,7 @@ def equal_groups(
 
 
 def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
-    """Groups joined while their mean pairwise mutual information mi (D, D) is above `threshold`.
+    """Join groups while their mean pairwise mutual information mi (D, D) is above `threshold`.
 
     Agglomerative clustering with average linkage.
 
@@ -58,8 +61,8 @@ def free_groups(mi: np.ndarray, threshold: float) -> LatentPartition:
 
 
 def _owners(partition: LatentPartition) -> np.ndarray:
-    """Number of the group of each dimension, (D,)."""
-    dims = [d for group in partition.groups for d in group]
+    """Return the number of each dimension's group, (D,)."""
+    dims = list(chain.from_iterable(partition.groups))
     return np.repeat(np.arange(partition.num_groups), partition.sizes)[np.argsort(dims)]
 
 
@@ -68,35 +71,39 @@ def _inside(mi: np.ndarray, owner: np.ndarray) -> float:
 
 
 def _greedy(mi: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """Groups from the strongest pair left, each filled with what depends most on it."""
+    """Build groups from the strongest free pair, each filled with what depends most on it."""
     owner = np.full(len(mi), -1)
     for g in sorted(range(len(sizes)), key=lambda g: -sizes[g]):
-        left = np.flatnonzero(owner < 0)
-        strongest = mi[np.ix_(left, left)].max(1).argmax()
-        owner[left[strongest]] = g
+        free = np.flatnonzero(owner < 0)
+        strongest = mi[np.ix_(free, free)].max(1).argmax()
+        owner[free[strongest]] = g
         while (owner == g).sum() < sizes[g]:
-            left = np.flatnonzero(owner < 0)
-            owner[left[mi[np.ix_(left, np.flatnonzero(owner == g))].sum(1).argmax()]] = g
+            free = np.flatnonzero(owner < 0)
+            members = np.flatnonzero(owner == g)
+            owner[free[mi[np.ix_(free, members)].sum(1).argmax()]] = g
     return owner
 
 
 def _exchange(mi: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Exchange the two dimensions that gain most until none gains: a bounded sum rises, it ends."""
+    """Exchange the two dimensions that gain most until none gains.
+
+    The dependence inside groups rises with every exchange and is bounded, so this ends.
+    """
     owner = owner.copy()
     while True:
         onehot = np.eye(owner.max() + 1)[owner]  # (D, G)
         to_group = mi @ onehot  # (D, G) dependence of each dimension on each group
-        here = to_group[np.arange(len(mi)), owner]
-        there = to_group[:, owner]  # (D, D): of dimension i on the group of j
-        gain = there + there.T - here[:, None] - here[None, :] - 2 * mi
+        to_own = to_group[np.arange(len(mi)), owner]
+        to_other = to_group[:, owner]  # (D, D): of dimension i on the group of j
+        gain = to_other + to_other.T - to_own[:, None] - to_own[None, :] - 2 * mi
         gain[owner[:, None] == owner[None, :]] = 0.0
         i, j = np.unravel_index(gain.argmax(), gain.shape)
         if gain[i, j] <= 1e-12:
             return owner
-        owner[i], owner[j] = owner[j], owner[i]
+        owner[[i, j]] = owner[[j, i]]
 
 
 def _canonical(owner: np.ndarray) -> LatentPartition:
-    """Groups in the order of their first dimension."""
+    """Return the partition with its groups in the order of their first dimension."""
     groups = (tuple(np.flatnonzero(owner == g).tolist()) for g in np.unique(owner))
     return LatentPartition(tuple(sorted(groups)))

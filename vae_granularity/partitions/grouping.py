@@ -1,4 +1,4 @@
-"""How a run gets its partition: fixed, by a schedule of granularity, or regrouped by dependence."""
+"""Rule of a run's partition: fixed, by a schedule of granularity, or regrouped by dependence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ADAPTIVE = "adaptive"
 
 @dataclass(frozen=True)
 class Regrouping:
-    """When and how the dimensions are regrouped by their dependence.
+    """Times and options of regrouping the dimensions by their dependence.
 
     Args:
         every: steps between regroupings.
@@ -44,10 +44,11 @@ class Regrouping:
         integer("model.partition.num_images", self.num_images, 50)
 
     def due(self, step: int) -> bool:
-        """Whether the dimensions are regrouped before training step `step`."""
+        """Return whether the dimensions are regrouped before training step `step`."""
         first = self.every if self.first is None else self.first
-        begun, ended = step >= first, self.last is not None and step > self.last
-        return begun and not ended and (step - first) % self.every == 0
+        if step < first or (self.last is not None and step > self.last):
+            return False
+        return (step - first) % self.every == 0
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,19 @@ class Grouping:
     regrouping: Regrouping | None = None
 
     def at(self, step: int) -> LatentPartition:
-        """The partition at a step; for an adaptive one, that before the first regrouping."""
+        """Return the partition at a step; for an adaptive one, that before the first regrouping."""
         if self.sizes is not None:
             return LatentPartition.from_sizes(self.sizes, self.latent_dim)
         return LatentPartition.from_granularity(self.latent_dim, int(self.granularity(step)))
 
     @property
     def scheduled(self) -> bool:
-        """Whether the partition is a function of the step."""
+        """True if the partition is a function of the step."""
         return self.sizes is None and not isinstance(self.granularity, Constant)
 
     @property
     def moves(self) -> bool:
-        """Whether the partition may change during training."""
+        """True if the partition may change during training."""
         return self.scheduled or self.regrouping is not None
 
     @property
@@ -98,7 +99,7 @@ class Grouping:
 
 
 def grouping_of(model: Mapping[str, Any]) -> Grouping:
-    """The rule of a model's resolved config.
+    """Return the grouping of a model's resolved config.
 
     >>> grouping_of({"latent_dim": 8, "granularity": 2, "partition": [1, 1, 2, 4]}).tag
     'partition=[1, 1, 2, 4]'
@@ -114,7 +115,7 @@ def grouping(
     granularity: int | Mapping[str, Any],
     partition: Sequence[int] | Mapping[str, Any] | str | None,
 ) -> Grouping:
-    """The rule that the config keys of the same names under `model` give.
+    """Return the grouping of the config keys of the same names under `model`.
 
     Args:
         latent_dim: D.
@@ -142,11 +143,12 @@ def grouping(
             raise ArgumentError(
                 "model.granularity must be a number with an adaptive partition, got a schedule"
             )
-        given: dict[str, Any] = {str(k): v for k, v in options.items() if k != "schedule"}
-        known = Regrouping.__dataclass_fields__
-        if unknown := sorted(set(given) - set(known)):
-            names = f"{', '.join(known)}, got {', '.join(unknown)}"
-            raise ArgumentError(f"model.partition takes {names}")
-        return Grouping(latent_dim, rule, regrouping=Regrouping(**given))
+        arguments: dict[str, Any] = {str(k): v for k, v in options.items() if k != "schedule"}
+        accepted = Regrouping.__dataclass_fields__
+        if unknown := sorted(set(arguments) - set(accepted)):
+            raise ArgumentError(
+                f"model.partition takes {', '.join(accepted)}, got {', '.join(unknown)}"
+            )
+        return Grouping(latent_dim, rule, regrouping=Regrouping(**arguments))
     sizes = LatentPartition.from_sizes(list(partition), latent_dim).sizes
     return Grouping(latent_dim, rule, sizes=sizes)

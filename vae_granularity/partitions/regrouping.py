@@ -1,4 +1,4 @@
-"""A new partition from what a model's code looks like now."""
+"""Regroup the dimensions of a model by the dependence of its codes."""
 
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ CHUNK = 256
 
 
 class Encoder(Protocol):
-    """What regrouping needs of a model."""
+    """Protocol of a model whose dimensions can be regrouped."""
 
     seed: int
     training: bool
@@ -30,7 +30,7 @@ class Encoder(Protocol):
 
 
 def regrouped(model: Encoder, data: Any, step: int, rule: Regrouping) -> LatentPartition:
-    """The partition that gathers the pairwise dependence of z ~ q(z) at this step.
+    """Return the partition that gathers the pairwise dependence of z ~ q(z) at this step.
 
     A function of the weights, the seed and the step alone: the images are drawn by (seed, step)
     from the training images.
@@ -46,17 +46,17 @@ def regrouped(model: Encoder, data: Any, step: int, rule: Regrouping) -> LatentP
 
 
 def _codes(model: Encoder, data: Any, step: int, num_images: int) -> np.ndarray:
-    """Samples (n, D) of q(z), one for each of n training images."""
+    """Draw samples (n, D) of q(z), one for each of n training images."""
     generator = np.random.default_rng((model.seed, step))
     count = min(num_images, len(data.train_indices))
     chosen = np.sort(generator.choice(len(data.train_indices), count, replace=False))
-    indices, starts = data.train_indices[chosen], range(0, count, CHUNK)
+    indices = data.train_indices[chosen]
     training = model.training
     model.train(False)
     with torch.no_grad():
-        images = (data.images(indices[i : i + CHUNK]).to(model.device) for i in starts)
-        parts = [model.encode(x) for x in images]
+        chunks = (data.images(indices[i : i + CHUNK]) for i in range(0, count, CHUNK))
+        posteriors = [model.encode(images.to(model.device)) for images in chunks]
     model.train(training)
-    mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
+    mu, logvar = (torch.cat(field).cpu() for field in zip(*posteriors, strict=True))
     noise = standard_normal(model.seed, step, mu.shape, like=mu)
     return reparametrise(mu, logvar, noise).double().numpy()

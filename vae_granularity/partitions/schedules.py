@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Protocol
 
 from vae_granularity.errors import ArgumentError, integer, number
@@ -70,7 +70,7 @@ class Linear(Ramp):
 
 @dataclass(frozen=True)
 class Cosine(Linear):
-    """As `Linear` along half a cosine wave: slow, fast, slow."""
+    """Half a cosine wave in place of the line of `Linear`: slow, fast, slow."""
 
     def progress(self, step: int) -> float:
         return 0.5 - 0.5 * math.cos(math.pi * super().progress(step))
@@ -108,7 +108,7 @@ KINDS: dict[str, type] = {k.__name__.lower(): k for k in (Linear, Cosine, Cyclic
 def schedule(
     name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, whole: bool = False
 ) -> Schedule:
-    """The schedule that a config value names: a number, or a mapping with its kind and arguments.
+    """Return the schedule of a config value: a number, or a mapping with its kind and arguments.
 
     >>> beta = schedule("beta", {"schedule": "linear", "start": 0, "end": 4, "steps": 100}, 0)
     >>> beta(50), beta(1000)
@@ -127,31 +127,35 @@ def schedule(
     kind = value.get("schedule")
     if kind not in KINDS:
         raise ArgumentError(f"{name}.schedule must be one of {', '.join(KINDS)}, got {kind!r}")
-    known = {field.name: field for field in fields(KINDS[kind])}
-    given = {key: item for key, item in value.items() if key != "schedule"}
-    needed = {key for key, field in known.items() if not isinstance(field.default, (int, float))}
-    if needed - set(given) or set(given) - set(known):
-        found = ", ".join(map(str, given)) or "none of them"
-        raise ArgumentError(f"{name}: a {kind} schedule takes {', '.join(known)}, got {found}")
+    accepted = {field.name: field for field in fields(KINDS[kind])}
+    required = {key for key, field in accepted.items() if field.default is MISSING}
+    arguments = {key: item for key, item in value.items() if key != "schedule"}
+    if required - set(arguments) or set(arguments) - set(accepted):
+        raise ArgumentError(
+            f"{name}: a {kind} schedule takes {', '.join(accepted)}, "
+            f"got {', '.join(map(str, arguments)) or 'none of them'}"
+        )
     for key in ("start", "end"):
-        if key in given:
-            given[key] = _in_range(f"{name}.{key}", given[key], low, high, whole)
-    for key, least in (("steps", 1), ("period", 1), ("every", 1), ("delay", 0)):
-        if key in given:
-            given[key] = integer(f"{name}.{key}", given[key], least)
-    if "rise" in given:
-        given["rise"] = number(f"{name}.rise", given["rise"], 0.0, 1.0, above=True)
+        if key in arguments:
+            arguments[key] = _in_range(f"{name}.{key}", arguments[key], low, high, whole)
+    for key, lowest in (("steps", 1), ("period", 1), ("every", 1), ("delay", 0)):
+        if key in arguments:
+            arguments[key] = integer(f"{name}.{key}", arguments[key], lowest)
+    if "rise" in arguments:
+        arguments["rise"] = number(f"{name}.rise", arguments["rise"], 0.0, 1.0, above=True)
     if kind == "piecewise":
-        levels, steps = enumerate(given["levels"]), enumerate(given["at"])
-        level = tuple(_in_range(f"{name}.levels[{i}]", v, low, high, whole) for i, v in levels)
-        at = tuple(integer(f"{name}.at[{i}]", step, 1) for i, step in steps)
-        if len(level) != len(at) + 1 or list(at) != sorted(set(at)):
+        levels = tuple(
+            _in_range(f"{name}.levels[{i}]", level, low, high, whole)
+            for i, level in enumerate(arguments["levels"])
+        )
+        at = tuple(integer(f"{name}.at[{i}]", step, 1) for i, step in enumerate(arguments["at"]))
+        if len(levels) != len(at) + 1 or list(at) != sorted(set(at)):
             raise ArgumentError(
-                f"{name}.at must hold rising steps, one fewer than levels, got {at} for {level}"
+                f"{name}.at must hold rising steps, one fewer than levels, got {at} for {levels}"
             )
-        given |= {"levels": level, "at": at}
-    made = KINDS[kind](**given)
-    return Rounded(made) if whole else made
+        arguments |= {"levels": levels, "at": at}
+    exact = KINDS[kind](**arguments)
+    return Rounded(exact) if whole else exact
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class Rounded:
 
 
 def label(value: Any) -> str:
-    """A config value for names of runs: the number, or the ends of its schedule.
+    """Return a config value as names of runs show it: the number, or the ends of its schedule.
 
     >>> label(4.0), label({"schedule": "linear", "start": 0, "end": 4, "steps": 100})
     ('4', '0to4')
@@ -178,7 +182,7 @@ def label(value: Any) -> str:
 
 
 def ends(rule: Schedule) -> str:
-    """`4` for a constant, `0to4` for a schedule from 0 to 4."""
+    """Return `4` for a constant, `0to4` for a schedule from 0 to 4."""
     values = rule.values
     return f"{values[0]:g}" if isinstance(rule, Constant) else f"{values[0]:g}to{values[-1]:g}"
 

@@ -1,7 +1,8 @@
-"""What latent dimensions and groups do to the decoded image, and pictures side by side."""
+"""Draw how the decoded image moves with latent dimensions and groups; pictures side by side."""
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 GAP = 2  # pixels between cells
-MARK, POINTS = "#d55e00", "#0072b2"  # told apart by colour-blind eyes
+# Colour-blind eyes can tell these two apart.
+MARK = "#d55e00"
+POINTS = "#0072b2"
 MOST_LINES = 12  # coordinates in a legend
 
 
@@ -23,7 +26,7 @@ def dimension_figure(
     start: np.ndarray | None = None,
     quiet: Collection[int] = (),
 ) -> Figure:
-    """One row a dimension: images (D, T, C, H, W) decoded at the T latent values (T,).
+    """Draw a row a dimension: images (D, T, C, H, W) decoded at the T latent values (T,).
 
     Vectors (D, T, n) are drawn as n lines over the latent value.
 
@@ -32,20 +35,27 @@ def dimension_figure(
         start: (D,) the starting image's own values; the nearest cell of a row is framed.
         quiet: rows that are dimmed.
     """
-    listed = [[row for row in group if row < len(labels)] for group in groups]
-    rest = [[row] for row in sorted(set(range(len(labels))) - {r for of in listed for r in of})]
-    bands = [band for band in (*listed, *rest) if band]
-    order = [row for band in bands for row in band]
+    bands: list[list[int]] = []
+    for group in groups:
+        rows = [row for row in group if row < len(labels)]
+        if rows:
+            bands.append(rows)
+    grouped = set(chain.from_iterable(bands))
+    bands += [[row] for row in range(len(labels)) if row not in grouped]
+    order = list(chain.from_iterable(bands))
     if images.ndim == 3:
         return _line_rows(images, values, labels, title, order, start, quiet)
     height, width = images.shape[-2:]
     faded = np.array([1.0 if row in quiet else 0.0 for row in range(len(labels))])
     cells = to_rgb(images) * (1 - 0.65 * faded)[:, None, None, None, None]
     cells += 0.65 * faded[:, None, None, None, None]
-    space, top, tops, strips = max(4, height // 8), 0, {}, []
+    space = max(4, height // 8)
+    top = 0
+    tops = {}
+    strips = []
     for band in bands:
         strip = montage(np.moveaxis(cells[band], -1, -3))
-        tops |= {row: top + place * (height + GAP) for place, row in enumerate(band)}
+        tops |= {row: top + i * (height + GAP) for i, row in enumerate(band)}
         strips += [strip, np.ones((space, *strip.shape[1:]))]
         top += len(strip) + space
     picture = np.concatenate(strips[:-1])
@@ -55,9 +65,10 @@ def dimension_figure(
     axes.imshow(picture)
     axes.set_yticks([tops[row] + height / 2 for row in order], [labels[row] for row in order])
     axes.set_xticks([(width + GAP) * t + width / 2 for t in range(len(values))], _numbers(values))
-    for row, value in () if start is None else [(row, start[row]) for row in order]:
-        cell = int(np.abs(values - value).argmin()) * (width + GAP)
-        axes.add_patch(_frame(cell - 1, tops[row] - 1, width + 1, height + 1))
+    if start is not None:
+        for row in order:
+            cell = int(np.abs(values - start[row]).argmin()) * (width + GAP)
+            axes.add_patch(_frame(cell - 1, tops[row] - 1, width + 1, height + 1))
     note = "" if start is None else "; framed: nearest to the starting image"
     axes.set_xlabel(f"latent value, other dimensions as in the starting image{note}", fontsize=8)
     axes.set_title(title, fontsize=10, loc="left")
@@ -75,7 +86,7 @@ def group_figure(
     values: np.ndarray,
     start: np.ndarray | None = None,
 ) -> Figure:
-    """One square grid a group: images (G, T, T, C, H, W), first axis down, second to the right.
+    """Draw a square grid a group: images (G, T, T, C, H, W), first axis down, second right.
 
     Of vectors (G, T, T, n), the grid as it lies in the two main directions of what is decoded.
 
@@ -90,11 +101,12 @@ def group_figure(
         if images.ndim == 4:
             _grid_panel(panel, images[g], down, right)
             continue
-        height, width = images.shape[-2] + GAP, images.shape[-1] + GAP
+        height = images.shape[-2] + GAP
+        width = images.shape[-1] + GAP
         panel.imshow(montage(images[g]))
-        shown = [0, len(values) // 2, len(values) - 1]
-        panel.set_xticks([width * (t + 0.5) for t in shown], _numbers(values[shown]))
-        panel.set_yticks([height * (t + 0.5) for t in shown], _numbers(values[shown]))
+        ticks = [0, len(values) // 2, len(values) - 1]
+        panel.set_xticks([width * (t + 0.5) for t in ticks], _numbers(values[ticks]))
+        panel.set_yticks([height * (t + 0.5) for t in ticks], _numbers(values[ticks]))
         panel.tick_params(length=0)
         if start is not None:
             row, column = (int(np.abs(values - at).argmin()) for at in start[g])
@@ -103,7 +115,7 @@ def group_figure(
 
 
 def reconstruction_figure(originals: np.ndarray, reconstructions: np.ndarray, title: str) -> Figure:
-    """Originals (n, C, H, W) above their reconstructions (n, C, H, W).
+    """Draw originals (n, C, H, W) above their reconstructions (n, C, H, W).
 
     Of vectors (n, k), one panel a coordinate: the reconstruction over the original.
     """
@@ -115,12 +127,12 @@ def reconstruction_figure(originals: np.ndarray, reconstructions: np.ndarray, ti
             panel.plot(ends, ends, color="0.6", linewidth=0.8)
             name_axes(panel, "held-out value", "mean of p(x|z)", f"x{k}")
         return figure
-    images, labels = np.stack((originals, reconstructions)), ["image", "mean of p(x|z)"]
-    return _rows_figure(images, labels, title, "held-out images")
+    images = np.stack((originals, reconstructions))
+    return _rows_figure(images, ["image", "mean of p(x|z)"], title, "held-out images")
 
 
 def sample_figure(samples: np.ndarray, title: str, held_out: np.ndarray) -> Figure:
-    """Decoded draws from the prior (n, C, H, W), ten a row.
+    """Draw decoded samples of the prior (n, C, H, W), ten a row.
 
     Of vectors (n, k), pairs of coordinates over those of held-out data (m, k).
     """
@@ -140,7 +152,7 @@ def sample_figure(samples: np.ndarray, title: str, held_out: np.ndarray) -> Figu
 
 
 def panels_figure(count: int, title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` square panels in about twice as many columns as rows."""
+    """Return a figure with `count` square panels in about twice as many columns as rows."""
     columns = min(count, max(1, round(math.sqrt(2 * count))))
     rows = math.ceil(count / columns)
     size = max(7.0, 2.6 * columns), 2.8 * rows + 0.5
@@ -155,7 +167,7 @@ def panels_figure(count: int, title: str) -> tuple[Figure, list[Axes]]:
 def name_axes(
     panel: Axes, x: str, y: str, title: str | None = None, *, size: int = 8, ticks: int = 7
 ) -> None:
-    """Names of both axes and, above, of the panel; font sizes of names and numbers."""
+    """Name both axes and, above, the panel; `size` and `ticks` are font sizes."""
     panel.set_xlabel(x, fontsize=size)
     panel.set_ylabel(y, fontsize=size)
     panel.tick_params(labelsize=ticks)
@@ -172,7 +184,7 @@ def _line_rows(
     start: np.ndarray | None,
     quiet: Collection[int],
 ) -> Figure:
-    """One panel a dimension: the coordinates of vectors (D, T, n) over the latent values (T,)."""
+    """Draw a panel a dimension: coordinates of vectors (D, T, n) over the latent values (T,)."""
     figure, panels = panels_figure(len(order), title)
     limits = float(vectors.min()), float(vectors.max())
     lines = []
@@ -192,7 +204,7 @@ def _line_rows(
 
 
 def _grid_panel(panel: Axes, grid: np.ndarray, down: str, right: str) -> None:
-    """The lines of a decoded grid (T, T, n) in its two main directions."""
+    """Draw the lines of a decoded grid (T, T, n) in its two main directions."""
     flat = grid.reshape(-1, grid.shape[-1])
     _, _, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
     plane = (grid - flat.mean(0)) @ directions[:2].T
@@ -216,7 +228,7 @@ def _numbers(values: np.ndarray) -> list[str]:
 
 
 def montage(images: np.ndarray) -> np.ndarray:
-    """(rows, columns, C, H, W) as one picture (height, width, 3).
+    """Return images (rows, columns, C, H, W) as one picture (height, width, 3).
 
     >>> montage(np.zeros((2, 3, 1, 4, 4))).shape  # white lines of two pixels between the cells
     (10, 16, 3)
@@ -230,14 +242,15 @@ def montage(images: np.ndarray) -> np.ndarray:
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """(..., C, H, W) in [0, 1] with 1 or 3 channels to (..., H, W, 3)."""
+    """Return images (..., C, H, W) in [0, 1] with 1 or 3 channels as (..., H, W, 3)."""
     rgb = np.moveaxis(np.clip(images, 0, 1), -3, -1)
     return np.repeat(rgb, 3, axis=-1) if rgb.shape[-1] == 1 else rgb
 
 
 def _rows_figure(images: np.ndarray, row_labels: list[str], title: str, xlabel: str) -> Figure:
-    """One labelled row of cells for each label, images as for `montage`."""
-    picture, rows = montage(images), len(row_labels)
+    """Draw a labelled row of cells for each label, images as for `montage`."""
+    picture = montage(images)
+    rows = len(row_labels)
     height, width = picture.shape[:2]
     size = max(5.0, 0.55 * rows * width / height + 1.6), 0.55 * rows + 0.9
     figure = Figure(figsize=size, dpi=130, layout="constrained")
