@@ -38,11 +38,13 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
 
 
 def image_batches(
-    data: ImageDataModule, indices: np.ndarray, batch_size: int, device: torch.device
+    data: ImageDataModule, indices: np.ndarray, batch_size: int, model: torch.nn.Module
 ) -> Iterator[Tensor]:
-    """The images of `indices` (n,) in order, (b, C, H, W) float32 on `device`."""
+    """Yield the images of `indices` (n,) in order, (b, C, H, W), as the model takes them."""
+    # The dtype of the weights: float64 under trainer.precision=64-true, else float32.
+    like = next(model.parameters())
     for start in range(0, len(indices), batch_size):
-        yield data.images(indices[start : start + batch_size]).to(device)
+        yield data.images(indices[start : start + batch_size]).to(like)
 
 
 def encode_table(
@@ -50,8 +52,8 @@ def encode_table(
 ) -> LatentTable:
     """Posterior parameters of the images with the given indices (n,)."""
     with evaluation_mode(model):
-        parts = [model.encode(x) for x in image_batches(data, indices, batch_size, model.device)]
-    mu, logvar = (torch.cat(field).cpu() for field in zip(*parts, strict=True))
+        posteriors = [model.encode(x) for x in image_batches(data, indices, batch_size, model)]
+    mu, logvar = (torch.cat(field).cpu() for field in zip(*posteriors, strict=True))
     return LatentTable(indices, mu, logvar)
 
 

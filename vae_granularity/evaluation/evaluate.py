@@ -1,5 +1,6 @@
 """One evaluation of a model: terms, scores and their protocol, logged and drawn."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +154,8 @@ def evaluate(
             if listed and not rest:
                 del entries[other]
         entries[name] = {"asked": asked[name], **entry}
-        missing.pop(name, None)
+        for answered in (name, *entry["scores"]):
+            missing.pop(answered, None)
     for name, reason in suite.not_applicable.items():
         if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again
             entries.setdefault(name, {"asked": asked[name], "scores": []})
@@ -171,4 +173,31 @@ def evaluate(
         how["dependence"] = data.dependence_stated()
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
-    return Evaluation(terms, scores | harmonic_scores(scores), how, suite.results, tuple(kept))
+    scores |= harmonic_scores(scores)
+    not_finite = _not_finite(terms) | _not_finite(scores)
+    how["not_applicable"] |= {
+        name: f"not finite: the value is {value}" for name, value in not_finite.items()
+    }
+    terms |= dict.fromkeys(terms.keys() & not_finite, None)
+    scores |= dict.fromkeys(scores.keys() & not_finite, None)
+    return Evaluation(terms, scores, _finite(how), suite.results, tuple(kept))
+
+
+def _not_finite(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the values that are not finite, which JSON cannot hold."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not math.isfinite(value)
+    }
+
+
+def _finite(node: Any) -> Any:
+    """Return a protocol in which every number that is not finite is None."""
+    if isinstance(node, Mapping):
+        return {key: _finite(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_finite(value) for value in node]
+    if isinstance(node, float) and not math.isfinite(node):
+        return None
+    return node

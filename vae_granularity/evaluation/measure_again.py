@@ -21,10 +21,13 @@ from vae_granularity.runs.identity import RESULTS
 from vae_granularity.runs.images import check_images
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
-from vae_granularity.runs.status import only_writer
+from vae_granularity.runs.status import LOCK, only_writer
 from vae_granularity.runs.table import read_results
 from vae_granularity.runs.trust import check_links
 from vae_granularity.runs.types import check_types
+
+# Files and folders of a run directory that evaluating a finished run writes.
+WRITTEN = (RESULTS, "figures", LOCK)
 
 
 def measure_missing(
@@ -57,7 +60,7 @@ def measure_missing(
     if set(found.protocol[FIGURES]) - drawn_before(before) - set(computed):
         computed.append(FIGURES)
     parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
-    text = json.dumps(before | parts, indent=1)
+    text = json.dumps(before | parts, indent=1, allow_nan=False)
     if text != (directory / RESULTS).read_text():
         write_atomically(directory / RESULTS, text)
     version = version_of(before["protocol"])
@@ -99,7 +102,7 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
     Raises:
         UserError: the run cannot be read, or another process works on it.
     """
-    check_links(directory)
+    check_links(directory, written=WRITTEN)
     with only_writer(directory):
         run = load_run(directory, cfg.trust, **cfg.paths)
         run.datamodule.setup()

@@ -90,8 +90,8 @@ def held_out_elbo(
     shape = (len(indices), model.latent_dim)
     noise = standard_normal(protocol.seed, 0, shape, like=torch.zeros(()))
     with evaluation_mode(model):
-        for x in image_batches(data, indices, protocol.batch_size, model.device):
-            out = model.forward_pass(x, noise[start : start + len(x)].to(x.device))
+        for x in image_batches(data, indices, protocol.batch_size, model):
+            out = model.forward_pass(x, noise[start : start + len(x)].to(x))
             reconstruction += out.log_px.double().sum().item()
             kl += out.kl.double().sum().item() if model.stochastic else 0.0
             start += len(x)

@@ -21,8 +21,8 @@ class Encoder(Protocol):
     training: bool
     partition: LatentPartition
 
-    @property
-    def device(self) -> torch.device: ...
+    # On the device of the weights, and of their dtype.
+    membership: torch.Tensor
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
@@ -55,7 +55,7 @@ def _codes(model: Encoder, data: Any, step: int, num_images: int) -> np.ndarray:
     model.train(False)
     with torch.no_grad():
         chunks = (data.images(indices[i : i + CHUNK]) for i in range(0, count, CHUNK))
-        posteriors = [model.encode(images.to(model.device)) for images in chunks]
+        posteriors = [model.encode(images.to(model.membership)) for images in chunks]
     model.train(training)
     mu, logvar = (torch.cat(field).cpu() for field in zip(*posteriors, strict=True))
     noise = standard_normal(model.seed, step, mu.shape, like=mu)

@@ -1,6 +1,7 @@
 """From a composed config to the objects it names."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -33,6 +34,12 @@ def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
     make, learning_rate = create_optimizer(cfg)
     parts = Parts(net, likelihood, make, cfg.seed, learning_rate)
     return create(cfg.model, parts=parts), data
+
+
+def match_precision(model: LatentModel, trainer: Mapping[str, Any]) -> None:
+    """Give the model the dtype in which a trainer's config trains it: float64 or float32."""
+    if str(trainer.get("precision", "")).startswith("64"):
+        model.double()
 
 
 def check_support(likelihood: Any, data: ImageDataModule) -> None:

@@ -26,7 +26,7 @@ USUAL_SIZES = dict.fromkeys(SIZED, 64) | {"mnist": 32}
 # `devices` and `num_nodes` count as the number of processes.
 HARDWARE = ("accelerator", "barebones", "benchmark", "deterministic", "devices", "num_nodes")
 CHECKS = ("detect_anomaly", "inference_mode", "num_sanity_val_steps", "val_check_interval")
-LIMITS = ("check_val_every_n_epoch", "limit_predict_batches", "limit_test_batches")
+LIMITS = ("check_val_every_n_epoch", "limit_predict_batches", "limit_test_batches", "max_time")
 LOGS = ("default_root_dir", "enable_autolog_hparams", "enable_checkpointing", "logger", "profiler")
 SHOWN = ("enable_model_summary", "enable_progress_bar", "limit_val_batches", "log_every_n_steps")
 IDLE_TRAINER_KEYS = frozenset({*HARDWARE, *CHECKS, *LIMITS, *LOGS, *SHOWN})

@@ -12,12 +12,12 @@ from torch import Tensor
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.models.base import LatentModel
-from vae_granularity.runs.build import build
+from vae_granularity.runs.build import build, match_precision
 from vae_granularity.runs.checkpoint import load_weights
 from vae_granularity.runs.status import is_done
 from vae_granularity.runs.table import read_results
 from vae_granularity.runs.trust import Trust, read_config
-from vae_granularity.runs.types import check_types
+from vae_granularity.runs.types import BUILT_NODES, check_types
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,8 +136,9 @@ def load_run(
     places = {"data_dir": data_dir, "cache_dir": cache_dir}
     named = {key: str(path) for key, path in places.items() if path is not None}
     config.dataset.update(named)
-    check_types(config)
+    check_types(config, BUILT_NODES)
     model, data = build(config)
+    match_precision(model, config.get("trainer") or {})
     data.reads_only = tuple(key for key in places if key not in named)
     results = read_results(directory) if is_done(directory) else {}
     load_weights(model, directory, results["run"].get("steps") if results else None)

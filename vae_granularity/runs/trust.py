@@ -190,19 +190,27 @@ def _refusal(target: str) -> str:
     )
 
 
-def check_links(directory: Path, home: Path | None = None) -> None:
+def check_links(
+    directory: Path, home: Path | None = None, *, written: Sequence[str] | None = None
+) -> None:
     """Refuse to write into a directory with links that lead out of it, or out of `home`.
+
+    Args:
+        directory: that will be written into.
+        home: folder that links may lead to; None for the directory itself.
+        written: files and folders of the directory that will be written; None for all of it. Other
+            programs leave links of their own elsewhere: W&B one to its debug log.
 
     Raises:
         DataError: names the link and where it leads.
     """
     inside = os.path.realpath(home or directory)
-    below = [
-        os.path.join(at, name)
-        for at, folders, files in os.walk(directory)
-        for name in (*folders, *files)
-    ]
-    for path in (str(directory), *below):
+    targets = [directory] if written is None else [directory / name for name in written]
+    paths = {str(directory), *map(str, targets)}
+    for target in targets:
+        for parent, folders, files in os.walk(target):
+            paths.update(os.path.join(parent, name) for name in (*folders, *files))
+    for path in sorted(paths):
         leads_to = os.path.realpath(path)
         if os.path.commonpath([inside, leads_to]) != inside:
             raise DataError(

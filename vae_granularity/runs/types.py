@@ -6,7 +6,7 @@ import inspect
 import json
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -41,18 +41,26 @@ RANGES: dict[str, tuple[float, float, bool]] = {
 }
 # What we read ourselves before a constructor of another library sees it.
 OTHER_TYPES = {"optimizer.lr": Scheduled}
+# Nodes that a run read back is built from; training builds the trainer, callbacks and loggers too.
+BUILT_NODES = ("model", "net", "dataset", "likelihood", "optimizer", "evaluation", "metrics")
 NODES = ("model", "net", "dataset", "likelihood", "optimizer", "evaluation", "trainer")
 WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 WORDS |= {type(None): "null", dict: "a mapping", list: "a list"}
 
 
-def check_types(config: DictConfig) -> None:
+def check_types(config: DictConfig, groups: Sequence[str] | None = None) -> None:
     """Check every node with a `_target_` against what it names; whole floats become integers.
+
+    Args:
+        config: of a run or command.
+        groups: top-level keys that are checked; None for all.
 
     Raises:
         ArgumentError: names the key, its value and what is expected, or a key that is not taken.
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
+    if groups is not None:
+        plain = {key: plain[key] for key in groups if key in plain}
     for group in NODES:
         if group in plain and not (isinstance(plain[group], dict) and "_target_" in plain[group]):
             raise ArgumentError(f"{group} must be an option of its group, got {plain[group]!r}")

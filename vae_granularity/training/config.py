@@ -293,7 +293,60 @@ def check_training_config(cfg: DictConfig) -> None:
     if isinstance(steps, float) and steps.is_integer():  # 1e5
         cfg.trainer.max_steps = steps = int(steps)
     integer("trainer.max_steps", steps, 1)
+    check_trainer(cfg.trainer)
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     grouping_of(model).at(0)
     resolved_mode(cfg.logger.get("mode", "offline"))
     writable_folder("paths.output_dir", cfg.paths.output_dir)
+
+
+# Keys of Lightning's Trainer that would change which steps a run takes, with the values that do
+# not. A run is trainer.max_steps optimiser steps of one batch each.
+STEP_KEYS: dict[str, tuple[Any, ...]] = {
+    "accumulate_grad_batches": (None, 1),
+    "fast_dev_run": (None, False),
+    "limit_train_batches": (None, 1.0),
+    "max_epochs": (None,),
+    "min_epochs": (None,),
+    "min_steps": (None,),
+    "overfit_batches": (None, 0, 0.0),
+    "reload_dataloaders_every_n_epochs": (None, 0),
+}
+# Keys that the command sets itself.
+OWN_KEYS = (
+    "callbacks",
+    "default_root_dir",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "log_every_n_steps",
+    "logger",
+    "use_distributed_sampler",
+)
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+PRECISION_ALIASES = ("32", "64", "bf16", "16")
+
+
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuse keys of Lightning's Trainer that a run cannot honour.
+
+    Raises:
+        ArgumentError: names the key, its value and what to use instead.
+    """
+    for key, neutral in STEP_KEYS.items():
+        if trainer.get(key) not in neutral:
+            raise ArgumentError(
+                f"trainer.{key} must be left out, got {trainer[key]}: a run takes "
+                "trainer.max_steps steps of one batch each; set trainer.max_steps and "
+                "dataset.batch_size"
+            )
+    for key in OWN_KEYS:
+        if trainer.get(key) is not None:
+            raise ArgumentError(
+                f"trainer.{key} must be left out, got {trainer[key]}: the command sets it"
+            )
+    precision = str(trainer.get("precision", "32-true"))
+    if precision not in (*PRECISIONS, *PRECISION_ALIASES):
+        raise ArgumentError(
+            f"trainer.precision must be one of {', '.join(PRECISIONS)}, got {precision}"
+        )

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+)
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -26,13 +31,20 @@ from vae_granularity.evaluation.evaluate import Evaluation, in_short, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
 from vae_granularity.models.base import LatentModel
-from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
+from vae_granularity.runs.build import (
+    build,
+    create,
+    create_callbacks,
+    create_metrics,
+    match_precision,
+)
 from vae_granularity.runs.checkpoint import WholeCheckpoints
 from vae_granularity.runs.files import PART, write_atomically
-from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
+from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, processes
 from vae_granularity.runs.images import record_images
 from vae_granularity.runs.status import PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.runs.types import check_types
+from vae_granularity.training.interrupt import TimeLimit
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
 from vae_granularity.training.loggers.wandb import sync_hint
@@ -72,6 +84,10 @@ class Job:
         """The run directory."""
         return self.info.directory
 
+    def match_precision(self) -> None:
+        """Give the model the dtype that the trainer trains it in, as load_run does."""
+        match_precision(self.model, self.config.trainer)
+
     def open_data(self, data: ImageDataModule | None = None) -> None:
         """Make the images available, or share them with `data`, another run's open module.
 
@@ -95,6 +111,11 @@ def prepare_run(cfg: DictConfig) -> Job:
         DataError: the data cannot be had.
     """
     keep_freed_memory()
+    if processes(cfg.trainer) == 1:
+        # Lightning takes the rank from the environment when it is imported; a launcher of something
+        # else may have set it there.
+        rank_zero: Any = rank_zero_only
+        rank_zero.rank = 0
     model, data, protocol, metrics = prepare(cfg)
     _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
@@ -113,7 +134,7 @@ def prepare(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule, EvaluationPr
 
 
 def is_first_process() -> bool:
-    """Whether this is not one that Lightning has started for a further device of a run."""
+    """Return whether this process writes: not one that Lightning started for a further device."""
     decorator: Any = rank_zero_only
     return decorator.rank == 0
 
@@ -197,9 +218,9 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     """
     started, model, loggers = time.monotonic(), job.model, trainer.loggers
     asked = (model, job.data, job.protocol, job.metrics)
-    found = report(*asked, loggers, trainer.max_steps, job.directory, final=True)
+    found = report(*asked, loggers, trainer.global_step, job.directory, final=True)
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
-    write_atomically(job.directory / RESULTS, json.dumps(results, indent=1))
+    write_atomically(job.directory / RESULTS, json.dumps(results, indent=1, allow_nan=False))
     (job.directory / PROGRESS).unlink(missing_ok=True)
     print(in_short(found, job.directory))
     hint = sync_hint(job.directory)
@@ -210,14 +231,17 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
     folder = directory / CHECKPOINTS  # decided by the run's name, so no part of the config
     made = create_callbacks(cfg)
     callbacks = [one(dirpath=folder) if isinstance(one, functools.partial) else one for one in made]
+    if cfg.trainer.get("max_time") is not None:
+        callbacks.append(TimeLimit(OmegaConf.to_object(cfg.trainer).pop("max_time")))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return create(
             cfg.trainer,
             callbacks=callbacks,
-            plugins=[WholeCheckpoints(), *cfg.trainer.get("plugins", ())],
+            plugins=[WholeCheckpoints(), *_environment(cfg), *cfg.trainer.get("plugins", ())],
             logger=loggers,
-            default_root_dir=str(directory),
+            max_time=None,  # TimeLimit in its place
+            default_root_dir=str(folder),  # where Lightning would look for checkpoints of SLURM's
             max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
             log_every_n_steps=1,  # Lightning's own logging is not used; more only makes it warn
             enable_progress_bar=False,
@@ -228,6 +252,17 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         raise
     except (ValueError, MisconfigurationException) as error:
         raise ArgumentError(f"trainer: {error}") from error
+
+
+def _environment(cfg: DictConfig) -> list[ClusterEnvironment]:
+    """Return the cluster environment of a run, so that Lightning infers none.
+
+    A run on one device is one process whatever launcher started it. Under SLURM Lightning would
+    save and requeue by a mechanism of its own; ours stops a run in one way (`interrupt`).
+    """
+    if processes(cfg.trainer) == 1:
+        return [LightningEnvironment()]
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def _results(
@@ -242,7 +277,7 @@ def _results(
             "dataset": info.dataset,
             "title": f"{info.model} on {data.title}",
             "num_parameters": model.net.num_parameters,
-            "steps": trainer.max_steps,
+            "steps": trainer.global_step,
             "partitions": [[step, groups.groups] for step, groups in model.partitions],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),

@@ -3,14 +3,14 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.distributed import processes_ended
-from vae_granularity.errors import DataError
+from vae_granularity.errors import DataError, ResourceError
 from vae_granularity.evaluation.evaluate import as_lines
 from vae_granularity.evaluation.measure_again import measure_missing
 from vae_granularity.evaluation.request import missing
@@ -57,13 +57,15 @@ def measure_done(job: Job) -> None:
         DataError: results.json is damaged, or there is no readable checkpoint to measure.
     """
     try:
-        asked: Any = OmegaConf.to_container(job.config, resolve=True)
-        lacking = missing(asked, read_results(job.directory))
+        config: Any = OmegaConf.to_container(job.config, resolve=True)
+        results = read_results(job.directory)
+        lacking = missing(config, results)
     except DataError as error:
         raise DataError(f"{job.directory}: {error}") from None
     computed = []
     if lacking:
-        load_weights(job.model, job.directory, job.config.trainer.max_steps)
+        load_weights(job.model, job.directory, results["run"].get("steps"))
+        job.match_precision()
         job.open_data()
         found, computed = measure_missing(
             job.directory, job.model.eval(), job.data, job.protocol, job.metrics
@@ -79,14 +81,32 @@ def _fit(job: Job, trainer: Trainer) -> None:
     start = None if found is None else (found[0], int(found[1]["global_step"]))
     if start is not None and prepare.is_first_process():
         print(f"continues from step {start[1]} of {trainer.max_steps}", flush=True)
-    with processes_ended(), asked_to_end(forward=True) as asked:
+    with processes_ended(), asked_to_end(forward=True) as signals:
         try:
             prepare.fit(job, trainer, start)
         except SIGTERMException:  # Lightning's code is 0
-            sys.exit(stopped(asked, trainer.global_step))
+            if not signals:
+                _report_time_limit(job, trainer)
+            sys.exit(stopped(signals, trainer.global_step))
         except SystemExit:  # at once, after a second Ctrl-C
-            sys.exit(128 + asked[0] if asked else 1)
+            sys.exit(128 + signals[0] if signals else 1)
+        step = trainer.global_step
+        if step < trainer.max_steps:
+            print(f"a callback ended training at step {step} of {trainer.max_steps}", flush=True)
         if start is None or start[0].name != FINAL:
             prepare.save_final(job, trainer)
         if trainer.received_sigterm:  # after the last step Lightning goes on
-            sys.exit(stopped(asked, trainer.global_step))
+            sys.exit(stopped(signals, trainer.global_step))
+
+
+def _report_time_limit(job: Job, trainer: Trainer) -> NoReturn:
+    """Say that the time of a run is over, so that a sweep goes on with its next point.
+
+    Raises:
+        ResourceError: always; the same command continues the run.
+    """
+    raise ResourceError(
+        f"trainer.max_time={job.config.trainer.max_time} is over: stopped at step "
+        f"{trainer.global_step} of {trainer.max_steps}, the run is saved. Run the same command "
+        "again to continue"
+    )

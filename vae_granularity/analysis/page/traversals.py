@@ -81,7 +81,7 @@ def _draw(directory: Path, settings: Settings) -> None:
     from vae_granularity.runs.build import create
     from vae_granularity.runs.trust import check_links
 
-    check_links(directory)
+    check_links(directory, written=("figures", ".lock"))
     run = settings.load_run(directory)
     run.datamodule.setup()
     title = run_title(run.model, run.datamodule, int(run.results["run"]["steps"]))
