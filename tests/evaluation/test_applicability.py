@@ -4,7 +4,6 @@ rest is computed.
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.core.result import result_class
 from vae_granularity.metrics.core.suite import Companions
 from vae_granularity.training.run import train
 
@@ -100,11 +98,9 @@ def test_groups_need_not_be_neighbours(tmp_path):
         "null": metrics.group_null,
     }
     given = {"factors": F, "test": (Z, F)}
-    companions = Companions({"own": swapped}, null_draws=0, subsamples=0)
+    companions = Companions({"own": swapped}, null_draws=0)
     ours = metrics.run_suite(chosen, {"latents": Z, **given}, swapped, companions=companions)
-    companions = Companions(
-        {"own": LatentPartition.from_granularity(4, 2)}, null_draws=0, subsamples=0
-    )
+    companions = Companions({"own": LatentPartition.from_granularity(4, 2)}, null_draws=0)
     given["test"] = (Z[:, order], F)
     contiguous = metrics.run_suite(
         chosen,
@@ -134,7 +130,7 @@ def test_nulls_of_every_group_score_where_asked_for():
         name: getattr(metrics, name)
         for name in ("sap", "mig_entropy", "infomec", "unsupervised", "irs")
     }
-    few = {"null_draws": 3, "subsamples": 0, "draws": 0}
+    few = {"null_draws": 3}
     cheap = metrics.run_suite(
         chosen, given | {"space": object()}, partition, companions=Companions(**few)
     )
@@ -153,26 +149,3 @@ def test_nulls_of_every_group_score_where_asked_for():
     assert every.scores["sap_lift_group"] == pytest.approx(
         every.scores["sap_group"] - every.scores["sap_null_group"]
     )
-
-
-def test_standard_errors_are_declared_by_the_metrics_that_have_one():
-    declared = {
-        name for name in dir(metrics) if name.islower() and _result_type(name) not in (None, "no")
-    }
-    assert declared == {
-        "mig",
-        "modularity",
-        "modularity_knn",
-        "irs",
-        "infomec",
-        "unsupervised",
-        "factor_vae_score",
-        "beta_vae_score",
-    }
-
-
-def _result_type(name):
-    function = getattr(metrics, name)
-    if not inspect.isfunction(function):
-        return None
-    return result_class(function).standard_error

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-HEADS = ("score", "dimensions", "± s.e.", "groups", "± s.e.", "null ± s.d.", "lift")
-COLUMNS = (*HEADS, "harmonic mean")
+COLUMNS = ("score", "dimensions", "groups", "null ± s.d.", "lift", "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
 MISSING = "–"
@@ -65,10 +64,10 @@ def headline(terms: Scores, scores: Scores) -> Table:
 
 
 def score_table(scores: Scores) -> Table:
-    """One row a score: by dimension and group, error, null, lift, harmonic mean with its partner.
+    """One row a score: by dimension and group, null, lift, harmonic mean with its partner.
 
-    >>> score_table({"sap": 0.25, "se/sap": 0.01, "sap_group": None}).rows
-    (('sap', '0.250', '0.010', '–', '', '', '', ''),)
+    >>> score_table({"sap": 0.25, "sap_group": None}).rows
+    (('sap', '0.250', '–', '', '', ''),)
     """
     ends = re.compile(f"({'|'.join(SUFFIXES)})$")
     stems = dict.fromkeys(ends.sub("", name) for name in scores if "/" not in name)
@@ -79,8 +78,7 @@ def score_table(scores: Scores) -> Table:
             continue  # it stands in the row of that score
         null, spread = scores.get(f"{stem}_null_group"), scores.get(f"{stem}_null_sd_group")
         both = null is not None and spread is not None
-        names = (stem, f"se/{stem}", f"{stem}_group", f"se/{stem}_group")
-        cells = [_cell(scores, name) for name in names]
+        cells = [_cell(scores, name) for name in (stem, f"{stem}_group")]
         cells.append(f"{null:.3f} ± {spread:.3f}" if both else "")
         cells += [_cell(scores, f"{stem}{end}_group") for end in ("_lift", "_harmonic")]
         rows.append((stem, *cells))
@@ -90,7 +88,6 @@ def score_table(scores: Scores) -> Table:
 def partition_table(scores: Scores) -> Table:
     """One row a group score, one column a common partition."""
     prefixed = [name.split("/", 1) for name in scores if "/" in name and name.endswith("_group")]
-    prefixed = [pair for pair in prefixed if pair[0] != "se"]
     partitions = tuple(dict.fromkeys(partition for partition, _ in prefixed))
     rows = []
     for name in dict.fromkeys(name for _, name in prefixed):

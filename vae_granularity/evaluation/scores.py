@@ -89,7 +89,7 @@ def _scores_at(
         absent |= dict.fromkeys(("encode", "space", "images"), no_grid)
     active = silenced(mu.numpy(), kl)
     partitions = common_partitions(model.partition, protocol, data, active, inputs.get("factors"))
-    fields = ("nulls", "null_draws", "subsamples", "draws", "seed")
+    fields = ("nulls", "null_draws", "seed")
     companions = Companions(partitions, **{name: getattr(protocol, name) for name in fields})
     inputs["partitions"] = partitions
     return run_suite(metrics, inputs, model.partition, companions=companions, absent=absent)
