@@ -153,6 +153,20 @@ def test_bounds_of_the_exact_terms_are_in_the_protocol(run):
     assert found["saturation"]["val/within_group_tc/z0-z1"]["saturated"] is False
 
 
+def test_each_exact_term_lies_between_its_bounds_and_is_marked_where_they_are_far_apart(run):
+    terms, marks = results(run)["terms"], results(run)["protocol"]["terms"]["saturation"]
+    for name in ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl"):
+        lower, upper = (terms[f"val/{name}_{side}"] for side in ("lower", "upper"))
+        assert 0 <= lower <= terms[f"val/{name}"] <= upper
+        mark = marks[f"val/{name}"]
+        assert (mark["lower"], mark["upper"]) == (lower, upper)
+        assert mark["wide"] is (upper - lower > max(0.5, 0.1 * abs(terms[f"val/{name}"])))
+    parts = [terms[f"val/{name}"] for name in ("mutual_information", "between_group_tc")]
+    parts += [terms[f"val/{name}"] for name in ("within_group_tc", "dimension_kl")]
+    upper_kl = max(terms[f"val/{name}_upper"] for name in ("mutual_information", "dimension_kl"))
+    assert sum(parts) <= upper_kl + 1e-3, "the terms add to the KL, which no bound exceeds"
+
+
 def test_runs_are_named_by_folder_pattern_and_list(run, capsys):
     other = shutil.copytree(run, run.with_name("other_run"))
     for given in (

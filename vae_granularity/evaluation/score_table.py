@@ -113,8 +113,14 @@ def term_lines(terms: Scores, protocol: Mapping[str, Any]) -> list[str]:
         named = [name for name in terms if name.startswith(part)]
         named = [name for name in named if name.endswith(DEPENDENT) == bool(end)]
         values = {name.removeprefix(part).removesuffix(end): terms[name] for name in named}
-        known = {k: v for k, v in values.items() if v is not None and "/" not in k}
-        shown = [f"{name} {value:.2f}" for name, value in known.items()]
+        finite = {k: v for k, v in values.items() if v is not None and "/" not in k}
+        shown = []
+        for name, value in finite.items():
+            lower, upper = (finite.get(f"{name}_{side}") for side in ("lower", "upper"))
+            if lower is not None and upper is not None:
+                shown.append(f"{name} {value:.2f} [{lower:.2f}, {upper:.2f}]")
+            elif not name.endswith(("_lower", "_upper")):
+                shown.append(f"{name} {value:.2f}")
         where = part[:-1] + (", factors dependent as in training" if end else "")
         lines += [f"{where}: {'  '.join(shown)}  (nats)"] if shown else []
     return lines + saturation_notes(protocol) + dependence_notes(protocol)
@@ -128,14 +134,24 @@ def dependence_notes(protocol: Mapping[str, Any]) -> list[str]:
 
 
 def saturation_notes(protocol: Mapping[str, Any]) -> list[str]:
-    """A sentence for each exact term within 5 % of the most its mixture components can show."""
-    how = protocol.get("terms", {})
-    return [
-        f"{name} {found['value']:.2f} is saturated: "
-        f"{how['exact_components']} components show at most {found['bound']:.2f}"
-        for name, found in how.get("saturation", {}).items()
-        if found["saturated"]
-    ]
+    """Return a sentence for each exact term that its mixture has too few components for: within
+    5 % of the most that they can show, or with bounds far apart.
+    """
+    terms_protocol = protocol.get("terms", {})
+    notes = []
+    for name, mark in terms_protocol.get("saturation", {}).items():
+        reasons = []
+        if mark.get("saturated"):
+            count, bound = terms_protocol["exact_components"], mark["bound"]
+            reasons.append(f"is saturated: {count} components show at most {bound:.2f}")
+        # Bounds of a single group stand in the protocol alone.
+        if mark.get("wide") and "/" not in name.removeprefix("val/"):
+            error = "too low" if "mutual_information" in name else "too high"
+            bounds = f"{mark['lower']:.2f} to {mark['upper']:.2f}"
+            reasons.append(f"lies anywhere in {bounds}: few components make it {error}")
+        if reasons:
+            notes.append(f"{name} {mark['value']:.2f} {'; it '.join(reasons)}")
+    return notes
 
 
 def as_text(table: Table) -> str:
