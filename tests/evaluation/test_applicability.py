@@ -11,7 +11,10 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
+from vae_granularity.evaluation.evaluate import evaluate
 from vae_granularity.metrics.core.suite import Companions
+from vae_granularity.models.qlae import QLAE
+from vae_granularity.training.prepare import prepare
 from vae_granularity.training.run import train
 
 CHOSEN = (
@@ -149,3 +152,25 @@ def test_nulls_of_every_group_score_where_asked_for():
     assert every.scores["sap_lift_group"] == pytest.approx(
         every.scores["sap_group"] - every.scores["sap_null_group"]
     )
+
+
+class Autoencoder(QLAE):
+    """Deterministic and continuous."""
+
+    discrete_codes = False
+
+    def snap(self, z):
+        return z
+
+
+@pytest.mark.parametrize("kind, discrete", [(QLAE, True), (Autoencoder, False)])
+def test_a_deterministic_model_is_not_taken_for_a_quantised_one(tmp_path, kind, discrete):
+    """Old: an autoencoder got InfoE 1.000 and InfoM 0.010 from counts of values that occur once."""
+    model, data, protocol, _ = prepare(tiny_config(tmp_path, "model=qlae"))
+    data.setup()
+    model.__class__ = kind
+    evaluation = evaluate(model.eval(), data, protocol, {"infomec": metrics.infomec})
+    assert evaluation.protocol["metrics"]["infomec"]["discrete_latents"] is discrete
+    expected = "quantised codes" if discrete else "codes of a deterministic encoder"
+    assert evaluation.protocol["codes"] == expected
+    assert (evaluation.scores["infoe"] < 0.95) or discrete

@@ -160,7 +160,7 @@ def evaluate(
     how |= {
         VERSION: PROTOCOL_VERSION,
         "weights": "last",
-        "codes": "means" if model.stochastic else "quantised codes",
+        "codes": _kind_of_codes(model),
         "label_names": list(data.label_names),
         "partition": groups,
         "partition_labels": list(model.partition.labels),
@@ -172,3 +172,9 @@ def evaluate(
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
     return Evaluation(terms, scores | harmonic_scores(scores), how, suite.results, tuple(kept))
+
+
+def _kind_of_codes(model: LatentModel) -> str:
+    if model.discrete_codes:
+        return "quantised codes"
+    return "means" if model.stochastic else "codes of a deterministic encoder"

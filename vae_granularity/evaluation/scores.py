@@ -73,8 +73,9 @@ def _scores_at(
         z = reparametrise(table.mu, table.logvar, noise)
         inputs |= {"logvar": table.logvar[:train], "kl": kl, "z": z[:train]}
     else:
-        inputs["discrete_latents"] = True  # a deterministic code here is a quantised one
         absent |= dict.fromkeys(("logvar", "z", "kl"), "the model has no posterior q(z|x)")
+    if model.discrete_codes:
+        inputs["discrete_latents"] = True
     if labels is not None:
         test = (table.mu[train:], labels[train:])
         inputs |= {"factors": labels[:train], "test": test, "factor_names": data.label_names}
