@@ -27,7 +27,7 @@ def scores(codes: np.ndarray, factors: np.ndarray) -> dict[str, float | None]:
         metrics.sap(codes[part], factors[part], **fitted),
         metrics.infomec(codes, factors),
         metrics.modularity(codes, factors),
-        metrics.modularity_knn(codes, factors, with_errors=False),
+        metrics.modularity_knn(codes, factors),
         metrics.irs(codes, factors),
         metrics.explicitness(codes[part], factors[part], **fitted),
         metrics.dci(codes[part], factors[part], regressor="lightgbm", **fitted),

@@ -35,7 +35,6 @@ from sklearn.metrics import mutual_info_score
 
 from vae_granularity import LatentPartition, metrics
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
 from vae_granularity.metrics.core.histogram import discretize, mutual_information
 
 HERE = Path(__file__).parent
@@ -136,12 +135,6 @@ def others(
         "factor_dimensions (2 000 points)": lambda: metrics.factor_dimensions(z, f),
         "udr of 4 models, 1 000 points": lambda: metrics.udr(
             [z[:1000], -z[:1000], z[:1000, ::-1], noise[:1000]]
-        ),
-        "standard error of mig (20 halves)": lambda: error_by_subsampling(
-            lambda rows: metrics.mig(z[rows], f[rows]).scores, len(z)
-        ),
-        "standard error of factor_vae (5 draws)": lambda: error_by_draws(
-            lambda s: metrics.factor_vae_score(encode, SPACE, seed=s).scores
         ),
         "mig_entropy, 2 000 samples of 10 000 posteriors": lambda: metrics.mig_entropy(
             z + 0.3 * noise,

@@ -17,8 +17,7 @@ HERE = Path(__file__).parent
 BASE = (
     "model=stcvae dataset=shapes3d dataset.source=rendered trainer=quick logger=csv compile=none "
     "evaluation.every=100000 evaluation.figures=false evaluation.null_draws=0 "
-    "evaluation.subsamples=0 evaluation.draws=0 metrics=[mig,infomec,active_units] "
-    "trainer.precision=bf16-mixed"
+    "metrics=[mig,infomec,active_units] trainer.precision=bf16-mixed"
 )
 SETTINGS = dict(line.split(maxsplit=1) for line in (HERE / "settings.txt").read_text().splitlines())
 SCORES = ("mig", "infom", "infoc", "infoe", "infom_group", "infoc_group", "active_kl")

@@ -24,7 +24,6 @@ def results(name, mig, *, seed=0, num_codes=1000, bins=20, components=500, elbo=
         "terms": {"val/elbo": elbo},
         "scores": {
             "mig": mig,
-            "se/mig": 0.01,
             "infoc_group": 1.0,
             "infom_group": None,
             "infoc_harmonic_group": None,
@@ -39,7 +38,7 @@ def results(name, mig, *, seed=0, num_codes=1000, bins=20, components=500, elbo=
                     "asked": asked,
                     "num_bins": bins,
                     "found": {"dead": [seed]},
-                    "scores": ["mig", "se/mig"],
+                    "scores": ["mig"],
                 },
                 "infomec": {
                     "asked": asked,
@@ -64,7 +63,7 @@ def test_mean_and_interval_over_seeds_leave_out_what_is_missing():
     "change, number, message",
     [
         ({"num_codes": 500}, "mig", "asked.num_codes=1000 in a and 500 in b"),
-        ({"bins": 30}, "se/mig", "num_bins=20 in a and 30 in b"),
+        ({"bins": 30}, "mig", "num_bins=20 in a and 30 in b"),
         ({"components": 100}, "val/elbo", "asked.num_components=500 in a and 100 in b"),
         ({"num_codes": 500}, "infoc_group", "asked.num_codes=1000 in a and 500 in b"),
     ],

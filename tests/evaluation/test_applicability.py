@@ -4,7 +4,6 @@ rest is computed.
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 
 import numpy as np
@@ -12,8 +11,10 @@ import pytest
 from tiny import results, tiny_config
 
 from vae_granularity import LatentPartition, metrics
-from vae_granularity.metrics.core.result import result_class
+from vae_granularity.evaluation.evaluate import evaluate
 from vae_granularity.metrics.core.suite import Companions
+from vae_granularity.models.qlae import QLAE
+from vae_granularity.training.prepare import prepare
 from vae_granularity.training.run import train
 
 CHOSEN = (
@@ -100,11 +101,9 @@ def test_groups_need_not_be_neighbours(tmp_path):
         "null": metrics.group_null,
     }
     given = {"factors": F, "test": (Z, F)}
-    companions = Companions({"own": swapped}, null_draws=0, subsamples=0)
+    companions = Companions({"own": swapped}, null_draws=0)
     ours = metrics.run_suite(chosen, {"latents": Z, **given}, swapped, companions=companions)
-    companions = Companions(
-        {"own": LatentPartition.from_granularity(4, 2)}, null_draws=0, subsamples=0
-    )
+    companions = Companions({"own": LatentPartition.from_granularity(4, 2)}, null_draws=0)
     given["test"] = (Z[:, order], F)
     contiguous = metrics.run_suite(
         chosen,
@@ -134,7 +133,7 @@ def test_nulls_of_every_group_score_where_asked_for():
         name: getattr(metrics, name)
         for name in ("sap", "mig_entropy", "infomec", "unsupervised", "irs")
     }
-    few = {"null_draws": 3, "subsamples": 0, "draws": 0}
+    few = {"null_draws": 3}
     cheap = metrics.run_suite(
         chosen, given | {"space": object()}, partition, companions=Companions(**few)
     )
@@ -155,24 +154,23 @@ def test_nulls_of_every_group_score_where_asked_for():
     )
 
 
-def test_standard_errors_are_declared_by_the_metrics_that_have_one():
-    declared = {
-        name for name in dir(metrics) if name.islower() and _result_type(name) not in (None, "no")
-    }
-    assert declared == {
-        "mig",
-        "modularity",
-        "modularity_knn",
-        "irs",
-        "infomec",
-        "unsupervised",
-        "factor_vae_score",
-        "beta_vae_score",
-    }
+class Autoencoder(QLAE):
+    """Deterministic and continuous."""
+
+    discrete_codes = False
+
+    def snap(self, z):
+        return z
 
 
-def _result_type(name):
-    function = getattr(metrics, name)
-    if not inspect.isfunction(function):
-        return None
-    return result_class(function).standard_error
+@pytest.mark.parametrize("kind, discrete", [(QLAE, True), (Autoencoder, False)])
+def test_a_deterministic_model_is_not_taken_for_a_quantised_one(tmp_path, kind, discrete):
+    """Old: an autoencoder got InfoE 1.000 and InfoM 0.010 from counts of values that occur once."""
+    model, data, protocol, _ = prepare(tiny_config(tmp_path, "model=qlae"))
+    data.setup()
+    model.__class__ = kind
+    evaluation = evaluate(model.eval(), data, protocol, {"infomec": metrics.infomec})
+    assert evaluation.protocol["metrics"]["infomec"]["discrete_latents"] is discrete
+    expected = "quantised codes" if discrete else "codes of a deterministic encoder"
+    assert evaluation.protocol["codes"] == expected
+    assert (evaluation.scores["infoe"] < 0.95) or discrete

@@ -108,11 +108,8 @@ def test_what_stands_beside_a_score_is_in_the_results(run):
     )
     found = results(run)
     scores = found["scores"]
-    for name in ("infom", "infoc", "modularity_knn", "gaussian_tc", "gaussian_tc_group", "mig"):
-        assert scores[f"se/{name}"] >= 0
-    # Of halves of 256 rows, in which a factor has fewer than 20 rows a value.
-    assert scores["se/infom_group"] is None
     assert scores["infom_group"] is not None
+    assert not [name for name in scores if name.startswith("se/")]
     how = found["protocol"]
     assert how["inactive_latents"] == how["metrics"]["infomec"]["found"]["inactive_kl"]
     for name in (
@@ -154,6 +151,20 @@ def test_bounds_of_the_exact_terms_are_in_the_protocol(run):
     assert found["saturation"]["val/between_group_tc"]["bound"] == pytest.approx(2 * math.log(128))
     assert found["saturation"]["val/within_group_tc"]["bound"] == pytest.approx(3 * math.log(128))
     assert found["saturation"]["val/within_group_tc/z0-z1"]["saturated"] is False
+
+
+def test_each_exact_term_lies_between_its_bounds_and_is_marked_where_they_are_far_apart(run):
+    terms, marks = results(run)["terms"], results(run)["protocol"]["terms"]["saturation"]
+    for name in ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl"):
+        lower, upper = (terms[f"val/{name}_{side}"] for side in ("lower", "upper"))
+        assert 0 <= lower <= terms[f"val/{name}"] <= upper
+        mark = marks[f"val/{name}"]
+        assert (mark["lower"], mark["upper"]) == (lower, upper)
+        assert mark["wide"] is (upper - lower > max(0.5, 0.1 * abs(terms[f"val/{name}"])))
+    parts = [terms[f"val/{name}"] for name in ("mutual_information", "between_group_tc")]
+    parts += [terms[f"val/{name}"] for name in ("within_group_tc", "dimension_kl")]
+    upper_kl = max(terms[f"val/{name}_upper"] for name in ("mutual_information", "dimension_kl"))
+    assert sum(parts) <= upper_kl + 1e-3, "the terms add to the KL, which no bound exceeds"
 
 
 def test_runs_are_named_by_folder_pattern_and_list(run, capsys):

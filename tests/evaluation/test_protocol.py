@@ -17,7 +17,6 @@ def measured(metrics=MIG, **evaluation):
     "change, key",
     [
         ({"null_draws": 5}, "metrics.mig.asked.null_draws"),
-        ({"subsamples": 5}, "metrics.mig.asked.subsamples"),
         ({"num_codes": 99}, "metrics.mig.asked.num_codes"),
         ({"granularities": [1, 2]}, "metrics.mig.asked.granularities"),
         ({"num_components": 99}, "terms.asked.num_components"),
@@ -46,6 +45,15 @@ def test_another_setting_is_a_difference(change, key):
 )
 def test_what_changes_no_number_or_lacks_a_metric_is_none(change):
     assert differences([measured(), measured(**change)]) == {}
+
+
+def test_keys_that_earlier_versions_wrote_are_read_and_change_nothing():
+    """Halves and draws behind standard errors of single scores, which are no longer computed."""
+    old = {"mig": MIG["mig"] | {"with_errors": True}}
+    assert measured(old, subsamples=20, draws=5) == measured()
+    assert measured(MIG | {"own": {"_target_": "mine.score", "with_errors": True}})["metrics"][
+        "own"
+    ]["asked"]["options"] == {"with_errors": True}
 
 
 def test_measuring_again_keeps_what_is_equal_in_seed_and_partition_too():

@@ -15,7 +15,6 @@ from vae_granularity.evaluation.score_table import (
 
 SCORES = {
     "mig": 0.25,
-    "se/mig": 0.01,
     "infoc": 0.5,
     "infoc_group": None,
     "infoc_harmonic_group": None,
@@ -41,9 +40,9 @@ PROTOCOL = {
 def test_every_number_stands_in_one_table():
     scores, partitions, factors, missing = tables(SCORES, PROTOCOL)
     assert scores.rows == (
-        ("mig", "0.250", "0.010", "", "", "", "", ""),
-        ("infoc", "0.500", "", "–", "", "", "", "–"),
-        ("infom", "", "", "", "", "0.300 ± 0.100", "0.200", ""),
+        ("mig", "0.250", "", "", "", ""),
+        ("infoc", "0.500", "–", "", "", "–"),
+        ("infom", "", "", "0.300 ± 0.100", "0.200", ""),
     )
     assert (partitions.columns, partitions.rows) == (
         ("score", "g1", "g2"),
@@ -62,6 +61,30 @@ def test_saturated_terms_are_marked_under_the_terms():
     assert saturation_notes(PROTOCOL) == [
         "val/mutual_information 4.60 is saturated: 100 components show at most 4.61"
     ]
+
+
+def test_terms_whose_bounds_are_far_apart_are_marked_with_the_direction():
+    """Old: a total correlation of 6.8 nats stood there unmarked where the truth was 0."""
+    wide = {"value": 6.8, "bound": 82.9, "saturated": False, "lower": 0.0, "upper": 6.9}
+    low = {"value": 9.21, "bound": 9.21, "saturated": True, "lower": 9.2, "upper": 16.0}
+    group = {"value": 3.0, "lower": 0.0, "upper": 3.2, "wide": True}
+    marks = {
+        "val/mutual_information": low | {"wide": True},
+        "val/between_group_tc": wide | {"wide": True},
+        "val/between_group_tc_correlated": wide | {"wide": False},
+        "val/within_group_tc/z0-z1": group,
+    }
+    assert saturation_notes({"terms": {"exact_components": 10_000, "saturation": marks}}) == [
+        "val/mutual_information 9.21 is saturated: 10000 components show at most 9.21; it lies"
+        " anywhere in 9.20 to 16.00: few components make it too low",
+        "val/between_group_tc 6.80 lies anywhere in 0.00 to 6.90: few components make it too high",
+    ]
+
+
+def test_the_bounds_of_a_term_stand_beside_it():
+    terms = {"val/between_group_tc": 6.8, "val/between_group_tc_lower": 0.0}
+    terms |= {"val/between_group_tc_upper": 6.9, "val/kl": 9.0}
+    assert term_lines(terms, {}) == ["val: between_group_tc 6.80 [0.00, 6.90]  kl 9.00  (nats)"]
 
 
 def test_as_text_and_as_markdown_hold_every_cell():

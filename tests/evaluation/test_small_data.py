@@ -53,10 +53,7 @@ def inputs(rows, test_rows, num_values):
 @pytest.mark.parametrize("rows, test_rows", [(1, 0), (2, 1), (7, 3), (13, 7)])
 def test_every_metric_has_scores_or_a_reason(rows, test_rows, num_values):
     found = metrics.run_suite(
-        CHOSEN,
-        inputs(rows, test_rows, num_values),
-        PAIRS,
-        companions=Companions(null_draws=2, subsamples=2, draws=2),
+        CHOSEN, inputs(rows, test_rows, num_values), PAIRS, companions=Companions(null_draws=2)
     )
     assert set(found.results) | set(found.not_applicable) == set(CHOSEN)
     assert all(reason.startswith("too little data: ") for reason in found.not_applicable.values())

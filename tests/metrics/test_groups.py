@@ -163,7 +163,7 @@ def test_exact_tc_of_narrow_posteriors_saturates():
     terms = decompose_exact(
         mu, mu, torch.full_like(mu, -30.0), partition=LatentPartition.from_granularity(3, 1)
     )
-    found = tc_saturation(terms.between_group_tc.mean().item(), num_units=3, num_components=40)
+    found = tc_saturation(terms.between_group_tc.mean().item(), num_units=3, entropy=math.log(40))
     assert found.bound == pytest.approx(2 * math.log(40))
     assert found.value == pytest.approx(found.bound)
     assert found.saturated
@@ -171,8 +171,8 @@ def test_exact_tc_of_narrow_posteriors_saturates():
 
 @pytest.mark.parametrize("share, saturated", [(0.94, False), (0.96, True), (0.0, False)])
 def test_saturation_begins_within_five_per_cent(share, saturated):
-    assert tc_saturation(share * math.log(100), 2, 100).saturated is saturated
-    assert not tc_saturation(0.0, 1, 100).saturated  # one unit has no total correlation
+    assert tc_saturation(share * math.log(100), 2, math.log(100)).saturated is saturated
+    assert not tc_saturation(0.0, 1, math.log(100)).saturated  # one unit has no total correlation
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ FEW = {
 @cache
 def given_by(name, partition):
     """One metric of conf/metrics on what a grid offers, with all that stands beside it."""
-    companions = Companions({"own": PARTITION}, "all", 2, 2, 2)
+    companions = Companions({"own": PARTITION}, "all", 2)
     metric = partial(function(name), **FEW.get(name, {}))
     return metrics.run_suite({name: metric}, INPUTS, partition, companions=companions)
 
@@ -116,7 +116,7 @@ def test_all_metrics_together_give_every_name_once():
     """The null of a k-NN score is `group_null`'s where that is asked for, on its rows."""
     names = ("group_null", "infomec", "irs", "modularity_knn", "unit_profile")
     chosen = {name: partial(function(name), **FEW.get(name, {})) for name in names}
-    companions = Companions({"own": PARTITION}, "all", 2, 0, 0)
+    companions = Companions({"own": PARTITION}, "all", 2)
     found = metrics.run_suite(chosen, INPUTS, PARTITION, companions=companions)
     listed = [score for entry in found.protocol.values() for score in entry["scores"]]
     assert len(listed) == len(set(listed))
@@ -129,14 +129,6 @@ def test_one_score_from_two_metrics_is_refused():
     message = "metrics must give each score once, got mig from mig and coarse"
     with pytest.raises(ArgumentError, match=message):
         metrics.run_suite(twice, INPUTS)
-
-
-def test_errors_that_nobody_wants_are_not_computed():
-    chosen = {"modularity_knn": partial(metrics.modularity_knn, with_errors=False)}
-    companions = Companions(null_draws=0, subsamples=2)
-    found = metrics.run_suite(chosen, INPUTS, PARTITION, companions=companions)
-    assert set(found.scores) == {"modularity_knn", "modularity_knn_group"}
-    assert "se/modularity_knn" in given_by("modularity_knn", PARTITION).scores
 
 
 def test_what_a_data_set_lacks_is_reported_and_not_an_error():

@@ -42,6 +42,18 @@ def _read(path):
         return json.load(file)
 
 
+def test_standard_errors_that_earlier_versions_wrote_are_left_out(folder):
+    """They are no longer computed; the run that holds them is read as before."""
+    old = fake_results(seed=9)
+    old["scores"] |= {"se/mig": 0.01, "se/infom_group": None}
+    old["config"]["evaluation"] |= {"subsamples": 20, "draws": 5}
+    write_run(folder, old)
+    table = read_runs(folder)
+    assert len(table) == 9
+    assert table["scores/mig"].notna().all()
+    assert not [name for name in table if "se/" in name]
+
+
 def test_runs_are_named_by_folder_run_pattern_and_list(folder):
     one = read_runs(folder)["path"].iloc[0]
     assert read_runs(one)["path"].tolist() == [one]

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback
+from omegaconf import OmegaConf
 from tiny import results, tiny_config
 from variants import VARIANTS
 
 from vae_granularity import load_run
 from vae_granularity.errors import ArgumentError, DataError, TrainingError, UserError
+from vae_granularity.evaluation.measure_again import evaluate_run
 from vae_granularity.runs.identity import RunInfo, checkpoints
 from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 
 TERMS = (
@@ -237,6 +240,17 @@ def test_load_run_gives_model_data_and_results(tmp_path):
     assert not run.model.training
     with pytest.raises(DataError, match=r"no run directory: it has no config.yaml"):
         load_run(tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_read_and_measured(tmp_path):
+    """Its config holds keys of standard errors, which are no longer computed."""
+    directory = train(tiny_config(tmp_path, "metrics=[infomec,mig]"))
+    config = OmegaConf.load(directory / "config.yaml")
+    config.evaluation.subsamples = config.evaluation.draws = 5
+    config.metrics.infomec.with_errors = True
+    OmegaConf.save(config, directory / "config.yaml")
+    evaluate_run(directory, compose("evaluate", [f"run={directory}", "+evaluation.num_codes=200"]))
+    assert results(directory)["protocol"]["metrics"]["mig"]["asked"]["num_codes"] == 200
 
 
 def test_a_run_encodes_decodes_samples_and_traverses(tmp_path):

@@ -13,10 +13,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from vae_granularity.densities.gaussian import log_density
 from vae_granularity.densities.mixture import AggregateDensities, mixture_densities
 from vae_granularity.errors import ArgumentError
 
 ESTIMATORS = ("mws", "mss", "stratified")
+EXCLUDED = -1e30  # log weight of a component that is left out: finite in float32, 0 after exp
 
 
 def log_weights(
@@ -93,26 +95,97 @@ def exact_densities(
     about `chunk_elements` numbers is held (unless gradients are wanted). `progress(done, total)` is
     called after every chunk.
     """
-    pairs = max(1, chunk_elements // (z.shape[1] + membership.shape[1] + 1))
-    columns = min(len(mu), max(1, min(pairs, 8192)))
-    rows = max(1, pairs // columns)
-    row_starts = range(0, len(z), rows)
-    column_starts = range(0, len(mu), columns)
-    empty_groups = membership.sum(0) == 0
     weight = -math.log(len(mu))
-    row_chunks: list[AggregateDensities] = []
+
+    def chunk(rows: slice, columns: slice) -> AggregateDensities:
+        return mixture_densities(z[rows], mu[columns], logvar[columns], membership, weight)
+
+    return _in_chunks(chunk, z, mu, membership, chunk_elements, progress)
+
+
+def exact_densities_and_others(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    membership: Tensor,
+    component: Tensor,
+    *,
+    log_weight: Tensor | None = None,
+    chunk_elements: int = 2**22,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[AggregateDensities, AggregateDensities]:
+    """Return the densities at z (S, D) under a mixture, and under the same without the component
+    that each z was drawn from.
+
+    With its own component a sample looks likelier than it is, without it less likely: the mean
+    of -log q is below the entropy of the distribution that the components are drawn from with it
+    (entropy is concave), and above it without (Jensen's inequality), for every subset of
+    dimensions.
+
+    Args:
+        z, mu, logvar, membership, chunk_elements, progress: as `exact_densities`.
+        component: (S,), the row of `mu` that each z was drawn from.
+        log_weight: (M,), logarithms of weights that sum to 1; None for 1/M each.
+    """
+    if log_weight is None:
+        log_weight = mu.new_full((len(mu),), -math.log(len(mu)))
+    weights_of_all = log_weight
+
+    def chunk(rows: slice, columns: slice) -> AggregateDensities:
+        weights = weights_of_all[columns].repeat(len(z[rows]), 1)
+        own_column = component[rows] - columns.start
+        inside = (own_column >= 0) & (own_column < weights.shape[1])
+        weights[inside, own_column[inside]] = EXCLUDED
+        return mixture_densities(z[rows], mu[columns], logvar[columns], membership, weights)
+
+    unscaled = _in_chunks(chunk, z, mu, membership, chunk_elements, progress)
+    own_weight = log_weight[component].unsqueeze(1)
+    # A single component has no others: the densities stay far below all that are compared.
+    remaining = torch.log1p(-own_weight.exp()).clamp_min(-60.0)
+    dims = log_density(z, mu[component], logvar[component])
+    own = AggregateDensities(dims.sum(1), dims @ membership, dims)
+    empty = membership.sum(0) == 0
+    both = [
+        (torch.logaddexp(others, alone + own_weight), others - remaining)
+        for others, alone in zip(
+            (unscaled.log_qz.unsqueeze(1), *unscaled[1:]),
+            (own.log_qz.unsqueeze(1), *own[1:]),
+            strict=True,
+        )
+    ]
+    with_own, without = (
+        AggregateDensities(log_qz.squeeze(1), groups.masked_fill(empty, 0.0), dimensions)
+        for log_qz, groups, dimensions in zip(*both, strict=True)
+    )
+    return with_own, without
+
+
+def _in_chunks(
+    chunk: Callable[[slice, slice], AggregateDensities],
+    z: Tensor,
+    mu: Tensor,
+    membership: Tensor,
+    chunk_elements: int,
+    progress: Callable[[int, int], None] | None,
+) -> AggregateDensities:
+    """Sum the densities of chunks of samples (rows) and components (columns)."""
+    pairs = max(1, chunk_elements // (z.shape[1] + membership.shape[1] + 1))
+    width = min(len(mu), max(1, min(pairs, 8192)))
+    height = max(1, pairs // width)
+    row_starts = range(0, len(z), height)
+    column_starts = range(0, len(mu), width)
+    empty = membership.sum(0) == 0
+    by_rows: list[AggregateDensities] = []
     done = 0
     for r in row_starts:
-        chunks = []
+        by_columns = []
         for c in column_starts:
-            components = (mu[c : c + columns], logvar[c : c + columns])
-            chunks.append(mixture_densities(z[r : r + rows], *components, membership, weight))
+            by_columns.append(chunk(slice(r, r + height), slice(c, c + width)))
             done += 1
             if progress is not None:
                 progress(done, len(row_starts) * len(column_starts))
         log_qz, groups, dims = (
-            torch.stack(field).logsumexp(0) for field in zip(*chunks, strict=True)
+            torch.stack(field).logsumexp(0) for field in zip(*by_columns, strict=True)
         )
-        # The sum over chunks counts the empty product of an empty group once a chunk.
-        row_chunks.append(AggregateDensities(log_qz, groups.masked_fill(empty_groups, 0.0), dims))
-    return AggregateDensities(*(torch.cat(field) for field in zip(*row_chunks, strict=True)))
+        by_rows.append(AggregateDensities(log_qz, groups.masked_fill(empty, 0.0), dims))
+    return AggregateDensities(*(torch.cat(field) for field in zip(*by_rows, strict=True)))

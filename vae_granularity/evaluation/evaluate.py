@@ -162,7 +162,7 @@ def evaluate(
     how |= {
         VERSION: PROTOCOL_VERSION,
         "weights": "last",
-        "codes": "means" if model.stochastic else "quantised codes",
+        "codes": _kind_of_codes(model),
         "label_names": list(data.label_names),
         "partition": groups,
         "partition_labels": list(model.partition.labels),
@@ -201,3 +201,9 @@ def _finite(node: Any) -> Any:
     if isinstance(node, float) and not math.isfinite(node):
         return None
     return node
+
+
+def _kind_of_codes(model: LatentModel) -> str:
+    if model.discrete_codes:
+        return "quantised codes"
+    return "means" if model.stochastic else "codes of a deterministic encoder"

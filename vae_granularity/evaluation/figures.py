@@ -170,7 +170,7 @@ def metric_figures(
     table = score_table(scores)
     if results and table.rows:
         facts = [f"groups: {' '.join(partition.labels)}", protocol["codes"]]
-        facts += ["errors from subsamples or repeated draws", *saturation_notes(protocol)]
+        facts += saturation_notes(protocol)
         heading = f"{title}: scores"
         yield "scores", table_figure(table.columns, table.rows, heading, "; ".join(facts))
 

@@ -7,8 +7,7 @@ from typing import Any
 from vae_granularity.errors import ArgumentError, choice, integer
 
 OF_TERMS = ("num_images", "num_components", "num_samples", "seed")
-REPEATS = ("null_draws", "subsamples", "draws")
-OF_SCORES = ("num_codes", "num_test_codes", "granularities", "nulls", *REPEATS, "seed")
+OF_SCORES = ("num_codes", "num_test_codes", "granularities", "nulls", "null_draws", "seed")
 SIZES = ("every", "num_images", "num_samples", "num_codes", "num_test_codes", "batch_size")
 
 
@@ -28,9 +27,6 @@ class EvaluationProtocol:
             own; those above D are left out.
         nulls: `cheap`, of the group scores that need no new fit, or `all`.
         null_draws: random partitions behind the null of a group score; 0 for no nulls.
-        subsamples: halves of the rows behind the standard error of a score; 0 for none.
-        draws: repetitions behind the standard error of a score that draws from the ground truth; 0
-            for none.
         batch_size: images encoded at once; changes no number beyond rounding.
         figures: draw pictures too; changes no number.
         metric_figures: among them the matrices, the profile and the table of scores.
@@ -52,19 +48,17 @@ class EvaluationProtocol:
     granularities: Sequence[int] = (1, 2, 3, 5, 10)
     nulls: str = "cheap"
     null_draws: int = 20
-    subsamples: int = 20
-    draws: int = 5
     batch_size: int = 256
     figures: bool = True
     metric_figures: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
-        lowest = dict.fromkeys(SIZES, 1) | {"num_components": 2} | dict.fromkeys(REPEATS, 0)
-        for name, low in (lowest | {"seed": 0}).items():
-            value = integer(f"evaluation.{name}", getattr(self, name), low)
-            if name in REPEATS and value == 1:
-                raise ArgumentError(f"evaluation.{name} must be 0 or at least 2, got 1")
+        lowest = dict.fromkeys(SIZES, 1) | {"num_components": 2, "null_draws": 0, "seed": 0}
+        for name, low in lowest.items():
+            integer(f"evaluation.{name}", getattr(self, name), low)
+        if self.null_draws == 1:
+            raise ArgumentError("evaluation.null_draws must be 0 or at least 2, got 1")
         choice("evaluation.nulls", self.nulls, ("cheap", "all"))
         given = tuple(integer("evaluation.granularities", g, 1) for g in self.granularities)
         object.__setattr__(self, "granularities", given)

@@ -11,6 +11,7 @@ from typing import Any
 
 from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation.protocol import EvaluationProtocol
+from vae_granularity.runs.identity import without_retired
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, differences, version_of
 
 PACKAGES = ("vae-granularity", "scikit-learn", "lightgbm")
@@ -83,6 +84,7 @@ def protocol_of(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ArgumentError: a key of `evaluation` is out of range.
     """
+    config = without_retired(config)
     protocol = EvaluationProtocol(**_options(config["evaluation"]))
     asked = requests(config.get("metrics") or {}, protocol, [])
     metrics = {name: {"asked": request} for name, request in asked.items()}

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-HEADS = ("score", "dimensions", "± s.e.", "groups", "± s.e.", "null ± s.d.", "lift")
-COLUMNS = (*HEADS, "harmonic mean")
+COLUMNS = ("score", "dimensions", "groups", "null ± s.d.", "lift", "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
 MISSING = "–"
@@ -65,10 +64,10 @@ def headline(terms: Scores, scores: Scores) -> Table:
 
 
 def score_table(scores: Scores) -> Table:
-    """One row a score: by dimension and group, error, null, lift, harmonic mean with its partner.
+    """One row a score: by dimension and group, null, lift, harmonic mean with its partner.
 
-    >>> score_table({"sap": 0.25, "se/sap": 0.01, "sap_group": None}).rows
-    (('sap', '0.250', '0.010', '–', '', '', '', ''),)
+    >>> score_table({"sap": 0.25, "sap_group": None}).rows
+    (('sap', '0.250', '–', '', '', ''),)
     """
     ends = re.compile(f"({'|'.join(SUFFIXES)})$")
     stems = dict.fromkeys(ends.sub("", name) for name in scores if "/" not in name)
@@ -79,8 +78,7 @@ def score_table(scores: Scores) -> Table:
             continue  # it stands in the row of that score
         null, spread = scores.get(f"{stem}_null_group"), scores.get(f"{stem}_null_sd_group")
         both = null is not None and spread is not None
-        names = (stem, f"se/{stem}", f"{stem}_group", f"se/{stem}_group")
-        cells = [_cell(scores, name) for name in names]
+        cells = [_cell(scores, name) for name in (stem, f"{stem}_group")]
         cells.append(f"{null:.3f} ± {spread:.3f}" if both else "")
         cells += [_cell(scores, f"{stem}{end}_group") for end in ("_lift", "_harmonic")]
         rows.append((stem, *cells))
@@ -90,7 +88,6 @@ def score_table(scores: Scores) -> Table:
 def partition_table(scores: Scores) -> Table:
     """One row a group score, one column a common partition."""
     prefixed = [name.split("/", 1) for name in scores if "/" in name and name.endswith("_group")]
-    prefixed = [pair for pair in prefixed if pair[0] != "se"]
     partitions = tuple(dict.fromkeys(partition for partition, _ in prefixed))
     rows = []
     for name in dict.fromkeys(name for _, name in prefixed):
@@ -116,8 +113,14 @@ def term_lines(terms: Scores, protocol: Mapping[str, Any]) -> list[str]:
         named = [name for name in terms if name.startswith(part)]
         named = [name for name in named if name.endswith(DEPENDENT) == bool(end)]
         values = {name.removeprefix(part).removesuffix(end): terms[name] for name in named}
-        known = {k: v for k, v in values.items() if v is not None and "/" not in k}
-        shown = [f"{name} {value:.2f}" for name, value in known.items()]
+        finite = {k: v for k, v in values.items() if v is not None and "/" not in k}
+        shown = []
+        for name, value in finite.items():
+            lower, upper = (finite.get(f"{name}_{side}") for side in ("lower", "upper"))
+            if lower is not None and upper is not None:
+                shown.append(f"{name} {value:.2f} [{lower:.2f}, {upper:.2f}]")
+            elif not name.endswith(("_lower", "_upper")):
+                shown.append(f"{name} {value:.2f}")
         where = part[:-1] + (", factors dependent as in training" if end else "")
         lines += [f"{where}: {'  '.join(shown)}  (nats)"] if shown else []
     return lines + saturation_notes(protocol) + dependence_notes(protocol)
@@ -131,14 +134,24 @@ def dependence_notes(protocol: Mapping[str, Any]) -> list[str]:
 
 
 def saturation_notes(protocol: Mapping[str, Any]) -> list[str]:
-    """A sentence for each exact term within 5 % of the most its mixture components can show."""
-    how = protocol.get("terms", {})
-    return [
-        f"{name} {found['value']:.2f} is saturated: "
-        f"{how['exact_components']} components show at most {found['bound']:.2f}"
-        for name, found in how.get("saturation", {}).items()
-        if found["saturated"]
-    ]
+    """Return a sentence for each exact term that its mixture has too few components for: within
+    5 % of the most that they can show, or with bounds far apart.
+    """
+    terms_protocol = protocol.get("terms", {})
+    notes = []
+    for name, mark in terms_protocol.get("saturation", {}).items():
+        reasons = []
+        if mark.get("saturated"):
+            count, bound = terms_protocol["exact_components"], mark["bound"]
+            reasons.append(f"is saturated: {count} components show at most {bound:.2f}")
+        # Bounds of a single group stand in the protocol alone.
+        if mark.get("wide") and "/" not in name.removeprefix("val/"):
+            error = "too low" if "mutual_information" in name else "too high"
+            bounds = f"{mark['lower']:.2f} to {mark['upper']:.2f}"
+            reasons.append(f"lies anywhere in {bounds}: few components make it {error}")
+        if reasons:
+            notes.append(f"{name} {mark['value']:.2f} {'; it '.join(reasons)}")
+    return notes
 
 
 def as_text(table: Table) -> str:

@@ -73,8 +73,9 @@ def _scores_at(
         z = reparametrise(table.mu, table.logvar, noise)
         inputs |= {"logvar": table.logvar[:train], "kl": kl, "z": z[:train]}
     else:
-        inputs["discrete_latents"] = True  # a deterministic code here is a quantised one
         absent |= dict.fromkeys(("logvar", "z", "kl"), "the model has no posterior q(z|x)")
+    if model.discrete_codes:
+        inputs["discrete_latents"] = True
     if labels is not None:
         test = (table.mu[train:], labels[train:])
         inputs |= {"factors": labels[:train], "test": test, "factor_names": data.label_names}
@@ -89,7 +90,7 @@ def _scores_at(
         absent |= dict.fromkeys(("encode", "space", "images"), no_grid)
     active = silenced(mu.numpy(), kl)
     partitions = common_partitions(model.partition, protocol, data, active, inputs.get("factors"))
-    fields = ("nulls", "null_draws", "subsamples", "draws", "seed")
+    fields = ("nulls", "null_draws", "seed")
     companions = Companions(partitions, **{name: getattr(protocol, name) for name in fields})
     inputs["partitions"] = partitions
     return run_suite(metrics, inputs, model.partition, companions=companions, absent=absent)

@@ -21,7 +21,6 @@ from vae_granularity.metrics.core.sampling import (
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BetaVAEScoreResult(MetricResult):
     score_names = ("beta_vae",)
-    standard_error = "draws"
     train_accuracy: float
     coefficients: Array  # (C, D); one row for two factors
 

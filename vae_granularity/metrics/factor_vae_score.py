@@ -22,7 +22,6 @@ from vae_granularity.partition import LatentPartition
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorVAEScoreResult(MetricResult):
     score_names = ("factor_vae", "factor_vae_group")
-    standard_error = "draws"
     global_variances: Array  # (D,) with n - 1
     active_latents: tuple[int, ...]  # standard deviation at or above prune_std
     votes: Codes  # (D, F) training votes

@@ -27,7 +27,6 @@ MOST_BIAS = 0.1  # share of a factor's entropy, of the plug-in estimate of a dis
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InfoMECResult(MetricResult):
     score_names = ("infom", "infoc", "infoe", "infom_group", "infoc_group")
-    standard_error = "subsamples"
     nmi: Array  # (D, F) mutual information / entropy of the factor; 0 for inactive latents
     active_latents: NDArray[np.bool_]  # (D,)
     explicitness_per_factor: Array  # (F,)
@@ -43,7 +42,6 @@ def infomec(
     seed: int = 0,
     num_neighbors: int = 10,
     kl: Any = None,
-    with_errors: bool = True,
 ) -> InfoMECResult:
     """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's
     information is in one latent;
@@ -61,7 +59,6 @@ def infomec(
             dimensions as one vector (see `unit_information`).
         seed: of the tie-breaking noise and of the halves that groups are cross-fitted on.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
-        with_errors: False where a standard error would cost too much: twenty times the scores.
 
     Raises:
         ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
@@ -96,7 +93,6 @@ def infomec(
     return InfoMECResult(
         scores=scores | {"infoe": float(explicitness.mean())},
         protocol=sample.protocol() | asked | how,
-        with_errors=with_errors,
         nmi=shares[""],
         active_latents=active,
         explicitness_per_factor=explicitness,

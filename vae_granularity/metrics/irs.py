@@ -17,8 +17,6 @@ from vae_granularity.partition import LatentPartition
 class IRSResult(MetricResult):
     score_names = ("irs", "irs_group")
     needs = ("space",)  # labels that are not all factors cannot say what the others do
-    # Halves of the rows give 0.5 to 1.2 of the truth: the score divides by a maximum.
-    standard_error = "fresh"
     active_latents: tuple[int, ...]  # A dimensions that are not constant
     irs_matrix: Array  # (A, F)
     max_deviations: Array  # (A,) the weights

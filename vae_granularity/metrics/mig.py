@@ -12,7 +12,6 @@ from vae_granularity.partition import LatentPartition
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MIGResult(MetricResult):
     score_names = ("mig",)
-    standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats
     factor_entropy: Array  # (F,) empirical, nats
 

@@ -14,7 +14,6 @@ from vae_granularity.partition import LatentPartition
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityResult(MetricResult):
     score_names = ("modularity",)
-    standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from histograms
     per_latent: Array  # (D,); nan in latents that share no information, which the mean leaves out
 
@@ -22,7 +21,6 @@ class ModularityResult(MetricResult):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModularityKNNResult(MetricResult):
     score_names = ("modularity_knn", "modularity_knn_group")
-    standard_error = "subsamples"
     mi_matrix: Array  # (D, F) nats, from nearest neighbours
     mi_matrix_group: Array | None  # (G, F) nats
 
@@ -79,7 +77,6 @@ def modularity_knn(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
-    with_errors: bool = True,
 ) -> ModularityKNNResult:
     """Modularity from k-NN information per dimension and, see `unit_information`, per group.
 
@@ -87,7 +84,6 @@ def modularity_knn(
 
     Args:
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
-        with_errors: False where a standard error would cost too much: twenty times the scores.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
@@ -109,7 +105,6 @@ def modularity_knn(
     return ModularityKNNResult(
         scores={f"modularity_knn{suffix}": mean_modularity(of) for suffix, of in mi.items()},
         protocol=sample.protocol() | asked,
-        with_errors=with_errors,
         mi_matrix=mi[""],
         mi_matrix_group=mi.get("_group"),
     )

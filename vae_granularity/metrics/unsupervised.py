@@ -24,7 +24,6 @@ class UnsupervisedResult(MetricResult):
         "gaussian_wasserstein_norm",
         "mutual_info_score",
     )
-    standard_error = "subsamples"
     covariance: Array  # (D, D), with n - 1
     mi_matrix: Array  # (A, A) nats, between histograms of the latents that are not constant
     active_latents: tuple[int, ...]

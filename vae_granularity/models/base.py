@@ -78,6 +78,8 @@ class LatentModel(LightningModule):
 
     # Whether there is a posterior q(z|x), and so a KL, an ELBO and a total correlation.
     stochastic: ClassVar[bool]
+    # Whether each latent takes few values: scores count them instead of measuring distances.
+    discrete_codes: ClassVar[bool] = False
     # Whether the loss computes the four terms; if not, they are estimated where they are logged.
     decomposes: ClassVar[bool] = False
     gathers = False  # whether the loss sees the batches of all processes as one

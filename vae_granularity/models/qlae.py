@@ -38,6 +38,7 @@ class QLAE(LatentModel):
     """
 
     stochastic = False
+    discrete_codes = True
     undecayed = ("values",)
 
     def __init__(

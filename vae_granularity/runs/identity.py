@@ -30,6 +30,8 @@ LIMITS = ("check_val_every_n_epoch", "limit_predict_batches", "limit_test_batche
 LOGS = ("default_root_dir", "enable_autolog_hparams", "enable_checkpointing", "logger", "profiler")
 SHOWN = ("enable_model_summary", "enable_progress_bar", "limit_val_batches", "log_every_n_steps")
 IDLE_TRAINER_KEYS = frozenset({*HARDWARE, *CHECKS, *LIMITS, *LOGS, *SHOWN})
+# Of standard errors of single scores, which are no longer computed.
+RETIRED_KEYS = ("evaluation.subsamples", "evaluation.draws")
 # Modules of callbacks that only watch: `compiled` changes rounding only. `gather` is none of them.
 OBSERVERS = frozenset(
     f"vae_granularity.training.callbacks.{name}"
@@ -149,6 +151,20 @@ def without(config: Mapping[str, Any], keys: Iterable[str], prefix: str = "") ->
         for key, value in config.items()
         if f"{prefix}{key}" not in left_out
     }
+
+
+def without_retired(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's config less the keys that earlier versions wrote and this one does not take.
+
+    >>> without_retired({"seed": 1, "evaluation": {"every": 5, "draws": 5}})
+    {'seed': 1, 'evaluation': {'every': 5}}
+    """
+    ours = [
+        name
+        for name, node in (config.get("metrics") or {}).items()
+        if str((node or {}).get("_target_")).startswith("vae_granularity.")
+    ]
+    return without(config, [*RETIRED_KEYS, *(f"metrics.{name}.with_errors" for name in ours)])
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

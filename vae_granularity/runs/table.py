@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURED = ("num_parameters", "seconds", "steps")  # of `run`: what is computed with
+STANDARD_ERRORS = "se/"  # begins names of scores that earlier versions wrote
 PARTS = ("run", "config", "data", "terms", "scores", "protocol", "versions")
 Places = str | Path | Iterable[str | Path]  # run directories, folders of them, patterns
 
@@ -228,6 +229,8 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}
     for prefix, part in (("", "terms"), ("scores/", "scores")):
         for name, value in results[part].items():
+            if part == "scores" and name.startswith(STANDARD_ERRORS):
+                continue
             if value is not None and type(value) not in (int, float):
                 raise DataError(f"has {prefix}{name} = {value!r}, not a number")
             row[prefix + name] = value

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import DataError, UserError
 from vae_granularity.runs.files import load_config
-from vae_granularity.runs.identity import CONFIG
+from vae_granularity.runs.identity import CONFIG, without_retired
 
 HERE = "vae_granularity"
 # By config group: the package that what it builds lies in, and the class that it is (None: a
@@ -79,7 +79,7 @@ def read_config(directory: Path, trust: Trust = ()) -> DictConfig:
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not set(NEEDED) <= set(config):
         raise DataError(f"{path} is no config of a run: it has not all of {', '.join(NEEDED)}")
-    return OmegaConf.create(config)
+    return OmegaConf.create(without_retired(config))
 
 
 def check_targets(config: Any, trust: Trust = ()) -> None:

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from vae_granularity.partition import LatentPartition
 
@@ -20,21 +20,15 @@ class MetricResult:
         protocol: what the numbers depend on, JSON-serialisable; under `found`, what this input made
             of it (dead dimensions, fits that did not converge). Scores whose protocols differ in
             more than `seed` and `found` must not be averaged: see `runs.aggregate`.
-        with_errors: False where no standard errors are wanted: they cost many times the scores.
         score_names: patterns (as of `fnmatch`) of all names that `scores` may have; no other metric
             has them, as a score has one protocol.
         needs: inputs that must exist for the scores to mean anything, beside the parameters.
-        standard_error: how one is had, see `confidence`: from `subsamples` of the rows, repeated
-            `draws` from the ground truth (of the metric's own, or of `fresh` latents and factors),
-            or not at all (trees and linear classifiers cost too much to fit again).
     """
 
     scores: Scores
     protocol: dict[str, Any] = field(default_factory=dict)
-    with_errors: bool = True
     score_names: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
-    standard_error: ClassVar[Literal["subsamples", "draws", "fresh"] | None] = None
 
     def rescore(self, partition: LatentPartition) -> Scores:
         """Group scores under another partition from what is here; none if that takes a fit."""

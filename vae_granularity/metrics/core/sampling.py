@@ -2,12 +2,9 @@
 value of one factor.
 """
 
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.inputs import (
@@ -51,16 +48,6 @@ def grid_sample(encode: Encode, space: FactorSpace, n: int, rng: np.random.Gener
         encode_rows(encode, space.sample(min(ROWS, n - start), rng)) for start in range(0, n, ROWS)
     ]
     return np.concatenate(parts).astype(np.float64, copy=False)
-
-
-def fresh_sample(encode: Encode, space: FactorSpace, n: int, seed: int) -> dict[str, NDArray[Any]]:
-    """`latents` (n, D) and `factors` (n, F) of random points of the grid, each once where it has n
-    of them.
-    """
-    size = math.prod(space.sizes)
-    index = np.random.default_rng(seed).choice(size, n, replace=n > size)
-    factors = np.stack(np.unravel_index(index, space.sizes), axis=1)
-    return {"latents": encode_rows(encode, factors), "factors": factors}
 
 
 def shared_factor_batches(

@@ -1,16 +1,14 @@
 """Several metrics on one encoding: each gets the inputs that its parameters name.
 
-Beside a score stand its standard error, its null, and the scores of common partitions.
+Beside a score stand its null and the scores of common partitions.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vae_granularity.errors import TOO_LITTLE, ArgumentError, choice, integer
-from vae_granularity.metrics.core.confidence import error_by_draws, error_by_subsampling
 from vae_granularity.metrics.core.group_scores import (
     NULLS,
     null_scores,
@@ -20,12 +18,9 @@ from vae_granularity.metrics.core.group_scores import (
 from vae_granularity.metrics.core.inactive import inactive, indices
 from vae_granularity.metrics.core.inputs import NoGroupForm, TooLittleData
 from vae_granularity.metrics.core.result import MetricResult, Scores, result_class
-from vae_granularity.metrics.core.sampling import fresh_sample
 from vae_granularity.partition import LatentPartition
 
-ROWS = ("latents", "factors", "z", "mu", "logvar")  # inputs with a row a point
 Metric = Callable[..., MetricResult]
-Fresh = Callable[[int], Mapping[str, Any]] | None  # seed to another sample of the same size
 
 
 @dataclass(frozen=True)
@@ -37,10 +32,7 @@ class Companions:
         nulls: `cheap`: of the group scores that need no new fit; `all`: of every group score, at
             the price of its metric a draw.
         null_draws: random partitions behind a null; 0 for no nulls.
-        subsamples: halves behind a standard error (`se/<score>`) of scores that are estimated from
-            rows; 0 for none.
-        draws: repetitions behind one of scores that draw from the ground truth; 0 for none.
-        seed: of the draws.
+        seed: of these partitions.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -49,36 +41,31 @@ class Companions:
     partitions: Mapping[str, LatentPartition] = field(default_factory=dict)
     nulls: str = "cheap"
     null_draws: int = 20
-    subsamples: int = 20
-    draws: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
         choice("nulls", self.nulls, ("cheap", "all"))
-        for name in ("null_draws", "subsamples", "draws"):
-            if integer(name, getattr(self, name), 0) == 1:
-                raise ArgumentError(f"{name} must be 0 or at least 2, got 1")
+        if integer("null_draws", self.null_draws, 0) == 1:
+            raise ArgumentError("null_draws must be 0 or at least 2, got 1")
 
     def annotate_scores(
         self,
         metric: Metric,
         given: Mapping[str, Any],
         result: MetricResult,
-        fresh: Fresh = None,
         known: Container[str] = (),
     ) -> Scores:
-        """Nulls, standard errors and scores under the common partitions of one metric's result.
+        """Return nulls of one metric's result and its scores under the common partitions.
 
         Args:
             given: the inputs of the metric that the result is of.
-            fresh: seed to another sample of the same size; None without a ground truth.
             known: names of scores that another metric gives, whose nulls are not computed here.
         """
-        found = self._nulls(metric, given, result, known)
+        extra_scores = self._nulls(metric, given, result, known)
         for name, partition in self.partitions.items():
             scores = with_harmonic(result.rescore(partition))
-            found |= {f"{name}/{score}": value for score, value in scores.items()}
-        return found | self._errors(metric, given, result, fresh)
+            extra_scores |= {f"{name}/{score}": value for score, value in scores.items()}
+        return extra_scores
 
     def _nulls(
         self, metric: Metric, given: Mapping[str, Any], result: MetricResult, known: Container[str]
@@ -109,42 +96,13 @@ class Companions:
         nulls = partition_null(rescore, partition, num_draws=self.null_draws, seed=self.seed)
         return null_scores(nulls, names)
 
-    def _errors(
-        self, metric: Metric, given: Mapping[str, Any], result: MetricResult, fresh: Fresh
-    ) -> Scores:
-        def again(**changed: Any) -> Scores:
-            try:
-                found = metric(**{**given, **changed})
-            except TooLittleData:  # for its bins or neighbours: the error is missing, not the score
-                return {}
-            same = found.protocol.get("kept_factors") == result.protocol.get("kept_factors")
-            return found.scores if same else {}
-
-        def own_draws(seed: int) -> Mapping[str, Any]:
-            return {"seed": seed}
-
-        def of(rows: Any) -> Scores:
-            return again(**{name: given[name][rows] for name in ROWS if name in given})
-
-        how, errors = result.standard_error if result.with_errors else None, {}
-        if how == "subsamples" and self.subsamples:
-            count = len(next(value for name, value in given.items() if name in ROWS))
-            if count >= 4:
-                errors = error_by_subsampling(of, count, num_draws=self.subsamples, seed=self.seed)
-        elif self.draws and (draw := {"draws": own_draws, "fresh": fresh}.get(str(how))):
-            repeat = {"num_draws": self.draws, "seed": self.seed}
-            errors = error_by_draws(lambda seed: again(**draw(seed)), **repeat)
-        else:
-            return {}
-        return {f"se/{name}": errors.get(name) for name in errors or result.scores}
-
 
 @dataclass(frozen=True)
 class SuiteResult:
     """What a set of metrics found, and why some found nothing."""
 
     results: dict[str, MetricResult] = field(default_factory=dict)
-    # Metric to nulls, standard errors, scores under common partitions.
+    # Metric to nulls and scores under common partitions.
     beside: dict[str, Scores] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)  # metric to reason
     inactive: tuple[int, ...] = ()  # dimensions that hold nothing, by the input `kl`
@@ -218,14 +176,10 @@ def run_suite(
                     f" {name}; leave one of them out"
                 )
             owner[score] = name
-    fresh = None  # seed to as many latents and factors of the grid; None without one
-    if {"encode", "space", "latents"} <= set(known):
-        size = len(known["latents"])
-        fresh = functools.partial(fresh_sample, known["encode"], known["space"], size)
     if companions is not None:
         for name, result in suite.results.items():
             suite.beside[name] = companions.annotate_scores(
-                metrics[name], calls[name], result, fresh, owner
+                metrics[name], calls[name], result, owner
             )
     return suite
 
