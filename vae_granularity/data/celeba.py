@@ -51,13 +51,23 @@ class CelebA(ImageDataModule):
             _file(
                 IMAGES,
                 "0B7EVK8r0v71pZjFTYXZWM3FlRnM",
-                *("img_align_celeba", f"Img/{IMAGES}", "Img/img_align_celeba"),
+                # As Kaggle packs it, the folder lies in another of its name.
+                *("img_align_celeba/img_align_celeba", "img_align_celeba"),
+                *(f"Img/{IMAGES}", "Img/img_align_celeba"),
                 sha256="46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
                 max_bytes=4 << 30,
             ),
-            _file(ATTRS, "0B7EVK8r0v71pblRyaVFSWGxPY0U", f"Anno/{ATTRS}", md5=MD5[ATTRS]),
             _file(
-                PARTITION, "0B7EVK8r0v71pY0NSMzRuSXJEVkk", f"Eval/{PARTITION}", md5=MD5[PARTITION]
+                ATTRS,
+                "0B7EVK8r0v71pblRyaVFSWGxPY0U",
+                *(f"Anno/{ATTRS}", "list_attr_celeba.csv"),
+                md5=MD5[ATTRS],
+            ),
+            _file(
+                PARTITION,
+                "0B7EVK8r0v71pY0NSMzRuSXJEVkk",
+                *(f"Eval/{PARTITION}", "list_eval_partition.csv"),
+                md5=MD5[PARTITION],
             ),
         ),
         licence="non-commercial research only; the images may not be handed on",
@@ -134,7 +144,10 @@ def _rows(path: Path) -> list[list[str]]:
         raise DataError(f"{path} is not a text file: {error.reason}") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    return [line.split() for line in lines if line.strip()]
+    lines = [line for line in lines if line.strip()]
+    if path.suffix.lower() == ".csv":
+        return [[cell.strip() for cell in line.split(",")] for line in lines]
+    return [line.split() for line in lines]
 
 
 def _refused(path: Path, number: int, wanted: str, row: list[str]) -> DataError:
@@ -151,6 +164,9 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
             not the number of lines.
     """
     rows, wanted = _rows(path), len(ATTRIBUTES)
+    if path.suffix.lower() == ".csv" and rows:
+        # Kaggle's list has a column of file names, and no line with the number of pictures.
+        rows = [[str(len(rows) - 1)], rows[0][1:], *rows[1:]]
     if len(rows) < 3 or len(rows[0]) != 1 or not rows[0][0].isdigit():
         begin = f"the number of pictures and a line of {wanted} attribute names"
         raise DataError(f"{path} must begin with {begin}")
@@ -161,7 +177,7 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
         raise DataError(f"{path} must name the {wanted} attributes in the official order, {got}")
     if count != len(body):
         raise DataError(f"{path} says {count} pictures and lists {len(body)}")
-    for number, row in enumerate(body, start=3):
+    for number, row in enumerate(body, start=2 if path.suffix.lower() == ".csv" else 3):
         if len(row) != 1 + wanted or not set(row[1:]) <= {"-1", "1"}:
             raise _refused(path, number, f"a file name and {wanted} values -1 or 1", row)
     names = [row[0] for row in body]
@@ -176,8 +192,10 @@ def read_partition(path: Path) -> dict[str, str]:
     Raises:
         DataError: a line that is not a file name and 0, 1 or 2.
     """
-    rows = _rows(path)
-    for number, row in enumerate(rows, start=1):
+    rows, first = _rows(path), 1
+    if path.suffix.lower() == ".csv":
+        rows, first = rows[1:], 2
+    for number, row in enumerate(rows, start=first):
         if len(row) != 2 or row[1] not in PARTS:
             raise _refused(path, number, "a file name and 0, 1 or 2", row)
     return {name: PARTS[part] for name, part in rows}

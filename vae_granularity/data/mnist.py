@@ -38,7 +38,11 @@ def _file(name: str, sha256: str) -> RemoteFile:
         urls=tuple(f"{mirror}/{name}" for mirror in MIRRORS),
         sha256=sha256,
         hash_of_content=True,
-        aliases=(plain, f"MNIST/raw/{name}", f"MNIST/raw/{plain}"),
+        aliases=tuple(
+            f"{folder}{file}"
+            for folder in ("", "raw/", "MNIST/raw/")
+            for file in (name, plain, name.replace("-idx", ".idx"), plain.replace("-idx", ".idx"))
+        ),
         max_bytes=100_000_000,
     )
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
 ARRAYS = {IMAGES, LABELS}
-PROGRESS = "progress.json"  # rows on disk of an unfinished conversion that can go on
+PROGRESS = "progress.json"  # rows on disk of an unfinished conversion, and their checksum
 SAVED_EVERY = 2.0  # seconds of a conversion that a kill may lose
 
 
@@ -48,7 +48,8 @@ class ImageStream:
     labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
     facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
     # Where a reader can go on in the middle: the positions of all images in the order they are read
-    # in, and the chunks from a row of that order on. A killed conversion then loses nothing.
+    # in, and the chunks from a row of that order on. A killed conversion then goes on after its
+    # rows on disk, if their checksum holds.
     order: np.ndarray | None = None
     chunks_from: Callable[[int], Iterable[tuple[np.ndarray, np.ndarray]]] | None = None
 
@@ -166,9 +167,10 @@ def _empty(directory: Path) -> None:
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
-    done = _rows_done(directory) if stream.chunks_from else 0
+    row_bytes = int(np.prod(_row_shape(stream, packed)))
+    done, checksum = _rows_done(directory, stream, row_bytes)
     with _written(directory / IMAGES, go_on=done > 0) as file:
-        shape = _write_images(file, directory, stream, packed, done)
+        shape = _write_images(file, directory, stream, packed, done, checksum)
     if stream.labels is not None:
         with _written(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
@@ -184,31 +186,58 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
     return manifest
 
 
-def _rows_done(directory: Path) -> int:
-    """Rows that an earlier, killed conversion has put on disk; 0 where that cannot be told."""
+def _row_shape(stream: ImageStream, packed: bool) -> tuple[int, ...]:
+    """Return the shape of one image on disk; eight pixels are one byte if `packed`."""
+    width = stream.shape[-1] // 8 if packed else stream.shape[-1]
+    return (*stream.shape[:-1], width)
+
+
+def _rows_done(directory: Path, stream: ImageStream, row_bytes: int) -> tuple[int, Any]:
+    """Return how many rows of an interrupted conversion are intact, and their SHA-256 so far.
+
+    The rows are read back and hashed: a file that was cut or changed since is begun again.
+    """
+    unfinished = directory / f"{IMAGES}.tmp"
+    if stream.chunks_from is None or stream.order is None or not unfinished.exists():
+        return 0, hashlib.sha256()
     try:
-        if not directory.joinpath(f"{IMAGES}.tmp").exists():
-            return 0
-        return int(json.loads((directory / PROGRESS).read_text())["rows"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        saved = json.loads(read_plain(directory / PROGRESS))
+        rows, expected = int(saved["rows"]), saved["sha256"]
+        checksum = hashlib.sha256()
+        with open_plain(unfinished) as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+            for position in stream.order[:rows]:
+                file.seek(start + int(position) * row_bytes)
+                pixels = file.read(row_bytes)
+                # Bytes that are not there would leave the checksum as it was.
+                if len(pixels) < row_bytes:
+                    raise ValueError(f"row {position} is cut off")
+                checksum.update(pixels)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s cannot be gone on with (%s); converting again", unfinished, error)
+        return 0, hashlib.sha256()
+    if not 0 < rows <= len(stream.order) or checksum.hexdigest() != expected:
+        log.warning("%s was damaged after the interruption; converting again", unfinished)
+        return 0, hashlib.sha256()
+    return rows, checksum
 
 
-def _save_progress(file: IO[bytes], directory: Path, rows: int) -> None:
-    """The rows first, then their number."""
+def _save_progress(file: IO[bytes], directory: Path, rows: int, checksum: Any) -> None:
+    """Put the rows on disk first, then their number and checksum."""
     file.flush()
     os.fsync(file.fileno())
     with _written(directory / PROGRESS) as progress:
-        progress.write(json.dumps({"rows": rows}).encode())
+        progress.write(json.dumps({"rows": rows, "sha256": checksum.hexdigest()}).encode())
 
 
 def _write_images(
-    file: IO[bytes], directory: Path, stream: ImageStream, packed: bool, done: int
+    file: IO[bytes], directory: Path, stream: ImageStream, packed: bool, done: int, checksum: Any
 ) -> tuple[int, ...]:
-    """Every image from row `done` on at its place in an .npy file; returns the array's shape."""
-    width = stream.shape[-1] // 8 if packed else stream.shape[-1]
+    """Write every image from row `done` on into an .npy file; return the array's shape."""
     count = sum(stream.parts.values())
-    shape = (count, *stream.shape[:-1], width)
+    shape = (count, *_row_shape(stream, packed))
     needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
     needed -= done * int(np.prod(shape[1:]))
     if needed > free:
@@ -232,11 +261,13 @@ def _write_images(
             for own, run in zip(np.split(positions, breaks), np.split(rows, breaks), strict=True):
                 file.seek(start + int(own[0]) * row)
                 file.write(run.data)
+            if stream.chunks_from is not None:
+                checksum.update(rows.data)
             seen[positions] = True
             progress.advance(bar, len(positions))
             done += len(positions)
             if stream.chunks_from is not None and time.monotonic() - saved > SAVED_EVERY:
-                _save_progress(file, directory, done)
+                _save_progress(file, directory, done, checksum)
                 saved = time.monotonic()
     if not seen.all():
         missing = f"{int((~seen).sum())} of {len(seen)} images are missing"

@@ -105,6 +105,11 @@ def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]
         if len(row) != len(header):
             got = f"{len(row)} values for the {len(header)} columns of the header"
             raise DataError(f"{path}, row {number}: {got}")
+        for name, cell in zip(header, row, strict=True):
+            if not cell.strip():
+                raise DataError(
+                    f"{path}, row {number}: column {name} is empty; fill it or leave the row out"
+                )
     if files is not None:
         by_file = {row[0].strip(): row for row in rows}
         if len(by_file) < len(rows):

@@ -23,6 +23,7 @@ FOLDERS = "folders"  # factors=folders: the first folder on the way to a picture
 ROWS = 256  # read at a time
 MAX_LABEL_BYTES = 1 << 30  # of one array; ten labels of ten million images are 800 MB
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
+SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 KINDS = (
     "a folder of pictures, an .npz archive, a folder that `datasets` has saved, or the id of a"
     " data set on the Hugging Face hub"
@@ -123,7 +124,14 @@ class Folder(OwnImages):
             if loose := [name for name in self.files if "/" not in name]:
                 wanted = "every picture in a folder of its class"
                 raise DataError(f"{self.path}: factors={FOLDERS} needs {wanted}; {loose[0]} is not")
-            return {"class": [name.split("/")[0] for name in self.files]}
+            classes = [name.split("/")[0] for name in self.files]
+            if {name.lower() for name in classes} <= SPLITS:
+                splits = ", ".join(sorted(set(classes)))
+                raise DataError(
+                    f"{self.path}: factors={FOLDERS} would read the splits {splits} as classes; "
+                    f"name the folder of one split, dataset.path={self.path / classes[-1]}"
+                )
+            return {"class": classes}
         if isinstance(factors, str):
             return csv_columns(_beside(self.path, factors), self.files)
         wanted = f"{FOLDERS} or a CSV file for a folder of pictures"
@@ -251,7 +259,20 @@ class Table(OwnImages):
             if missing := [name for name in names if name not in table.features]:
                 lacks = f"no column `{missing[0]}` for dataset.factors"
                 raise DataError(f"{self.where}: {part} has {lacks}; it has {list(table.features)}")
+            for name in names:
+                self._check_labels(part, name)
         return {name: [v for t in self.tables.values() for v in t[name]] for name in names}
+
+    def _check_labels(self, part: str, name: str) -> None:
+        """Refuse a row without a label: None, or -1 in a column of class labels."""
+        table = self.tables[part]
+        is_class = type(table.features[name]).__name__ == "ClassLabel"
+        for row, label in enumerate(table[name]):
+            if label is None or (is_class and label == -1):
+                raise DataError(
+                    f"{self.where}: {part}, row {row} has no label in column {name} ({label}); "
+                    "leave the row out or give it a label"
+                )
 
 
 def _beside(folder: Path, file: str) -> Path:

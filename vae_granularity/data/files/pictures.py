@@ -4,6 +4,10 @@ Gray or RGB of 8 bits. The central square is taken, then area means, the one rul
 and source; nothing is enlarged. A photograph is turned as its EXIF orientation says.
 """
 
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +17,20 @@ from PIL import Image, ImageOps
 from vae_granularity.data.files.plain import open_plain
 from vae_granularity.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that calls other programs
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".gif", ".webp", ".avif")
+SUFFIXES += (".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "AVIF",
+    "TIFF",
+    "PPM",
+)  # none that calls other programs
 COLOURS = {1: "gray", 3: "RGB"}
 LARGEST = 128  # side that is taken as it is; larger pictures need a size
 
@@ -136,21 +152,56 @@ def read_picture(path: Path, place: str) -> np.ndarray:
 
 
 def list_pictures(folder: Path) -> list[str]:
-    """Picture files below a folder, nested too, as sorted POSIX paths; hidden ones are left out.
+    """Return the picture files below a folder, nested and linked too, as sorted POSIX paths.
+
+    Other files are left out, and a log line counts them by kind.
 
     Raises:
         DataError: there is none, or the folder cannot be read.
     """
+    pictures = []
+    left_out: Counter[str] = Counter()
     try:
-        every = (path.relative_to(folder) for path in folder.rglob("*"))
-        found = sorted(
-            path.as_posix()
-            for path in every
-            if path.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in path.parts)
-        )
+        for path in _walk(folder):
+            name = path.relative_to(folder)
+            if any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
+                left_out["hidden"] += 1
+            elif path.suffix.lower() not in SUFFIXES:
+                left_out[path.suffix.lower() or "without suffix"] += 1
+            elif not path.exists():
+                left_out["links to nothing"] += 1
+            else:
+                pictures.append(name.as_posix())
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
-    if not found:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(left_out.items()))
+    if not pictures:
         kinds = ", ".join(SUFFIXES)
-        raise DataError(f"dataset.path={folder} holds no pictures ({kinds}), at any depth")
-    return found
+        others = f"; left out: {counts}" if counts else ""
+        raise DataError(f"dataset.path={folder} holds no pictures ({kinds}), at any depth{others}")
+    if counts:
+        log.warning("%s: %s pictures; left out: %s", folder, f"{len(pictures):,}", counts)
+    return sorted(pictures)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder; a folder that several links lead to is entered once."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    entered = set()
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
+        entered.add(os.path.realpath(parent))
+        for name in list(folders):
+            path = Path(parent, name)
+            if not path.is_symlink():
+                continue
+            target = os.path.realpath(path)
+            # Links may lead back to a folder on the way down, directly or through each other.
+            if target in entered:
+                log.warning("%s is left out: it links to a folder that is read already", path)
+                folders.remove(name)
+            entered.add(target)
+        for name in files:
+            yield Path(parent, name)

@@ -125,7 +125,8 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
     import h5py
 
     try:
-        with h5py.File(path, "r") as opened:
+        # Some network file systems have no locks, and nothing is written here.
+        with h5py.File(path, "r", locking=False) as opened:
             file: Any = opened
             # Of its own: a link to another file would be followed.
             own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
