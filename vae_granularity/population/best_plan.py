@@ -93,7 +93,7 @@ def together_here(model: nn.Module, device: torch.device, processes: int) -> int
 
 def cache_bytes(folder: Path = CACHES) -> int:
     """Size of the largest cache of the first core; 16 MiB where the system does not say."""
-    sizes = [path.read_text().strip() for path in folder.glob("index*/size")]
+    sizes = [path.read_text(encoding="utf-8").strip() for path in folder.glob("index*/size")]
     return max((int(s[:-1]) * 1024 for s in sizes if s.endswith("K")), default=2**24)
 
 

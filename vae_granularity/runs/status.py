@@ -81,7 +81,7 @@ def write_progress(directory: Path, steps: int, **found: float | None) -> None:
     record = {"host": socket.gethostname(), "written": time.time(), "steps": steps}
     record |= {"step": None, "seconds_per_step": None, "elbo": None, **found}
     temporary = directory / f"{PROGRESS}.part"
-    temporary.write_text(json.dumps(record))
+    temporary.write_text(json.dumps(record), encoding="utf-8")
     os.replace(temporary, directory / PROGRESS)
 
 

@@ -189,7 +189,7 @@ def _rows_done(directory: Path) -> int:
     try:
         if not directory.joinpath(f"{IMAGES}.tmp").exists():
             return 0
-        return int(json.loads((directory / PROGRESS).read_text())["rows"])
+        return int(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))["rows"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
