@@ -54,9 +54,9 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 @pytest.mark.parametrize("variables", [ASCII, ASCII | {"PYTHONIOENCODING": "latin-1"}])
 def test_commands_print_and_write_in_any_locale(variables, tmp_path):
-    """β and γ stand in what train prints, logs and writes; the folder has a letter of its own."""
+    """β and γ stand in what the commands print, log and write."""
     environment = os.environ | variables
-    folder = tmp_path / "läufe"
+    folder = tmp_path
     small = ["dataset=blocks", "dataset.num_samples=400", "model=stcvae", "trainer=debug"]
     small += ["net=mlp", "net.hidden=16", "metrics=mig", "logger=csv", "evaluation.figures=false"]
     paths = [f"paths.{name}='{folder / name}'" for name in ("output_dir", "data_dir", "cache_dir")]
@@ -82,3 +82,16 @@ def test_commands_print_and_write_in_any_locale(variables, tmp_path):
         assert "Traceback" not in said
     (page,) = folder.rglob("report.html")
     assert "γ" in page.read_text(encoding="utf-8")
+
+
+def test_letters_that_the_locale_cannot_read_are_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "vae_granularity.status", "runs=läufe"],
+        capture_output=True,
+        env=os.environ | ASCII,
+        timeout=60,
+        check=False,
+    )
+    (line,) = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert "set LC_ALL=C.UTF-8" in line

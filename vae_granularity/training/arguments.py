@@ -32,6 +32,13 @@ def check_arguments(command: str, arguments: Sequence[str], folder: Path) -> Non
     Raises:
         ArgumentError: names the argument and what to write in its place.
     """
+    for argument in arguments:
+        if any("\udc80" <= letter <= "\udcff" for letter in argument):
+            readable = argument.encode(errors="surrogateescape").decode(errors="replace")
+            raise ArgumentError(
+                f"{readable}: this locale cannot read the letters; set LC_ALL=C.UTF-8, or rename "
+                "what is not named in UTF-8"
+            )
     overrides = _check_flags(command, arguments)
     parser = OverridesParser.create()
     for position, argument in enumerate(overrides):

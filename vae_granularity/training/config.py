@@ -198,7 +198,7 @@ def explain(error: Exception, config_name: str) -> str:
         options = error.options or group_options(group, [config_dir(), *_config_dirs()])
         return option_message(group, name, options)
     first_line = (str(error).splitlines() or [""])[0]
-    if not first_line:
+    if not first_line or isinstance(error, AssertionError):
         given = " ".join(sys.argv[1:])
         return f"Hydra cannot read the arguments ({type(error).__name__}): {given}"
     if first_line.startswith("Ambiguous value for argument"):
