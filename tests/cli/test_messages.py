@@ -148,7 +148,7 @@ def test_official_data_that_are_not_there_end_in_one_message(tmp_path, monkeypat
     [
         (["run={}/nothing"], "{}/nothing: does not exist"),
         (["run={}"], "holds no finished run"),
-        ([], "Missing mandatory value: run"),
+        ([], "run has no value: run=VALUE"),
     ],
 )
 def test_measuring_what_is_no_run_is_answered(given, message, tmp_path, monkeypatch, capsys):

@@ -89,7 +89,7 @@ def test_without_locks_status_works_and_training_says_what_to_do(
     assert not is_busy(directories[0])
     monkeypatch.setattr(sys, "argv", ["status", f"runs={tmp_path / 'runs'}"])
     status.main()
-    assert "1 done" in capsys.readouterr().out
+    assert "1 of 2 done, 1 stopped" in capsys.readouterr().out
     with (
         pytest.raises(ResourceError, match=r"cannot lock .*\.lock: .* choose a folder on another"),
         only_writer(directories[0]),

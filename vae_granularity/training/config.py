@@ -161,7 +161,10 @@ def _is_ours(error: Exception) -> bool:
 
     Of an odd command line Hydra raises anything.
     """
-    here, own = str(Path(__file__).parents[1]), (_run_command.__name__, compose.__name__, "main")
+    here, own = (
+        str(Path(__file__).parents[1]),
+        (_run_command.__name__, compose.__name__, "main", "_main"),
+    )
     frames = traceback.extract_tb(error.__traceback__)
     files = [frame.filename for frame in frames if frame.name not in own]
     return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
