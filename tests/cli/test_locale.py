@@ -17,7 +17,7 @@ SOURCES = [
     for path in (ROOT / folder).rglob("*.py")
 ]
 # Open files of their own kinds, none of which is text.
-NOT_TEXT = ("os", "Image", "tarfile", "zipfile", "h5py", "gzip", "bz2", "lzma", "webbrowser")
+NOT_TEXT = ("os", "Image", "tarfile", "zipfile", "h5py", "gzip", "bz2", "lzma", "archive")
 
 
 def opened_by_the_locale(source: str) -> list[int]:
@@ -33,8 +33,8 @@ def opened_by_the_locale(source: str) -> list[int]:
             continue
         if owner == "os" and name == "open":
             continue
-        mode = [a.value for a in node.args if isinstance(a, ast.Constant)]
-        binary = any(isinstance(text, str) and "b" in text and len(text) < 4 for text in mode)
+        texts = [part.value for a in node.args for part in ast.walk(a) if hasattr(part, "value")]
+        binary = any(text in ("rb", "wb", "ab", "r+b", "rb+") for text in texts)
         if not binary and "encoding" not in [keyword.arg for keyword in node.keywords]:
             lines.append(node.lineno)
     return lines

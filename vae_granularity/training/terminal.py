@@ -21,7 +21,8 @@ def tolerant_output() -> Iterator[None]:
         SystemExit: with `UNREAD`, where a pipe was closed that the output goes to.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        # In the locale C it is surrogateescape, which fails at β as strict does.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
             # So do the processes that this one starts, in the encoding of the locale.
             os.environ.setdefault("PYTHONIOENCODING", ":backslashreplace")
