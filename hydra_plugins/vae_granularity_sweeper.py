@@ -49,6 +49,8 @@ class ResumableSweeper(Sweeper):
         overrides = parser.parse_overrides(given)
         swept = {one.get_key_element() for one in overrides if one.is_sweep_override()}
         combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
+        if not combinations:  # glob(*) of a key, say
+            raise ArgumentError(f"{' '.join(given)} names no value: nothing would be trained")
         points = sweep.checked_points(
             [(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose
         )

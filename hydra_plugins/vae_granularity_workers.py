@@ -169,7 +169,7 @@ def _output_to(path: Path) -> Iterator[None]:
     """Everything that this process and its children print goes to the end of a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept, streams = (os.dup(1), os.dup(2)), (sys.stdout, sys.stderr)
-    with path.open("a", buffering=1) as file:
+    with path.open("a", buffering=1, encoding="utf-8") as file:
         for number_ in (1, 2):
             os.dup2(file.fileno(), number_)
         sys.stdout = sys.stderr = file

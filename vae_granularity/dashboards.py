@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from vae_granularity.runs.types import check_values
 from vae_granularity.training import config
+from vae_granularity.training.loggers.login import project_name
 
 
 def run(cfg: DictConfig) -> None:
@@ -11,6 +12,9 @@ def run(cfg: DictConfig) -> None:
     check_values(
         {str(key): value for key, value in cfg.items()}, {"project": str, "entity": str | None}
     )
+    project_name("project", cfg.project)
+    if cfg.entity is not None:
+        project_name("entity", cfg.entity)
     from vae_granularity.training.loggers.dashboards import publish  # Lightning: after the checks
 
     publish(cfg.entity, cfg.project)

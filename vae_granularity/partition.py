@@ -52,7 +52,9 @@ class LatentPartition:
         whole = isinstance(granularity, Integral) and not isinstance(granularity, bool)
         if not whole or not 1 <= granularity <= latent_dim:
             accepted = f"[1, latent_dim={latent_dim}]"
-            raise ArgumentError(f"granularity must be in {accepted}, got {granularity!r}")
+            raise ArgumentError(
+                f"granularity must be an integer in {accepted}, got {granularity!r}"
+            )
         granularity = int(granularity)
         starts = range(0, latent_dim, granularity)
         return cls(tuple(tuple(range(s, min(s + granularity, latent_dim))) for s in starts))

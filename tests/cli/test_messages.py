@@ -23,7 +23,7 @@ MISTAKES = {
         (["callbacks.last.save_top_k=3"], "did you mean 'callbacks.checkpoint'?"),
         (["model=stcva"], "model has no option 'stcva', did you mean 'stcvae'?"),
         (["model=vae", "model.beta=2"], "no such key 'model.beta'"),
-        (["model.granularity=99"], "granularity must be in [1, latent_dim=10], got 99"),
+        (["model.granularity=99"], "granularity must be an integer in [1, latent_dim=10], got 99"),
         (["model.partition=[3,3]"], "partition sizes must sum to latent_dim=10"),
         (["trainer.max_steps=0"], "trainer.max_steps must be an integer >= 1, got 0"),
         (["seed=-1"], "seed must be an integer in [0, 4294967295], got -1"),
@@ -148,7 +148,7 @@ def test_official_data_that_are_not_there_end_in_one_message(tmp_path, monkeypat
     [
         (["run={}/nothing"], "{}/nothing: does not exist"),
         (["run={}"], "holds no finished run"),
-        ([], "Missing mandatory value: run"),
+        ([], "run has no value: run=VALUE"),
     ],
 )
 def test_measuring_what_is_no_run_is_answered(given, message, tmp_path, monkeypatch, capsys):

@@ -118,7 +118,7 @@ def test_a_full_disk_in_a_single_run_is_one_line_and_the_command_goes_on(tmp_pat
     code, text = commands.finish(tmp_path, "trainer.max_steps=20")
     assert code == 1
     assert "Traceback" not in text
-    assert "File too large; what was saved is whole, the same command goes on" in text
+    assert "File too large. Nothing saved is lost; run the same command again to continue" in text
     monkeypatch.undo()
     assert commands.finish(tmp_path, "trainer.max_steps=20")[0] == 0
     assert not list(tmp_path.rglob("failed.json"))

@@ -156,7 +156,7 @@ def test_half_precision_networks_leave_the_loss_in_float32(tmp_path):
 @pytest.mark.parametrize(
     "override, message",
     [
-        ("model.granularity=99", r"granularity must be in \[1, latent_dim=6\], got 99"),
+        ("model.granularity=99", r"granularity must be an integer in \[1, latent_dim=6\], got 99"),
         ("model.partition=[1,2]", "sum to latent_dim=6"),
         ("model.beta=-1", "model.beta must be a finite number >= 0, got -1"),
         ("model.beta=abc", "model.beta must be a finite number >= 0, got 'abc'"),

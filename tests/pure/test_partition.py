@@ -64,7 +64,7 @@ def test_equal_partitions_are_one_key_and_travel_between_processes():
     [
         (
             lambda: LatentPartition.from_granularity(10, 99),
-            r"granularity must be in \[1, latent_dim=10\], got 99",
+            r"granularity must be an integer in \[1, latent_dim=10\], got 99",
         ),
         (lambda: LatentPartition.from_granularity(10, 0), "got 0"),
         (lambda: LatentPartition.from_granularity(10, 2.5), "got 2.5"),

@@ -123,6 +123,6 @@ def test_bad_groupings_are_named(granularity, partition, message):
 
 
 def test_names_of_runs_show_where_a_schedule_goes():
-    assert label(4) == "4"
-    assert label(LINEAR) == "0to4"
-    assert label({"schedule": "piecewise", "levels": [10, 5, 1], "at": [20, 40]}) == "10to1"
+    assert label("beta", 4) == "4"
+    assert label("beta", LINEAR) == "0to4"
+    assert label("beta", {"schedule": "piecewise", "levels": [10, 5, 1], "at": [20, 40]}) == "10to1"

@@ -69,7 +69,7 @@ def test_all_invalid_points_are_listed_together_before_anything_trains(tmp_path)
         tmp_path, "-m", "model.beta=1,-2", "model.granularity=2,99", "net.depth=1,0"
     )
     assert code == 2
-    assert "granularity must be in [1, latent_dim=6], got 99" in said
+    assert "granularity must be an integer in [1, latent_dim=6], got 99" in said
     assert "beta must be" in said
     assert "depth must be" in said
     assert "7 of 8 points are invalid; nothing was trained" in said

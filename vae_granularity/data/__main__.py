@@ -16,23 +16,37 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError, writable_folder
-from vae_granularity.training.config import compose, end_with_message
+from vae_granularity.training.arguments import check_arguments
+from vae_granularity.training.config import compose, config_dir, end_with_message
+from vae_granularity.training.terminal import end_if_unread, tolerant_output
 
 VERBS = ("prepare", "info")
 
 
 def main() -> None:
     """Run the command of `sys.argv`; a mistake of the user's ends in one message and a code."""
-    verb, *overrides = sys.argv[1:] or [""]
-    if {"--help", "-h"} & set(sys.argv[1:]):
+    with tolerant_output():
+        _main(sys.argv[1:])
+
+
+def _main(arguments: list[str]) -> None:
+    if {"--help", "-h"} & set(arguments):
         print(str(__doc__).strip())
         return
-    if verb not in VERBS:
-        sys.exit(__doc__)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
+        verb, *overrides = arguments or [""]
+        if verb not in VERBS:
+            raise ArgumentError(
+                f"the first word must be one of {', '.join(VERBS)}, got {verb!r}: "
+                "python -m vae_granularity.data info dataset=NAME (--help)"
+            )
+        check_arguments("data", overrides, config_dir())
         config = compose("train", overrides)
         print(run(verb, config.dataset))
+    except BrokenPipeError as error:
+        end_if_unread(error)
+        raise
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ArgumentError) else 1)

@@ -126,7 +126,7 @@ def training_figure(file: Path, title: str) -> Named:
     """ELBO and the four terms over training, from a run's metrics.csv; nothing without one."""
     if not file.is_file():
         return
-    with file.open() as opened:
+    with file.open(encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
     curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     for term in ("elbo", *DECOMPOSITION):

@@ -61,7 +61,7 @@ def measure_missing(
         computed.append(FIGURES)
     parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
     text = json.dumps(before | parts, indent=1, allow_nan=False)
-    if text != (directory / RESULTS).read_text():
+    if text != (directory / RESULTS).read_text(encoding="utf-8"):
         write_atomically(directory / RESULTS, text)
     version = version_of(before["protocol"])
     if version != PROTOCOL_VERSION:

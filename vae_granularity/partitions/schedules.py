@@ -172,13 +172,18 @@ class Rounded:
         return self.exact.values
 
 
-def label(value: Any) -> str:
+def label(name: str, value: Any) -> str:
     """Return a config value as names of runs show it: the number, or the ends of its schedule.
 
-    >>> label(4.0), label({"schedule": "linear", "start": 0, "end": 4, "steps": 100})
-    ('4', '0to4')
+    >>> label("beta", 4.0)
+    '4'
+    >>> label("beta", {"schedule": "linear", "start": 0, "end": 4, "steps": 100})
+    '0to4'
+
+    Raises:
+        ArgumentError: as `schedule`.
     """
-    return ends(schedule("schedule", value)) if isinstance(value, Mapping) else f"{value:g}"
+    return ends(schedule(name, value))
 
 
 def ends(rule: Schedule) -> str:

@@ -54,7 +54,7 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     from vae_granularity.population.plan import ALONE, AUTO, choose_plan, trains_on_gpu
     from vae_granularity.runs.build import build
 
-    text = Path(path).read_text()
+    text = Path(path).read_text(encoding="utf-8")
     if _digest(text) != Path(path).stem:
         raise DataError(f"{path} was changed after it was written: none of its runs is trained")
     pack = json.loads(text)

@@ -45,7 +45,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
 def write_atomically(path: Path, text: str, *, shared: bool = False) -> None:
     """The whole text or nothing; `shared` as `replacing` has it."""
     with replacing(path, shared=shared) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:
@@ -77,7 +77,7 @@ def load_config(path: Path) -> Any:
     try:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES:
             raise DataError(f"{path} is no file of at most {MAX_CONFIG_BYTES:,} bytes")
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise DataError(f"{path} refers to parts of itself by aliases; it is refused")
         return OmegaConf.load(io.StringIO(text))

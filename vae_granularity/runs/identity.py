@@ -13,6 +13,9 @@ from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.partitions.schedules import label
 
 RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoints", "final.ckpt"
+# Bytes of a run's name. An encrypted home takes 143 for a file, and W&B names a folder by 28 more.
+MAX_NAME_BYTES = 115
+MAX_TAG = 64  # letters of a W&B tag
 VERSION = 2  # of this rule, and part of the hash: what another rule named is never continued
 PARTS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
 PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its files and images lie
@@ -214,15 +217,15 @@ class RunInfo:
     def name(self) -> str:
         """Short readable name and hash; also the name of the directory."""
         model = self.config["model"]
-        beta = [f"b{label(model['beta'])}"] if "beta" in model else []
-        group = grouping_of(model).label
-        seed = f"s{self.config['seed']}"
-        return "_".join([self.model, self.dataset, *beta, group, seed, self.hash])
+        beta = [f"b{label('model.beta', model['beta'])}"] if "beta" in model else []
+        words = "_".join([self.model, self.dataset, *beta, grouping_of(model).label])
+        end = f"_s{self.config['seed']}_{self.hash}"
+        return shortened(words, MAX_NAME_BYTES - len(end)) + end
 
     @property
     def id(self) -> str:
         """W&B id: the same for every continuation of the run."""
-        return self.name.replace("_", "-")
+        return re.sub(r"[_:;,#?/']", "-", self.name)  # W&B takes none of these but the first
 
     @property
     def directory(self) -> Path:
@@ -233,9 +236,24 @@ class RunInfo:
     def tags(self) -> tuple[str, ...]:
         """W&B tags: model, data set, source, beta, granularity."""
         model, data = self.config["model"], self.config["dataset"]
-        beta = [f"beta={label(model['beta'])}"] if "beta" in model else []
+        beta = [f"beta={label('model.beta', model['beta'])}"] if "beta" in model else []
         name = option_name(self.config, "dataset")
-        return (self.model, name, data["source"], *beta, grouping_of(model).tag)
+        tags = (self.model, name, data["source"], *beta, grouping_of(model).tag)
+        return tuple(shortened(tag, MAX_TAG) for tag in tags)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a name of at most `most` bytes of UTF-8: one that is longer ends with its hash.
+
+    >>> shortened("granularity=2", 64), shortened("p" + "-1" * 40, 20)
+    ('granularity=2', 'p-1-1-1-1-1-4bfd7acb')
+    """
+    letters = text.encode()
+    if len(letters) <= most:
+        return text
+    end = f"-{digest(text)}"
+    # A letter that is cut in two is left out.
+    return letters[: most - len(end)].decode(errors="ignore").rstrip("-") + end
 
 
 def _of_path(dataset: Mapping[str, Any]) -> str | None:

@@ -8,12 +8,13 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import BusyError, ResourceError, UserError
 from vae_granularity.runs.files import read_json, write_atomically
 from vae_granularity.runs.table import read_results
@@ -42,6 +43,8 @@ def is_busy(directory: str | Path) -> bool:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # a disk without locks, where nothing is trained
+        return False
     finally:
         os.close(lock)
     return False
@@ -81,7 +84,7 @@ def write_progress(directory: Path, steps: int, **found: float | None) -> None:
     record = {"host": socket.gethostname(), "written": time.time(), "steps": steps}
     record |= {"step": None, "seconds_per_step": None, "elbo": None, **found}
     temporary = directory / f"{PROGRESS}.part"
-    temporary.write_text(json.dumps(record))
+    temporary.write_text(json.dumps(record), encoding="utf-8")
     os.replace(temporary, directory / PROGRESS)
 
 
@@ -107,18 +110,12 @@ def only_writer(directory: Path, patience: float = 1.0) -> Iterator[None]:
         BusyError: another process trains it.
         ResourceError: the directory cannot be written.
     """
-    lock = FileLock(directory / LOCK)
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        raise BusyError(f"another process is training {directory}") from None
-    except OSError as error:
-        cause = error.strerror or error
-        raise ResourceError(f"cannot write {directory / LOCK}: {cause}") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(directory / LOCK, patience))
+        except Timeout:
+            raise BusyError(f"another process is training {directory}") from None
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

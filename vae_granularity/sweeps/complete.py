@@ -105,7 +105,13 @@ def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
         config.dataset.source = settled_source(config)
         overrides = [*overrides, f"dataset.source={config.dataset.source}"]
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    directory = RunInfo(resolved, Path(config.paths.output_dir)).directory
+    try:
+        directory = RunInfo(resolved, Path(config.paths.output_dir)).directory
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        from vae_granularity.training.prepare import prepare
+
+        prepare(_on_any_machine(config))  # names the value that no name can be made of
+        raise
     return Point(tuple(overrides), label, config, directory)
 
 

@@ -40,10 +40,18 @@ LONGEST = 1e9  # seconds that a run can have taken
 PIPED_COLUMNS = 160  # of what is no terminal
 
 
+class _Console(Console):
+    """A console that leaves a closed pipe to the command, which ends as all commands do."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that rich would turn into exit code 1."""
+        raise
+
+
 def console() -> Console:
     """The console to print tables to: as wide as the terminal, wide enough where it is none."""
-    found = Console()
-    return found if found.is_terminal or found.width != 80 else Console(width=PIPED_COLUMNS)
+    usual = _Console()
+    return usual if usual.is_terminal or usual.width != 80 else _Console(width=PIPED_COLUMNS)
 
 
 def duration(seconds: float) -> str:

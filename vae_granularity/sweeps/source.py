@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
+from vae_granularity.data.files.locks import locked
 from vae_granularity.runs.files import read_json, set_aside, write_atomically
 from vae_granularity.runs.identity import ORDER, digest, file_name, unsaid_keys, without
 
@@ -29,7 +29,7 @@ def settled_source(config: DictConfig) -> str:
     left_out = [*ORDER, "device", "source", *unsaid_keys(node)]
     key = f"{file_name(node)}-{digest(without(node, left_out))}"
     path = folder / RECORD
-    with FileLock(folder / f"{RECORD}.lock"):
+    with locked(folder / f"{RECORD}.lock"):
         known = _known(path)
         if key not in known:
             from vae_granularity.runs.build import create

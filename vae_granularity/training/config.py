@@ -1,6 +1,5 @@
 """From the command line to a checked config before torch is loaded; what a mistyped key meant."""
 
-import difflib
 import errno
 import os
 import re
@@ -18,19 +17,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from vae_granularity.errors import ArgumentError, UserError, integer, writable_folder
+from vae_granularity.errors import ArgumentError, UserError, choice, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
+from vae_granularity.training.arguments import check_arguments, group_options
 from vae_granularity.training.help import help_text
-from vae_granularity.training.loggers.login import resolved_mode
+from vae_granularity.training.loggers.login import check_home, project_name, resolved_mode
+from vae_granularity.training.suggestions import key_message, option_message
+from vae_granularity.training.terminal import end_if_unread, tolerant_output
 
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")  # tpu needs packages that we do not test
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-# Keys of earlier versions.
-RENAMED = {"callbacks.last": "callbacks.checkpoint", "mix": "allow_mixed"}
-RENAMED |= {"draws": "num_bootstrap", "rows": "max_rows"}
-EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers of other packages
 
 
 def config_dir() -> Path:
@@ -73,26 +72,35 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
 
     2 is for an argument, 1 for anything else that the user can mend.
     """
+    with tolerant_output():
+        _run_command(config_name, job)
 
+
+def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     def reported(cfg: DictConfig) -> Any:
         one_of_many = HydraConfig.get().mode is RunMode.MULTIRUN
         # What Lightning starts for each further device of a run is this command again: in a sweep,
         # for the running point alone.
-        sys.argv[1:] = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
+        # Unresolved: a reference in a value is one of the run's config, not of Hydra's.
+        given: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)
+        sys.argv[1:] = [*given["hydra"], *given["task"]]
         try:
-            _check_overrides(HydraConfig.get().overrides.task)
+            _check_overrides(given["task"])
             if OmegaConf.is_list(cfg.get("trust")):
                 cfg.trust += own_packages(HydraConfig.get().runtime.config_sources)
             return job(named(cfg, HydraConfig.get().runtime.choices))
         except Exception as error:
-            told = _told(error)
-            if told is None and one_of_many:  # a launcher keeps the traceback to itself
+            if not one_of_many:
+                end_if_unread(error)  # before Hydra writes of a failed job
+            message = _message_without_traceback(error, config_name)
+            if message is None and one_of_many:  # a launcher keeps the traceback to itself
                 traceback.print_exc()
-            elif told is not None:
+            elif message is not None:
                 word = "failed" if one_of_many else "error"
-                print(f"{word}: {told}", file=sys.stderr, flush=True)
+                print(f"{word}: {message}", file=sys.stderr, flush=True)
                 if not one_of_many:
-                    sys.exit(2 if isinstance(error, ArgumentError) else 1)
+                    is_argument = isinstance(error, (ArgumentError, OmegaConfBaseException))
+                    sys.exit(2 if is_argument else 1)
             raise
 
     if {"--help", "-h"} & set(sys.argv[1:]):
@@ -102,19 +110,28 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     main = hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")
     try:
+        check_arguments(config_name, sys.argv[1:], config_dir())
         main(reported)()
     except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
         print("\ninterrupted: the same command continues", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except ArgumentError as error:  # in words that Hydra has not read yet
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
+        end_if_unread(error)
         end_with_message(error, config_name)
 
 
-def _told(error: Exception) -> str | None:
-    """What to say of a mistake or a full disk, without a traceback; None of anything else."""
+def _message_without_traceback(error: Exception, config_name: str) -> str | None:
+    """Return a one-line message for user errors and full disks, else None."""
     if isinstance(error, OSError) and error.errno in DISK:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}; what was saved is whole, the same command goes on"
+        path = f"{error.filename}: " if error.filename else ""
+        return (
+            f"{path}{error.strerror}. Nothing saved is lost; run the same command again to continue"
+        )
+    if isinstance(error, OmegaConfBaseException):  # a reference that leads nowhere
+        return explain(error, config_name)
     return str(error) if isinstance(error, UserError) else None
 
 
@@ -132,17 +149,22 @@ def end_with_message(error: Exception, config_name: str) -> NoReturn:
     """Say what is wrong with the command line and exit with 2; an error of ours is raised again."""
     if not isinstance(error, (HydraException, OmegaConfBaseException)) and _is_ours(error):
         raise error
-    said = explain(error, config_name)
+    message = explain(error, config_name)
     if isinstance(error, TypeError):  # Hydra's own, of a choice that is no name
-        said = f"{_odd_choice()}: {said}"
-    print(f"error: {said}", file=sys.stderr)
+        message = f"{_odd_choice()}: {message}"
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether code of ours ran when it was raised, not Hydra's alone: of an odd command line Hydra
-    raises anything."""
-    here, own = str(Path(__file__).parents[1]), (run_command.__name__, compose.__name__, "main")
+    """Return whether the traceback contains a frame of this package, besides those that call Hydra.
+
+    Of an odd command line Hydra raises anything.
+    """
+    here, own = (
+        str(Path(__file__).parents[1]),
+        (_run_command.__name__, compose.__name__, "main", "_main"),
+    )
     frames = traceback.extract_tb(error.__traceback__)
     files = [frame.filename for frame in frames if frame.name not in own]
     return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
@@ -162,39 +184,58 @@ def own_packages(sources: Iterable[Any]) -> list[str]:
             found.append(source.path.split(".")[0])
             continue
         for file in Path(source.path).rglob("*.yaml"):
-            targets = re.findall(r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(), re.MULTILINE)
+            targets = re.findall(
+                r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(encoding="utf-8"), re.MULTILINE
+            )
             found += [package for package in targets if package not in NOT_ONES_OWN]
     return list(dict.fromkeys(found))
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """One message for a config that does not compose, with what was probably meant."""
+    """Return one message for a config that does not compose, with what was probably meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return _no_option(group, name, error.options)
-    cause = error.__cause__
-    key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
-    first_line = str(error).splitlines()[0]
+        if not group:
+            return f"--config-name={name}: there is no such file; leave it out"
+        # Hydra does not tell the options where a list of them was given.
+        options = error.options or group_options(group, [config_dir(), *_config_dirs()])
+        return option_message(group, name, options)
+    first_line = (str(error).splitlines() or [""])[0]
+    if not first_line or isinstance(error, AssertionError):
+        given = " ".join(sys.argv[1:])
+        return f"Hydra cannot read the arguments ({type(error).__name__}): {given}"
     if first_line.startswith("Ambiguous value for argument"):
         override = first_line.partition("'")[2].rstrip("'")
         name = override.partition("=")[0]
         return f"{override}: several values are a sweep, train -m; a list is {name}=[…]"
+    if first_line.startswith("Sweep parameters"):
+        override = first_line.partition("'")[2].partition("'")[0]
+        return f"{override}: several values are a sweep, train -m"
     if first_line.startswith("Config group override must be"):
         return f"{_odd_choice()}: {first_line.removeprefix('Config group override ')}"
     if first_line.startswith("Could not append"):
         return f"{first_line.rstrip('.')}: leave out the +"
-    if isinstance(error, ConfigCompositionException) and key:
-        asked = first_line.partition("'")[2].partition("'")[0] or key
-        return f"{first_line.rstrip('.')}: {_no_key(key, asked, _default_config(config_name))}"
+    if first_line.endswith("No match in the defaults list."):
+        return _no_group(first_line.partition("'")[2].partition("'")[0], config_name)
+    cause = error.__cause__
+    if isinstance(error, ConfigCompositionException) and first_line.startswith("Could not"):
+        key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
+        if key:
+            request = first_line.partition("'")[2].partition("'")[0] or key
+            said = key_message(key, request, _default_config(config_name))
+            return f"{first_line.rstrip('.')}: {said}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value: {error.full_key}=VALUE"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {first_line}"
     return first_line if cause is None else f"{first_line} {str(cause).splitlines()[0]}"
 
 
 def _odd_choice() -> str:
-    """The argument that chooses an option of a group by what is neither a name nor names."""
-    given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
-    for argument, override in zip(
-        given, OverridesParser.create().parse_overrides(given), strict=True
-    ):
+    """Return the argument that chooses an option of a group by what is neither a name nor names."""
+    arguments = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
+    overrides = OverridesParser.create().parse_overrides(arguments)
+    for argument, override in zip(arguments, overrides, strict=True):
         is_group = (config_dir() / override.key_or_group).is_dir()
         value = override.value()
         names = value if isinstance(value, list) else [value]
@@ -203,54 +244,20 @@ def _odd_choice() -> str:
     return "an option of a group"
 
 
-def _no_option(group: str, name: str, options: Sequence[str] | None) -> str:
-    """What to say of an option that a group does not have."""
-    extra = EXTRAS.get(name) if group == "hydra/launcher" else None
-    if extra is not None:
-        return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'"
-    if options is None:  # of a list of options Hydra does not tell
-        folders = [config_dir(), *map(Path, _config_dirs())]
-        options = sorted(file.stem for at in folders for file in (at / group).glob("*.yaml"))
-    shown = [option for option in options if not option.startswith("_")]
-    meant = _did_you_mean(name, shown)
-    return f"{group} has no option {name!r}{meant}; there are {', '.join(shown)}"
+def _no_group(group: str, config_name: str) -> str:
+    """Return what to say of a group that a command chooses no option of."""
+    config = _default_config(config_name)
+    if group in config:
+        return f"{group} has no options for {config_name}; its keys are set by +{group}.KEY=VALUE"
+    return f"{config_name} takes no {group}; it takes {', '.join(map(str, config))}"
 
 
-def _config_dirs() -> Iterator[str]:
-    """The values of --config-dir on the command line."""
+def _config_dirs() -> Iterator[Path]:
+    """Yield the values of --config-dir on the command line."""
     for flag, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
         name, _, value = flag.partition("=")
         if name in ("--config-dir", "-cd"):
-            yield value or following
-
-
-def _no_key(key: str, asked: str, cfg: DictConfig) -> str:
-    """What to say of a key that the config does not have: one beside it, or how to add it.
-
-    Args:
-        key: as far as the first part that does not exist of the one that was `asked` for.
-    """
-    known = [name for name in _keys(cfg) if not name.rpartition(".")[2].startswith("_")]
-    parent, _, leaf = key.rpartition(".")
-    while parent and parent not in known:
-        parent, _, leaf = parent.rpartition(".")
-    beside = [name for name in known if parent and name.rpartition(".")[0] == parent]
-    if parent and not beside and OmegaConf.is_dict(OmegaConf.select(cfg, parent)):
-        return f"{parent} is empty; add to it with +{asked}=VALUE"
-    message = f"no such key {key!r}"
-    meant = _did_you_mean(key, known)
-    near = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in beside], n=1)
-    if near:
-        return f"{message}, did you mean {f'{parent}.{near[0]}'!r}?"
-    if beside and key not in RENAMED:
-        return f"{message}; {parent} has {', '.join(n.rpartition('.')[2] for n in beside)}"
-    return message + meant
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    renamed = [new for old, new in RENAMED.items() if word == old and new in known]
-    matches = renamed or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", did you mean {matches[0]!r}?" if matches else ""
+            yield Path(value or following)
 
 
 def _default_config(config_name: str) -> DictConfig:
@@ -263,18 +270,10 @@ def _default_config(config_name: str) -> DictConfig:
         return compose(config_name, [])
 
 
-def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in cfg:
-        name = f"{prefix}{key}"
-        yield name
-        node = cfg._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
-            yield from _keys(node, f"{name}.")
-
-
 def check_training_config(cfg: DictConfig) -> None:
-    """What can be known without torch: ranges of the seed, the number of steps and the partition,
-    the login that the logger needs, the folder of run directories, which is made.
+    """Check seed, steps, partition, accelerator, W&B login and output folder without torch.
+
+    The folder of run directories is made.
 
     Raises:
         ArgumentError: names the key, its value and the accepted range.
@@ -288,6 +287,8 @@ def check_training_config(cfg: DictConfig) -> None:
     for name, path in cfg.paths.items():
         if not isinstance(path, str) or not path:
             raise ArgumentError(f"paths.{name} must be a path, got {path!r}")
+    # A shell expands ~ at the beginning of a word only.
+    cfg.paths.output_dir = os.path.expanduser(cfg.paths.output_dir)
     integer("seed", cfg.seed, 0, 2**32 - 1)
     steps = cfg.trainer.max_steps
     if isinstance(steps, float) and steps.is_integer():  # 1e5
@@ -296,7 +297,12 @@ def check_training_config(cfg: DictConfig) -> None:
     check_trainer(cfg.trainer)
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     grouping_of(model).at(0)
-    resolved_mode(cfg.logger.get("mode", "offline"))
+    choice("trainer.accelerator", cfg.trainer.get("accelerator", "auto"), ACCELERATORS)
+    if "mode" in cfg.logger:  # W&B
+        check_home()
+        resolved_mode(cfg.logger.mode)
+    if "project" in cfg.logger:
+        project_name("logger.project", cfg.logger.project)
     writable_folder("paths.output_dir", cfg.paths.output_dir)
 
 

@@ -33,7 +33,7 @@ def help_text(folder: Path, command: str, arguments: list[str]) -> str:
         folder: of the yaml files.
         command: name of its yaml file.
     """
-    source = (folder / f"{command}.yaml").read_text()
+    source = (folder / f"{command}.yaml").read_text(encoding="utf-8")
     defaults = yaml.safe_load(source).get("defaults", [])
     chosen = {group: option for entry in defaults for group, option in _group(entry, folder)}
     named = (argument.split("=", 1) for argument in arguments if "=" in argument)
@@ -50,7 +50,8 @@ def help_text(folder: Path, command: str, arguments: list[str]) -> str:
         path = folder / group / f"{chosen.get(group)}.yaml"
         if path.is_file():
             parts.append(
-                f"{group}.KEY=VALUE, of {group}={path.stem}:\n" + _indented(_own(path.read_text()))
+                f"{group}.KEY=VALUE, of {group}={path.stem}:\n"
+                + _indented(_own(path.read_text(encoding="utf-8")))
             )
     return "\n\n".join([*parts, MORE])
 

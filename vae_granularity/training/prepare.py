@@ -62,6 +62,8 @@ IGNORED_WARNINGS = (
     "You passed in a `val_dataloader` but have no `validation_step`",
     ".*LeafSpec.* is deprecated",
 )
+# Keys of a trainer that a machine may not have what they ask for.
+HARDWARE_KEYS = ("accelerator", "devices", "num_nodes", "precision", "strategy")
 log = logging.getLogger(__name__)
 
 TORCH = ("torch", "lightning", "torchmetrics")
@@ -250,8 +252,10 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
         )
     except ArgumentError:
         raise
-    except (ValueError, MisconfigurationException) as error:
-        raise ArgumentError(f"trainer: {error}") from error
+    except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
+        keys = [key for key in HARDWARE_KEYS if key in cfg.trainer]
+        given = ", ".join(f"trainer.{key}={cfg.trainer[key]}" for key in keys)
+        raise ArgumentError(f"{' '.join(str(error).split())} ({given})") from error
 
 
 def _environment(cfg: DictConfig) -> list[ClusterEnvironment]:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import page_text
@@ -16,6 +17,7 @@ from vae_granularity.analysis.page.traversals import best_traversals
 from vae_granularity.analysis.pipeline import Analysis, analyse
 from vae_granularity.analysis.runs_table import check_places
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import writable_folder
 from vae_granularity.runs.files import write_atomically
 from vae_granularity.runs.status import LOCK
@@ -36,13 +38,12 @@ def write_analysis(settings: Settings) -> Path:
     if settings.out is None and settings.runs:
         check_links(settings.folder, settings.runs[0])  # before anything is written there
     folder = writable_folder("out", settings.folder)
-    lock = FileLock(folder / LOCK)
-    try:
-        alone = lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another analysis that writes into {folder}", flush=True)
-        alone = lock.acquire()
-    with alone:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / LOCK, timeout=0))
+        except Timeout:
+            print(f"waiting for another analysis that writes into {folder}", flush=True)
+            stack.enter_context(locked(folder / LOCK))
         return _written(settings, folder)
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 
 from vae_granularity.data.files.declaration import digest
+from vae_granularity.data.files.locks import locked
 from vae_granularity.data.files.plain import open_plain, read_plain
 from vae_granularity.errors import DataError, ResourceError
 
@@ -143,7 +143,7 @@ def prepare(
         directory.mkdir(parents=True, exist_ok=True)
         if directory.is_symlink():
             raise DataError(f"{directory} is a link, not a folder of the cache: remove it")
-        lock = FileLock(directory.with_name(f"{directory.name}.lock"))
+        lock = locked(directory.with_name(f"{directory.name}.lock"))
     with lock:
         if ready := load(directory, thorough=thorough):  # made by another process meanwhile
             return ready

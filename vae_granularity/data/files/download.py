@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import TimeoutError as ReadTimeout
 
 from vae_granularity.data.files.declaration import RemoteFile, digest
+from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import DataError, ResourceError
 
 HEADERS = {"Accept-Encoding": "identity"}  # a decoded body would break resuming by byte offset
@@ -90,7 +90,7 @@ def fetch(
     reasons = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(directory / f".{file.name}.lock"):
+        with locked(directory / f".{file.name}.lock"):
             if target.exists():
                 return target
             for url in file.urls if urls is None else urls:

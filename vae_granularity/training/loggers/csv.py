@@ -61,11 +61,14 @@ class MetricsCSV(FileLogger):
         if new or known or not self.path.exists():
             self._rewrite()
         else:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns, restval="").writerow(row)
 
     def _rewrite(self) -> None:
-        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+        with (
+            replacing(self.path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(self._rows)
@@ -77,7 +80,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if not path.exists():
         return columns, rows
     try:
-        with path.open(newline="", errors="replace") as file:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.DictReader(file)
             columns = list(reader.fieldnames or columns)
             found = list(reader)

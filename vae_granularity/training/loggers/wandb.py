@@ -9,10 +9,12 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from vae_granularity.errors import ResourceError
-from vae_granularity.runs.identity import RunInfo
+from vae_granularity.runs.identity import RunInfo, shortened
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
 from vae_granularity.training.loggers.csv import csv_loggers
 from vae_granularity.training.loggers.login import resolved_mode
+
+MAX_GROUP = 128  # letters of a W&B group
 
 
 def wandb_loggers(
@@ -45,7 +47,7 @@ def wandb_loggers(
         run = wandb.init(
             project=project,
             entity=entity,
-            group=group or info.output_dir.resolve().name,
+            group=shortened(group or info.output_dir.resolve().name, MAX_GROUP),
             name=info.name,
             id=info.id,
             resume="allow",

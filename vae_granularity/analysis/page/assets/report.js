@@ -12,13 +12,39 @@ function plain(value) {
   return value;
 }
 
-// Labels of axes and lines that are long go on in the next line: Plotly would cut them, or leave no room for the chart.
-function folded(labels) {
-  const most = narrow.matches ? 18 : 36, lines = new RegExp(`.{1,${most}}(?:\\s|$)|.{1,${most}}`, "g");
-  return labels.map((text) => (String(text).length > most ? String(text).match(lines).join("\n") : text));
+// The width in px of a text as a chart draws it, in whatever font the machine has.
+const pen = document.createElement("canvas").getContext("2d");
+function widthOf(text, font) {
+  pen.font = `${font.size}px ${font.family}`;
+  return pen.measureText(text).width;
+}
+
+// A text that is wider than its room goes on in the next line, between words where that is enough.
+function folded(text, room, font) {
+  if (typeof text !== "string") return text;
+  const fits = (line) => widthOf(line, font) <= room;
+  return text.split("\n").flatMap((paragraph) => {
+    if (fits(paragraph)) return [paragraph];
+    const lines = [];
+    let line = "";
+    for (const word of paragraph.split(/(?<=\s)/)) {
+      if (fits(line + word)) { line += word; continue; }
+      if (line) lines.push(line);
+      line = "";
+      for (const letter of word) {
+        if (line && !fits(line + letter)) { lines.push(line); line = ""; }
+        line += letter;
+      }
+    }
+    return [...lines, line];
+  }).join("\n");
+}
+function foldedAll(texts, room, font) {
+  return Array.isArray(texts) ? texts.map((text) => foldedAll(text, room, font)) : folded(texts, room, font);
 }
 
 // The title stands above the chart as text of the page: Plotly does not break lines, and cuts what is wider than the chart.
+// Ticks and lines of the legend get a third of its width, what hovers two fifths (it stands on one side of its mark), titles of axes nearly all.
 function draw(element, chart) {
   const layout = structuredClone(chart.layout);
   delete layout.title;
@@ -28,8 +54,20 @@ function draw(element, chart) {
     layout.margin = { ...layout.margin, l: 46, r: 4 };
     chart = { ...chart, data: chart.data.map((trace) => ({ ...trace, texttemplate: undefined })) };
   }
-  for (const axis of [layout.xaxis, layout.yaxis]) if (axis?.ticktext) axis.ticktext = folded(axis.ticktext);
-  const data = chart.data.map((trace) => (trace.name ? { ...trace, name: folded([trace.name])[0] } : trace));
+  const font = layout.font, width = element.clientWidth, height = layout.height;
+  layout.hoverlabel = { font };
+  const label = Math.min(width / 3, 250);
+  for (const [axis, length] of [[layout.xaxis, width], [layout.yaxis, height]]) {
+    if (axis?.ticktext) axis.ticktext = foldedAll(axis.ticktext, label, font);
+    // Plotly writes the titles of axes a little larger.
+    if (axis?.title?.text) axis.title.text = folded(axis.title.text, 0.6 * length, { ...font, size: 1.2 * font.size });
+  }
+  const data = chart.data.map((trace) => {
+    const texts = { hovertext: foldedAll(trace.hovertext, 0.4 * width, font), name: folded(trace.name, label, font) };
+    const title = trace.colorbar?.title;
+    if (title) texts.colorbar = { ...trace.colorbar, title: { ...title, text: folded(title.text, 0.6 * height, { ...font, size: 1.2 * font.size }) } };
+    return { ...trace, ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) };
+  });
   return Plotly.react(element, plain(data), plain(layout), config);
 }
 
