@@ -113,9 +113,10 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX
         if shift is not None:
             share = 0.0
             rivals = np.stack([path, path + shift])
+            side = "above" if shift > 0 else "below"
             missing = (
-                f"seeds cannot tell this path from the one {abs(shift)} places "
-                f"{'above' if shift > 0 else 'below'} it (t test over seeds of all {x} together)"
+                f"seeds cannot tell this path from the one {abs(shift)} places {side} it "
+                f"(t test over seeds, all values of {x} together)"
             )
     if share >= MIN_SUPPORT:
         agree = f"{words} ({share:.0%} of the resampled seeds agree){aside}"

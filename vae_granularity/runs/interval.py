@@ -47,7 +47,7 @@ def best_reach(
     side is that of a simultaneous interval of all points (Bonferroni). There the spread is the
     point's own or that of it and all points together (`PRIOR`), whichever is larger: three seeds
     are quiet by chance at one of thirty points. The better side is Student's: the pick errs the
-    other way. Covers the mean of the picked point in 95 % or more of the simulations of
+    other way. Covers the mean of the picked point in 93 % or more of the simulations of
     experiments/verdicts/best.py; with one point it is Student's interval.
 
     Args:
