@@ -36,7 +36,8 @@ from vae_granularity.analysis.trajectory import make_trajectory
 from vae_granularity.analysis.verdict import judge
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "verdicts"))
-from surfaces import KINDS, SEED_EFFECT, TRUE, said
+from surfaces import KINDS, SEED_EFFECT, TIES, TRUE, means, said
+from surfaces import draw as draw_shared
 
 SEEDS, SIMULATIONS, SHARE = 10, 100, 3  # a deciding sweep may run a third of the full grid
 GRIDS = ("5x5", "7x7")
@@ -50,6 +51,8 @@ POINTS = {
 KEPT = ("V", "line", "level")  # kinds for which early stopping is compared with none
 ORDER = ("V", "line", "level", "half flat", "flat", "monotone", "edge")
 WAYS = ("corrected", "uncorrected", "all points kept")
+# Half of a run's variance (3/4 of a step) is what a seed has at a place of y in every row.
+SHARED = "rho 0.5"
 CELL = ("kind", "grid", "noise")
 
 
@@ -86,15 +89,12 @@ def cells() -> dict[tuple[str, str], tuple[np.ndarray, Question]]:
     found: dict[tuple[str, str], tuple[np.ndarray, Question]] = {}
     for kind, grid in itertools.product(ORDER, GRIDS):
         if grid in KINDS[kind]:
-            n, m = map(int, grid.split("x"))
-            mean = np.zeros((n, m))
-            for row, place in enumerate(KINDS[kind][grid]):
-                if place is not None:
-                    mean[row] -= (np.arange(m) - place) ** 2
-            found[kind, grid] = mean, Trajectory()
-    for kind, (means, _) in POINTS.items():
+            found[kind, grid] = means(kind, grid), Trajectory()
+    for kind, grid in itertools.product(TIES, ("7x7",)):
+        found[kind, grid] = means(kind, grid), Trajectory()
+    for kind, (row, _) in POINTS.items():
         question = Best() if kind.startswith("best") else Difference(larger_than=0.0)
-        found[kind, f"1x{len(means)}"] = np.array([means], dtype=float), question
+        found[kind, f"1x{len(row)}"] = np.array([row], dtype=float), question
     return found
 
 
@@ -102,7 +102,7 @@ def outcome(kind: str, answer: Answer) -> str:
     """true, false or open."""
     if not answer.decided:
         return "open"
-    if kind in KINDS:
+    if kind in TRUE:
         return "true" if said(answer) in TRUE[kind] else "false"  # pyright: ignore
     truth = POINTS[kind][1]
     if kind.startswith("best"):
@@ -125,11 +125,14 @@ def cell(kind: str, grid: str, noise: str) -> dict[str, float]:
     mean, question = cells()[kind, grid]
     full_runs = mean.size * SEEDS
     # Two points cannot be thinned out: they may have all their seeds.
-    budget = full_runs // SHARE if kind in KINDS else full_runs
+    budget = full_runs // SHARE if kind in TRUE else full_runs
     found, runs, looks = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
     same = 0
     for _ in range(SIMULATIONS):
-        full = draw(mean, noise, rng)
+        if noise == SHARED:
+            full = draw_shared(kind, grid, SEEDS, "3/4", rng, noise)
+        else:
+            full = draw(mean, noise, rng)
         found["full", outcome(kind, of_full(kind, question, full))] += 1
         shapes = set[str]()
         for way in WAYS:
@@ -156,8 +159,11 @@ def run(file: Path, kinds: list[str]) -> None:
     """Append every cell of the kinds that the file lacks."""
     known = list(csv.DictReader(file.open())) if file.is_file() else []
     done = {tuple(row[name] for name in CELL) for row in known}
-    for (kind, grid), noise in itertools.product(cells(), FOLDERS):
+    for (kind, grid), noise in itertools.product(cells(), (*FOLDERS, SHARED)):
         if (kind, grid, noise) in done or kind not in kinds:
+            continue
+        # Equal optima with shared seeds alone; the other kinds with our own noise.
+        if (kind in TIES) != (noise == SHARED):
             continue
         row = dict(zip(CELL, (kind, grid, noise), strict=True)) | cell(kind, grid, noise)
         with file.open("a", newline="") as out:
@@ -169,4 +175,4 @@ def run(file: Path, kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(__file__).parent / sys.argv[1], sys.argv[2:] or [*ORDER, *POINTS])
+    run(Path(__file__).parent / sys.argv[1], sys.argv[2:] or [*ORDER, *TIES, *POINTS])

@@ -97,7 +97,10 @@ def test_a_verdict_needs_the_neighbours_of_each_optimum():
 @pytest.mark.parametrize("seed", range(3))
 def test_seeds_go_to_the_points_that_compete(seed):
     _, asked = decide(Trajectory(), runs(peaks([2] * 5, 5), 0.7, seed), budget=83)
-    assert asked[:, 1:4].mean() > 1.4 * asked[:, [0, 4]].mean()
+    # Was 1.4 times as many, before points two places from the optimum needed a third seed where
+    # the path through them might be as good.
+    assert asked[:, 1:4].mean() > 1.1 * asked[:, [0, 4]].mean()
+    assert (asked[:, 2] >= asked[:, [0, 4]].min(1)).all()
 
 
 def test_a_row_without_gaps_has_the_chance_that_least_squares_give_it():

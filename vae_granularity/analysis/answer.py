@@ -10,9 +10,12 @@ from scipy import stats
 
 from vae_granularity.analysis.comparable import dataset_names
 from vae_granularity.analysis.page.labels import number, seeds_label, settings_label, with_unit
-from vae_granularity.analysis.points import aggregate, rows_of_point
+from vae_granularity.analysis.points import aggregate, far_seeds, rows_of_point
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.runs.interval import best_reach, student_reach
 from vae_granularity.training.command import command, overrides_of_run
+
+MAX_SEEDS = 10  # whose values are listed
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,9 @@ class Answer:
 
     dataset: str
     values: dict[str, Any]  # its swept parameters
-    sentence: str  # the number with its interval
-    beside: str  # how sure it is that it beats the next best; empty with one point
+    sentence: str  # the number with its interval and its seeds
+    # Seeds far from the others, and how sure it is that the best point beats the next best.
+    beside: str
     command: str | None  # that trains its seeds; None where options of another package took part
     runs: tuple[Path, ...]  # of its seeds
 
@@ -43,38 +47,100 @@ def _answer(dataset: str, runs: pd.DataFrame, names: list[str], settings: Settin
     ranked = points[enough].sort_values(value, ascending=not settings.maximise)
     first, *others = (row for _, row in ranked.head(2).iterrows())
     best = rows_of_point(runs, first, names)
-    mean, half, spread = first[value], first[f"±{value}"], ""
-    if np.isfinite(half):
-        ends = (number(mean - half), number(mean + half))
-        spread = " (range {} to {})" if len(best) == 2 else " ({} to {}, 95 %)"
-        spread = spread.format(*ends)
+    compared = [
+        _compared(best, rows_of_point(runs, row, names), row[names], settings) for row in others
+    ]
+    far = far_seeds(runs, names, value)
     return Answer(
         dataset,
         {name: first[name] for name in names},
-        f"{with_unit(value)} {number(mean)}{spread}, {seeds_label(len(best))}",
-        "".join(
-            _compared(best[value], rows_of_point(runs, row, names)[value], row[names])
-            for row in others
-        ),
+        f"{with_unit(value)} {number(first[value])}{_spread(ranked, settings)}, "
+        f"{_seeds(best[value])}",
+        " ".join([*_far_words(best[value], far[best.index]), *compared]),
         _command(best),
         tuple(Path(str(path)) for path in best["path"]),
     )
 
 
-def _compared(best: pd.Series, other: pd.Series, point: pd.Series) -> str:
-    """The next best point, and whether the difference of means is chance (Welch)."""
-    gap = abs(float(best.mean() - other.mean()))
+def _spread(ranked: pd.DataFrame, settings: Settings) -> str:
+    """Return the interval of the best point's mean in words, as one that was picked among all."""
+    value, count = settings.value, len(ranked)
+    first = ranked.iloc[0]
+    mean, half, seeds = float(first[value]), float(first[f"±{value}"]), int(first["runs"])
+    picked = f", the best of {count} points in these seeds" if count > 1 else ""
+    if not np.isfinite(half):
+        return picked
+    if seeds == 2:
+        return f"{picked} (range {number(mean - half)} to {number(mean + half)})"
+    counts = ranked["runs"]
+    reach_of_one = student_reach(1.0, counts)
+    # Of two seeds there stands half their difference, which is their deviation over the root of 2.
+    stds = (ranked[f"±{value}"] / reach_of_one).where(
+        counts != 2, ranked[f"±{value}"] * np.sqrt(2.0)
+    )
+    free = counts - 1
+    pooled = float(np.sqrt((free * stds**2).sum() / free[stds.notna()].sum()))
+    worse, better = best_reach(float(stds.iloc[0]), seeds, pooled, count)
+    low, high = (worse, better) if settings.maximise else (better, worse)
+    pick = ", the pick allowed for" if count > 1 else ""
+    return f"{picked} ({number(mean - low)} to {number(mean + high)}, 95 %{pick})"
+
+
+def _seeds(values: pd.Series) -> str:
+    """Return the number of seeds and the value of each, or what many of them span."""
+    count = seeds_label(len(values))
+    if len(values) == 1:
+        return count
+    if len(values) <= MAX_SEEDS:
+        return f"{count}: {', '.join(number(value) for value in sorted(values))}"
+    return f"{count} from {number(values.min())} to {number(values.max())}"
+
+
+def _far_words(values: pd.Series, far: pd.Series) -> list[str]:
+    """Return a sentence on seeds of the best point that lie far from the others, if any does."""
+    if not far.any():
+        return []
+    count = int(far.sum())
+    return [
+        f"{seeds_label(count)} {'lies' if count == 1 else 'lie'} far from the others, so that the "
+        f"interval says little; the median is {number(float(values.median()))}."
+    ]
+
+
+def _compared(best: pd.DataFrame, other: pd.DataFrame, point: pd.Series, settings: Settings) -> str:
+    """Return the next best point, and whether the difference of means is chance.
+
+    The differences are those within seeds where three or more seeds have both points, as a seed
+    moves its runs alike; else Welch's test.
+    """
+    value = settings.value
+    gap = abs(float(best[value].mean() - other[value].mean()))
     where = settings_label({str(name): value for name, value in point.items()})
     text = f"Next best: {where}, {number(gap, 3)} behind"
     if min(len(best), len(other)) < 3:
         return f"{text}; too few seeds to say whether that is chance."
-    found: Any = stats.ttest_ind(best, other, equal_var=False)
-    chance = float(found.pvalue)
+    means = [rows.groupby("seed")[value].mean() for rows in (best, other)]
+    differences = (means[0] - means[1]).dropna()
+    if len(differences) >= 3:
+        name = f"t test of the differences in {len(differences)} seeds"
+        chance = _chance_of_zero(differences)
+    else:
+        name = "Welch's t test"
+        test: Any = stats.ttest_ind(best[value], other[value], equal_var=False)
+        chance = float(test.pvalue)
     if not np.isfinite(chance):
         return f"{text}."
     says = "more than chance" if chance < 0.05 else "not told apart from chance"
-    test = f"Welch's t test, p = {number(chance, 2)}, not corrected for picking the two best"
-    return f"{text}: {says} ({test})."
+    return f"{text}: {says} ({name}, p = {number(chance, 2)}, not corrected for picking the two)."
+
+
+def _chance_of_zero(differences: pd.Series) -> float:
+    """Return the two-sided p of Student's t test that the mean is 0; 0 or 1 where all are equal."""
+    mean = abs(float(differences.mean()))
+    error = float(differences.std()) / np.sqrt(len(differences))
+    if error <= 1e-12 * max(mean, 1e-300):
+        return 0.0 if mean > 0 else 1.0
+    return float(2 * stats.t.sf(mean / error, len(differences) - 1))
 
 
 def _command(runs: pd.DataFrame) -> str | None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from vae_granularity.analysis.analyse_models import ModelFindings, analyse_models
+from vae_granularity.analysis.answer import Answer, answers
 from vae_granularity.analysis.comparable import check_column, check_comparable, keep_where
 from vae_granularity.analysis.missing import Missing, missing
 from vae_granularity.analysis.page.labels import first_line
-from vae_granularity.analysis.points import aggregate, numbers_of
+from vae_granularity.analysis.points import aggregate, far_seeds, numbers_of
 from vae_granularity.analysis.runs_table import Collected, collect
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import SliceResult, analyse_slices, swept
@@ -31,6 +32,8 @@ class Analysis:
     parameters: dict[str, list[str]]  # swept ones, each with those that change together with it
     numbers: list[str]  # measured columns, the one to be optimised first
     points: pd.DataFrame  # a row a point: see `points.aggregate`
+    answers: list[Answer]  # the best point of each data set
+    far: pd.Series  # whether a run lies far from the other seeds of its point
     slices: list[SliceResult]
     missing: list[Missing]  # what would settle the undecided readings of the slices
     findings: ModelFindings
@@ -57,10 +60,23 @@ def analyse(settings: Settings) -> Analysis:
         table = table.join(findings.udr)
     numbers = list(dict.fromkeys((settings.value, *numbers_of(table))))
     points = aggregate(table, names, numbers)
+    best = answers(table, names, settings)
+    far = far_seeds(table, names, settings.value)
     slices = analyse_slices(table, names, settings)
     lacking = [found for result in slices for found in missing(result, settings)]
     return Analysis(
-        settings, collected, table, parameters, numbers, points, slices, lacking, findings, mixed
+        settings,
+        collected,
+        table,
+        parameters,
+        numbers,
+        points,
+        best,
+        far,
+        slices,
+        lacking,
+        findings,
+        mixed,
     )
 
 

@@ -16,6 +16,8 @@ from vae_granularity.runs.interval import student_reach
 
 Array = NDArray[np.float64]
 
+FAR = 10.0  # typical distances from the median of a point: normal noise has 7 standard deviations
+
 
 def numbers_of(table: pd.DataFrame) -> list[str]:
     """Columns that hold measured numbers: terms, scores, time."""
@@ -46,6 +48,26 @@ def aggregate(
     half = half.where(count != 2, (groups.max() - groups.min()) / 2).add_prefix("±")
     points = pd.concat([groups.size().rename("runs"), groups.mean(), half], axis=1).reset_index()
     return points if parameters else points.drop(columns="all")
+
+
+def far_seeds(table: pd.DataFrame, parameters: Sequence[str], value: str) -> pd.Series:
+    """Return for each run whether its value lies far from the median over the seeds of its point.
+
+    Far is more than `FAR` times the typical distance, the median over all runs. Runs that failed
+    are such seeds: no interval of a mean holds where one in ten of them falls by 20 nats, and few
+    seeds do not show it.
+
+    >>> runs = pd.DataFrame({"seed": range(5), "val/elbo": [-20.0, -20.2, -20.1, -19.9, -41.0]})
+    >>> far_seeds(runs, [], "val/elbo").tolist()
+    [False, False, False, False, True]
+    """
+    values = table[value].astype(np.float64)
+    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
+    medians = values.groupby(keys, observed=True, dropna=False).transform("median")
+    distances = (values - medians).abs()
+    # The middle run of an odd number of seeds is the median and has no distance.
+    typical = distances[distances > 0].median()
+    return distances > FAR * typical
 
 
 @dataclass(frozen=True, eq=False)

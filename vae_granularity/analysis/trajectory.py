@@ -15,6 +15,7 @@ Path = NDArray[np.int64]
 
 MIN_POINTS = 3
 PERMUTATIONS = 499
+MIN_SHIFT = 2  # places: neighbours of an optimum may be about as good
 SWEEPS = 50  # of alternating least squares
 CHUNK = 20  # draws at a time: what they need stays in the cache
 
@@ -30,6 +31,11 @@ class Trajectory:
     high: Path  # (k,) last place of y that the row has
     draws: Path  # (R, k) the optimum under resampled seeds
     flat: Array  # (k,) chance of means as far from level as the row's if y changes nothing in it
+    # (k,) whether the places beside the optimum have enough seeds, too: a place without runs is
+    # not a bad one, and the optimum may lie there.
+    enclosed: NDArray[np.bool_]
+    # (k, m, S) larger is better, without seed effects, nan where a point has too few seeds
+    values: Array
 
     @property
     def best_value(self) -> Array:
@@ -43,9 +49,9 @@ class Trajectory:
 
     def only(self, rows: NDArray[np.bool_]) -> Trajectory:
         """The same with some of its rows (k,) alone."""
-        of_rows = ("rows", "best", "low", "high", "flat")
-        kept = {name: getattr(self, name)[rows] for name in of_rows}
-        return replace(self, **kept, draws=self.draws[:, rows])
+        names = ("rows", "best", "low", "high", "flat", "enclosed", "values")
+        chosen = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, **chosen, draws=self.draws[:, rows])
 
     @property
     def edge_share(self) -> float:
@@ -54,6 +60,46 @@ class Trajectory:
 
     def _on_edge(self, paths: Path) -> NDArray[np.bool_]:
         return (paths == self.low) | (paths == self.high)
+
+    def parallel_as_good(self, path: Path, chance: float = 0.05) -> int | None:
+        """Return a shift of `path` (k,) by two places or more that seeds cannot tell from it, or
+        None.
+
+        Two equal peaks look like one optimum where all rows are trained with the same seeds: what
+        a seed does at a place, it does in every row, and all rows pick the same peak. So the sums
+        over rows are compared by a t test whose error comes from seeds as a whole (a seed's
+        contributions to all rows are added before they are squared), with the degrees of freedom
+        of the point with the fewest seeds. A shift counts where it stays on the grid, at points
+        with enough seeds, in more than half of the rows.
+        """
+        from scipy.stats import t
+
+        known = np.isfinite(self.values)
+        count = known.sum(-1)
+        divisor = np.maximum(count, 1)
+        means = np.where(known, self.values, 0.0).sum(-1) / divisor
+        deviations = np.where(known, self.values - means[..., None], 0.0)
+        # Each seed's part of the error of a point's mean, of the variance that the mean has.
+        stretch = np.sqrt(count / np.maximum(count - 1, 1)) / divisor
+        parts = deviations * stretch[..., None]
+        num_rows, num_places = count.shape
+        rows = np.arange(num_rows)
+        for shift in range(1 - num_places, num_places):
+            if abs(shift) < MIN_SHIFT:
+                continue
+            inside = (path + shift >= 0) & (path + shift < num_places)
+            other = np.clip(path + shift, 0, num_places - 1)
+            measured = inside & (count[rows, path] > 1) & (count[rows, other] > 1)
+            if measured.sum() <= num_rows / 2:
+                continue
+            here = (rows[measured], path[measured])
+            there = (rows[measured], other[measured])
+            ahead = float((means[here] - means[there]).sum())
+            error = float(np.sqrt(((parts[here] - parts[there]).sum(0) ** 2).sum()))
+            free = int(min(count[here].min(), count[there].min())) - 1
+            if ahead <= float(t.isf(chance / 2, free)) * error:
+                return shift
+        return None
 
 
 def make_trajectory(
@@ -71,7 +117,8 @@ def make_trajectory(
     What a seed adds to all points alike (its split, its first weights) moves no optimum and is
     removed first.
     Points with fewer than `min_seeds` seeds cannot be resampled and are left out, then rows with
-    fewer than `MIN_POINTS` points: they have no inside.
+    fewer than `MIN_POINTS` points: they have no inside. Where such a point lies beside the optimum
+    of a row, the row is not `enclosed`.
     """
     usable = surface.count >= min_seeds
     rows = np.flatnonzero(usable.sum(1) >= MIN_POINTS)
@@ -81,19 +128,36 @@ def make_trajectory(
     )
     usable = usable[rows]
     if not len(rows):
-        nothing, none = np.zeros(0, dtype=np.int64), np.zeros((draws, 0), dtype=np.int64)
-        return Trajectory(surface, rows, nothing, nothing, nothing, none, np.zeros(0))
+        no_places = np.zeros(0, dtype=np.int64)
+        return Trajectory(
+            surface,
+            rows,
+            best=no_places,
+            low=no_places,
+            high=no_places,
+            draws=np.zeros((draws, 0), dtype=np.int64),
+            flat=np.zeros(0),
+            enclosed=np.zeros(0, dtype=np.bool_),
+            values=values,
+        )
     count = np.isfinite(values).sum(-1)
     means = np.where(usable, np.nansum(values, -1) / np.maximum(count, 1), -np.inf)
-    columns, rng = np.arange(usable.shape[1]), np.random.default_rng(seed)
+    best = means.argmax(1)
+    columns = np.arange(usable.shape[1])
+    rng = np.random.default_rng(seed)
+    # Outside of the grid there is nothing to be measured.
+    padded = np.pad(usable, ((0, 0), (1, 1)), constant_values=True)
+    numbers = np.arange(len(rows))
     return Trajectory(
         surface,
         rows,
-        best=means.argmax(1),
+        best=best,
         low=usable.argmax(1),
         high=np.where(usable, columns, -1).max(1),
         draws=resampled_means(values, draws, rng).argmax(-1),
         flat=flatness(values, permutations, rng),
+        enclosed=padded[numbers, best] & padded[numbers, best + 2],
+        values=values,
     )
 
 
@@ -113,37 +177,48 @@ def without_seed_effects(values: Array) -> Array:
 
 
 def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Means (R, n, m) over seeds drawn with replacement within each point; -inf where a point has
-    no values.
+    """Return means (R, n, m) over resampled seeds; -inf where a point has no values.
 
-    Deviations are stretched by sqrt(S / (S - 1)): resampling S values spreads their mean too little
-    by that.
+    Seeds are shared: a run of seed 3 at one point and one at another begin with the same weights
+    and see the same batches. So a seed is drawn as a whole. Its deviations have two parts. The mean
+    over rows (a profile over the places of y that the seed has in every row) is weighted by one
+    number for the seed. The rest is weighted by one number for the seed and the row, in all places
+    of the row alike. Weights are exponential, of mean 1 (Bayesian bootstrap, Rubin 1981): a point
+    that only some seeds have shares the weights of those with all other points, and has no draw
+    without a seed.
+
+    Deviations are stretched by sqrt((S + 1) / (S - 1)): weights over S values spread their mean too
+    little by that.
 
     Args:
         values: (n, m, S), nan where a seed is missing.
     """
     known = np.isfinite(values)
     count = known.sum(-1)
-    with_runs = count > 0
-    filled = np.where(known, values, 0.0)
-    mean = filled.sum(-1) / np.maximum(count, 1)
-    stretch = np.sqrt(count / np.maximum(count - 1, 1))[..., None]
-    deviation = np.where(known, values - mean[..., None], 0.0) * stretch
-    # Known values first, so that the drawn places 0 … count - 1 are theirs.
-    order = np.argsort(~known, axis=-1, kind="stable")
-    deviation = np.take_along_axis(deviation, order, -1)
-    seeds = values.shape[-1]
-    within = np.arange(seeds) < count[..., None]
-    whole = within.all()
-    first = seeds * np.arange(count.size).reshape(*count.shape, 1)  # place of a point's first one
-    sums = np.empty((draws, *count.shape))
-    for start in range(0, draws, CHUNK):
-        shape = (min(CHUNK, draws - start), *values.shape)
-        places = (rng.random(shape) * count[..., None]).astype(np.int64)
-        drawn = deviation.take(places + first)
-        drawn = drawn if whole else drawn * within
-        sums[start : start + len(places)] = drawn.sum(-1)
-    return np.where(with_runs, mean + sums / np.maximum(count, 1), -np.inf)
+    divisor = np.maximum(count, 1)
+    mean = np.where(known, values, 0.0).sum(-1) / divisor
+    deviations = np.where(known, values - mean[..., None], 0.0)
+    profiles = deviations.sum(0) / np.maximum(known.sum(0), 1)  # (m, S)
+    shared = np.where(known, profiles, 0.0)
+    # A point without some of the seeds sees the others around their own mean.
+    shared = np.where(known, shared - (shared.sum(-1) / divisor)[..., None], 0.0)
+    weights = rng.exponential(size=(values.shape[-1], draws))
+    weights_of_rows = rng.exponential(size=(len(values), values.shape[-1], draws))
+    drawn = _weighted_means(shared, known, weights)
+    drawn += _weighted_means(deviations - shared, known, weights_of_rows)
+    stretch = np.sqrt((count + 1) / np.maximum(count - 1, 1))
+    resampled = mean[..., None] + stretch[..., None] * drawn
+    return np.where(count[..., None] > 0, resampled, -np.inf).transpose(2, 0, 1)
+
+
+def _weighted_means(deviations: Array, known: NDArray[np.bool_], weights: Array) -> Array:
+    """Return means (n, m, R) of deviations (n, m, S), 0 where nothing is known, under weights
+    (S, R) or (n, S, R).
+    """
+    if known.all():
+        return deviations @ (weights / weights.sum(-2, keepdims=True))
+    total = known.astype(np.float64) @ weights
+    return (deviations @ weights) / np.where(total > 0, total, 1.0)
 
 
 def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Array:

@@ -44,6 +44,9 @@ class Verdict:
     support: dict[str, float]  # shape to share of the resamplings
     curve: Curve | None  # of the trajectory of the means; None where none fits
     places: np.ndarray  # (k,) rows that the fit was made at
+    # (2, k) places of y of a path and of a parallel one that seeds cannot tell from it, where only
+    # that keeps the shape from being said; the second may leave the grid.
+    rivals: np.ndarray | None = None
 
 
 def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX_CHANCE) -> Verdict:
@@ -53,7 +56,10 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX
     five places or more where the second parameter matters beyond what seeds do by chance. Rows in
     which it may not (permutation test, 5 %, see `flatness`) have no optimum to speak of and are
     left out: their places fall on the edge by chance, and with three seeds the resamplings repeat
-    it.
+    it. So are rows in which a neighbour of the optimum has too few seeds: the optimum may lie
+    there. What is said must be better than the same path two or more places away
+    (`Trajectory.parallel_as_good`, 5 %): seeds are shared by all rows, which pick one of two equal
+    peaks together.
 
     - `edge`: at more than half of the places the optimum is the first or last value tried, so the
       true one may lie outside; nothing else is said where the means show that;
@@ -69,10 +75,11 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX
     """
     surface, usable = trajectory.surface, len(trajectory.rows)
     x, y = name_of(surface.x_name), name_of(surface.y_name)
-    trajectory = trajectory.only(trajectory.flat <= max_chance)
+    clear = trajectory.flat <= max_chance
+    open_rows = int((clear & ~trajectory.enclosed).sum())
+    aside = _left_out(int((~clear).sum()), open_rows, y, min_seeds)
+    trajectory = trajectory.only(clear & trajectory.enclosed)
     places = trajectory.rows.astype(np.float64)
-    flat = usable - len(places)
-    aside = f"; left out: {flat} at which seeds cannot tell whether {y} matters" if flat else ""
     if len(places) < MIN_PLACES:
         why = (
             f"{NOT_ENOUGH} to tell: {usable} of {len(surface.x)} values of {x} have {MIN_POINTS} "
@@ -97,13 +104,40 @@ def judge(trajectory: Trajectory, *, min_seeds: int = 3, max_chance: float = MAX
             f"the optimum sits on the edge of the grid: for {edges} of {len(places)} values of {x} "
             f"the best {y} is the first or the last one tried"
         )
+    rivals = None
+    if share >= MIN_SUPPORT:
+        path = trajectory.best
+        if shape != EDGE and curve is not None:
+            path = np.clip(np.rint(curve.fitted).astype(np.int64), 0, len(surface.y) - 1)
+        shift = trajectory.parallel_as_good(path)
+        if shift is not None:
+            share = 0.0
+            rivals = np.stack([path, path + shift])
+            side = "above" if shift > 0 else "below"
+            missing = (
+                f"seeds cannot tell this path from the one {abs(shift)} places {side} it "
+                f"(t test over seeds, all values of {x} together)"
+            )
     if share >= MIN_SUPPORT:
         agree = f"{words} ({share:.0%} of the resampled seeds agree){aside}"
         return Verdict(shape, agree, support, curve, places)
     order = sorted(support.items(), key=lambda item: -item[1])
     found = ", ".join(f"{name} {part:.0%}" for name, part in order if part)
     why = f"{NOT_ENOUGH} to tell: {missing} ({found}){aside}"
-    return Verdict(NOT_ENOUGH, why, support, next(iter(curves.values()), None), places)
+    curve = next(iter(curves.values()), None)
+    return Verdict(NOT_ENOUGH, why, support, curve, places, rivals)
+
+
+def _left_out(flat: int, open_rows: int, y: str, min_seeds: int) -> str:
+    """Return why rows are left out, in words; empty where none is."""
+    reasons = []
+    if flat:
+        reasons.append(f"{flat} at which seeds cannot tell whether {y} matters")
+    if open_rows:
+        reasons.append(
+            f"{open_rows} at which a neighbour of the best {y} has fewer than {min_seeds} seeds"
+        )
+    return f"; left out: {', '.join(reasons)}" if reasons else ""
 
 
 def _curves(places: np.ndarray, path: np.ndarray) -> dict[str, Curve]:

@@ -8,6 +8,9 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError, number
 
+# Degrees of freedom that the spread of all points counts for in that of one (Smyth 2004).
+PRIOR = 4.0
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -32,6 +35,37 @@ def student_reach(std: Any, count: Any, chance: float = 0.05) -> Any:
     from scipy.stats import t
 
     return t.isf(chance / 2, count - 1) * std / np.sqrt(count)
+
+
+def best_reach(
+    std: float, count: int, pooled_std: float, num_points: int, chance: float = 0.05
+) -> tuple[float, float]:
+    """Return how far the interval of the best of some points reaches to the worse side and to the
+    better side of its mean; nan for one value.
+
+    The best mean of many is too good: seeds that happened to do well have picked it. So the worse
+    side is that of a simultaneous interval of all points (Bonferroni). There the spread is the
+    point's own or that of it and all points together (`PRIOR`), whichever is larger: three seeds
+    are quiet by chance at one of thirty points. The better side is Student's: the pick errs the
+    other way. Covers the mean of the picked point in 93 % or more of the simulations of
+    experiments/verdicts/best.py; with one point it is Student's interval.
+
+    Args:
+        std: standard deviation over the seeds of the best point.
+        count: its seeds.
+        pooled_std: standard deviation over the seeds of a point, of all points together.
+        num_points: among which the best was picked.
+    """
+    from scipy.stats import t
+
+    better = float(student_reach(std, count, chance))
+    if num_points == 1 or count < 2:
+        return better, better
+    free = count - 1
+    moderated = np.sqrt((PRIOR * pooled_std**2 + free * std**2) / (PRIOR + free))
+    spread = max(std, float(moderated))
+    quantile = float(t.isf(chance / 2 / num_points, free + PRIOR))
+    return quantile * spread / float(np.sqrt(count)), better
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:

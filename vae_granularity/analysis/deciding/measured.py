@@ -11,8 +11,8 @@ from scipy.stats import f, t
 
 from vae_granularity.analysis.points import Array, Surface, spread_out
 from vae_granularity.analysis.trajectory import without_seed_effects
+from vae_granularity.runs.interval import PRIOR
 
-PRIOR = 4.0  # degrees of freedom that the spread of all points counts for in that of one
 # Standard errors behind the best: above, a point gets no further seeds, until it is closer again.
 HOPELESS = 2.5
 

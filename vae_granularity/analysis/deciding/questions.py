@@ -22,6 +22,7 @@ from vae_granularity.analysis.verdict import (
     MIN_PLACES,
     MIN_SUPPORT,
     NOT_ENOUGH,
+    Verdict,
     judge,
     resampled_shapes,
 )
@@ -100,13 +101,49 @@ class Trajectory:
         gaps = [(row, j) for j in _gaps(tried, int(behind.argmin()))]
         if gaps:
             return self._first(gaps, f"beside the best {y} so far")
+        best = int(behind.argmin())
+        beside = [j for j in (best - 1, best + 1) if 0 <= j < len(tried)]
+        # A row whose optimum has a neighbour with too few seeds is left out of the verdict.
+        short = measured.more(
+            [(row, j, self.first_seeds) for j in beside],
+            self.max_seeds,
+            f"beside the best {y} so far",
+        )
+        if short:
+            return short
         competing = np.flatnonzero(behind < self.hopeless).tolist()
         wanted = [(row, j, self.min_seeds) for j in competing]
         return measured.more(wanted, self.max_seeds, f"competes for the best {y}")
 
     def look(self, measured: Measured, level: float) -> Answer:
-        verdict = judge(self._trajectory(measured), min_seeds=self.first_seeds, max_chance=level)
+        verdict = self._judge(measured, level)
         return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
+
+    def _judge(self, measured: Measured, level: float) -> Verdict:
+        return judge(self._trajectory(measured), min_seeds=self.first_seeds, max_chance=level)
+
+    def _seeds_of_rivals(self, measured: Measured, level: float) -> list[Addition]:
+        """Return one more seed at the points of a path and of a parallel one that only seeds cannot
+        tell from it; the fewest seeds of these points decide that test.
+        """
+        verdict = self._judge(measured, level)
+        if verdict.rivals is None:
+            return []
+        rows = verdict.places.astype(np.int64).tolist()
+        num_y = measured.asked.shape[1]
+        points = [
+            (row, place)
+            for row, places in zip(rows, verdict.rivals.T.tolist(), strict=True)
+            for place in places
+            if 0 <= place < num_y and measured.surface.count[row, place] > 0
+        ]
+        fewest = min(int(measured.surface.count[point]) for point in points)
+        wanted = [
+            (row, place, int(measured.asked[row, place]) + 1)
+            for row, place in points
+            if measured.surface.count[row, place] == fewest
+        ]
+        return measured.more(wanted, self.max_seeds, "a path beside it may be as good")
 
     def _trajectory(self, measured: Measured) -> trajectory.Trajectory:
         found = trajectory.make_trajectory(
@@ -122,7 +159,7 @@ class Trajectory:
         than the most frequent one: what seeds there can change.
         """
         found = self._trajectory(measured)
-        found = found.only(found.flat <= level)
+        found = found.only((found.flat <= level) & found.enclosed)
         if len(found.rows) < MIN_PLACES:
             return {}
         drawn = resampled_shapes(found.rows.astype(np.float64), found.draws)
@@ -134,6 +171,9 @@ class Trajectory:
         return dict(zip(found.rows.tolist(), share.tolist(), strict=True))
 
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
+        rivals = self._seeds_of_rivals(measured, level)
+        if rivals:
+            return rivals
         rows = np.flatnonzero(measured.tried.any(1)).tolist()
         clear = [row for row in rows if measured.level_chances[row] <= level]
         unsettling = self._unsettling(measured, level)
@@ -185,10 +225,12 @@ class Trajectory:
     def _one_more(self, measured: Measured, rows: list[int]) -> list[Addition]:
         wanted = []
         for row in rows:
-            behind, tried = measured.behind(row), measured.tried[row]
+            behind = measured.behind(row)
+            usable = measured.tried[row] & ~measured.failed[row]
             if np.isfinite(behind).any():
                 best = int(behind.argmin())
-                beside = [j for j in (best, best - 1, best + 1) if 0 <= j < len(tried) and tried[j]]
+                near = (best, best - 1, best + 1)
+                beside = [j for j in near if 0 <= j < len(usable) and usable[j]]
                 wanted += [(row, j, int(measured.asked[row, j]) + 1) for j in beside]
         return measured.more(wanted, self.max_seeds, "the shape is unsure")
 

@@ -11,7 +11,6 @@ import orjson
 import pandas as pd
 from markupsafe import Markup
 
-from vae_granularity.analysis.answer import answers
 from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import charts, page_text, relations, tables
 from vae_granularity.analysis.page.labels import name_of, seeds_label, settings_label, with_unit
@@ -27,7 +26,11 @@ METHOD = (
     f"{MAX_CHANCE:.0%}) have none. A straight line, a monotone curve and a V are fitted to the "
     "others in grid steps, the simplest that fits wins (BIC), unless more than half of the optima "
     f"are on the edge. Either is said only if it also holds in {MIN_SUPPORT:.0%} of the bootstrap "
-    "resamplings of the seeds, those that no shape describes well counting less."
+    "resamplings of the seeds, those that no shape describes well counting less, and if the path "
+    "is better than the same path two or more places away (t test over seeds, all rows together). "
+    "Seeds are resampled as a whole: what a seed does in every row alike has one weight, the rest "
+    "one weight in each row. Rows in which a neighbour of the optimum has too few seeds are left "
+    "out."
 )
 FEATURES = (
     "Models of every γ are seen under the same partitions of their latents. A factor is separated "
@@ -168,8 +171,7 @@ def render(
         sections=sections,
         more_sections=len(analysis.slices) - len(sections),
         answers=[
-            vars(answer) | {"where": settings_label(answer.values)}
-            for answer in answers(table, names, settings)
+            vars(answer) | {"where": settings_label(answer.values)} for answer in analysis.answers
         ],
         relations=related,
         features=features,

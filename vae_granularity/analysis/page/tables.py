@@ -34,7 +34,10 @@ def best_rows(
     value = settings.value
     best = frame.sort_values(value, ascending=not settings.maximise, na_position="last")
     shown = best.head(settings.max_rows)[list(columns)]
-    named = {f"±{value}": "± 95 % (2 seeds: range)", "run.num_parameters": "parameters"}
+    named = {
+        f"±{value}": "± 95 %, each point alone (2 seeds: range)",
+        "run.num_parameters": "parameters",
+    }
     return {
         "columns": [named.get(name) or with_unit(name) for name in columns],
         "rows": [

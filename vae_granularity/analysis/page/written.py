@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from vae_granularity.analysis.missing import missing_words
 from vae_granularity.analysis.page import page_text
+from vae_granularity.analysis.page.labels import settings_label
 from vae_granularity.analysis.page.report import render, section
 from vae_granularity.analysis.page.traversals import best_traversals
 from vae_granularity.analysis.pipeline import Analysis, analyse
@@ -97,6 +98,11 @@ def _printed(analysis: Analysis, seconds: float) -> Iterator[str]:
         f"{len(collected.table)} runs ({collected.reused} known from the last pass), "
         f"{len(collected.broken)} broken, {seconds:.1f} s"
     )
+    for answer in analysis.answers:
+        where = settings_label(answer.values) or "one point"
+        yield f"best on {answer.dataset}: {where}: {answer.sentence}. {answer.beside}".rstrip()
+    if analysis.far.any():
+        yield f"note: {page_text.far_words(analysis)}"
     for result in analysis.slices:
         held = f" [{result.part.title}]" if result.part.title else ""
         for reading in result.readings:
