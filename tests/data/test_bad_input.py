@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from vae_granularity.data.files.declaration import digest
 from vae_granularity.errors import DataError
+from vae_granularity.files import digest_of_file
 
 DSPRITES = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 CARS = "nips2015-analogy-data.tar.gz"
@@ -369,7 +369,7 @@ def test_another_variant_under_this_name_is_recognised_by_its_hash(
 ) -> None:
     small.write_mpi3d(tmp_path / "files")
     data = open_dataset("mpi3d")
-    known = digest(tmp_path / "files" / "mpi3d_toy.npz", "md5")
+    known = digest_of_file(tmp_path / "files" / "mpi3d_toy.npz", "md5")
     data.card = replace(
         data.card, files=(replace(data.card.files[0], impostors=((known, "mpi3d_real.npz"),)),)
     )

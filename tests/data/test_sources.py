@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from vae_granularity.data.files import sources
-from vae_granularity.data.files.declaration import digest
 from vae_granularity.errors import DataError
+from vae_granularity.files import digest_of_file
 
 RENDERED = ("dsprites", "shapes3d", "cars3d", "mpi3d")
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: the connection is refused at once
@@ -147,7 +147,7 @@ def mirror(tmp_path) -> Iterator[tuple[Path, str]]:
 def served_from(data, folder: Path, address: str, *, right: bool) -> None:
     """Declare the files of the folder, with their hashes or wrong ones."""
     hashes = {
-        file.name: digest(folder / file.name, "sha256") if right else "0" * 64
+        file.name: digest_of_file(folder / file.name) if right else "0" * 64
         for file in data.card.files
     }
     files = (

@@ -23,13 +23,14 @@ from PIL import Image
 
 from vae_granularity.data import cars3d
 from vae_granularity.data.files import cache, own, readers
-from vae_granularity.data.files.declaration import RemoteFile, digest
+from vae_granularity.data.files.declaration import RemoteFile
 from vae_granularity.data.files.labels import csv_columns
 from vae_granularity.data.files.sources import find
 from vae_granularity.data.images import Images
 from vae_granularity.data.mnist import MNIST
 from vae_granularity.errors import DataError
-from vae_granularity.runs.files import load_config
+from vae_granularity.files import digest_of_file
+from vae_granularity.runs.config_file import load_config
 
 LIMIT = 1_000_000
 SHAPE = (4, 2, 2)
@@ -66,7 +67,7 @@ def gzip_bomb(folder: Path) -> Read:
 
 def gzip_bomb_to_hash(folder: Path) -> Read:
     (folder / "x").write_bytes(gzip.compress(bytes(3 * LIMIT)))
-    return lambda: digest(folder / "x", "sha256", of_content=True, max_bytes=LIMIT)
+    return lambda: digest_of_file(folder / "x", of_content=True, max_bytes=LIMIT)
 
 
 def matlab_bomb(folder: Path) -> Read:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import ArgumentError
-from vae_granularity.runs.files import replacing
+from vae_granularity.files import read_regular_file, write_text
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:  # torch takes seconds, and most analyses need no model
@@ -85,7 +84,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
 
     file = settings.folder / PROFILE
     try:
-        rows_of = pd.read_csv(BytesIO(read_plain(file))).groupby("key")
+        rows_of = pd.read_csv(BytesIO(read_regular_file(file))).groupby("key")
         kept = {str(key): rows for key, rows in rows_of}
     except (OSError, ValueError, KeyError):  # none, or a damaged one: it is made again
         kept = {}
@@ -99,6 +98,5 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     if "factor" not in profile:  # no model was read, or the data set has no factors
         file.unlink(missing_ok=True)
         return pd.DataFrame()
-    with replacing(file) as temporary:
-        profile.drop(columns="run").to_csv(temporary, index=False)
+    write_text(file, profile.drop(columns="run").to_csv(index=False))
     return profile

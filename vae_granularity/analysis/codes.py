@@ -16,11 +16,11 @@ from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, num_images, subset
+from vae_granularity.files import replace_file
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
-from vae_granularity.runs.files import replacing
-from vae_granularity.runs.identity import digest, images_of
+from vae_granularity.runs.identity import images_of, short_digest
 from vae_granularity.runs.images import check_images
 from vae_granularity.runs.reading import Run
 
@@ -58,7 +58,7 @@ def all_codes(
         try:
             run = settings.load_run(str(row["path"]))
             node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
-            name = digest(images_of(node))
+            name = short_digest(images_of(node))
             if name not in data_of:
                 run.datamodule.setup()
                 data_of[name] = run.datamodule
@@ -93,7 +93,7 @@ def _kept(
     kl = np.full(mu.shape[1], np.nan)
     if run.model.stochastic:
         kl = kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
-    with replacing(file) as temporary, temporary.open("wb") as whole:
+    with replace_file(file) as whole:
         np.savez(whole, mu=mu, kl=kl, key=key)
     return mu, kl
 

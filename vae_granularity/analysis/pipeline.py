@@ -15,7 +15,7 @@ from vae_granularity.analysis.runs_table import Collected, collect
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import SliceResult, analyse_slices, swept
 from vae_granularity.errors import DataError
-from vae_granularity.runs.files import replacing
+from vae_granularity.files import replace_file
 from vae_granularity.runs.trust import check_links
 
 TABLE = "runs.parquet"
@@ -101,6 +101,6 @@ def _collected(settings: Settings) -> Collected:
         raise DataError(f"{where} has no finished run: {counts}{first}")
     settings.folder.mkdir(parents=True, exist_ok=True)
     if last is None or not found.reused == len(found.table) == len(last):
-        with replacing(file) as temporary:
-            found.table.to_parquet(temporary)
+        with replace_file(file) as opened:
+            found.table.to_parquet(opened)
     return found

@@ -1,6 +1,5 @@
 """The runs of some folders as one table; what is unchanged since the last pass is kept."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pandas.api.types import union_categoricals
 
 from vae_granularity.analysis.page.labels import word
 from vae_granularity.errors import ArgumentError, DataError, integer
+from vae_granularity.files import digest
 from vae_granularity.runs import table as runs
 from vae_granularity.runs.identity import RESULTS, identity
 from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
@@ -22,7 +22,7 @@ from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, withou
 PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer", "callbacks")
 REPEATED = ("net.latent_dim", "dataset.seed", "dataset.source")
 CODE = b"".join(Path(str(file)).read_bytes() for file in (__file__, runs.__file__))
-READER = hashlib.sha256(CODE).hexdigest()[:12]
+READER = digest(CODE)[:12]
 # Of results.json and of the code that read it: a row is right as long as these are the same.
 STATE = ("path", "mtime_ns", "size", "reader")
 

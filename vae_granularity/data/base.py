@@ -1,7 +1,6 @@
 """The one door to all datasets: sources, splits and batches behind a LightningDataModule."""
 
 import copy
-import hashlib
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.store import Store, array_store, open_array, packed_store
 from vae_granularity.distributed import world
 from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.files import digest
 
 log = logging.getLogger(__name__)
 
@@ -371,7 +371,7 @@ class ImageDataModule(LightningDataModule):
             "seed": self.seed,
             "val_fraction": self.val_fraction,
             "train_size": self.train_size,
-            "split_sha256": hashlib.sha256(self.train_indices.tobytes()).hexdigest(),
+            "split_sha256": digest(self.train_indices.tobytes()),
         } | variant
 
     @property

@@ -1,6 +1,5 @@
 """Datasets that are a whole grid of factors: the index is the label, and most can be rendered."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -18,6 +17,7 @@ from vae_granularity.data.files.pictures import area_means
 from vae_granularity.data.files.readers import Chunks
 from vae_granularity.data.files.store import Store, rendered_store
 from vae_granularity.errors import ArgumentError
+from vae_granularity.files import digest
 
 CONVERTED_BYTES = 1 << 29
 DRAWN_AT_ONCE = 256  # the fastest of 16 to 1024 for Cars3D
@@ -149,4 +149,4 @@ class FactorGridDataModule(ImageDataModule):
     def _drawing_code(self) -> str:
         """Hex digest of the sources in the renderer's folder: others draw other images."""
         files = sorted(Path(self._module().__file__).parent.glob("*.py"))
-        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        return digest(b"".join(file.read_bytes() for file in files))

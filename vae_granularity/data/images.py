@@ -1,6 +1,5 @@
 """Images of one's own: a folder of pictures, an .npz archive, or a Hugging Face data set."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from vae_granularity.data.files.labels import Labels, labels_of
 from vae_granularity.data.files.own import KINDS, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
 from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.files import digest
 
 SOURCES = ("auto", "own")
 
@@ -104,8 +104,7 @@ class Images(ImageDataModule):
         """One cache for each state of the files, size, kind of picture and choice of factors."""
         how = [list(self.wanted.shape), self.wanted.height, self.wanted.convert]
         stamp = json.dumps([self.own.stamp(), self.factors, self.factor_names], default=list)
-        digest = hashlib.sha256(stamp.encode()).hexdigest()
-        return Conversion([self.source, *how, digest], {}, self._read)
+        return Conversion([self.source, *how, digest(stamp)], {}, self._read)
 
     def _labels_found(self) -> Labels | None:
         if self.factors is None:

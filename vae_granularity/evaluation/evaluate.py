@@ -154,7 +154,7 @@ def evaluate(
             if listed and not rest:
                 del entries[other]
         entries[name] = {"asked": asked[name], **entry}
-        for answered in (name, *entry["scores"]):
+        for answered in (name, *suite.scores_of(name)):
             missing.pop(answered, None)
     for name, reason in suite.not_applicable.items():
         if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again

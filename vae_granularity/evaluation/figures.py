@@ -17,6 +17,7 @@ from vae_granularity.densities.noise import standard_normal
 from vae_granularity.evaluation.encoding import LatentTable, encode_table, evaluation_mode, subset
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.score_table import Scores, saturation_notes, score_table
+from vae_granularity.files import replace_file
 from vae_granularity.metrics.core.inactive import KL_THRESHOLD, inactive, marked
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.metrics.dci import DCIResult
@@ -25,7 +26,6 @@ from vae_granularity.metrics.modularity import ModularityKNNResult
 from vae_granularity.metrics.partition_comparison import PartitionComparisonResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.partition import LatentPartition
-from vae_granularity.runs.files import replacing
 from vae_granularity.viz import latents, traversals
 from vae_granularity.viz.matrices import Panel, matrix_figure, profile_figure, table_figure
 
@@ -282,7 +282,7 @@ def save_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> dict[st
     with rc_context({"text.parse_math": False}):
         for name, figure in figures:
             paths[name] = folder / f"{name}.png"
-            with replacing(paths[name]) as file:
+            with replace_file(paths[name]) as file:
                 figure.savefig(file, format="png")
     return paths
 

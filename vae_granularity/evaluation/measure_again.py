@@ -1,6 +1,5 @@
 """Finished runs measured again or further: only what results.json lacks; nothing is trained."""
 
-import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,9 @@ from vae_granularity.errors import DataError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
+from vae_granularity.files import json_text, read_regular_file, write_text
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
-from vae_granularity.runs.files import write_atomically
 from vae_granularity.runs.identity import RESULTS
 from vae_granularity.runs.images import check_images
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
@@ -60,9 +59,9 @@ def measure_missing(
     if set(found.protocol[FIGURES]) - drawn_before(before) - set(computed):
         computed.append(FIGURES)
     parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
-    text = json.dumps(before | parts, indent=1, allow_nan=False)
-    if text != (directory / RESULTS).read_text(encoding="utf-8"):
-        write_atomically(directory / RESULTS, text)
+    text = json_text(before | parts, RESULTS)
+    if text.encode() != read_regular_file(directory / RESULTS):
+        write_text(directory / RESULTS, text)
     version = version_of(before["protocol"])
     if version != PROTOCOL_VERSION:
         lost = ", ".join(name for name in before["scores"] if name not in found.scores)

@@ -5,7 +5,6 @@ memberships, noise, learning rates and weights are its inputs: one compilation s
 every population of the same shapes. It is kept on disk, so that a sweep pays once a shape.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from vae_granularity.densities.mixture import one_table
+from vae_granularity.files import digest
 from vae_granularity.population.engine import Outputs, State, Step
 from vae_granularity.population.step_inputs import Inputs
 
@@ -77,7 +77,7 @@ def _key(graph: GraphModule, flat: list[torch.Tensor]) -> str:
     constants = [(name, value.tolist()) for name, value in held]
     types = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in flat]
     text = f"{graph.code}{constants}{types}{torch.get_num_threads()}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(text)
 
 
 def captured(step: Step, state: State, inputs: Inputs) -> Step:

@@ -1,6 +1,5 @@
 """Hand a pack of compatible runs to another process: written by the launcher, trained by a job."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.files import digest, write_text
 
 FOLDER = ".packs"
 
@@ -24,15 +23,11 @@ def write_pack(folder: Path, configs: Sequence[DictConfig], how: str, together: 
     """
     plain = [OmegaConf.to_container(cfg, resolve=True) for cfg in configs]
     text = json.dumps({"how": how, "together": together, "configs": plain})
-    path = folder / FOLDER / f"{_digest(text)}.json"
+    # A whole hash: nobody who can write to the folder finds another pack of the same name.
+    path = folder / FOLDER / f"{digest(text)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text, shared=True)  # another sweep may ask for the same runs right now
+    write_text(path, text)
     return path.absolute()
-
-
-def _digest(text: str) -> str:
-    # Long enough that nobody who can write to the folder finds another pack of the same name.
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_packs(files: Sequence[str | Path]) -> None:
@@ -55,7 +50,7 @@ def train_pack(path: str | Path) -> list[Exception | None]:
     from vae_granularity.runs.build import build
 
     text = Path(path).read_text(encoding="utf-8")
-    if _digest(text) != Path(path).stem:
+    if digest(text) != Path(path).stem:
         raise DataError(f"{path} was changed after it was written: none of its runs is trained")
     pack = json.loads(text)
     configs: list[Any] = [OmegaConf.create(config) for config in pack["configs"]]

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from vae_granularity.models.base import LatentModel
-from vae_granularity.runs.identity import acting_callbacks, digest, identity, without
+from vae_granularity.runs.identity import acting_callbacks, identity, short_digest, without
 
 # Keys of a config, besides the dials of the model, in which the members of a population may differ.
 FREE = ("seed", "dataset.seed", "optimizer.lr", "model.granularity", "model.partition")
@@ -74,7 +74,7 @@ def shared(config: Mapping[str, Any], dials: Iterable[str]) -> str:
     """Return a digest of what the members of a population must have in common."""
     measured = {node: config[node] for node in MEASURED}
     free = (*FREE, *(f"model.{dial}" for dial in dials))
-    return digest(without({**identity(config), **measured}, free))
+    return short_digest(without({**identity(config), **measured}, free))
 
 
 def evenly(group: Sequence[int], most: int) -> list[list[int]]:

@@ -1,6 +1,5 @@
 """What decides a run's trained weights, and the name, directory and files that follow from it."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vae_granularity.files import digest
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.partitions.schedules import label
 
@@ -122,16 +122,16 @@ def run_hash(config: Mapping[str, Any]) -> str:
     >>> run_hash({"seed": 1.0, "logger": {"mode": "online"}}) == run_hash({"seed": 1})
     True
     """
-    return digest([VERSION, identity(config)])
+    return short_digest([VERSION, identity(config)])
 
 
-def digest(node: Any) -> str:
+def short_digest(node: Any) -> str:
     """Eight hexadecimal digits of plain values, whatever the order of their keys.
 
-    >>> digest({"a": 1, "b": 2.0}) == digest({"b": 2, "a": 1.0})
+    >>> short_digest({"a": 1, "b": 2.0}) == short_digest({"b": 2, "a": 1.0})
     True
     """
-    return hashlib.sha256(json.dumps(_whole(node), sort_keys=True).encode()).hexdigest()[:8]
+    return digest(json.dumps(_whole(node), sort_keys=True))[:8]
 
 
 def _whole(node: Any) -> Any:

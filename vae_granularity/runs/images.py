@@ -1,11 +1,10 @@
 """The images of a run: recorded when it begins, compared whenever it goes on or is measured."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from vae_granularity.errors import ResourceError
-from vae_granularity.runs.files import read_json, write_atomically
+from vae_granularity.files import read_json, write_json
 from vae_granularity.runs.identity import checkpoints
 
 RECORD = "images.json"
@@ -23,7 +22,7 @@ def record_images(directory: Path, found: Mapping[str, str]) -> None:
     if checkpoints(directory):
         check_images(directory, found)
     if found and _recorded(directory) != found:
-        write_atomically(directory / RECORD, json.dumps(found, indent=1))
+        write_json(directory / RECORD, found)
 
 
 def check_images(directory: Path, found: Mapping[str, str]) -> None:

@@ -1,7 +1,6 @@
 """What stands in a folder of runs right now, from its files alone: any launcher, any machine."""
 
 import heapq
-import json
 import os
 import socket
 import time
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.files import read_json, write_atomically
-from vae_granularity.runs.identity import RESULTS, digest
+from vae_granularity.files import read_json, write_json
+from vae_granularity.runs.identity import RESULTS, short_digest
 from vae_granularity.runs.status import Progress, is_busy, read_progress, recorded_failure
 from vae_granularity.runs.table import Places, read_results, run_directories
 
@@ -81,8 +80,8 @@ def record_sweep(directories: Iterable[Path]) -> None:
         folders.setdefault(directory.parent, []).append(directory.name)
     for folder, names in folders.items():
         (folder / SWEEPS).mkdir(parents=True, exist_ok=True)
-        path = folder / SWEEPS / f"{digest(sorted(names))}.json"
-        write_atomically(path, json.dumps(names), shared=True)
+        path = folder / SWEEPS / f"{short_digest(sorted(names))}.json"
+        write_json(path, names)
 
 
 def asked_for(folder: str | Path) -> list[str]:

@@ -1,7 +1,6 @@
 """The status of a run directory: done, failed, being trained by a process, or none of these."""
 
 import fcntl
-import json
 import math
 import os
 import socket
@@ -16,7 +15,7 @@ from filelock import Timeout
 
 from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import BusyError, ResourceError, UserError
-from vae_granularity.runs.files import read_json, write_atomically
+from vae_granularity.files import read_json, write_json
 from vae_granularity.runs.table import read_results
 
 FAILURE, LOCK, PROGRESS = "failed.json", ".lock", "progress.json"
@@ -36,7 +35,8 @@ def is_done(directory: Path) -> bool:
 def is_busy(directory: str | Path) -> bool:
     """Whether a process trains or measures the run right now. Needs no right to write there."""
     try:
-        lock = os.open(os.path.join(directory, LOCK), os.O_RDONLY)
+        # Without O_NONBLOCK a pipe of that name would be waited for.
+        lock = os.open(os.path.join(directory, LOCK), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # there is none, or nobody can lock it: whoever trains the run says why
         return False
     try:
@@ -83,9 +83,7 @@ def write_progress(directory: Path, steps: int, **found: float | None) -> None:
     """
     record = {"host": socket.gethostname(), "written": time.time(), "steps": steps}
     record |= {"step": None, "seconds_per_step": None, "elbo": None, **found}
-    temporary = directory / f"{PROGRESS}.part"
-    temporary.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(temporary, directory / PROGRESS)
+    write_json(directory / PROGRESS, record, durable=False)
 
 
 def read_progress(directory: str | Path) -> Progress | None:
@@ -129,5 +127,5 @@ def failures_recorded(directory: Path) -> Iterator[None]:
     except Exception as error:  # of any kind: it is recorded and raised again
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         record = {"cause": f"{name}{error}", "traceback": traceback.format_exc()}
-        write_atomically(directory / FAILURE, json.dumps(record, indent=1))
+        write_json(directory / FAILURE, record)
         raise

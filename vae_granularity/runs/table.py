@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import DataError, number
+from vae_granularity.files import MAX_JSON_BYTES, MAX_JSON_DEPTH, check_depth, read_regular_file
 from vae_granularity.runs.identity import (
     CONFIG,
     RESULTS,
@@ -197,8 +197,11 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
         FileNotFoundError: the run is not finished.
     """
     try:
-        results = orjson.loads(read_plain(os.path.join(directory, RESULTS)))
-    except orjson.JSONDecodeError as error:
+        text = read_regular_file(os.path.join(directory, RESULTS), MAX_JSON_BYTES)
+        results = orjson.loads(text)
+        if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
+            check_depth(results)
+    except ValueError as error:
         said = f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
         raise DataError(said) from error
     except FileNotFoundError:

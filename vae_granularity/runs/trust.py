@@ -13,14 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import DataError, UserError
-from vae_granularity.runs.files import load_config
+from vae_granularity.runs.config_file import load_config
 from vae_granularity.runs.identity import CONFIG, without_retired
 
 HERE = "vae_granularity"
@@ -46,8 +45,6 @@ IDLE = {
     "callbacks": (OWN.format("callbacks", r"[A-Z]\w+"), LIGHTNING.format("callbacks")),
 }
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-# What is asked of OmegaConf beyond other keys of the config: environment variables, for example.
-REFERENCE, RESOLVER = re.compile(r"\$\{"), re.compile(r"\$\{[^}]*:")
 # Packages whose functions read, write or run whatever they are told: no advice to trust these.
 NOT_ONES_OWN = {*sys.stdlib_module_names, HERE, "torch", "lightning", "numpy", "pandas", "joblib"}
 NOT_ONES_OWN |= {"scipy", "sklearn", "hydra", "omegaconf", "yaml", "datasets", "h5py", "PIL"}
@@ -65,21 +62,19 @@ def read_config(directory: Path, trust: Trust = ()) -> DictConfig:
             that is not trusted; the message tells the key, the target and what would allow it.
     """
     path = directory / CONFIG
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{directory} is no run directory: it has no {CONFIG}")
-    loaded = load_config(path)
+    config = load_config(path)
     try:
-        _refuse(RESOLVER, OmegaConf.to_container(loaded))
-        config: Any = OmegaConf.to_container(loaded, resolve=True)
-        _refuse(REFERENCE, config)  # escaped once: it would be resolved again
         check_targets(config, trust)
+        if not set(NEEDED) <= set(config):
+            missing = ", ".join(key for key in NEEDED if key not in config)
+            raise DataError(f"it is no config of a run: it has no {missing}")
+        return OmegaConf.create(without_retired(config))
     except UserError as error:
         raise DataError(f"{path}: {error}") from None
-    except (OSError, UnicodeError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
+    except OmegaConfBaseException as error:
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict) or not set(NEEDED) <= set(config):
-        raise DataError(f"{path} is no config of a run: it has not all of {', '.join(NEEDED)}")
-    return OmegaConf.create(without_retired(config))
 
 
 def check_targets(config: Any, trust: Trust = ()) -> None:
@@ -111,18 +106,6 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(node, list):
         for i, value in enumerate(node):
             yield from _targets(value, f"{key}[{i}]")
-
-
-def _refuse(pattern: re.Pattern[str], node: Any, key: str = "") -> None:
-    """Refuse a config with a key or value in which the pattern is found."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            _refuse(pattern, value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, list):
-        for i, value in enumerate(node):
-            _refuse(pattern, value, f"{key}[{i}]")
-    if (isinstance(node, str) and pattern.search(node)) or pattern.search(key):
-        raise DataError(f"{key} is {node!r}; it may refer to other keys of its own only")
 
 
 def _by_name(key: str, target: Any, trusted: Sequence[str]) -> Callable[[], bool]:

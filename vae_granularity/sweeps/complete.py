@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import BusyError, DataError, UserError
 from vae_granularity.evaluation.request import missing
-from vae_granularity.runs.identity import RunInfo, digest
+from vae_granularity.runs.identity import RunInfo, short_digest
 from vae_granularity.runs.overview import record_sweep
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
 from vae_granularity.runs.table import read_results
@@ -76,7 +76,7 @@ def checked_points(
         label = " ".join(swept)
         try:
             point = _point(overrides, label, compose(overrides))
-            points.setdefault((point.directory, digest(point.measures)), point)
+            points.setdefault((point.directory, short_digest(point.measures)), point)
         except UserError as error:
             invalid.setdefault(str(error), []).append(label)
     left = [point for point in points.values() if not point.is_complete]

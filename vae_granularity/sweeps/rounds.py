@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_granularity.errors import ArgumentError, DataError
-from vae_granularity.runs.files import read_json, write_atomically
+from vae_granularity.files import read_json, write_json
 
 FILE = "deciding.json"
 
@@ -23,7 +23,7 @@ class Record:
     def write(self, folder: Path) -> None:
         """The whole record or nothing."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / FILE, json.dumps(vars(self), indent=1))
+        write_json(folder / FILE, vars(self))
 
 
 def read_record(folder: Path) -> Record | None:

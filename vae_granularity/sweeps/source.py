@@ -1,14 +1,13 @@
 """Resolves `dataset.source=auto` once a folder: a sweep never mixes real and drawn images."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.files.locks import locked
-from vae_granularity.runs.files import read_json, set_aside, write_atomically
-from vae_granularity.runs.identity import ORDER, digest, file_name, unsaid_keys, without
+from vae_granularity.files import read_json, set_aside, write_json
+from vae_granularity.runs.identity import ORDER, file_name, short_digest, unsaid_keys, without
 
 RECORD = ".sources.json"
 
@@ -27,7 +26,7 @@ def settled_source(config: DictConfig) -> str:
     node: Any = OmegaConf.to_container(config.dataset, resolve=True)
     # What decides where images come from: which they are, and where files of them may lie.
     left_out = [*ORDER, "device", "source", *unsaid_keys(node)]
-    key = f"{file_name(node)}-{digest(without(node, left_out))}"
+    key = f"{file_name(node)}-{short_digest(without(node, left_out))}"
     path = folder / RECORD
     with locked(folder / f"{RECORD}.lock"):
         known = _known(path)
@@ -35,7 +34,7 @@ def settled_source(config: DictConfig) -> str:
             from vae_granularity.runs.build import create
 
             known[key] = create(config.dataset).resolve()
-            write_atomically(path, json.dumps(known, indent=1))
+            write_json(path, known)
             said = f"dataset.source=auto is {known[key]} for {file_name(node)}"
             print(f"{said}, and stays so for all runs of {folder} ({path})", flush=True)
         return known[key]

@@ -1,7 +1,6 @@
 """The pieces of a training run: its parts, the directory that it alone writes, trainer, results."""
 
 import functools
-import json
 import logging
 import platform
 import textwrap
@@ -15,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-)
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -30,6 +27,13 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import Evaluation, in_short, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.scores import Metrics
+from vae_granularity.files import (
+    check_folder,
+    check_no_folder,
+    remove_unfinished,
+    write_json,
+    write_text,
+)
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import (
     build,
@@ -39,10 +43,9 @@ from vae_granularity.runs.build import (
     match_precision,
 )
 from vae_granularity.runs.checkpoint import WholeCheckpoints
-from vae_granularity.runs.files import PART, write_atomically
 from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, processes
-from vae_granularity.runs.images import record_images
-from vae_granularity.runs.status import PROGRESS, failures_recorded, is_done, only_writer
+from vae_granularity.runs.images import RECORD, record_images
+from vae_granularity.runs.status import FAILURE, PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.runs.types import check_types
 from vae_granularity.training.interrupt import TimeLimit
 from vae_granularity.training.loggers.csv import MetricsCSV
@@ -153,9 +156,9 @@ def writing(job: Job) -> Iterator[bool]:
         if is_done(job.directory):
             yield False
             return
-        for left_over in (job.directory / CHECKPOINTS).glob(f"*{PART}"):
-            left_over.unlink()
-        write_atomically(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
+        _check_places(job.directory)
+        remove_unfinished(job.directory)
+        write_text(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
         print(f"run {job.info.name}")
         facts = f"data: {job.data.title}   parameters: {size:,}   groups: {groups}"
@@ -163,6 +166,19 @@ def writing(job: Job) -> Iterator[bool]:
         for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
+
+
+def _check_places(directory: Path) -> None:
+    """Refuse a run directory in which the files of a run cannot be written, before it trains.
+
+    Raises:
+        ResourceError: names what lies in place of a file or folder, or leads out by a link.
+    """
+    for name in (CONFIG, RESULTS, "metrics.csv", PROGRESS, FAILURE, RECORD):
+        check_no_folder(directory / name)
+    for name in (CHECKPOINTS, "figures"):
+        check_folder(directory / name, directory)
+        remove_unfinished(directory / name)
 
 
 def truncate_logs(trainer: Trainer, step: int) -> None:
@@ -222,7 +238,7 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     asked = (model, job.data, job.protocol, job.metrics)
     found = report(*asked, loggers, trainer.global_step, job.directory, final=True)
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
-    write_atomically(job.directory / RESULTS, json.dumps(results, indent=1, allow_nan=False))
+    write_json(job.directory / RESULTS, results)
     (job.directory / PROGRESS).unlink(missing_ok=True)
     print(in_short(found, job.directory))
     hint = sync_hint(job.directory)
@@ -234,7 +250,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
     made = create_callbacks(cfg)
     callbacks = [one(dirpath=folder) if isinstance(one, functools.partial) else one for one in made]
     if cfg.trainer.get("max_time") is not None:
-        callbacks.append(TimeLimit(OmegaConf.to_object(cfg.trainer).pop("max_time")))
+        callbacks.append(TimeLimit(cfg.trainer.max_time))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return create(

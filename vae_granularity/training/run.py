@@ -77,7 +77,7 @@ def measure_done(job: Job) -> None:
 
 def _fit(job: Job, trainer: Trainer) -> None:
     """Train from the newest readable checkpoint on, up to the final one."""
-    found = newest_readable(checkpoints(job.directory))
+    found = newest_readable(checkpoints(job.directory), job.model)
     start = None if found is None else (found[0], int(found[1]["global_step"]))
     if start is not None and prepare.is_first_process():
         print(f"continues from step {start[1]} of {trainer.max_steps}", flush=True)

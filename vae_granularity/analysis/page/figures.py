@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from vae_granularity.analysis.page.charts import SCALE, Chart
-from vae_granularity.runs.files import replacing
+from vae_granularity.files import replace_file
 
 DPI = 150
 POINTS = 0.66  # a Plotly pixel of a marker
@@ -25,9 +25,9 @@ def save_figures(charts: Mapping[str, tuple[Chart, str]], folder: Path) -> None:
             drawn = draw(chart, title)
             drawn.draw_without_rendering()
             drawn.set_layout_engine("none")  # found now, once for both files
-            with replacing(folder / f"{name}.png") as file:
+            with replace_file(folder / f"{name}.png") as file:
                 drawn.savefig(file, dpi=DPI, format="png")
-            with replacing(folder / f"{name}.pdf") as file:
+            with replace_file(folder / f"{name}.pdf") as file:
                 # No date in the file: the same runs give the same bytes.
                 drawn.savefig(file, metadata={"CreationDate": None}, format="pdf")
 

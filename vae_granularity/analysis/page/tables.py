@@ -13,7 +13,7 @@ from vae_granularity.analysis.page import labels
 from vae_granularity.analysis.page.labels import is_missing, value_label, with_unit
 from vae_granularity.analysis.points import ordered, rows_of_point, spread_out
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.data.files.plain import read_plain
+from vae_granularity.files import read_regular_file
 
 MAX_LINES, MAX_PARAMETERS = 7, 4
 TERMS = ("elbo", "reconstruction", "kl", "mutual_information")
@@ -123,7 +123,7 @@ def curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _lines(file: Path) -> dict[str, tuple[list[int], list[float]]]:
     try:
-        table = pd.read_csv(BytesIO(read_plain(file)))
+        table = pd.read_csv(BytesIO(read_regular_file(file)))
     except (OSError, ValueError):  # no CSV was kept, or it is damaged: a page without these curves
         return {}
     found = {}

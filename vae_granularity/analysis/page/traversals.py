@@ -8,7 +8,7 @@ from typing import Any
 from vae_granularity.analysis.page import labels
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.data.files.plain import open_plain
+from vae_granularity.files import open_regular_file
 from vae_granularity.runs.status import only_writer
 
 FIGURES = ("traversals", "group_traversals", "reconstructions")
@@ -68,7 +68,7 @@ def _is_whole(file: Path) -> bool:
     from PIL import Image
 
     try:
-        with open_plain(file) as opened, Image.open(opened, formats=("PNG",)) as picture:
+        with open_regular_file(file) as opened, Image.open(opened, formats=("PNG",)) as picture:
             picture.load()
     except (OSError, SyntaxError, ValueError) as error:
         return isinstance(error, FileNotFoundError)
@@ -93,7 +93,7 @@ def data_uri(file: Path) -> str:
     """A picture, at most `MAX_WIDTH` pixels wide, as a data URI (WebP)."""
     from PIL import Image
 
-    with open_plain(file) as opened, Image.open(opened, formats=("PNG",)) as whole:
+    with open_regular_file(file) as opened, Image.open(opened, formats=("PNG",)) as whole:
         picture = whole.convert("RGB")
     if picture.width > MAX_WIDTH:
         height = round(picture.height * MAX_WIDTH / picture.width)

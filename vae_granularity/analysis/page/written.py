@@ -20,7 +20,7 @@ from vae_granularity.analysis.runs_table import check_places
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import writable_folder
-from vae_granularity.runs.files import write_atomically
+from vae_granularity.files import write_text
 from vae_granularity.runs.status import LOCK
 from vae_granularity.runs.trust import check_links
 
@@ -62,7 +62,7 @@ def _written(settings: Settings, folder: Path) -> Path:
         charts = {one.id: (one.chart, one.words(part.held)) for part, one in drawn}
         save_figures(charts, folder / "figures")
     page = render(analysis, sections[:MAX_SECTIONS], *best_traversals(analysis))
-    write_atomically(folder / "report.html", page)
+    write_text(folder / "report.html", page)
     for line in _printed(analysis, time.monotonic() - started):
         print(line)
     print(f"done: {folder / 'report.html'}")
@@ -82,14 +82,14 @@ def _write_tables(analysis: Analysis, folder: Path) -> None:
         "broken": pd.DataFrame(broken, columns=["file", "reason"]),
     }
     for name, table in tables.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
+        write_text(folder / f"{name}.csv", table.to_csv(index=False))
     findings = analysis.findings
     found: dict[str, Any] = {"missing": analysis.missing}
     if not findings.profile.empty:
         found |= {"complexity": findings.complexity, "correlation": findings.correlations}
     for name, values in found.items():
         text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
-        write_atomically(folder / f"{name}.json", text)
+        write_text(folder / f"{name}.json", text)
 
 
 def _printed(analysis: Analysis, seconds: float) -> Iterator[str]:

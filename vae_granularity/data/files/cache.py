@@ -21,10 +21,18 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from vae_granularity.data.files.declaration import digest
 from vae_granularity.data.files.locks import locked
-from vae_granularity.data.files.plain import open_plain, read_plain
 from vae_granularity.errors import DataError, ResourceError
+from vae_granularity.files import (
+    digest,
+    digest_of_file,
+    open_regular_file,
+    open_to_change,
+    read_json,
+    remove_unfinished,
+    replace_file,
+    write_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +87,7 @@ def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> 
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
         parts.append((name, [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]))
-    return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return root / digest(json.dumps(parts))[:16]
 
 
 def is_known(root: Path, name: str) -> bool:
@@ -101,11 +109,11 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
     # Whatever is wrong with it, it is not a whole cache.
     wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
     try:
-        manifest = json.loads(read_plain(directory / MANIFEST))
+        manifest = read_json(directory / MANIFEST)
         if manifest["version"] != VERSION or not {IMAGES} <= set(manifest["arrays"]) <= ARRAYS:
             return None
         for name in manifest["arrays"]:
-            open_plain(directory / name).close()
+            open_regular_file(directory / name).close()
         images = np.load(directory / IMAGES, mmap_mode="r", allow_pickle=False)
         if (shape := list(images.shape)) != manifest["shape"] or images.dtype != np.uint8:
             return None
@@ -117,7 +125,7 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
             if stat.st_size != written["bytes"]:
                 return None
             doubtful = thorough or stat.st_mtime_ns != written["mtime_ns"]
-            if doubtful and digest(path, "sha256") != written["sha256"]:
+            if doubtful and digest_of_file(path) != written["sha256"]:
                 log.warning("%s does not match its checksum and is converted again", path)
                 return None
     except wrong:
@@ -164,6 +172,7 @@ def _empty(directory: Path) -> None:
     for name in (MANIFEST, IMAGES, LABELS):
         for left_over in (directory / name, directory / f"{name}.tmp"):
             left_over.unlink(missing_ok=True)
+    remove_unfinished(directory)
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
@@ -172,16 +181,15 @@ def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, An
     with _written(directory / IMAGES, go_on=done > 0) as file:
         shape = _write_images(file, directory, stream, packed, done, checksum)
     if stream.labels is not None:
-        with _written(directory / LABELS) as file:
+        with replace_file(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
     arrays = {}
     for path in filter(Path.exists, (directory / IMAGES, directory / LABELS)):
-        size, changed, hashed = path.stat().st_size, path.stat().st_mtime_ns, digest(path, "sha256")
+        size, changed, hashed = path.stat().st_size, path.stat().st_mtime_ns, digest_of_file(path)
         arrays[path.name] = {"sha256": hashed, "bytes": size, "mtime_ns": changed}
     manifest = {"version": VERSION, "shape": shape, "dtype": "uint8", "packed": packed}
     manifest |= {"parts": stream.parts, "arrays": arrays, **stream.facts}
-    with _written(directory / MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=1).encode())
+    write_json(directory / MANIFEST, manifest)
     (directory / PROGRESS).unlink(missing_ok=True)
     return manifest
 
@@ -201,10 +209,10 @@ def _rows_done(directory: Path, stream: ImageStream, row_bytes: int) -> tuple[in
     if stream.chunks_from is None or stream.order is None or not unfinished.exists():
         return 0, hashlib.sha256()
     try:
-        saved = json.loads(read_plain(directory / PROGRESS))
+        saved = read_json(directory / PROGRESS)
         rows, expected = int(saved["rows"]), saved["sha256"]
         checksum = hashlib.sha256()
-        with open_plain(unfinished) as file:
+        with open_regular_file(unfinished) as file:
             np.lib.format.read_magic(file)
             np.lib.format.read_array_header_1_0(file)
             start = file.tell()
@@ -216,10 +224,10 @@ def _rows_done(directory: Path, stream: ImageStream, row_bytes: int) -> tuple[in
                     raise ValueError(f"row {position} is cut off")
                 checksum.update(pixels)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s cannot be gone on with (%s); converting again", unfinished, error)
+        log.info("%s cannot be continued (%s); converting again", unfinished, error)
         return 0, hashlib.sha256()
     if not 0 < rows <= len(stream.order) or checksum.hexdigest() != expected:
-        log.warning("%s was damaged after the interruption; converting again", unfinished)
+        log.info("%s was damaged after the interruption; converting again", unfinished)
         return 0, hashlib.sha256()
     return rows, checksum
 
@@ -228,8 +236,7 @@ def _save_progress(file: IO[bytes], directory: Path, rows: int, checksum: Any) -
     """Put the rows on disk first, then their number and checksum."""
     file.flush()
     os.fsync(file.fileno())
-    with _written(directory / PROGRESS) as progress:
-        progress.write(json.dumps({"rows": rows, "sha256": checksum.hexdigest()}).encode())
+    write_json(directory / PROGRESS, {"rows": rows, "sha256": checksum.hexdigest()})
 
 
 def _write_images(
@@ -291,7 +298,10 @@ def _written(path: Path, *, go_on: bool = False) -> Iterator[IO[bytes]]:
     With `go_on`, what was written under that name is kept.
     """
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("r+b" if go_on else "wb") as file:
+    if not go_on:  # what lies there, a link to elsewhere perhaps, is not gone on with
+        temporary.unlink(missing_ok=True)
+        temporary.touch(exist_ok=False)
+    with open_to_change(temporary) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

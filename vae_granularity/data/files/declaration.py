@@ -1,14 +1,11 @@
 """What a dataset declares: factors, files with origins and hashes, licence, citation."""
 
-import gzip
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import DataError
-
-GZIP = b"\x1f\x8b"  # how a gzip file begins
+from vae_granularity.files import digest_of_file
 
 
 @dataclass(frozen=True)
@@ -72,29 +69,6 @@ class DatasetCard:
         return self.hub.image, *(label for label in self.hub_labels if label)
 
 
-def digest(
-    path: Path, algorithm: str, *, of_content: bool = False, max_bytes: int = 16 << 30
-) -> str:
-    """Hex digest of a file; with `of_content` of the bytes inside, where it is a gzip.
-
-    Raises:
-        DataError: these are more than `max_bytes` (a bomb).
-    """
-    with path.open("rb") as raw:
-        zipped = of_content and raw.read(2) == GZIP
-        raw.seek(0)
-        if not zipped:
-            return hashlib.file_digest(raw, algorithm).hexdigest()
-        found, left = hashlib.new(algorithm), max_bytes
-        with gzip.open(raw) as content:
-            while block := content.read(1 << 20):
-                found.update(block)
-                left -= len(block)
-                if left < 0:
-                    raise DataError(f"{path} unpacks to more than {max_bytes:,} bytes")
-        return found.hexdigest()
-
-
 def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
     """Whether every file has its published hash; a folder, or a file without one, has not.
 
@@ -107,7 +81,9 @@ def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
         if expected is None or path.is_dir():
             verified = False
             continue
-        found = digest(path, expected[0], of_content=file.hash_of_content, max_bytes=file.max_bytes)
+        found = digest_of_file(
+            path, expected[0], of_content=file.hash_of_content, max_bytes=file.max_bytes
+        )
         if other := dict(file.impostors).get(found):
             raise DataError(f"{path} is {other} under the name of {file.name}")
         verified &= found == expected[1]

@@ -14,9 +14,10 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import TimeoutError as ReadTimeout
 
-from vae_granularity.data.files.declaration import RemoteFile, digest
+from vae_granularity.data.files.declaration import RemoteFile
 from vae_granularity.data.files.locks import locked
 from vae_granularity.errors import DataError, ResourceError
+from vae_granularity.files import digest_of_file, open_to_append
 
 HEADERS = {"Accept-Encoding": "identity"}  # a decoded body would break resuming by byte offset
 BLOCK = 1 << 16  # what a dropped connection may lose
@@ -114,7 +115,7 @@ def _from_mirror(url: str, file: RemoteFile, part: Path, patience: Patience) -> 
         return
     algorithm, expected = file.digest
     asked = {"of_content": file.hash_of_content, "max_bytes": file.max_bytes}
-    found = digest(part, algorithm, **asked)
+    found = digest_of_file(part, algorithm, **asked)
     if found == expected:
         return
     part.unlink()
@@ -219,10 +220,10 @@ def _receive(
         raise ResourceError(f"no space left in {part.parent}: {needs}")
     columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
     shown = Progress(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
-    if part.is_symlink():
-        part.unlink()  # what it leads to is not ours
+    if not start:  # what lies there, a link to elsewhere perhaps, is not gone on with
+        part.unlink(missing_ok=True)
     size, began, window = start, time.monotonic(), start
-    with part.open("ab" if start else "wb") as out, shown:
+    with open_to_append(part) as out, shown:
         bar = shown.add_task(part.stem, total=start + length or None, completed=start)
         while block := response.raw.read1(BLOCK):
             size += len(block)

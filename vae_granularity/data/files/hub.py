@@ -12,8 +12,8 @@ from PIL.Image import open as open_picture
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.pictures import FORMATS
-from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.files import read_regular_file
 
 CHUNK = 256  # rows read at a time
 MAX_PIXELS = 1 << 26  # of a picture
@@ -164,7 +164,7 @@ def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
     if cell is None or not (cell.get("bytes") or cell.get("path")):
         raise DataError(f"{place} has no picture")
     try:
-        content = cell["bytes"] or read_plain(_downloaded(cell["path"], place))
+        content = cell["bytes"] or read_regular_file(_downloaded(cell["path"], place))
         picture = open_picture(BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{place}: the picture is {picture.width}×{picture.height}")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.data.files.plain import read_plain
 from vae_granularity.errors import DataError
+from vae_granularity.files import read_regular_file
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]
         DataError: it cannot be read, has no header and rows, or its rows do not fit the files.
     """
     try:
-        text = read_plain(path).decode("utf-8-sig")
+        text = read_regular_file(path).decode("utf-8-sig")
         header, *rows = csv.reader(io.StringIO(text, newline=""))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

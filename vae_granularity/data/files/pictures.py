@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from vae_granularity.data.files.plain import open_plain
 from vae_granularity.errors import DataError
+from vae_granularity.files import open_regular_file
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def read_picture(path: Path, place: str) -> np.ndarray:
         DataError: it cannot be read or decoded, or is not accepted.
     """
     try:
-        with open_plain(path) as file, Image.open(file, formats=FORMATS) as picture:
+        with open_regular_file(path) as file, Image.open(file, formats=FORMATS) as picture:
             return checked(picture, place)
     except DataError:
         raise

@@ -17,8 +17,8 @@ from typing import IO, Any, Self, cast
 
 import numpy as np
 
-from vae_granularity.data.files.declaration import GZIP
 from vae_granularity.errors import DataError
+from vae_granularity.files import GZIP
 
 CHUNK = 512  # images read at a time
 CHUNK_BYTES = 256 << 20  # that HDF5 unpacks at a time

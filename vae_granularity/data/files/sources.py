@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.download import BRISK, PATIENT, DownloadError, fetch, reachable
-from vae_granularity.data.files.plain import NO_FILE
 from vae_granularity.errors import DataError
+from vae_granularity.files import NO_FILE
 
 log = logging.getLogger(__name__)
 

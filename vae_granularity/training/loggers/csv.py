@@ -1,6 +1,7 @@
 """metrics.csv: one row a step, whole after kills, continued without a gap or a repeated row."""
 
 import csv
+import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from vae_granularity.runs.files import replacing, set_aside
+from vae_granularity.files import open_regular_file, open_to_append, replace_file, set_aside
 from vae_granularity.runs.identity import RunInfo
 
 log = logging.getLogger(__name__)
@@ -61,17 +62,18 @@ class MetricsCSV(FileLogger):
         if new or known or not self.path.exists():
             self._rewrite()
         else:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns, restval="").writerow(row)
+            text = io.StringIO(newline="")
+            csv.DictWriter(text, self._columns, restval="").writerow(row)
+            with open_to_append(self.path) as file:
+                file.write(text.getvalue().encode())
 
     def _rewrite(self) -> None:
-        with (
-            replacing(self.path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, self._columns, restval="")
-            writer.writeheader()
-            writer.writerows(self._rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, restval="")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        with replace_file(self.path) as file:
+            file.write(text.getvalue().encode())
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -80,8 +82,9 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if not path.exists():
         return columns, rows
     try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            reader = csv.DictReader(file)
+        with open_regular_file(path) as raw:
+            text = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
+            reader = csv.DictReader(text)
             columns = list(reader.fieldnames or columns)
             found = list(reader)
     except csv.Error:
