@@ -9,11 +9,18 @@ import pandas as pd
 from scipy import stats
 
 from vae_granularity.analysis.comparable import dataset_names
-from vae_granularity.analysis.page.labels import number, seeds_label, settings_label, with_unit
+from vae_granularity.analysis.page.labels import (
+    first_line,
+    number,
+    seeds_label,
+    settings_label,
+    with_unit,
+)
 from vae_granularity.analysis.points import aggregate, far_seeds, rows_of_point
 from vae_granularity.analysis.settings import Settings
+from vae_granularity.errors import DataError
 from vae_granularity.runs.interval import best_reach, student_reach
-from vae_granularity.training.command import command, overrides_of_run
+from vae_granularity.training.command import command, recorded_overrides
 
 MAX_SEEDS = 10  # whose values are listed
 
@@ -27,7 +34,8 @@ class Answer:
     sentence: str  # the number with its interval and its seeds
     # Seeds far from the others, and how sure it is that the best point beats the next best.
     beside: str
-    command: str | None  # that trains its seeds; None where options of another package took part
+    command: str | None  # that trains its seeds
+    no_command: str  # why there is none
     runs: tuple[Path, ...]  # of its seeds
 
 
@@ -57,7 +65,7 @@ def _answer(dataset: str, runs: pd.DataFrame, names: list[str], settings: Settin
         f"{with_unit(value)} {number(first[value])}{_spread(ranked, settings)}, "
         f"{_seeds(best[value])}",
         " ".join([*_far_words(best[value], far[best.index]), *compared]),
-        _command(best),
+        *_command(best),
         tuple(Path(str(path)) for path in best["path"]),
     )
 
@@ -143,12 +151,14 @@ def _chance_of_zero(differences: pd.Series) -> float:
     return float(2 * stats.t.sf(mean / error, len(differences) - 1))
 
 
-def _command(runs: pd.DataFrame) -> str | None:
-    """The command that trains the runs of a point, from the results of the first."""
-    overrides = overrides_of_run(str(runs["path"].iloc[0]))
-    if overrides is None:
-        return None
+def _command(runs: pd.DataFrame) -> tuple[str | None, str]:
+    """Return the command that trains the runs of a point, by the record of the first, or why there
+    is none."""
+    try:
+        overrides = recorded_overrides(str(runs["path"].iloc[0]))
+    except (DataError, OSError) as error:
+        return None, first_line(error)
     seeds = sorted(int(seed) for seed in runs["seed"])
     rest = [one for one in overrides if not one.startswith("seed=")]
     many = ["-m"] if len(seeds) > 1 else []
-    return command([*many, *rest, f"seed={','.join(map(str, seeds))}"])
+    return command([*many, *rest, f"seed={','.join(map(str, seeds))}"]), ""

@@ -142,8 +142,9 @@ class _References:
         for name in (*start, *re.split(r"[.\[\]]+", names.strip("[]"))):
             if isinstance(node, str) and REFERENCE in node:
                 node = self.value(node, at)
+            container: Any = node
             try:
-                node = node[int(name)] if isinstance(node, list) else node[name]
+                node = container[int(name) if isinstance(container, list) else name]
             except (LookupError, TypeError, ValueError):
                 raise DataError(
                     f"{_dotted(path)} refers to {reference}, a key that is not there"

@@ -244,7 +244,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         if results["run"].get(name) is not None:  # runs of W&B lack some
             number(f"run.{name}", results["run"][name], 0)
     for part in ("data", "run"):
-        for name, value in flat(results[part]):
+        for name, value in flat(without(results[part], ["overrides"])):
             row[f"{part}.{name}"] = tuple(value) if type(value) is list else value
     return row
 

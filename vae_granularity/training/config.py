@@ -53,17 +53,22 @@ def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[st
 
 def _own(config: DictConfig) -> DictConfig:
     with read_write(config), open_dict(config):
-        return named(config, config.pop("hydra").runtime.choices)
+        return with_record(config, config.pop("hydra"))
 
 
-def named(config: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
-    """The config, with the options that name a run under `names`; an option in a folder of its
-    group, as `mine/foo`, is called by its file.
+def with_record(config: DictConfig, hydra_config: Any) -> DictConfig:
+    """Return a training config with what is known of it now and asked for later.
+
+    That is under `names` the options that name a run (one in a folder of its group, as `mine/foo`,
+    is called by its file), and under `overrides` the command line less what is Hydra's.
     """
+    choices = hydra_config.runtime.choices
     if "model" in choices:
         files = {group: choices[group].rpartition("/")[2] for group in ("model", "dataset")}
+        own = [one for one in hydra_config.overrides.task if not one.startswith("+pack=")]
         with read_write(config), open_dict(config):
             config.names = files
+            config.overrides = own
     return config
 
 
@@ -88,7 +93,7 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             _check_overrides(given["task"])
             if OmegaConf.is_list(cfg.get("trust")):
                 cfg.trust += own_packages(HydraConfig.get().runtime.config_sources)
-            return job(named(cfg, HydraConfig.get().runtime.choices))
+            return job(with_record(cfg, HydraConfig.get()))
         except Exception as error:
             if not one_of_many:
                 end_if_unread(error)  # before Hydra writes of a failed job

@@ -43,7 +43,15 @@ from vae_granularity.runs.build import (
     match_precision,
 )
 from vae_granularity.runs.checkpoint import WholeCheckpoints
-from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, processes
+from vae_granularity.runs.identity import (
+    CHECKPOINTS,
+    CONFIG,
+    FINAL,
+    RESULTS,
+    RunInfo,
+    processes,
+    without,
+)
 from vae_granularity.runs.images import RECORD, record_images
 from vae_granularity.runs.status import FAILURE, PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.runs.types import check_types
@@ -301,9 +309,10 @@ def _results(
             "partitions": [[step, groups.groups] for step, groups in model.partitions],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),
+            "overrides": info.config.get("overrides"),
             **notes,
         },
-        "config": info.config,
+        "config": without(info.config, ["overrides"]),
         "data": data.provenance,
         "terms": found.terms,
         "scores": found.scores,
