@@ -4,21 +4,28 @@ The one copy of each. Run directories, caches and output folders may be shared w
 no name in them is followed as a link when it is written, nor waited for as a pipe when it is read.
 """
 
+import atexit
 import errno
 import gzip
 import hashlib
 import json
+import logging
 import math
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
 from vae_granularity.errors import DataError, ResourceError
+
+log = logging.getLogger(__name__)
 
 PART = ".part"  # ends the name of what is being written
 NO_FILE = "a pipe or a device, which may never end"
@@ -229,6 +236,32 @@ def remove_unfinished(folder: Path) -> None:
     for left_over in folder.glob(f"*{PART}"):
         with suppress(IsADirectoryError):
             left_over.unlink(missing_ok=True)
+
+
+@cache
+def private_cache(name: str) -> Path:
+    """Return a folder that only this user can read and write, for files that are loaded as code.
+
+    Never a folder that runs or data share: whoever writes there decides what is executed. Where
+    there is no such folder, a fresh one that ends with the process.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = Path(base) / "vae_granularity" / name
+    try:
+        if not folder.is_absolute():
+            raise OSError(f"{folder} is no absolute path")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat(follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise OSError(f"{folder} is not a folder of this user")
+        if status.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        log.info("the cache %s is kept for this process alone: %s", name, error)
+        temporary = tempfile.mkdtemp(prefix=f"vae_granularity-{name}-")
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        return Path(temporary)
+    return folder
 
 
 def digest(content: bytes | str) -> str:

@@ -14,7 +14,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -94,7 +93,7 @@ def together(
     inputs = StepInputs(models, [data for _, data in found])
     began = time.perf_counter()
     if way == "compiled":
-        step = compiled(population.advance, population.state, inputs(0), Path(folder))
+        step = compiled(population.advance, population.state, inputs(0))
         population.advance = warmed_up(step, population.state, inputs(0))
     took = time.perf_counter() - began
     if CUDA:

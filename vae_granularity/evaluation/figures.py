@@ -53,7 +53,8 @@ def model_figures(
     pairs = (images.cpu().numpy(), _decode(model, table.mu[shown]))
     yield "reconstructions", traversals.reconstruction_figure(*pairs, heading)
 
-    origin, axes = table.mu[0], torch.eye(model.latent_dim)[:MAX_PANELS]
+    origin = table.mu[0]
+    axes = torch.eye(model.latent_dim, dtype=origin.dtype)[:MAX_PANELS]
     # A code without a prior goes as far as codes go.
     reach = REACH if model.stochastic else float(table.mu.abs().max())
     values = np.linspace(-reach, reach, STEPS)
@@ -254,11 +255,12 @@ def group_plane(group: tuple[int, ...], mu: Tensor) -> Tensor:
     >>> group_plane((0, 2), torch.zeros(5, 3)).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    dims, inner = list(group), torch.eye(2)
+    dims = list(group)
+    inner = torch.eye(2, dtype=mu.dtype)
     if len(dims) > 2:
         _, vectors = torch.linalg.eigh(torch.cov(mu[:, dims].t()))
         inner = vectors[:, -2:].flip(1).t()
-    plane = torch.zeros(2, mu.shape[1])
+    plane = torch.zeros(2, mu.shape[1], dtype=mu.dtype)
     plane[:, dims] = inner
     return plane
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -161,8 +160,7 @@ def batches_of(members: list[Member], how: str, together: int, start: int) -> li
     example = first.inputs(start)
     step = first.population.advance
     if how == COMPILED:
-        cache = Path(members[0].job.config.paths.cache_dir)
-        step = compiled(step, first.population.state, example, cache)
+        step = compiled(step, first.population.state, example)
     for batch in batches:
         # A CUDA graph holds the addresses of one state, so each batch has a graph of its own.
         batch.population.advance = captured(step, batch.population.state, example) if cuda else step

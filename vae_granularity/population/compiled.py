@@ -8,7 +8,6 @@ every population of the same shapes. It is kept on disk, so that a sweep pays on
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from vae_granularity.densities.mixture import one_table
-from vae_granularity.files import digest
+from vae_granularity.files import digest, private_cache
 from vae_granularity.population.engine import Outputs, State, Step
 from vae_granularity.population.step_inputs import Inputs
 
@@ -36,12 +35,13 @@ def no_compiler() -> str | None:
     return None
 
 
-def compiled(step: Step, state: State, inputs: Inputs, cache_dir: Path) -> Step:
+def compiled(step: Step, state: State, inputs: Inputs) -> Step:
     """Compile `step` for these shapes, which state and inputs of all later calls must have.
 
-    The state is not changed. The first call compiles or reads the result from `cache_dir`.
+    The state is not changed. The first call compiles, or reads what an earlier process compiled
+    from the private folder of this user.
     """
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((cache_dir / "compiled").absolute())
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(private_cache("compiled"))
     flat, form = tree_flatten((state, _dense(inputs)))
 
     def of_leaves(*leaves: torch.Tensor) -> Outputs:

@@ -1,11 +1,14 @@
 """A compiled training step, from CUDA graphs where there is a GPU."""
 
+import os
+
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn.functional import pad
 
 from vae_granularity.errors import ArgumentError, choice
+from vae_granularity.files import private_cache
 from vae_granularity.models.base import Forward, HyperparameterValues, LatentModel
 
 AUTO, NONE = "auto", "none"
@@ -41,6 +44,7 @@ class CompiledStep(Callback):
                 f"compile must be none or auto for {type(pl_module).__name__}, "
                 "whose step changes more than the weights"
             )
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(private_cache("compiled"))
         plain = LatentModel.loss_and_logs.__get__(pl_module)
         mode = None if self.backend != "inductor" else self.mode
         compiled = torch.compile(
