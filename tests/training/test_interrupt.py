@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the step ends, is saved, and the same command continues; the exit code."""
+"""Signals that stop a run: the step ends and is saved, the same command continues; exit codes."""
 
 import os
 import signal
@@ -15,6 +15,8 @@ LONG = ("trainer.max_steps=4000", "callbacks.terms.every=20", "evaluation.every=
     [
         pytest.param(signal.SIGINT, False, id="SIGINT-lightning"),
         pytest.param(signal.SIGTERM, True, id="SIGTERM-population"),
+        pytest.param(signal.SIGUSR1, False, id="SIGUSR1-lightning"),
+        pytest.param(signal.SIGHUP, True, id="SIGHUP-population"),
         pytest.param(signal.SIGTERM, False, id="SIGTERM-lightning", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, True, id="SIGINT-population", marks=pytest.mark.slow),
     ],
