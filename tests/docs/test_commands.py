@@ -58,7 +58,9 @@ def shortened(command: Command) -> list[str]:
     if command.module.endswith(".train"):
         words = [first_point(word) for word in words if not word.startswith("trainer=")]
         words = [word for word in words if word]
-        words += ["trainer=debug", "logger=csv"]
+        # The quick start by the default logger, as it stands there; the rest by the cheapest.
+        quick_start = command.page.endswith("quickstart.md")
+        words += ["trainer=debug", "logger.mode=offline" if quick_start else "logger=csv"]
         if is_sweep(command) or command.page != "README.md":  # drawn once: pictures take a second
             words.append("evaluation.figures=false")
     return words
