@@ -127,7 +127,7 @@ def open_to_append(path: Path) -> IO[bytes]:
     Raises:
         OSError: it cannot be written, or is a link, a folder, a pipe or a device.
     """
-    return _checked(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, "ab")
+    return open(_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "ab")
 
 
 def open_to_change(path: Path) -> IO[bytes]:
@@ -136,7 +136,7 @@ def open_to_change(path: Path) -> IO[bytes]:
     Raises:
         OSError: it is not there, cannot be written, or is a link, a folder, a pipe or a device.
     """
-    return _checked(path, os.O_RDWR | os.O_NOFOLLOW, "r+b")
+    return open(_descriptor(path, os.O_RDWR | os.O_NOFOLLOW), "r+b")
 
 
 def open_regular_file(path: str | Path) -> BufferedReader:
@@ -145,16 +145,17 @@ def open_regular_file(path: str | Path) -> BufferedReader:
     Raises:
         OSError: it is not there, or no file: a folder, a pipe, a device.
     """
-    return _checked(path, os.O_RDONLY, "rb")
+    return open(_descriptor(path, os.O_RDONLY), "rb")
 
 
-def _checked(path: str | Path, flags: int, mode: str) -> Any:
+def _descriptor(path: str | Path, flags: int) -> int:
+    """Open a regular file and return its descriptor."""
     # Without O_NONBLOCK, opening a pipe waits for whoever is at its other end, for good where
     # nobody is. What was opened is asked, not the name, which may lead elsewhere a moment later.
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind):
-        return open(descriptor, mode)
+        return descriptor
     os.close(descriptor)
     if stat.S_ISDIR(kind):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

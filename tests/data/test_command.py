@@ -91,8 +91,8 @@ def test_the_sheet_runs_through_one_factor_a_row(small, open_dataset, tmp_path: 
             ["info", "dataset=shapes3d", "dataset.device=gpu"],
             "error: dataset.device must be one of cpu, mmap, cuda, got 'gpu'",
         ),
-        (["fetch", "dataset=mnist"], "prepare|info dataset=NAME"),
-        ([], "prepare|info dataset=NAME"),
+        (["fetch", "dataset=mnist"], "the first word must be one of prepare, info"),
+        ([], "the first word must be one of prepare, info"),
     ],
 )
 def test_a_mistake_is_one_message_and_an_exit_code(

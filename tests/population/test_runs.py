@@ -3,6 +3,7 @@ same way to continue.
 """
 
 import csv
+import errno
 import json
 import os
 import random
@@ -243,11 +244,17 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, alone):
     assert outcomes[1:] == [None] * 3
 
 
-def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone):
-    """Its metrics go to /dev/full, where every write fails; the others are what they are alone."""
+def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone, monkeypatch):
+    """Its metrics cannot be written; the others are what they are alone."""
     full, *others = runs(tmp_path, alone)
-    full.mkdir(parents=True)
-    (full / "metrics.csv.part").symlink_to("/dev/full")
+    replace = os.replace
+
+    def replace_unless_full(source, target):
+        if os.fspath(target) == os.fspath(full / "metrics.csv"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_unless_full)
     outcomes = train_population(configs(tmp_path))
     assert "No space left" in str(outcomes[0])
     assert outcomes[1:] == [None] * 3

@@ -318,7 +318,7 @@ def test_a_run_is_named_by_its_config_but_not_by_its_paths_or_logger(tmp_path):
         ("evaluation.every=0", "evaluation.every must be an integer >= 1, got 0"),
         ("evaluation.num_components=1", "evaluation.num_components must be an integer >= 2"),
         ("callbacks.terms.every=0", "callbacks.terms.every must be an integer >= 1"),
-        ("trainer.accelerator=abacus", "trainer: .*abacus"),
+        ("trainer.accelerator=abacus", r"accelerator='abacus'.*trainer.accelerator=abacus"),
         ("dataset.batch_size=100000", "batch_size"),
     ],
 )

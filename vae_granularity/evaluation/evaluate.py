@@ -28,6 +28,9 @@ from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
 
+# How the reason begins why a score is null that a metric computed.
+NOT_FINITE = "not finite: "
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -154,8 +157,10 @@ def evaluate(
             if listed and not rest:
                 del entries[other]
         entries[name] = {"asked": asked[name], **entry}
-        for answered in (name, *suite.scores_of(name)):
-            missing.pop(answered, None)
+        missing.pop(name, None)
+        for score_name in suite.scores_of(name):
+            if missing.get(score_name, "").startswith(NOT_FINITE):
+                missing.pop(score_name)
     for name, reason in suite.not_applicable.items():
         if reason.startswith(TOO_LITTLE):  # so that the same request is not computed again
             entries.setdefault(name, {"asked": asked[name], "scores": []})
@@ -176,7 +181,7 @@ def evaluate(
     scores |= harmonic_scores(scores)
     not_finite = _not_finite(terms) | _not_finite(scores)
     how["not_applicable"] |= {
-        name: f"not finite: the value is {value}" for name, value in not_finite.items()
+        name: f"{NOT_FINITE}the value is {value}" for name, value in not_finite.items()
     }
     terms |= dict.fromkeys(terms.keys() & not_finite, None)
     scores |= dict.fromkeys(scores.keys() & not_finite, None)

@@ -140,7 +140,7 @@ def members_in_cache(parameters: int, cache: int) -> int:
 
 def cache_bytes(folder: Path = CPU_CACHES) -> int:
     """Return the size of the first core's largest cache; 16 MiB where the system does not say."""
-    sizes = [path.read_text().strip() for path in folder.glob("index*/size")]
+    sizes = [path.read_text(encoding="ascii").strip() for path in folder.glob("index*/size")]
     in_bytes = [int(size[:-1]) * 1024 for size in sizes if size.endswith("K")]
     return max(in_bytes, default=DEFAULT_CACHE_BYTES)
 

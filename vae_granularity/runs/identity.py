@@ -251,7 +251,7 @@ def shortened(text: str, most: int) -> str:
     letters = text.encode()
     if len(letters) <= most:
         return text
-    end = f"-{digest(text)}"
+    end = f"-{short_digest(text)}"
     # A letter that is cut in two is left out.
     return letters[: most - len(end)].decode(errors="ignore").rstrip("-") + end
 
