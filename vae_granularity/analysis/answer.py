@@ -9,10 +9,17 @@ import pandas as pd
 from scipy import stats
 
 from vae_granularity.analysis.comparable import dataset_names
-from vae_granularity.analysis.page.labels import number, seeds_label, settings_label, with_unit
+from vae_granularity.analysis.page.labels import (
+    first_line,
+    number,
+    seeds_label,
+    settings_label,
+    with_unit,
+)
 from vae_granularity.analysis.points import aggregate, rows_of_point
 from vae_granularity.analysis.settings import Settings
-from vae_granularity.training.command import command, overrides_of_run
+from vae_granularity.errors import DataError
+from vae_granularity.training.command import command, recorded_overrides
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,8 @@ class Answer:
     values: dict[str, Any]  # its swept parameters
     sentence: str  # the number with its interval
     beside: str  # how sure it is that it beats the next best; empty with one point
-    command: str | None  # that trains its seeds; None where options of another package took part
+    command: str | None  # that trains its seeds
+    no_command: str  # why there is none
     runs: tuple[Path, ...]  # of its seeds
 
 
@@ -56,7 +64,7 @@ def _answer(dataset: str, runs: pd.DataFrame, names: list[str], settings: Settin
             _compared(best[value], rows_of_point(runs, row, names)[value], row[names])
             for row in others
         ),
-        _command(best),
+        *_command(best),
         tuple(Path(str(path)) for path in best["path"]),
     )
 
@@ -77,12 +85,14 @@ def _compared(best: pd.Series, other: pd.Series, point: pd.Series) -> str:
     return f"{text}: {says} ({test})."
 
 
-def _command(runs: pd.DataFrame) -> str | None:
-    """The command that trains the runs of a point, from the results of the first."""
-    overrides = overrides_of_run(str(runs["path"].iloc[0]))
-    if overrides is None:
-        return None
+def _command(runs: pd.DataFrame) -> tuple[str | None, str]:
+    """Return the command that trains the runs of a point, by the record of the first, or why there
+    is none."""
+    try:
+        overrides = recorded_overrides(str(runs["path"].iloc[0]))
+    except (DataError, OSError) as error:
+        return None, first_line(error)
     seeds = sorted(int(seed) for seed in runs["seed"])
     rest = [one for one in overrides if not one.startswith("seed=")]
     many = ["-m"] if len(seeds) > 1 else []
-    return command([*many, *rest, f"seed={','.join(map(str, seeds))}"])
+    return command([*many, *rest, f"seed={','.join(map(str, seeds))}"]), ""

@@ -10,12 +10,13 @@ import numpy as np
 from vae_granularity.analysis.deciding.measured import Addition, Measured
 from vae_granularity.analysis.deciding.questions import Trajectory
 from vae_granularity.analysis.deciding.spending import ALPHA
-from vae_granularity.analysis.page.labels import name_of, seeds_label, values_label
+from vae_granularity.analysis.page.labels import first_line, name_of, seeds_label, values_label
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import Reading, Slice, SliceResult
 from vae_granularity.analysis.verdict import EDGE, MIN_PLACES, NOT_ENOUGH
-from vae_granularity.training.command import command, overrides_of_run, value_text
+from vae_granularity.errors import DataError
+from vae_granularity.training.command import command, recorded_overrides, value_text
 
 WHOLE = ("model.granularity", "model.latent_dim", "net.depth")  # whole numbers from 1 on
 MOST_SEEDS = 100  # of a point: what needs more is not expected to be settled
@@ -30,7 +31,8 @@ class Missing:
     what: str  # in words
     runs: int
     seconds: float  # of the runs that are to be added, projected from those that are done
-    commands: tuple[str, ...]  # none where the runs' options are not ours, or not known
+    commands: tuple[str, ...]
+    no_command: str = ""  # why there is none
 
 
 def missing(result: SliceResult, settings: Settings) -> list[Missing]:
@@ -78,8 +80,11 @@ def _of_reading(part: Slice, reading: Reading, settings: Settings) -> Missing | 
     lines = [_group_words(surface, *group) for group in groups[:6]]
     more = f" and {len(groups) - 6} more groups" if len(groups) > 6 else ""
     what = f"{why}: {'; '.join(lines)}{more}"
-    commands = _commands(part, surface, groups)
-    return Missing(reading.title, part.title, what, runs, seconds, commands)
+    try:
+        commands, reason = _commands(part, surface, groups), ""
+    except (DataError, OSError) as error:
+        commands, reason = (), first_line(error)
+    return Missing(reading.title, part.title, what, runs, seconds, commands, reason)
 
 
 def _more(surface: Surface, settings: Settings) -> tuple[list[tuple[Any, Any, list[int]]], str]:
@@ -158,15 +163,15 @@ def _group_words(surface: Surface, xs: list[Any], ys: list[Any], seeds: list[int
 
 
 def _commands(part: Slice, surface: Surface, groups: list[Any]) -> tuple[str, ...]:
-    first = str(part.runs["path"].iloc[0])
-    overrides, axes = overrides_of_run(first, ("evaluation",)), (surface.x_name, surface.y_name)
-    if overrides is None or any("." not in axis or axis.startswith("run.") for axis in axes):
-        return ()
+    axes = (surface.x_name, surface.y_name)
+    for axis in axes:
+        if "." not in axis or axis.startswith("run."):
+            raise DataError(f"{axis} is no key of a config")
+    overrides = recorded_overrides(str(part.runs["path"].iloc[0]))
     named = (*axes, "seed")
     held = [one for one in overrides if one.lstrip("+").split("=")[0] not in named]
-    folder = f"paths.output_dir={first.rpartition('/')[0]}"
     swept = ([f"{k}={_listed(v)}" for k, v in zip(named, one, strict=True)] for one in groups)
-    return tuple(command(["-m", *held, *values, folder]) for values in swept)
+    return tuple(command(["-m", *held, *values]) for values in swept)
 
 
 def _listed(values: list[Any]) -> str:

@@ -16,6 +16,7 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError, writable_folder
+from vae_granularity.terminal import say
 from vae_granularity.training.config import compose, end_with_message
 
 VERBS = ("prepare", "info")
@@ -32,9 +33,9 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         config = compose("train", overrides)
-        print(run(verb, config.dataset))
+        say(run(verb, config.dataset))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", to_stderr=True)
         sys.exit(2 if isinstance(error, ArgumentError) else 1)
     except Exception as error:  # of any kind: Hydra raises anything of an odd command line
         end_with_message(error, "train")

@@ -137,12 +137,14 @@ class _References:
         names = reference.lstrip(".")
         steps_up = len(reference) - len(names)
         start = path[: len(path) - steps_up] if steps_up else ()
-        node, at = self.config, ()
+        node: Any = self.config
+        at: tuple[Any, ...] = ()
         for name in (*start, *re.split(r"[.\[\]]+", names.strip("[]"))):
             if isinstance(node, str) and REFERENCE in node:
                 node = self.value(node, at)
             try:
-                node = node[int(name)] if isinstance(node, list) else node[name]
+                key: Any = int(name) if isinstance(node, list) else name
+                node = node[key]
             except (LookupError, TypeError, ValueError):
                 told = f"{_dotted(path)} refers to {reference}, a key that is not there"
                 raise DataError(told) from None

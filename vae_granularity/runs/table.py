@@ -21,6 +21,7 @@ from vae_granularity.runs.identity import (
     option_name,
     without,
 )
+from vae_granularity.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,8 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
     if unreadable:
         shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
-        warnings.warn(f"{len(unreadable)} runs cannot be read: {shown}", stacklevel=2)
+        told = printable(f"{len(unreadable)} runs cannot be read: {shown}")
+        warnings.warn(told, stacklevel=2)
     return table
 
 
@@ -241,7 +243,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         if results["run"].get(name) is not None:  # runs of W&B lack some
             number(f"run.{name}", results["run"][name], 0)
     for part in ("data", "run"):
-        for name, value in flat(results[part]):
+        for name, value in flat(without(results[part], ["overrides"])):
             row[f"{part}.{name}"] = tuple(value) if type(value) is list else value
     return row
 

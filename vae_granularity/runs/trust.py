@@ -90,22 +90,23 @@ def check_targets(config: Any, trust: Trust = ()) -> None:
         DataError: names the key, the target and, for a package of one's own, what allows it.
     """
     trusted = (trust,) if isinstance(trust, str) else tuple(trust)
-    targets = list(_targets(config))
-    allowed = [_by_name(key, target, trusted) for key, target in targets]
-    for (key, target), is_allowed in zip(targets, allowed, strict=True):
+    named = list(targets(config))
+    allowed = [_by_name(key, target, trusted) for key, target in named]
+    for (key, target), is_allowed in zip(named, allowed, strict=True):
         if not is_allowed():
             raise DataError(f"{key} names {target}, which {_refusal(target)}")
 
 
-def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield key and `_target_` of each node of a config that has one."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield key, node["_target_"]
         for name, value in node.items():
-            yield from _targets(value, f"{key}.{name}" if key else str(name))
+            yield from targets(value, f"{key}.{name}" if key else str(name))
     elif isinstance(node, list):
         for i, value in enumerate(node):
-            yield from _targets(value, f"{key}[{i}]")
+            yield from targets(value, f"{key}[{i}]")
 
 
 def _by_name(key: str, target: Any, trusted: Sequence[str]) -> Callable[[], bool]:

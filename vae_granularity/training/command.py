@@ -1,27 +1,36 @@
-"""The command line that trains a finished run again, from its config."""
+"""The command line that trains a finished run again, from the overrides that it has recorded.
+
+A record may come from someone else, and whoever reads the report may paste its command: recorded
+overrides only choose options of this program and set plain values.
+"""
 
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vae_granularity.errors import DataError
-from vae_granularity.runs.identity import identity, option_name
+from vae_granularity.runs.config_file import REFERENCE
+from vae_granularity.runs.identity import flat, identity, short_digest
 from vae_granularity.runs.table import read_results
+from vae_granularity.runs.trust import targets
 from vae_granularity.training.config import compose, config_dir
 
-PLAIN = re.compile(r"[\w.+-]+")  # words that Hydra's grammar takes without quotes
-FIRST = ("seed", "model", "dataset")  # other parts take values from these
-BY_CLASS = ("net", "likelihood", "optimizer")
+PLAIN = re.compile(r"[\w.+/-]+")  # words that Hydra's grammar takes without quotes
+OPTION = re.compile(r"\w[\w-]*")  # the name of a yaml file, no path to one elsewhere
+MEASURING = "evaluation"
 
 
 def command(overrides: Iterable[str]) -> str:
-    """The whole command of some overrides, quoted for a shell.
+    """Return the whole command of some overrides, quoted for a shell.
 
     >>> command(["model=stcvae", "model.partition=[1,2]"])
     "python -m vae_granularity.train model=stcvae 'model.partition=[1,2]'"
@@ -29,59 +38,124 @@ def command(overrides: Iterable[str]) -> str:
     return shlex.join(["python", "-m", "vae_granularity.train", *overrides])
 
 
-def overrides_of(config: Mapping[str, Any], also: Iterable[str] = ()) -> list[str] | None:
-    """Overrides that compose the part of a run's resolved config that decides its weights: options,
-    and the keys that differ from their defaults. None where an option is not one of ours.
+def overrides_of_run(directory: str) -> list[str] | None:
+    """Return `recorded_overrides` of a finished run; None where it has none that can be used."""
+    try:
+        return recorded_overrides(directory)
+    except (DataError, OSError):
+        return None
 
-    Args:
-        also: further parts of the config, such as `evaluation`, which decides what compares.
+
+def recorded_overrides(directory: str) -> list[str]:
+    """Return the overrides that train and measure a finished run again, beside it.
+
+    They compose the config that the run has, in this version and without options of other packages.
+
+    Raises:
+        DataError: the run's results cannot be read, it recorded no overrides, or some that do not
+            compose its config or ask for more than options of this program and plain values.
+        FileNotFoundError: the run has no results.
     """
-    options = [f"{group}={option_name(config, group)}" for group in ("model", "dataset")]
-    for group in BY_CLASS:
-        found = _options(group).get(config[group]["_target_"])
-        if found is None:
-            return None
-        options.append(f"{group}={found}")
-    wanted = identity(config)
-    wanted |= {part: config[part] for part in also if part in config}
-    wanted.get("trainer", {}).pop("processes", None)  # as many as the machine is asked for
-    given: list[str] = []
+    results = read_results(directory)
+    recorded = results["run"].get("overrides")
+    if recorded is None:
+        raise DataError("the run is of a version that did not record its overrides")
+    if not isinstance(recorded, list) or not all(isinstance(one, str) for one in recorded):
+        raise DataError(f"the overrides that the run recorded are no list of texts: {recorded!r}")
+    _check_overrides(recorded)
+    config: dict[str, Any] = results["config"]
+    overrides = [one for one in recorded if _key(one) != "paths.output_dir"]
     try:
-        for parts in (FIRST, tuple(wanted)):
-            known = _composed(tuple(options + given))
-            given += _changes(known, {part: wanted[part] for part in parts if part in wanted})
-    except HydraException:
-        return None
-    return options + given
+        source = config["dataset"].get("source")
+        if _composed(tuple(overrides))["dataset"].get("source") == "auto" and source != "auto":
+            overrides = [one for one in overrides if _key(one) != "dataset.source"]
+            overrides.append(f"dataset.source={source}")
+            _check_overrides(overrides)
+        composed = _composed(tuple(overrides))
+        differing = _first_difference(config, composed)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"its config is not as this version writes it: {error!r}") from error
+    if differing is not None:
+        raise DataError(f"the overrides that the run recorded compose another {differing} than its")
+    folder = str(Path(directory).parent)
+    overrides.append(f"paths.output_dir={value_text(folder)}")
+    _check_overrides(overrides)
+    return overrides
 
 
-def overrides_of_run(directory: str, also: Iterable[str] = ()) -> list[str] | None:
-    """`overrides_of` the config of a finished run; None where its results cannot be read either."""
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _check_overrides(overrides: list[str]) -> None:
+    """Refuse overrides that do more than to choose options of this program and set plain values.
+
+    Raises:
+        DataError: names the override.
+    """
+    for text in overrides:
+        if not text.isprintable() or REFERENCE in text or text.startswith("-"):
+            raise DataError(f"the run recorded the override {text!r}, which no command repeats")
     try:
-        return overrides_of(read_results(directory)["config"], also)
-    except (DataError, KeyError, OSError):
-        return None
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except (HydraException, RecursionError) as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"the overrides that the run recorded cannot be read: {told}") from error
+    for text, override in zip(overrides, parsed, strict=True):
+        group = config_dir() / override.key_or_group
+        names = override.value() if group.is_dir() else []
+        options = names if isinstance(names, list) else [names]
+        is_ours = override.key_or_group.replace("/", ".").split(".")[0] in _parts()
+        if (
+            not is_ours
+            or override.is_sweep_override()
+            or not all(name is None or OPTION.fullmatch(str(name)) for name in options)
+        ):
+            raise DataError(f"the run recorded the override {text!r}, which no command repeats")
+
+
+@cache
+def _parts() -> frozenset[str]:
+    """Return the parts of a config that overrides may change: not Hydra's own, no pack of runs."""
+    folders = {path.name for path in config_dir().iterdir() if path.is_dir()} - {"hydra"}
+    return frozenset({*folders, "seed", "paths"})
+
+
+@cache
+def _targets_of_options() -> frozenset[str]:
+    """Return the names of what the options of this program build."""
+    texts = (path.read_text() for path in config_dir().rglob("*.yaml"))
+    return frozenset(name for text in texts for name in re.findall(r"_target_:\s*([\w.]+)", text))
 
 
 @lru_cache(maxsize=64)
 def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    try:
+        config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        told = str(error).splitlines()[0]
+        raise DataError(f"the overrides that the run recorded do not compose: {told}") from error
+    for key, target in targets(config):
+        if target not in _targets_of_options():
+            raise DataError(f"the overrides that the run recorded build {target} as {key}")
     return config
 
 
-def _changes(
-    known: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
-) -> Iterator[str]:
-    for key, value in wanted.items():
-        inside = known.get(key)
-        if isinstance(value, Mapping) and isinstance(inside, Mapping):
-            yield from _changes(inside, value, f"{prefix}{key}.")
-        elif key not in known or inside != value:
-            yield f"{'' if key in known else '+'}{prefix}{key}={value_text(value)}"
+def _first_difference(config: Mapping[str, Any], composed: Mapping[str, Any]) -> str | None:
+    """Return the first key, of those that decide weights and what is measured, with another value
+    in the two configs."""
+    one, other = (
+        dict(flat({**identity(node), MEASURING: node[MEASURING]})) for node in (config, composed)
+    )
+    for key in sorted({*one, *other}):
+        values = [short_digest([node.get(key), key in node]) for node in (one, other)]
+        if values[0] != values[1]:
+            return key
+    return None
 
 
 def value_text(value: Any) -> str:
-    """A value in Hydra's grammar of overrides.
+    """Return a value in Hydra's grammar of overrides.
 
     >>> value_text(None), value_text([1, 0.5]), value_text({"end": 4}), value_text("a b")
     ('null', '[1,0.5]', '{end:4}', '"a b"')
@@ -94,16 +168,4 @@ def value_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(value_text, value))}]"
     text = str(value)
-    return text if PLAIN.fullmatch(text) else json.dumps(text)
-
-
-@lru_cache(maxsize=8)
-def _options(group: str) -> dict[str, str]:
-    """Class to the first option of a group that builds it: `{"…mlp.MLP": "mlp"}`."""
-    found: dict[str, str] = {}
-    for path in sorted((config_dir() / group).glob("*.yaml")):
-        node: Any = OmegaConf.load(path)
-        target = node.get("_target_")
-        if target is not None:
-            found.setdefault(target, path.stem)
-    return found
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

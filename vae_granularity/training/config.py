@@ -2,12 +2,13 @@
 
 import difflib
 import errno
+import logging
 import os
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
+from vae_granularity.terminal import PrintableRecord, say
 from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import resolved_mode
 
@@ -54,17 +56,22 @@ def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[st
 
 def _own(config: DictConfig) -> DictConfig:
     with read_write(config), open_dict(config):
-        return named(config, config.pop("hydra").runtime.choices)
+        return with_record(config, config.pop("hydra"))
 
 
-def named(config: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
-    """The config, with the options that name a run under `names`; an option in a folder of its
-    group, as `mine/foo`, is called by its file.
+def with_record(config: DictConfig, hydra_config: Any) -> DictConfig:
+    """Return a training config with what is known of it now and asked for later.
+
+    That is under `names` the options that name a run (one in a folder of its group, as `mine/foo`,
+    is called by its file), and under `overrides` the command line less what is Hydra's.
     """
+    choices = hydra_config.runtime.choices
     if "model" in choices:
         files = {group: choices[group].rpartition("/")[2] for group in ("model", "dataset")}
+        own = [one for one in hydra_config.overrides.task if not one.startswith("+pack=")]
         with read_write(config), open_dict(config):
             config.names = files
+            config.overrides = own
     return config
 
 
@@ -83,14 +90,14 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             _check_overrides(HydraConfig.get().overrides.task)
             if OmegaConf.is_list(cfg.get("trust")):
                 cfg.trust += own_packages(HydraConfig.get().runtime.config_sources)
-            return job(named(cfg, HydraConfig.get().runtime.choices))
+            return job(with_record(cfg, HydraConfig.get()))
         except Exception as error:
             told = _told(error)
             if told is None and one_of_many:  # a launcher keeps the traceback to itself
-                traceback.print_exc()
+                say(traceback.format_exc(), to_stderr=True)
             elif told is not None:
                 word = "failed" if one_of_many else "error"
-                print(f"{word}: {told}", file=sys.stderr, flush=True)
+                say(f"{word}: {told}", to_stderr=True)
                 if not one_of_many:
                     sys.exit(2 if isinstance(error, ArgumentError) else 1)
             raise
@@ -98,6 +105,7 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(config_dir(), config_name, sys.argv[1:]))
         return
+    logging.setLogRecordFactory(PrintableRecord)
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     main = hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")
@@ -135,7 +143,7 @@ def end_with_message(error: Exception, config_name: str) -> NoReturn:
     said = explain(error, config_name)
     if isinstance(error, TypeError):  # Hydra's own, of a choice that is no name
         said = f"{_odd_choice()}: {said}"
-    print(f"error: {said}", file=sys.stderr)
+    say(f"error: {said}", to_stderr=True)
     sys.exit(2)
 
 

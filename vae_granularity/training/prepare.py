@@ -34,10 +34,11 @@ from vae_granularity.files import (
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build, create, create_callbacks, create_metrics
 from vae_granularity.runs.checkpoint import WholeCheckpoints
-from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo
+from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, FINAL, RESULTS, RunInfo, without
 from vae_granularity.runs.images import RECORD, record_images
 from vae_granularity.runs.status import FAILURE, PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.runs.types import check_types
+from vae_granularity.terminal import say
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
 from vae_granularity.training.loggers.wandb import sync_hint
@@ -139,9 +140,9 @@ def writing(job: Job) -> Iterator[bool]:
         remove_unfinished(job.directory)
         write_text(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
-        print(f"run {job.info.name}")
+        say(f"run {job.info.name}")
         facts = f"data: {job.data.title}   parameters: {size:,}   groups: {groups}"
-        print(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
+        say(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
         for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -219,9 +220,9 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_json(job.directory / RESULTS, results)
     (job.directory / PROGRESS).unlink(missing_ok=True)
-    print(in_short(found, job.directory))
+    say(in_short(found, job.directory))
     hint = sync_hint(job.directory)
-    print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
+    say((hint + "\n" if hint else "") + f"done: {job.directory}")
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:
@@ -264,9 +265,10 @@ def _results(
             "partitions": [[step, groups.groups] for step, groups in model.partitions],
             "seconds": round(seconds, 1),
             "device": str(trainer.strategy.root_device),
+            "overrides": info.config.get("overrides"),
             **notes,
         },
-        "config": info.config,
+        "config": without(info.config, ["overrides"]),
         "data": data.provenance,
         "terms": found.terms,
         "scores": found.scores,
