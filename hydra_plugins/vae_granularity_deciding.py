@@ -14,6 +14,7 @@ from vae_granularity.runs.status import recorded_failure
 from vae_granularity.sweeps import complete as sweep
 from vae_granularity.sweeps.complete import Point
 from vae_granularity.sweeps.rounds import opened
+from vae_granularity.terminal import say
 
 KEY = "hydra.sweeper."
 QUESTIONS = ("trajectory", "best", "difference")
@@ -68,7 +69,7 @@ class DecidingSweeper(ResumableSweeper):
         try:
             self._decide(arguments)
         except ArgumentError as error:
-            print(f"error: {error}", file=sys.stderr)
+            say(f"error: {error}", to_stderr=True)
             sys.exit(2)
 
     def _decide(self, arguments: list[str]) -> None:
@@ -113,7 +114,7 @@ class DecidingSweeper(ResumableSweeper):
         record = opened(folder, self._asks(axes, seeds, checked[0]), dict(self.budget))
         if record.end is None:
             deciding.decide(plan, record, folder, point, self._run)
-        print(deciding.ending(record))
+        say(deciding.ending(record))
         print(f"what was added and why: python -m vae_granularity.analyze runs={folder}")
 
     def _run(self, points: Sequence[Point]) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from vae_granularity.errors import choice, integer
 from vae_granularity.population.jobs import remove_packs, write_pack
+from vae_granularity.terminal import say
 from vae_granularity.training.config import job_config
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -63,7 +64,7 @@ class PopulationLauncher(Launcher):
         points = _with_models(configs)
         packing = pack(points)
         for i, reason in packing.alone.items():
-            print(f"trains alone: {' '.join(job_overrides[i])}: {reason}", flush=True)
+            say(f"trains alone: {' '.join(job_overrides[i])}: {reason}")
         jobs: list[tuple[list[int], Sequence[str]]] = [
             ([i], job_overrides[i]) for i in packing.alone
         ]

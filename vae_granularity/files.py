@@ -282,6 +282,7 @@ def digest_of_file(
     Raises:
         DataError: a gzip unpacks to more than `max_bytes` (a bomb).
     """
+    raw: Any
     with open_regular_file(path) as raw:
         zipped = of_content and raw.read(2) == GZIP
         raw.seek(0)

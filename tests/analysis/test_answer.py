@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_runs import fake_results, write_run
+from fake_runs import fake_results, with_command, write_run
 
 from vae_granularity.analysis.answer import answers
 from vae_granularity.analysis.pipeline import analyse
@@ -18,7 +18,9 @@ ELBOS = {1: (-21.0, -21.2, -20.8), 2: (-20.0, -20.1, -19.9), 3: (-10.0,)}
 def asked(tmp_path, elbos, **options):
     for granularity, values in elbos.items():
         for seed, elbo in enumerate(values):
-            write_run(tmp_path, fake_results(granularity=granularity, seed=seed, elbo=elbo))
+            results = fake_results(granularity=granularity, seed=seed, elbo=elbo)
+            given = (f"seed={seed}", f"model.granularity={granularity}", "trainer=quick")
+            write_run(tmp_path, with_command(results, *given))
     settings = Settings(runs=(tmp_path,), **options)
     found = analyse(settings)
     return answers(found.table, list(found.parameters), settings)
@@ -32,8 +34,17 @@ def test_the_best_point_is_the_best_of_those_with_enough_seeds(tmp_path):
         "(-20.24 to -19.75, 95 %, the pick allowed for), 3 seeds: -20.1, -20, -19.9"
     )
     assert "granularity γ = 1, 1 behind: more than chance" in answer.beside
-    assert answer.command.endswith("seed=0,1,2")
-    assert "model.granularity=2" not in answer.command  # the default
+    assert answer.command == (
+        "python -m vae_granularity.train -m model=stcvae dataset=blocks model.granularity=2 "
+        f"trainer=quick paths.output_dir={tmp_path} seed=0,1,2"
+    )
+
+
+def test_runs_that_recorded_no_command_have_none_and_the_reason(tmp_path):
+    write_run(tmp_path, fake_results())
+    (answer,) = asked(tmp_path, {})
+    assert answer.command is None
+    assert "did not record its overrides" in answer.no_command
 
 
 def test_points_with_few_seeds_count_where_no_other_is_there(tmp_path):

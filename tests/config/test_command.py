@@ -105,7 +105,7 @@ def test_no_record_or_an_odd_one_gives_no_command(record, tmp_path):
     found = json.loads((tmp_path / "a" / "results.json").read_text())
     found["run"]["overrides"] = record
     (tmp_path / "a" / "results.json").write_text(json.dumps(found))
-    with pytest.raises(DataError, match=r"recorded? its overrides|no list of texts"):
+    with pytest.raises(DataError, match=r"not record its overrides|no list of texts"):
         recorded_overrides(directory)
 
 

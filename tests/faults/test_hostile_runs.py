@@ -5,9 +5,11 @@ and nothing is written outside. Each is refused in one line.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -21,11 +23,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from tiny import tiny_config
 
-from vae_granularity import analyze, evaluate, load_run
-from vae_granularity.errors import DataError
+from vae_granularity import analyze, evaluate, load_run, read_runs
+from vae_granularity.errors import DataError, ResourceError
 from vae_granularity.evaluation.measure_again import evaluate_run
 from vae_granularity.population.jobs import train_pack, write_pack
 from vae_granularity.runs.identity import CONFIG, RESULTS
+from vae_granularity.runs.status import is_busy
 from vae_granularity.runs.trust import check_targets
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
@@ -177,6 +180,108 @@ def test_what_interpolations_come_to_is_checked_and_resolvers_are_refused(receiv
         rewrite(received, "model._target_", "vae_granularity.models.vae.VAE")
         rewrite(received, "net.width", value)
         refused(received, "net.width")
+
+
+REFERENCES = {
+    "a name that is a reference": "a: oc.env\nz: ${${a}:HOME}",
+    "a part of a name": "a: env\nz: ${oc.${a}:HOME}",
+    "in a list": "z: [1, ['${oc.env:HOME}']]",
+    "in a text": "z: 'x${ oc.env : HOME }'",
+    "a key": "z: {'${oc.env:HOME}': 1}",
+    "escaped": "z: '\\${oc.env:HOME}'",
+    "a chain that doubles": "a0: 0123456789\n"
+    + "\n".join(f"a{i}: '${{a{i - 1}}}${{a{i - 1}}}'" for i in range(1, 40)),
+    "trees that double": "a0: {x: 1}\n"
+    + "\n".join(f"a{i}: {{x: '${{a{i - 1}}}', y: '${{a{i - 1}}}'}}" for i in range(1, 18)),
+    "to itself": "a: ${b}\nb: ${a}",
+    "within itself": "a: {b: '${a}'}",
+    "in one another": "a: '" + "${" * 300 + "a" + "}" * 300 + "'",
+    "to nothing": "a: ${nothing.here}",
+    "nested lists": "a: " + "[" * 1500 + "]" * 1500,
+    "an anchor": "a: &b [1]\nc: [*b, *b]",
+    "many values": "a: [" + "1," * 30_000 + "]",
+}
+
+
+@pytest.mark.parametrize("text", REFERENCES.values(), ids=REFERENCES)
+def test_references_that_ask_for_more_than_keys_are_refused_in_seconds(text, received):
+    """No resolver is called, and nothing grows: by the grammar, however it is written."""
+    config = received / CONFIG
+    config.write_text(config.read_text() + text + "\n")
+    started = time.monotonic()
+    refused(received, CONFIG)
+    assert time.monotonic() - started < 10
+
+
+def test_references_to_keys_of_the_same_file_are_followed(received):
+    rewrite(received, "model.beta", "${mine.beta}")
+    rewrite(received, "mine", {"beta": "${.here}", "here": 2.5, "text": "b${mine.beta}"})
+    config = load_run(received).config
+    assert config.model.beta == 2.5
+    assert config.mine.text == "b2.5"
+
+
+@pytest.mark.parametrize("name", [CONFIG, RESULTS, "checkpoints/final.ckpt", ".lock"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(name, received):
+    (received / name).unlink()
+    os.mkfifo(received / name)
+    if name == ".lock":
+        assert not is_busy(received)
+    elif name.endswith("ckpt"):
+        for other in (received / "checkpoints").glob("step=*"):
+            other.unlink()
+        refused(received, "no readable checkpoint")
+    elif name == CONFIG:
+        refused(received, CONFIG)
+    else:
+        assert str(received) in read_runs_unreadable(received)
+
+
+def read_runs_unreadable(run: Path) -> dict[str, str]:
+    """The runs that `read_runs` cannot read."""
+    with pytest.warns(UserWarning, match="cannot be read"):
+        return read_runs(run).attrs["unreadable"]
+
+
+@pytest.mark.parametrize("name", [CONFIG, RESULTS, "metrics.csv", "checkpoints"])
+def test_what_lies_in_place_of_a_file_is_named_before_training(name, tmp_path):
+    config = tiny_config(tmp_path)
+    run = train(config)
+    place = run / name
+    if place.is_dir():
+        shutil.rmtree(place)
+        place.write_text("")
+        (run / RESULTS).unlink()
+    else:
+        (run / RESULTS).unlink()
+        place.unlink(missing_ok=True)
+        place.mkdir()
+    with pytest.raises(ResourceError, match=f"{name} is (a|no) folder") as error:
+        train(config)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_checkpoint_of_another_network_is_named_in_one_line(received):
+    rewrite(received, "net.hidden", 7)
+    for ask in (load_run, lambda run: evaluate_run(run, measuring())):
+        with pytest.raises(DataError, match="does not fit its config") as error:
+            ask(received)
+        assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "link", ["config.yaml.part", "metrics.csv", "results.json", "progress.json"]
+)
+def test_training_writes_through_no_link(link, tmp_path):
+    config = tiny_config(tmp_path)
+    run = train(config)
+    shutil.rmtree(run)
+    run.mkdir()
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    (run / link).symlink_to(mine)
+    train(config)
+    assert mine.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_names_are_words_that_do_not_steer_the_terminal(tmp_path, monkeypatch, c
     (failed / "results.json").unlink()
     (failed / "failed.json").write_text(json.dumps({"cause": "[/red] \x1b[2J gone"}))
     said = told(monkeypatch, capsys, tmp_path)
-    assert "[red]run ]0;owned [link=javascript:owned]x" in said
-    assert "[/red] [2J gone" in said
+    assert r"[red]run \x1b]0;owned\x07 [link=javascript:owned]x" in said
+    assert r"[/red] \x1b[2J gone" in said
     assert "\x1b" not in said
     assert os.listdir(directory)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION
+from vae_granularity.training.config import compose
 
 Elbo = Callable[[float, int, float, int], float]  # width, granularity, beta, seed
 
@@ -179,6 +181,15 @@ def fake_results(
         },
         "versions": {"python": "3.11.7", "vae-granularity": version, "torch": "2.13.0"},
     }
+
+
+def with_command(results: dict[str, Any], *overrides: str) -> dict[str, Any]:
+    """The same results of a run that these overrides of the training command compose."""
+    given = ["model=stcvae", f"dataset={results['run']['dataset']}", *overrides]
+    config = OmegaConf.to_container(compose("train", given), resolve=True)
+    assert isinstance(config, dict)
+    run = {**results["run"], "overrides": config.pop("overrides")}
+    return {**results, "run": run, "config": config}
 
 
 def write_run(folder: Path, results: dict[str, Any]) -> Path:

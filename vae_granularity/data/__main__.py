@@ -16,6 +16,7 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError, writable_folder
+from vae_granularity.terminal import say
 from vae_granularity.training.arguments import check_arguments
 from vae_granularity.training.config import compose, config_dir, end_with_message
 from vae_granularity.training.terminal import end_if_unread, tolerant_output
@@ -43,12 +44,12 @@ def _main(arguments: list[str]) -> None:
             )
         check_arguments("data", overrides, config_dir())
         config = compose("train", overrides)
-        print(run(verb, config.dataset))
+        say(run(verb, config.dataset))
     except BrokenPipeError as error:
         end_if_unread(error)
         raise
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", to_stderr=True)
         sys.exit(2 if isinstance(error, ArgumentError) else 1)
     except Exception as error:  # of any kind: Hydra raises anything of an odd command line
         end_with_message(error, "train")

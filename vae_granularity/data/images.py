@@ -16,6 +16,7 @@ from vae_granularity.data.files.own import KINDS, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
 from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.files import digest
+from vae_granularity.terminal import say
 
 SOURCES = ("auto", "own")
 
@@ -141,7 +142,7 @@ class Images(ImageDataModule):
         self.card = replace(self.card, factors=space, label_names=tuple(names))
         self.check_dependence()
         if not self._printed:
-            print(self.found(), flush=True)
+            say(self.found())
             self._printed = True
 
     def found(self) -> str:

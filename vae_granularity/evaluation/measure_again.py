@@ -1,6 +1,5 @@
 """Finished runs measured again or further: only what results.json lacks; nothing is trained."""
 
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from vae_granularity.runs.status import LOCK, only_writer
 from vae_granularity.runs.table import read_results
 from vae_granularity.runs.trust import check_links
 from vae_granularity.runs.types import check_types
+from vae_granularity.terminal import say
 
 # Files and folders of a run directory that evaluating a finished run writes.
 WRITTEN = (RESULTS, "figures", LOCK)
@@ -66,7 +66,7 @@ def measure_missing(
     if version != PROTOCOL_VERSION:
         lost = ", ".join(name for name in before["scores"] if name not in found.scores)
         became = f"protocol version {version} became {PROTOCOL_VERSION}"
-        print(f"{became}; left out, not asked for: {lost or 'nothing'}", flush=True)
+        say(f"{became}; left out, not asked for: {lost or 'nothing'}")
     return found, computed
 
 
@@ -80,16 +80,16 @@ def evaluate_runs(cfg: DictConfig, directories: Sequence[Path], broken: dict[Pat
         DataError: a run was not evaluated.
     """
     for i, directory in enumerate(directories, 1):
-        print(f"run {i} of {len(directories)}: {directory}", flush=True)
+        say(f"run {i} of {len(directories)}: {directory}")
         try:
             evaluate_run(directory, cfg)
         except UserError as error:
             broken[directory] = str(error)
         except Exception as error:  # of any kind: it is shown and listed, the others are measured
-            traceback.print_exception(error)
+            say("".join(traceback.format_exception(error)), to_stderr=True)
             broken[directory] = f"{type(error).__name__}: {error}"
     for directory, reason in broken.items():
-        print(f"not evaluated: {directory}: {reason}", file=sys.stderr)
+        say(f"not evaluated: {directory}: {reason}", to_stderr=True)
     if broken:
         count = len({*directories, *broken})
         raise DataError(f"{len(broken)} of {count} runs were not evaluated")
@@ -111,6 +111,6 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
         measured = (run.model, run.datamodule, create(asked), metrics)
         found, computed = measure_missing(directory, *measured)
-    print(as_lines(found, computed), flush=True)
-    print(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
-    print(f"computed: {', '.join(computed) or 'nothing'}", flush=True)
+    say(as_lines(found, computed))
+    say(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
+    say(f"computed: {', '.join(computed) or 'nothing'}")

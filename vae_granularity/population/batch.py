@@ -14,6 +14,7 @@ from vae_granularity.population.compiled import captured, compiled
 from vae_granularity.population.engine import Outputs, Population
 from vae_granularity.population.plan import COMPILED
 from vae_granularity.population.step_inputs import StepInputs
+from vae_granularity.terminal import say
 from vae_granularity.training.callbacks.terms import TermLogger, term_logger
 from vae_granularity.training.prepare import Job
 
@@ -43,10 +44,7 @@ class Member:
             try:
                 function(self, *arguments)
             except Exception as error:  # of any kind, a full disk say: the others go on
-                print(
-                    f"run {self.job.info.name} failed and stops (the other runs continue): {error}",
-                    flush=True,
-                )
+                say(f"run {self.job.info.name} failed and stops (the other runs continue): {error}")
                 self.failure = error
 
     def close(self) -> None:

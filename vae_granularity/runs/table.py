@@ -21,6 +21,7 @@ from vae_granularity.runs.identity import (
     option_name,
     without,
 )
+from vae_granularity.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,8 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
     if unreadable:
         shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
-        warnings.warn(f"{len(unreadable)} runs cannot be read: {shown}", stacklevel=2)
+        told = printable(f"{len(unreadable)} runs cannot be read: {shown}")
+        warnings.warn(told, stacklevel=2)
     return table
 
 

@@ -20,6 +20,7 @@ from vae_granularity.runs.overview import record_sweep
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
 from vae_granularity.runs.table import read_results
 from vae_granularity.sweeps.screen import duration
+from vae_granularity.terminal import say
 from vae_granularity.training.config import check_training_config
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -90,7 +91,7 @@ def checked_points(
                 invalid.setdefault(str(error), []).append(point.label)
     if invalid:
         for message, labels in invalid.items():
-            print("\n  ".join([f"error: {message}", *labels]), file=sys.stderr)
+            say("\n  ".join([f"error: {message}", *labels]), to_stderr=True)
         count = f"{sum(map(len, invalid.values()))} of {len(combinations)} points"
         print(f"{count} are invalid; nothing was trained", file=sys.stderr)
         sys.exit(2)
@@ -193,7 +194,7 @@ def _announced(points: Sequence[Point], total: int) -> Iterator[None]:
                 left = (time.monotonic() - started) / count * len(waiting)
                 share = f"{before + count}/{total} points"
                 rest = f", about {duration(left)} left" if waiting else ""
-                print(f"{share}{rest}: {point.label}  {_numbers(point)}", flush=True)
+                say(f"{share}{rest}: {point.label}  {_numbers(point)}")
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
@@ -225,9 +226,9 @@ def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Poin
     failed = [point for point in points if point not in states]
     for point in [*(point for point in points if point in states), *failed]:
         line = f"{states.get(point, 'failed'):8} {point.label:{width}}  {point.directory.name}"
-        print(f"{line}  {_numbers(point)}".rstrip())
+        say(f"{line}  {_numbers(point)}".rstrip())
         if point in failed:
-            print(f"         {causes.get(point, 'not done')}")
+            say(f"         {causes.get(point, 'not done')}")
     counts = Counter(states.values()) | Counter(failed=len(failed))
     shown = [f"{counts[state]} {state}" for state in ("done", "skipped", "failed")]
     shown += [f"{counts['measured']} measured"] if counts["measured"] else []

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vae_granularity.terminal import say
+
 LOCK_SECONDS, LOCK_TRIES = 2.0, 30  # a lost worker's lock may live on for a while
 
 
@@ -71,7 +73,7 @@ def run_all(
                 lost[number] += 1
                 said = f"lost a worker ({result.why})"
                 if lost[number] < attempts:
-                    print(f"{name(items[number])}: {said}; launched again", flush=True)
+                    say(f"{name(items[number])}: {said}; launched again")
                     due[number] = 0.0
                     continue
                 result = WorkerLost(f"{said}, {lost[number]} times in this job: the last attempt")

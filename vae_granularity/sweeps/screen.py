@@ -24,6 +24,7 @@ from vae_granularity.runs.overview import (
     usual_seconds,
 )
 from vae_granularity.runs.table import Places, read_results
+from vae_granularity.terminal import printable
 
 ORDER = (DONE, TRAINING, WAITING, STOPPED, FAILED)
 # Of the tables, in their order, beside the name of the run.
@@ -108,7 +109,7 @@ def screen(states: Sequence[RunState], title: str, max_rows: int, now: float) ->
     said = [counted(states), time_left(states, usual_seconds(states), now)]
     finished = sum(state.state == DONE for state in states)
     shown: list[RenderableType] = [
-        Text(title, style="bold"),
+        Text(printable(title), style="bold"),
         Text("; ".join(filter(None, said))),
         ProgressBar(total=len(states), completed=finished, width=60),
     ]
@@ -143,7 +144,7 @@ def _table(*columns: str) -> Table:
 
 def _plain(cell: str) -> Text:
     """Words of a run are no markup, and do not steer the terminal."""
-    return Text("".join(x for x in cell if x.isprintable()))
+    return Text(printable(cell))
 
 
 def _cells(state: RunState, now: float) -> tuple[str, ...]:

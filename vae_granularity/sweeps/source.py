@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from vae_granularity.data.files.locks import locked
 from vae_granularity.files import read_json, set_aside, write_json
 from vae_granularity.runs.identity import ORDER, file_name, short_digest, unsaid_keys, without
+from vae_granularity.terminal import say
 
 RECORD = ".sources.json"
 
@@ -36,7 +37,7 @@ def settled_source(config: DictConfig) -> str:
             known[key] = create(config.dataset).resolve()
             write_json(path, known)
             said = f"dataset.source=auto is {known[key]} for {file_name(node)}"
-            print(f"{said}, and stays so for all runs of {folder} ({path})", flush=True)
+            say(f"{said}, and stays so for all runs of {folder} ({path})")
         return known[key]
 
 
@@ -47,5 +48,5 @@ def _known(path: Path) -> dict[str, str]:
     try:
         return {str(key): str(source) for key, source in read_json(path).items()}
     except (OSError, ValueError, AttributeError):
-        print(f"{path} is damaged, it is now {set_aside(path).name}: settled anew", flush=True)
+        say(f"{path} is damaged, it is now {set_aside(path).name}: settled anew")
         return {}

@@ -93,6 +93,9 @@ def _check_overrides(overrides: list[str]) -> None:
     Raises:
         DataError: names the override.
     """
+    for text in overrides:
+        if not text.isprintable() or REFERENCE in text or text.startswith("-"):
+            raise DataError(f"the run recorded the override {text!r}, which no command repeats")
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except (HydraException, RecursionError) as error:
@@ -102,11 +105,9 @@ def _check_overrides(overrides: list[str]) -> None:
         group = config_dir() / override.key_or_group
         names = override.value() if group.is_dir() else []
         options = names if isinstance(names, list) else [names]
-        is_plain = text.isprintable() and REFERENCE not in text and not text.startswith("-")
         is_ours = override.key_or_group.replace("/", ".").split(".")[0] in _parts()
         if (
-            not is_plain
-            or not is_ours
+            not is_ours
             or override.is_sweep_override()
             or not all(name is None or OPTION.fullmatch(str(name)) for name in options)
         ):
@@ -115,15 +116,14 @@ def _check_overrides(overrides: list[str]) -> None:
 
 @cache
 def _parts() -> frozenset[str]:
-    """Return the parts of a training config that overrides may change: none of Hydra's own."""
+    """Return the parts of a config that overrides may change: not Hydra's own, no pack of runs."""
     folders = {path.name for path in config_dir().iterdir() if path.is_dir()} - {"hydra"}
     return frozenset({*folders, "seed", "paths"})
 
 
 @cache
 def _targets_of_options() -> frozenset[str]:
-    """Return the targets that the options of this program build."""
-    texts = (path.read_text(encoding="utf-8") for path in config_dir().rglob("*.yaml"))
+    """Return the parts of a config that overrides may change: not Hydra's own, no pack of runs."""
     return frozenset(name for text in texts for name in re.findall(r"_target_:\s*([\w.]+)", text))
 
 

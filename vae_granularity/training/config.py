@@ -1,12 +1,13 @@
 """From the command line to a checked config before torch is loaded; what a mistyped key meant."""
 
 import errno
+import logging
 import os
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, choice, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
+from vae_granularity.terminal import PrintableRecord, say
 from vae_granularity.training.arguments import check_arguments, group_options
 from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import check_home, project_name, resolved_mode
@@ -99,10 +101,10 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
                 end_if_unread(error)  # before Hydra writes of a failed job
             message = _message_without_traceback(error, config_name)
             if message is None and one_of_many:  # a launcher keeps the traceback to itself
-                traceback.print_exc()
+                say(traceback.format_exc(), to_stderr=True)
             elif message is not None:
                 word = "failed" if one_of_many else "error"
-                print(f"{word}: {message}", file=sys.stderr, flush=True)
+                say(f"{word}: {message}", to_stderr=True)
                 if not one_of_many:
                     is_argument = isinstance(error, (ArgumentError, OmegaConfBaseException))
                     sys.exit(2 if is_argument else 1)
@@ -111,6 +113,7 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(config_dir(), config_name, sys.argv[1:]))
         return
+    logging.setLogRecordFactory(PrintableRecord)
     # Hydra would print its own report and exit; it raises only when asked to.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     main = hydra.main(config_path=str(config_dir()), config_name=config_name, version_base="1.3")
@@ -157,7 +160,7 @@ def end_with_message(error: Exception, config_name: str) -> NoReturn:
     message = explain(error, config_name)
     if isinstance(error, TypeError):  # Hydra's own, of a choice that is no name
         message = f"{_odd_choice()}: {message}"
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}", to_stderr=True)
     sys.exit(2)
 
 

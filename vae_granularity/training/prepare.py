@@ -55,6 +55,7 @@ from vae_granularity.runs.identity import (
 from vae_granularity.runs.images import RECORD, record_images
 from vae_granularity.runs.status import FAILURE, PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.runs.types import check_types
+from vae_granularity.terminal import say
 from vae_granularity.training.interrupt import TimeLimit
 from vae_granularity.training.loggers.csv import MetricsCSV
 from vae_granularity.training.loggers.progress import ProgressFile
@@ -168,9 +169,9 @@ def writing(job: Job) -> Iterator[bool]:
         remove_unfinished(job.directory)
         write_text(job.directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
         size, groups = job.model.net.num_parameters, " ".join(job.model.partition.labels)
-        print(f"run {job.info.name}")
+        say(f"run {job.info.name}")
         facts = f"data: {job.data.title}   parameters: {size:,}   groups: {groups}"
-        print(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
+        say(textwrap.indent(textwrap.fill(facts, 96, break_on_hyphens=False), "  "))
         for caution in job.model.warnings(job.config.trainer.max_steps):
             log.warning(caution)
         yield True
@@ -248,9 +249,9 @@ def finish(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None:
     results = _results(job, found, trainer, seconds + time.monotonic() - started, notes)
     write_json(job.directory / RESULTS, results)
     (job.directory / PROGRESS).unlink(missing_ok=True)
-    print(in_short(found, job.directory))
+    say(in_short(found, job.directory))
     hint = sync_hint(job.directory)
-    print((hint + "\n" if hint else "") + f"done: {job.directory}", flush=True)
+    say((hint + "\n" if hint else "") + f"done: {job.directory}")
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer:

@@ -17,6 +17,7 @@ from vae_granularity.evaluation.request import missing
 from vae_granularity.runs.checkpoint import load_weights, newest_readable
 from vae_granularity.runs.identity import FINAL, checkpoints
 from vae_granularity.runs.table import read_results
+from vae_granularity.terminal import say
 from vae_granularity.training import prepare
 from vae_granularity.training.interrupt import asked_to_end, stopped
 from vae_granularity.training.prepare import Job
@@ -70,9 +71,9 @@ def measure_done(job: Job) -> None:
         found, computed = measure_missing(
             job.directory, job.model.eval(), job.data, job.protocol, job.metrics
         )
-        print(as_lines(found, computed))
+        say(as_lines(found, computed))
     measured = f"to train; measured: {', '.join(computed)}" if computed else "missing"
-    print(f"done before: nothing {measured}: {job.directory}", flush=True)
+    say(f"done before: nothing {measured}: {job.directory}")
 
 
 def _fit(job: Job, trainer: Trainer) -> None:

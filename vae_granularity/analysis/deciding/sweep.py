@@ -17,6 +17,7 @@ from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.table import read_results
 from vae_granularity.sweeps.complete import Point
 from vae_granularity.sweeps.rounds import Record
+from vae_granularity.terminal import say
 
 Place = tuple[int, int, int]  # of x, of y, of the seed
 MORE = "seeds or points are used up"
@@ -69,7 +70,7 @@ def decide(
         known = (Measured(surface, asked), looks, costs)
         now = step(plan.question, *known, used=used, budget=1.0, alpha=plan.alpha)
         for line in _told(now, len(record.rounds) + 1, int(asked.sum())):
-            print(line, flush=True)
+            say(line)
         parts = {"look": now.look, "answer": now.answer}
         found = {name: asdict(part) if part else None for name, part in parts.items()}
         if now.ended:

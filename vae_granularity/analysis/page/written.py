@@ -23,6 +23,7 @@ from vae_granularity.errors import writable_folder
 from vae_granularity.files import write_text
 from vae_granularity.runs.status import LOCK
 from vae_granularity.runs.trust import check_links
+from vae_granularity.terminal import say
 
 MAX_COMMANDS = 6  # printed for one verdict; all are on the page and in missing.json
 MAX_SECTIONS = 12  # slices with figures on the page
@@ -43,7 +44,7 @@ def write_analysis(settings: Settings) -> Path:
         try:
             stack.enter_context(locked(folder / LOCK, timeout=0))
         except Timeout:
-            print(f"waiting for another analysis that writes into {folder}", flush=True)
+            say(f"waiting for another analysis that writes into {folder}")
             stack.enter_context(locked(folder / LOCK))
         return _written(settings, folder)
 
@@ -64,8 +65,8 @@ def _written(settings: Settings, folder: Path) -> Path:
     page = render(analysis, sections[:MAX_SECTIONS], *best_traversals(analysis))
     write_text(folder / "report.html", page)
     for line in _printed(analysis, time.monotonic() - started):
-        print(line)
-    print(f"done: {folder / 'report.html'}")
+        say(line)
+    say(f"done: {folder / 'report.html'}")
     return folder / "report.html"
 
 
