@@ -123,7 +123,8 @@ def _parts() -> frozenset[str]:
 
 @cache
 def _targets_of_options() -> frozenset[str]:
-    """Return the parts of a config that overrides may change: not Hydra's own, no pack of runs."""
+    """Return the names of what the options of this program build."""
+    texts = (path.read_text(encoding="utf-8") for path in config_dir().rglob("*.yaml"))
     return frozenset(name for text in texts for name in re.findall(r"_target_:\s*([\w.]+)", text))
 
 
