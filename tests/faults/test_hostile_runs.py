@@ -415,9 +415,19 @@ def test_a_name_that_is_a_path_writes_nothing_elsewhere(
 
 
 @pytest.mark.parametrize(
-    "link", ["figures", "results.json.part", ".lock", "checkpoints", "analysis"]
+    ("link", "message"),
+    [
+        ("figures", "figures is a link that leads out"),
+        ("results.json", "results.json is a link that leads out"),
+        (".lock", ".lock is a link that leads out"),
+        # Only read: what lies there is no checkpoint of the run.
+        ("checkpoints", "has no readable checkpoint"),
+        # Not written: nobody can foresee the names of unfinished files.
+        ("results.json.part", None),
+        ("analysis", "analysis is a link that leads out"),
+    ],
 )
-def test_nothing_is_written_through_links(link, received, tmp_path, monkeypatch, capsys):
+def test_nothing_is_written_through_links(link, message, received, tmp_path, monkeypatch, capsys):
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "precious").write_text("precious")
@@ -426,14 +436,17 @@ def test_nothing_is_written_through_links(link, received, tmp_path, monkeypatch,
         monkeypatch.setattr(sys, "argv", ["analyze", f"runs={received.parent}"])
         with pytest.raises(SystemExit):
             analyze.main()
-        assert "analysis is a link that leads out" in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     else:
         if (received / link).is_dir():
             shutil.rmtree(received / link)
         (received / link).unlink(missing_ok=True)
         (received / link).symlink_to(victim if "." not in link else victim / "precious")
-        with pytest.raises(DataError, match=f"{link} is a link that leads out"):
+        if message is None:
             evaluate_run(received, measuring())
+        else:
+            with pytest.raises(DataError, match=message):
+                evaluate_run(received, measuring())
     assert [path.name for path in victim.iterdir()] == ["precious"]
     assert (victim / "precious").read_text() == "precious"
 

@@ -246,7 +246,7 @@ def shortened(text: str, most: int) -> str:
     """Return a name of at most `most` bytes of UTF-8: one that is longer ends with its hash.
 
     >>> shortened("granularity=2", 64), shortened("p" + "-1" * 40, 20)
-    ('granularity=2', 'p-1-1-1-1-1-4bfd7acb')
+    ('granularity=2', 'p-1-1-1-1-1-46c1321f')
     """
     letters = text.encode()
     if len(letters) <= most:
