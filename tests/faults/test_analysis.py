@@ -67,7 +67,7 @@ def test_a_file_that_an_earlier_pass_left_damaged_is_made_again(name, damage, ru
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_a_full_disk_stops_leaves_the_file_of_before(name, runs, monkeypatch):
     """The last move of the file fails; the next pass completes what is missing."""
-    from vae_granularity.runs import files
+    from vae_granularity import files
 
     run(f"runs={runs}")
     before = (runs / "analysis" / name).read_bytes()
@@ -94,8 +94,8 @@ def test_what_a_full_disk_stops_leaves_the_file_of_before(name, runs, monkeypatc
 def test_a_picture_that_a_full_disk_stops_stays_as_it_was(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
+    from vae_granularity import files
     from vae_granularity.evaluation.figures import save_figures
-    from vae_granularity.runs import files
 
     before = save_figures([("traversals", Figure())], tmp_path)["traversals"].read_bytes()
 

@@ -31,7 +31,7 @@ DAMAGES = {
     "files of noise": (lambda run: [noise(run / name) for name in NAMES], None),
     "newest checkpoint empty": (of("checkpoints/step=16.ckpt", empty), None),
     "lock a folder": (of(".lock", folder), "cannot write .*/.lock: Is a directory"),
-    "metrics a folder": (of("metrics.csv", folder), "Is a directory"),
+    "metrics a folder": (of("metrics.csv", folder), "metrics.csv is a folder"),
     "run a file": (lambda run: (shutil.rmtree(run), run.write_text("")), "exists|Not a directory"),
 }
 

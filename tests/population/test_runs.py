@@ -243,11 +243,20 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, alone):
     assert outcomes[1:] == [None] * 3
 
 
-def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone):
-    """Its metrics go to /dev/full, where every write fails; the others are what they are alone."""
+def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone, monkeypatch):
+    """Its metrics do not reach the disk; the others are what they are alone."""
+    from vae_granularity import files
+
     full, *others = runs(tmp_path, alone)
     full.mkdir(parents=True)
-    (full / "metrics.csv.part").symlink_to("/dev/full")
+    fsync = files.os.fsync
+
+    def out_of_space(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{full}/metrics.csv"):
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", out_of_space)
     outcomes = train_population(configs(tmp_path))
     assert "No space left" in str(outcomes[0])
     assert outcomes[1:] == [None] * 3
