@@ -3,7 +3,6 @@ same way to continue.
 """
 
 import csv
-import errno
 import json
 import os
 import random
@@ -245,16 +244,19 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, alone):
 
 
 def test_a_full_disk_in_one_members_directory_ends_that_member_alone(tmp_path, alone, monkeypatch):
-    """Its metrics cannot be written; the others are what they are alone."""
+    """Its metrics do not reach the disk; the others are what they are alone."""
+    from vae_granularity import files
+
     full, *others = runs(tmp_path, alone)
-    replace = os.replace
+    full.mkdir(parents=True)
+    fsync = files.os.fsync
 
-    def replace_unless_full(source, target):
-        if os.fspath(target) == os.fspath(full / "metrics.csv"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(target))
-        replace(source, target)
+    def out_of_space(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{full}/metrics.csv"):
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
 
-    monkeypatch.setattr(os, "replace", replace_unless_full)
+    monkeypatch.setattr(files.os, "fsync", out_of_space)
     outcomes = train_population(configs(tmp_path))
     assert "No space left" in str(outcomes[0])
     assert outcomes[1:] == [None] * 3

@@ -16,7 +16,7 @@ from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, num_images, subset
-from vae_granularity.files import replace_file
+from vae_granularity.files import open_regular_file, replace_file
 from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
@@ -70,24 +70,21 @@ def all_codes(
             model: Any = OmegaConf.to_container(run.config.model, resolve=True)
             rule = grouping_of(model)
             last = None if rule.regrouping is not None else rule.at(int(row["run.steps"]))
-            yield Codes(index, data, images, *_kept(file, key, run, data, images), last)
+            yield Codes(index, data, images, *_codes_of(file, key, run, data, images), last)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
             # Runs that fail for one reason are told together, so it must not name each.
             failed[str(row["path"])] = first_line(error).replace(str(row["path"]), "it")
 
 
-def _kept(
+def _codes_of(
     file: Path, key: str, run: Run, data: ImageDataModule, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    if file.is_file():
-        try:
-            with file.open("rb") as whole, np.load(whole) as kept:
-                if str(kept["key"]) == key:
-                    return kept["mu"], kept["kl"]
-        # Damaged: done again.
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
-            file.unlink()
+    """Return means (n, D) and mean KL (D,) of the images, from an earlier pass's file if it fits."""
+    shape = (len(images), run.model.latent_dim)
+    stored = _stored_codes(file, key, shape)
+    if stored is not None:
+        return stored
     table = encode_table(run.model, data, images, BATCH)
     mu = table.mu.numpy()
     kl = np.full(mu.shape[1], np.nan)
@@ -95,6 +92,31 @@ def _kept(
         kl = kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
     with replace_file(file) as whole:
         np.savez(whole, mu=mu, kl=kl, key=key)
+    return mu, kl
+
+
+def _stored_codes(
+    file: Path, key: str, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the codes that a file holds under a key, or None where they are to be made again.
+
+    The file may be damaged, or be of an earlier pass or of somebody else: codes of another shape or
+    kind, and codes that are not finite, are not used.
+    """
+    try:
+        with open_regular_file(file) as whole, np.load(whole, allow_pickle=False) as stored:
+            if str(stored["key"]) != key:
+                return None
+            mu = stored["mu"]
+            kl = stored["kl"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+        return None
+    if mu.shape != shape or kl.shape != shape[1:]:
+        return None
+    if mu.dtype.kind != "f" or kl.dtype.kind != "f" or not np.isfinite(mu).all():
+        return None
     return mu, kl
 
 
