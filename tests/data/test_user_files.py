@@ -12,14 +12,17 @@ from vae_granularity.data.files import cache
 from vae_granularity.data.files.labels import csv_columns
 from vae_granularity.data.files.own import Folder, open_own
 from vae_granularity.data.files.pictures import list_pictures
+from vae_granularity.data.images import Images
 from vae_granularity.errors import DataError
+from vae_granularity.runs.build import build
+from vae_granularity.training.config import compose
 
 IMAGES = np.random.default_rng(0).integers(1, 255, (100, 1, 16, 16), dtype=np.uint8)
 
 
-def draw(path: Path) -> None:
+def draw(path: Path, size: tuple[int, int] = (16, 16), mode: str = "L") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (16, 16), 9).save(path, "PNG")
+    Image.new(mode, size).save(path, "PNG")
 
 
 class Stop(BaseException):
@@ -56,6 +59,7 @@ def count_too_many(path: Path) -> None:
 def test_an_interrupted_conversion_ends_with_the_right_images(
     tmp_path: Path, monkeypatch, caplog, damage, order
 ) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setattr(cache, "SAVED_EVERY", -1)
     with pytest.raises(Stop):
         cache.prepare(tmp_path / "x", lambda: stream(order, until=60))
@@ -116,3 +120,57 @@ def test_a_missing_class_label_is_refused_with_its_row(tmp_path: Path, label) ->
     source = open_own(str(tmp_path / "saved"), tmp_path / "cache")
     with pytest.raises(DataError, match="train, row 2 has no label in column hue"):
         source.columns("hue")
+
+
+@pytest.mark.parametrize(
+    ("net", "size", "expected"),
+    [
+        ("conv64", (50, 40), 32),
+        ("conv64", (48, 48), 48),
+        ("conv_bn", (50, 40), 40),
+        ("mlp", (50, 41), 41),
+    ],
+)
+def test_pictures_of_any_size_train_at_the_largest_that_the_network_takes(
+    tmp_path: Path, caplog, net, size, expected
+) -> None:
+    folder = tmp_path / "pictures"
+    for k in range(4):
+        draw(folder / f"{k}.png", size, "RGB")
+    paths = (f"paths.cache_dir={tmp_path}", f"dataset.path={folder}")
+    config = compose("train", ["dataset=images", f"net={net}", *paths])
+    model, data = build(config)
+    assert data.image_shape == (3, expected, expected)
+    assert model.net.image_shape == data.image_shape
+    assert ("the largest multiple of" in caplog.text) == (expected != min(size))
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "hub id", "nothing"])
+def test_a_constructor_opens_nothing(tmp_path: Path, monkeypatch, kind) -> None:
+    def refuse(*_, **__):
+        raise AssertionError("something was opened")
+
+    monkeypatch.setattr("vae_granularity.data.images.open_own", refuse)
+    paths = {"folder": str(tmp_path), "npz": str(tmp_path / "a.npz"), "hub id": "a/b"}
+    data = Images(path=paths.get(kind, "/not/there"), cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(AssertionError, match="opened"):
+        data.open()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_hub_id_of_a_foreign_config_is_asked_for_only_if_the_caller_says_where_to(
+    tmp_path: Path, monkeypatch, allowed
+) -> None:
+    asked = []
+
+    def load(where, *_):
+        asked.append(where)
+        raise DataError("no network here")
+
+    monkeypatch.setattr("vae_granularity.data.files.hub.load", load)
+    data = Images(path="someone/pictures", cache_dir=tmp_path / "cache")
+    data.reads_only = () if allowed else ("cache_dir",)
+    with pytest.raises(DataError, match="no network" if allowed else r"paths.cache_dir=FOLDER"):
+        data.open()
+    assert asked == (["someone/pictures"] if allowed else [])

@@ -80,7 +80,7 @@ def all_codes(
 def _codes_of(
     file: Path, key: str, run: Run, data: ImageDataModule, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return means (n, D) and mean KL (D,) of the images, from an earlier pass's file if it fits."""
+    """Return means (n, D) and mean KL (D,) of the images, those of an earlier pass if they fit."""
     shape = (len(images), run.model.latent_dim)
     stored = _stored_codes(file, key, shape)
     if stored is not None:

@@ -92,6 +92,8 @@ class ImageDataModule(LightningDataModule):
     # downloaded to them, and converted only where images have been converted to before.
     reads_only: Collection[str] = ()
     image_sizes: tuple[int, ...] = ()
+    # Of the sides of images that the network takes, for data sets that choose a size by themselves.
+    size_multiple = 1
 
     def __init__(
         self,
@@ -171,6 +173,16 @@ class ImageDataModule(LightningDataModule):
     def image_shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
         return self.card.image_shape
+
+    def open(self) -> None:
+        """Look at the files as far as the card depends on them; calling it again changes nothing.
+
+        Constructors open nothing, so that a config of unknown origin can be built and told first
+        where it may only read.
+
+        Raises:
+            DataError: the files are not there, or may not be opened where `reads_only` says so.
+        """
 
     @property
     def source_shape(self) -> tuple[int, ...]:

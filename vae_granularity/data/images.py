@@ -1,6 +1,7 @@
 """Images of one's own: a folder of pictures, an .npz archive, or a Hugging Face data set."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
@@ -12,13 +13,14 @@ from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.labels import Labels, labels_of
-from vae_granularity.data.files.own import KINDS, open_own
+from vae_granularity.data.files.own import KINDS, is_hub_id, is_table, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
-from vae_granularity.errors import ArgumentError, choice, integer
+from vae_granularity.errors import ArgumentError, DataError, choice, integer
 from vae_granularity.files import digest
 from vae_granularity.terminal import say
 
 SOURCES = ("auto", "own")
+log = logging.getLogger(__name__)
 
 
 class Images(ImageDataModule):
@@ -39,13 +41,15 @@ class Images(ImageDataModule):
         channels: 1 (gray) or 3 (RGB) converts; None: as the first picture, and all must be so.
         mixed_sizes: pictures may differ in size; each is cropped and resized by itself.
         image_size: side of the images: the central square by area means; nothing is enlarged. None:
-            the shorter side of the first picture, if it is at most 128.
+            the largest size that the network takes and the shorter side of the first picture
+            holds, if that side is at most 128.
         options: as for `ImageDataModule`; source is auto or own, the only one there is; data_dir
             and hub_id are not used.
 
     Raises:
         ArgumentError: an argument outside its range.
-        DataError: nothing is at the path, or its first picture is not 8-bit gray or RGB.
+
+    The constructor opens nothing: `open` looks at the first picture, `prepare_data` reads them all.
     """
 
     card = DatasetCard(
@@ -77,20 +81,75 @@ class Images(ImageDataModule):
             integer("dataset.image_size", size, 1)
         if not isinstance(path, str) or not path:
             raise ArgumentError(f"dataset.path must be {KINDS}, got {path!r}")
-        self.path, self.factors, self.factor_names = path, factors, factor_names
-        self.own = open_own(self.path, self.cache_dir)
-        found, height, width = self.own.first.shape
-        side = min(height, width)
-        if size is None and side > LARGEST:
-            got = f"got null for pictures of {width}x{height}"
-            raise ArgumentError(f"dataset.image_size must be given, e.g. 64, {got}")
-        if size is not None and size > side:
-            got = f"got {size} for pictures of {width}x{height}: nothing is enlarged"
-            raise ArgumentError(f"dataset.image_size must be at most {side}, {got}")
-        shape = (None, None) if mixed_sizes else (height, width)
-        self.wanted = Wanted(channels or found, *shape, size or side, channels is not None)
-        self.card = replace(self.card, image_shape=self.wanted.shape)
+        self.path = path
+        self.factors = factors
+        self.factor_names = factor_names
+        self.channels = channels
+        self.mixed_sizes = mixed_sizes
+        self.image_size = size
+        self._is_open = False
         self._printed = False
+
+    def open(self) -> None:
+        """Look at the first picture, on whose size and colours the card depends.
+
+        Raises:
+            ArgumentError: dataset.image_size does not fit the pictures.
+            DataError: nothing is at the path, its first picture is not 8-bit gray or RGB, or the
+                path is a data set that the caller has not allowed to be fetched or converted.
+        """
+        if self._is_open:
+            return
+        if is_hub_id(self.path) and "cache_dir" in self.reads_only:
+            raise DataError(
+                f"the run names the data set {self.path} of the Hugging Face hub; if it may be "
+                "asked for and converted, say where to: paths.cache_dir=FOLDER, or cache_dir= of "
+                "load_run"
+            )
+        if is_table(self.path):
+            self._check_cache()  # the library converts there
+        self.own = open_own(self.path, self.cache_dir)
+        channels, height, width = self.own.first.shape
+        side = min(height, width)
+        size = self._default_size(width, height) if self.image_size is None else self.image_size
+        if size > side:
+            raise ArgumentError(
+                f"dataset.image_size must be at most {side}, got {size} for pictures of "
+                f"{width}x{height}: nothing is enlarged"
+            )
+        shape = (None, None) if self.mixed_sizes else (height, width)
+        self.wanted = Wanted(self.channels or channels, *shape, size, self.channels is not None)
+        self.card = replace(self.card, image_shape=self.wanted.shape)
+        self._is_open = True
+
+    def _default_size(self, width: int, height: int) -> int:
+        """Return the largest size that the network takes and that enlarges nothing.
+
+        Pictures smaller than the network's smallest size keep theirs, and it refuses them.
+
+        Raises:
+            ArgumentError: the pictures are so large that a size should be chosen.
+        """
+        side = min(width, height)
+        if side > LARGEST:
+            raise ArgumentError(
+                f"dataset.image_size must be given, e.g. 64, got null for pictures of "
+                f"{width}x{height}"
+            )
+        size = side - side % self.size_multiple or side
+        if size != side:
+            log.warning(
+                "dataset.image_size=%d for pictures of %dx%d: the largest multiple of %d, which "
+                "the network takes, that enlarges nothing (net=mlp takes any size)",
+                *(size, width, height, self.size_multiple),
+            )
+        return size
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W), of the first picture at the size asked for."""
+        self.open()
+        return super().image_shape
 
     @property
     def kind(self) -> str:
@@ -98,7 +157,8 @@ class Images(ImageDataModule):
         return f"images {self.path.rstrip('/').rpartition('/')[2]}"
 
     def resolve(self) -> str:
-        """Always `own`."""
+        """Open the images and return the only source there is, `own`."""
+        self.open()
         return self.source
 
     def conversion(self) -> Conversion:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,6 +22,9 @@ class Network(nn.Module):
         ArgumentError: width <= 0, depth < 1, latent_dim < 1, or a shape that the class refuses.
     """
 
+    # Sides of images that the network takes are multiples of it.
+    size_multiple: ClassVar[int] = 1
+
     def __init__(
         self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 1
     ) -> None:
@@ -39,16 +43,19 @@ class Network(nn.Module):
         """The published number of channels or units times the width dial, at least 1."""
         return max(1, round(self.width * published))
 
-    def square(self, name: str, multiple: int) -> tuple[int, int]:
-        """(channels, size / multiple) of square images whose size is a multiple of the stride.
+    def square(self, name: str) -> tuple[int, int]:
+        """Return channels and size / size_multiple of square images of such a size.
 
         Raises:
             ArgumentError: the shape is no such image.
         """
         shape = self.image_shape
+        multiple = self.size_multiple
         if len(shape) != 3 or min(shape) < 1 or shape[1] != shape[2] or shape[1] % multiple:
-            needed = f"square images (C, n, n) with n a multiple of {multiple}"
-            raise ArgumentError(f"net={name} needs {needed}, got shape {shape}")
+            raise ArgumentError(
+                f"net={name} needs square images (C, n, n) with n a multiple of {multiple}, "
+                f"got shape {shape}"
+            )
         return shape[0], shape[1] // multiple
 
     def mirrored(
@@ -58,7 +65,7 @@ class Network(nn.Module):
 
         ReLU; the decoder's kernels are all 4. Raises ArgumentError as `square`.
         """
-        channels, side = self.square(name, 2 ** len(maps))
+        channels, side = self.square(name)
         flat = maps[-1] * side * side
         encoder = nn.Sequential(
             *activated(nn.Conv2d, [channels, *maps], kernels),

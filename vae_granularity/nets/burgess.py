@@ -12,6 +12,8 @@ class Burgess(Network):
     pixels; initialised as `Network` says.
     """
 
+    size_multiple = 16
+
     def build(self) -> tuple[nn.Module, nn.Module]:
         maps, hidden = [self.units(32)] * 4, [self.units(256)] * (self.depth + 1)
         return self.mirrored("burgess", maps, [4] * 4, hidden)

@@ -13,6 +13,8 @@ class Conv64(Network):
     of a multiple of 16 pixels.
     """
 
+    size_multiple = 16
+
     def build(self) -> tuple[nn.Module, nn.Module]:
         maps = [self.units(n) for n in (32, 32, 64, 64)]
         return self.mirrored("conv64", maps, [4, 4, 2, 2], [self.units(256)] * self.depth)

@@ -13,8 +13,10 @@ class ConvBN(Network):
     capacity does. For square images of a multiple of 8 pixels; initialised as `Network` says.
     """
 
+    size_multiple = 8
+
     def build(self) -> tuple[nn.Module, nn.Module]:
-        channels, side = self.square("conv_bn", 8)
+        channels, side = self.square("conv_bn")
         hidden, flat = self.units(1000), 64 * side * side
         encoder = nn.Sequential(
             *_normalised(nn.Conv2d(channels, 16, 4, 2, 1)),

@@ -19,8 +19,10 @@ class Residual(Network):
     channels and units. For square images of a multiple of 16 pixels.
     """
 
+    size_multiple = 16
+
     def build(self) -> tuple[nn.Module, nn.Module]:
-        channels, side = self.square("residual", 16)
+        channels, side = self.square("residual")
         first, second, third = (self.units(n) for n in (32, 64, 128))
         hidden, flat = [self.units(256)] * self.depth, third * side * side
         encoder = nn.Sequential(

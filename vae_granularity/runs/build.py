@@ -1,7 +1,7 @@
 """From a composed config to the objects it names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity import likelihoods
@@ -20,13 +20,21 @@ from vae_granularity.models.base import LatentModel, Parts
 from vae_granularity.partitions.schedules import Schedule, schedule
 
 
-def build(cfg: DictConfig) -> tuple[LatentModel, ImageDataModule]:
-    """Model and data of a config, whose seed decides the initial weights. Reads no data.
+def build(cfg: DictConfig, reads_only: Collection[str] = ()) -> tuple[LatentModel, ImageDataModule]:
+    """Build model and data of a config, whose seed decides the initial weights. Reads no data.
+
+    Args:
+        cfg: composed or of a run directory.
+        reads_only: of data_dir and cache_dir, those that nothing is written to.
 
     Raises:
         ArgumentError: an argument is out of range, or the likelihood does not admit the data.
     """
-    data, likelihood = create(cfg.dataset), create(cfg.likelihood)
+    data: ImageDataModule = create(cfg.dataset)
+    data.reads_only = reads_only
+    data.size_multiple = getattr(get_class(cfg.net._target_), "size_multiple", 1)
+    data.open()
+    likelihood = create(cfg.likelihood)
     check_support(likelihood, data)
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)

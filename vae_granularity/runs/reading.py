@@ -137,9 +137,8 @@ def load_run(
     named = {key: str(path) for key, path in places.items() if path is not None}
     config.dataset.update(named)
     check_types(config, BUILT_NODES)
-    model, data = build(config)
+    model, data = build(config, tuple(key for key in places if key not in named))
     match_precision(model, config.get("trainer") or {})
-    data.reads_only = tuple(key for key in places if key not in named)
     results = read_results(directory) if is_done(directory) else {}
     load_weights(model, directory, results["run"].get("steps") if results else None)
     return Run(directory, config, model.eval(), data, results)

@@ -260,7 +260,10 @@ def _write_images(
         seen[stream.order[:done]] = True
         chunks = stream.chunks_from(done)
     saved = time.monotonic()
-    with Progress(console=Console(stderr=True, force_jupyter=False), transient=True) as progress:
+    console = Console(stderr=True, force_jupyter=False)
+    # In a file a bar would leave empty lines.
+    bar_is_off = not console.is_terminal
+    with Progress(console=console, transient=True, disable=bar_is_off) as progress:
         bar = progress.add_task(f"converting to {directory}", total=len(seen), completed=done)
         for positions, chunk in (part for part in chunks if len(part[0])):
             rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)

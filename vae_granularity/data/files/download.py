@@ -219,7 +219,8 @@ def _receive(
         needs = f"{part.stem} needs {length:,} more bytes, {free:,} are free"
         raise ResourceError(f"no space left in {part.parent}: {needs}")
     columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
-    shown = Progress(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
+    console = Console(stderr=True, force_jupyter=False)
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     if not start:  # what lies there, a link to elsewhere perhaps, is not gone on with
         part.unlink(missing_ok=True)
     size, began, window = start, time.monotonic(), start

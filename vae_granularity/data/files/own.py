@@ -72,14 +72,28 @@ def open_own(path: str, cache_dir: Path) -> OwnImages:
         if place.suffix.lower() != ".npz":
             raise DataError(f"dataset.path={path} must be {KINDS}, got a {place.suffix} file")
         return Archive(place)
+    if is_table(path):
+        return Table(str(place), cache_dir)
     if place.is_dir():
-        saved = any((place / name).exists() for name in ("dataset_dict.json", "state.json"))
-        if saved or (any(place.rglob("*.parquet")) and not _has_pictures(place)):
-            return Table(str(place), cache_dir)
         return Folder(place)
-    if path.count("/") == 1 and not path.startswith((".", "~", "/")):
+    if is_hub_id(path):
         return Table(path, cache_dir)
     raise DataError(f"dataset.path={path} does not exist; it must be {KINDS}")
+
+
+def is_table(path: str) -> bool:
+    """Return whether a path is a folder that the `datasets` library reads."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        return False
+    saved = any((folder / name).exists() for name in ("dataset_dict.json", "state.json"))
+    return saved or (any(folder.rglob("*.parquet")) and not _has_pictures(folder))
+
+
+def is_hub_id(path: str) -> bool:
+    """Return whether a path can only be the id of a data set on the Hugging Face hub."""
+    named_so = path.count("/") == 1 and not path.startswith((".", "~", "/"))
+    return named_so and not Path(path).expanduser().exists()
 
 
 def _has_pictures(folder: Path) -> bool:
