@@ -233,7 +233,7 @@ def test_no_run_at_all_is_an_error(tmp_path, given):
 @pytest.mark.parametrize("version", [None, 1])
 def test_scores_of_another_version_of_the_protocol_are_measured_anew(run, capsys, version):
     new = results(run)
-    assert new["protocol"]["protocol_version"] == PROTOCOL_VERSION == 2
+    assert new["protocol"]["protocol_version"] == PROTOCOL_VERSION == 3
     old = copy.deepcopy(new)
     del old["protocol"]["protocol_version"]
     if version is not None:

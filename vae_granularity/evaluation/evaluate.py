@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch.loggers import Logger
 
 from vae_granularity.data.base import ImageDataModule
@@ -17,6 +18,7 @@ from vae_granularity.evaluation.score_table import (
     as_text,
     dependence_notes,
     headline,
+    holder_table,
     saturation_notes,
     tables,
     term_lines,
@@ -25,6 +27,7 @@ from vae_granularity.evaluation.scores import Metrics, score
 from vae_granularity.evaluation.terms import measure_terms
 from vae_granularity.metrics.core.group_scores import harmonic_scores
 from vae_granularity.metrics.core.result import MetricResult
+from vae_granularity.metrics.gap import GapResult
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, VERSION, version_of
 
@@ -59,7 +62,22 @@ def in_short(found: Evaluation, directory: Path) -> str:
     notes = [*saturation_notes(found.protocol), *dependence_notes(found.protocol)]
     where = f"all scores in {directory / 'results.json'}"
     following = f"next: python -m vae_granularity.analyze runs={directory.parent}{drawn}"
-    return "\n".join((as_text(headline(found.terms, found.scores)), *notes, where, following))
+    holders = _holders(found)
+    tables_shown = [as_text(headline(found.terms, found.scores)), *holders]
+    return "\n".join((*tables_shown, *notes, where, following))
+
+
+def _holders(evaluation: Evaluation) -> list[str]:
+    """Return the table of where each factor is held, if the gap was computed now."""
+    result = evaluation.results.get("gap")
+    if not isinstance(result, GapResult):
+        return []
+    factors = [evaluation.protocol["label_names"][f] for f in result.kept_factors]
+    shares = result.share if result.share_group is None else result.share_group
+    units = evaluation.protocol["partition_labels"]
+    if len(units) != len(shares):
+        units = [f"z{d}" for d in range(len(shares))]
+    return [as_text(holder_table(np.nan_to_num(shares), factors, units))]
 
 
 def as_lines(found: Evaluation, computed: Collection[str]) -> str:

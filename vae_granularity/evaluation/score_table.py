@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 COLUMNS = ("score", "dimensions", "groups", "null ± s.d.", "lift", "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
@@ -15,6 +17,8 @@ HEADLINE = (
     ("val/elbo", "ELBO, nats", "higher"),
     ("val/reconstruction", "reconstruction, nats", "higher"),
     ("val/kl", "KL, nats", ""),
+    ("gap", "gap, best to next unit", "higher"),
+    ("gap_harmonic", "gap and purity", "higher"),
     ("mig", "MIG", "higher"),
     ("infom", "InfoM (modularity)", "higher"),
     ("infoc", "InfoC (compactness)", "higher"),
@@ -61,6 +65,27 @@ def headline(terms: Scores, scores: Scores) -> Table:
         group = _cell(scores, f"{name}_group", digits)
         rows += [(title, whole, group, better)] if whole or group else []
     return Table("result", ("", "dimensions", "groups", "better"), tuple(rows))
+
+
+def holder_table(shares: np.ndarray, factors: Sequence[str], units: Sequence[str]) -> Table:
+    """Return a row a factor: the unit that holds most of it, its share, the next best and its.
+
+    Args:
+        shares: (U, F) of the factors' entropy.
+        factors: names (F,).
+        units: names (U,) of groups or dimensions.
+
+    >>> holder_table(np.array([[0.9, 0.1], [0.2, 0.0]]), ["hue", "size"], ["z0-z1", "z2-z3"]).rows
+    (('hue', 'z0-z1', '0.90', 'z2-z3', '0.20'), ('size', 'z0-z1', '0.10', 'z2-z3', '0.00'))
+    """
+    rows = []
+    for f, factor in enumerate(factors):
+        cells = [factor]
+        for unit in np.argsort(-shares[:, f], kind="stable")[:2]:
+            cells += [units[unit], f"{shares[unit, f]:.2f}"]
+        rows.append((*cells, *[""] * (5 - len(cells))))
+    columns = ("factor", "held in", "share", "next", "share")
+    return Table("where each factor is held (shares of its entropy)", columns, tuple(rows))
 
 
 def score_table(scores: Scores) -> Table:

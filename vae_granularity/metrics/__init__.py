@@ -17,6 +17,7 @@ from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
 from vae_granularity.metrics.factor_vae_score import factor_vae_score
 from vae_granularity.metrics.fairness import fairness
+from vae_granularity.metrics.gap import gap
 from vae_granularity.metrics.granularity_profile import unit_profile
 from vae_granularity.metrics.group_null import group_null
 from vae_granularity.metrics.infomec import infomec
@@ -35,6 +36,7 @@ DCI = collected("DCI", dci)
 Downstream = collected("Downstream", downstream)
 Explicitness = collected("Explicitness", explicitness)
 FactorVAEScore = collected("FactorVAEScore", factor_vae_score, of=GridMetric)
+Gap = collected("Gap", gap)
 InfoMEC = collected("InfoMEC", infomec)
 IRS = collected("IRS", irs)
 MIG = collected("MIG", mig)
@@ -45,9 +47,9 @@ SAP = collected("SAP", sap)
 Unsupervised = collected("Unsupervised", unsupervised, "latents")
 
 __all__ = ["DCI", "IRS", "MIG", "SAP", "UDR", "ActiveUnits", "BetaVAEScore", "Downstream"]
-__all__ += ["Explicitness", "FactorVAEScore", "InfoMEC", "MIGEntropy", "Modularity"]
+__all__ += ["Explicitness", "FactorVAEScore", "Gap", "InfoMEC", "MIGEntropy", "Modularity"]
 __all__ += ["ModularityKNN", "Unsupervised", "active_units", "beta_vae_score", "dci", "downstream"]
 __all__ += ["explicitness", "factor_complexity", "factor_dimensions", "factor_vae_score"]
-__all__ += ["fairness", "group_null", "infomec", "irs", "mig", "mig_entropy", "modularity"]
+__all__ += ["fairness", "gap", "group_null", "infomec", "irs", "mig", "mig_entropy", "modularity"]
 __all__ += ["modularity_knn", "partition_comparison", "run_suite", "sap", "udr", "unit_profile"]
 __all__ += ["unsupervised"]

@@ -15,7 +15,8 @@ BY_CHANCE = BESIDES | {"seed", "found"}
 
 # Of the measurement itself: one higher whenever the same run and settings give another number.
 # CHANGELOG says which, and why.
-VERSION, PROTOCOL_VERSION = "protocol_version", 2
+VERSION = "protocol_version"
+PROTOCOL_VERSION = 3
 MEASURE_AGAIN = "measure again: python -m vae_granularity.evaluate run=…"
 
 

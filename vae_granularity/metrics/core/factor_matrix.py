@@ -51,6 +51,21 @@ def mean_max_share(matrix: Array) -> float | None:
     return float((np.mean(rows.max(1) / rows.sum(1)) - 1 / columns) / (1 - 1 / columns))
 
 
+def weighted_max_share(matrix: Array) -> float | None:
+    """Return `mean_max_share` with rows (R, C) weighted by their sums.
+
+    A row that holds next to nothing says next to nothing, whatever it holds it of.
+
+    >>> weighted_max_share(np.array([[0.5, 0.5], [0.0, 0.01]]))
+    0.009900990099009901
+    """
+    columns = matrix.shape[1]
+    total = matrix.sum()
+    if np.isnan(matrix).any() or total <= 0 or columns < 2:
+        return None
+    return float((matrix.max(1).sum() / total - 1 / columns) / (1 - 1 / columns))
+
+
 def carriers(matrix: Array) -> float | None:
     """Number of units (U, F) that are the best of a factor with a non-zero entry; None with nan.
 

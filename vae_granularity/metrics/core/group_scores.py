@@ -17,6 +17,7 @@ from vae_granularity.metrics.core.result import Scores
 from vae_granularity.partition import LatentPartition
 
 PARTNERS = {
+    "gap_group": "infom_weighted_group",
     "mig_entropy_group": "modularity_knn_group",
     "sap_group": "modularity_knn_group",
     "infoc_group": "infom_group",
