@@ -132,3 +132,33 @@ def test_residual_blocks_start_as_their_skip_path():
     for block in built.encoder[1:3]:
         assert torch.equal(block(x), block.skip(x))
         x = block(x)
+
+
+def test_conv_bn_has_the_layers_and_parameters_of_the_authors_script():
+    """Counted from their list of layers: 3x64x64 images, D = 16, nur_num = 1000, layer = 2."""
+    convolutions = [(3, 16), (16, 32), (32, 64)]
+    encoder = [(64 * 8 * 8, 1000), (1000, 1000), (1000, 1000), (1000, 2 * 16)]
+    decoder = [(16, 1000), (1000, 1000), (1000, 1000), (1000, 64 * 8 * 8)]
+    linear = sum(n_in * n_out + n_out for n_in, n_out in encoder + decoder)
+    # Kernels of 4x4, both ways; batch norm (weight and bias) everywhere but after the last layer.
+    kernels = 2 * sum(n_in * n_out * 16 for n_in, n_out in convolutions)
+    biases = (16 + 32 + 64) + (32 + 16 + 3)
+    norms = 2 * ((16 + 32 + 64) + (32 + 16))
+    built = build("conv_bn", (3, 64, 64), latent_dim=16)
+    assert built.num_parameters == linear + kernels + biases + norms
+
+    def activations(part: torch.nn.Module) -> list[str]:
+        names = ("ReLU", "Tanh", "LeakyReLU")
+        return [type(m).__name__ for m in part.modules() if type(m).__name__ in names]
+
+    assert activations(built.encoder) == ["LeakyReLU"] * 3 + ["ReLU"] * 3
+    assert activations(built.decoder) == ["Tanh"] * 4 + ["LeakyReLU"] * 2
+
+
+def test_the_depth_of_conv_bn_deepens_its_encoder_only():
+    def linear_layers(part: torch.nn.Module) -> int:
+        return sum(isinstance(m, torch.nn.Linear) for m in part.modules())
+
+    layers = [build("conv_bn", depth=depth) for depth in (1, 3, 9)]
+    assert [linear_layers(built.encoder) for built in layers] == [2, 4, 10]
+    assert [linear_layers(built.decoder) for built in layers] == [4, 4, 4]

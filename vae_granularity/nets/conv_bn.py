@@ -4,29 +4,36 @@ from torch import nn
 
 from vae_granularity.nets.base import Network, dense
 
+DECODER_LAYERS = 3
+
 
 class ConvBN(Network):
     """Three stride-2 convolutions 16-32-64 with batch norm and leaky ReLU, then layers of 1000.
 
-    Chen, Xiang and Wang, arXiv 2505.24684 (their script): one such layer in the encoder, two in the
-    decoder. `width` multiplies the units of the fully connected layers only, as their sweep over
-    capacity does. For square images of a multiple of 8 pixels; initialised as `Network` says.
+    The network of the script of Chen, Xiang and Wang (arXiv 2505.24684): `depth` hidden layers with
+    ReLU in the encoder (published: 3, one more than their `layer`); three in the decoder, and the
+    layer behind them, with tanh. `width` multiplies the units of the fully connected layers only
+    (their `nur_num`), `depth` deepens the encoder only, as their sweeps over capacity do. For
+    square images of a multiple of 8 pixels; initialised as `Network` says.
     """
 
     size_multiple = 8
 
     def build(self) -> tuple[nn.Module, nn.Module]:
         channels, side = self.square("conv_bn")
-        hidden, flat = self.units(1000), 64 * side * side
+        hidden = self.units(1000)
+        flat = 64 * side * side
+        encoder_sizes = [flat, *[hidden] * self.depth, 2 * self.latent_dim]
+        decoder_sizes = [self.latent_dim, *[hidden] * DECODER_LAYERS, flat]
         encoder = nn.Sequential(
             *_normalised(nn.Conv2d(channels, 16, 4, 2, 1)),
             *_normalised(nn.Conv2d(16, 32, 4, 2, 1)),
             *_normalised(nn.Conv2d(32, 64, 4, 2, 1)),
             nn.Flatten(),
-            *dense([flat, *[hidden] * self.depth, 2 * self.latent_dim], nn.LeakyReLU, last=False),
+            *dense(encoder_sizes, nn.ReLU, last=False),
         )
         decoder = nn.Sequential(
-            *dense([self.latent_dim, *[hidden] * (self.depth + 1), flat], nn.LeakyReLU),
+            *dense(decoder_sizes, nn.Tanh),
             nn.Unflatten(1, (64, side, side)),
             *_normalised(nn.ConvTranspose2d(64, 32, 4, 2, 1)),
             *_normalised(nn.ConvTranspose2d(32, 16, 4, 2, 1)),
