@@ -298,7 +298,7 @@ def test_a_conversion_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypat
     monkeypatch.setattr(cache, "SAVED_EVERY", 0.0)
     whole = opened(tmp_path / "whole", folder, **options)
     data = Images(path=str(folder), cache_dir=tmp_path / "cache", batch_size=4, **options)
-    data.open()
+    data.inspect()
     sound = data.own.rows
 
     def interrupted(start: int, wanted: Any) -> Any:
@@ -312,7 +312,7 @@ def test_a_conversion_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypat
         data.prepare_data()
     asked = []
     again = Images(path=str(folder), cache_dir=tmp_path / "cache", batch_size=4, **options)
-    again.open()
+    again.inspect()
     sound = again.own.rows
     again.own.rows = lambda start, wanted: asked.append(start) or sound(start, wanted)
     again.setup()
@@ -328,7 +328,7 @@ from vae_granularity.data.files import cache, own
 from vae_granularity.data.images import Images
 own.ROWS, cache.SAVED_EVERY = 2, 0.0
 data = Images(path=sys.argv[1], cache_dir=sys.argv[2], batch_size=4)
-data.open()
+data.inspect()
 rows = data.own.rows
 def slow(start, wanted):
     print("from", start, flush=True)

@@ -155,7 +155,7 @@ def test_a_constructor_opens_nothing(tmp_path: Path, monkeypatch, kind) -> None:
     data = Images(path=paths.get(kind, "/not/there"), cache_dir=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
     with pytest.raises(AssertionError, match="opened"):
-        data.open()
+        data.inspect()
 
 
 @pytest.mark.parametrize("allowed", [False, True])
@@ -172,5 +172,5 @@ def test_a_hub_id_of_a_foreign_config_is_asked_for_only_if_the_caller_says_where
     data = Images(path="someone/pictures", cache_dir=tmp_path / "cache")
     data.reads_only = () if allowed else ("cache_dir",)
     with pytest.raises(DataError, match="no network" if allowed else r"paths.cache_dir=FOLDER"):
-        data.open()
+        data.inspect()
     assert asked == (["someone/pictures"] if allowed else [])

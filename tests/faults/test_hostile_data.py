@@ -93,7 +93,7 @@ def array_of_a_long_header(folder: Path) -> Read:
     header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 3 * LIMIT) + bytes(3 * LIMIT)
     with zipfile.ZipFile(folder / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", header)
-    return lambda: Images(path=str(folder / "x.npz"), cache_dir=folder / "cache")
+    return lambda: Images(path=str(folder / "x.npz"), cache_dir=folder / "cache").inspect()
 
 
 def labels_bomb(folder: Path) -> Read:

@@ -174,7 +174,7 @@ class ImageDataModule(LightningDataModule):
         """(C, H, W)."""
         return self.card.image_shape
 
-    def open(self) -> None:
+    def inspect(self) -> None:
         """Look at the files as far as the card depends on them; calling it again changes nothing.
 
         Constructors open nothing, so that a config of unknown origin can be built and told first

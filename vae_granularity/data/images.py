@@ -49,7 +49,7 @@ class Images(ImageDataModule):
     Raises:
         ArgumentError: an argument outside its range.
 
-    The constructor opens nothing: `open` looks at the first picture, `prepare_data` reads them all.
+    The constructor opens nothing: `inspect` looks at the first picture, `prepare_data` reads them all.
     """
 
     card = DatasetCard(
@@ -90,7 +90,7 @@ class Images(ImageDataModule):
         self._is_open = False
         self._printed = False
 
-    def open(self) -> None:
+    def inspect(self) -> None:
         """Look at the first picture, on whose size and colours the card depends.
 
         Raises:
@@ -148,7 +148,7 @@ class Images(ImageDataModule):
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(C, H, W), of the first picture at the size asked for."""
-        self.open()
+        self.inspect()
         return super().image_shape
 
     @property
@@ -158,7 +158,7 @@ class Images(ImageDataModule):
 
     def resolve(self) -> str:
         """Open the images and return the only source there is, `own`."""
-        self.open()
+        self.inspect()
         return self.source
 
     def conversion(self) -> Conversion:

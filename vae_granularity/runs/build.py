@@ -33,7 +33,7 @@ def build(cfg: DictConfig, reads_only: Collection[str] = ()) -> tuple[LatentMode
     data: ImageDataModule = create(cfg.dataset)
     data.reads_only = reads_only
     data.size_multiple = getattr(get_class(cfg.net._target_), "size_multiple", 1)
-    data.open()
+    data.inspect()
     likelihood = create(cfg.likelihood)
     check_support(likelihood, data)
     torch.manual_seed(cfg.seed)
