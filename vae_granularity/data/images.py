@@ -49,7 +49,7 @@ class Images(ImageDataModule):
     Raises:
         ArgumentError: an argument outside its range.
 
-    The constructor opens nothing: `inspect` looks at the first picture, `prepare_data` reads them all.
+    The constructor opens nothing: `inspect` looks at the first picture, `prepare_data` reads all.
     """
 
     card = DatasetCard(
