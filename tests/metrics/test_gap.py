@@ -99,3 +99,33 @@ def test_the_null_of_random_partitions_stands_beside_it():
     shuffled = LatentPartition(((0, 2), (1, 4), (3, 6), (5, 8), (7, 9)))
     assert set(result.rescore(shuffled)) == {"gap_group", "infom_weighted_group"}
     assert result.share_group.shape == (5, 5)
+
+
+def continuous_labels(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.random((ROWS, 2)), rng.standard_normal((ROWS, 3))
+
+
+@pytest.mark.parametrize(
+    "monotone",
+    [lambda y: y, lambda y: np.exp(5 * y), lambda y: np.unique(y, return_inverse=True)[1]],
+    ids=["as it is", "exp", "ranks"],
+)
+def test_labels_with_a_value_in_every_row_are_cut_into_quantile_bins(monotone):
+    """MIG of a perfect code was 0.0003: every value is unique, so every latent tells everything."""
+    labels, noise = continuous_labels()
+    mapped = np.stack([monotone(column) for column in labels.T], 1)
+    perfect = metrics.mig(np.column_stack([labels, noise]), mapped)
+    assert perfect.scores["mig"] > 0.9
+    assert perfect.protocol["binned_factors"] == [0, 1]
+    assert perfect.protocol["quantile_bins"] == 10
+    assert perfect.scores == metrics.mig(np.column_stack([labels, noise]), labels).scores
+    assert metrics.mig(np.column_stack([noise, noise]), mapped).scores["mig"] < 0.05
+
+
+def test_a_far_row_is_noted_where_it_empties_the_bins():
+    z, factors = code("perfect", 1)
+    z[0, :] = 1e4
+    found = metrics.mig(z, factors).protocol["found"]
+    assert found["latents_nearly_in_one_bin"] == list(range(DIM))
+    assert "found" not in metrics.mig(code("perfect", 1)[0], factors).protocol

@@ -87,8 +87,15 @@ def test_too_few_rows_a_value_are_missing_with_the_reason():
         HELD[:700], FACTOR[:700] // 2 * 2, partition=LatentPartition.from_granularity(10, 5)
     )
     assert found.scores["infoc_group"] is not None  # 35 rows a value
+    # 17 rows a value, and so many values that they are cut into bins, as of a continuous factor.
     found = metrics.infomec(
         HELD[:700], FACTOR[:700], partition=LatentPartition.from_granularity(10, 5)
+    )
+    assert found.protocol["binned_factors"] == [0]
+    assert found.scores["infoc_group"] is not None
+    # 18 rows a value of 17: too few values to be cut, too few rows for groups.
+    found = metrics.infomec(
+        HELD[:300], FACTOR[:300] % 17, partition=LatentPartition.from_granularity(10, 5)
     )
     assert found.scores["infoc_group"] is None
     assert found.scores["infoc"] is None or found.scores["infoc"] >= 0

@@ -29,7 +29,8 @@ def mig(
 
     Args:
         latents: (n, D). Constant ones count: they share no information.
-        factors: (n, F) integers.
+        factors: (n, F) numbers; those with more than 20 values and fewer than 20 rows a value are
+            cut into ten quantile bins, and latents meet them by quantile bins too.
         binning: how latents become discrete, see `histogram.discretize`.
 
     Raises:
@@ -45,10 +46,14 @@ def mig(
             " mig_entropy"
         )
     sample = labelled_sample(latents, factors)
-    bins = histogram.discretize(sample.latents, num_bins, binning)
-    mi = histogram.mutual_information(bins, sample.factors)
+    mi, crowded = histogram.sample_information(sample, sample.latents, num_bins, binning)
     entropy = histogram.entropies(sample.factors)
-    asked = {"num_bins": None if binning == "codes" else num_bins, "binning": binning}
+    asked: dict[str, Any] = {
+        "num_bins": None if binning == "codes" else num_bins,
+        "binning": binning,
+    }
+    if crowded:  # outliers stretch the range: one bin holds more than 90 % of the rows
+        asked["found"] = {"latents_nearly_in_one_bin": crowded}
     return MIGResult(
         scores={"mig": factor_matrix.mean_gap(mi, entropy)},
         protocol=sample.protocol() | asked,

@@ -57,9 +57,11 @@ def modularity(
             " empty); use modularity_knn"
         )
     sample = labelled_sample(latents, factors)
-    bins = histogram.discretize(inactive.silenced(sample.latents, kl), num_bins)
-    mi = histogram.mutual_information(bins, sample.factors)
-    found = {"uninformative_latents": inactive.indices(mi.sum(1) == 0)}
+    latents_used = inactive.silenced(sample.latents, kl)
+    mi, crowded = histogram.sample_information(sample, latents_used, num_bins)
+    found: dict[str, Any] = {"uninformative_latents": inactive.indices(mi.sum(1) == 0)}
+    if crowded:  # outliers stretch the range: one bin holds more than 90 % of the rows
+        found["latents_nearly_in_one_bin"] = crowded
     asked = {"num_bins": num_bins, "found": found | inactive.found(kl, len(mi))}
     return ModularityResult(
         scores={"modularity": mean_modularity(mi)},

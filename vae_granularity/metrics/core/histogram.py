@@ -3,9 +3,10 @@
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.core.inputs import Array, Codes, TooLittleData
+from vae_granularity.metrics.core.inputs import Array, Codes, LabelledSample, TooLittleData
 
 BINNINGS = ("range", "quantile", "codes")
+CROWDED = 0.9  # share of the rows in one bin from which a histogram says little of a latent
 
 
 def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Codes:
@@ -48,6 +49,37 @@ def discretize(latents: Array, num_bins: int = 20, binning: str = "range") -> Co
         edges = np.linspace(low, high, num_bins + 1) if equal else np.quantile(column, fractions)
         bins[:, d] = np.searchsorted(edges[1:-1], column, side="right")
     return bins
+
+
+def sample_information(
+    sample: LabelledSample, latents: Array, num_bins: int, binning: str = "range"
+) -> tuple[Array, list[int]]:
+    """Return the mutual information (D, F) in nats of latents (n, D) with a sample's factors, and
+    the latents that nearly all have in one bin.
+
+    Factors that are cut into quantile bins meet latents that are: equal widths would ask how
+    evenly either is spread.
+
+    Raises:
+        ArgumentError, TooLittleData: as `discretize`.
+    """
+    bins = discretize(latents, num_bins, binning)
+    matrix = mutual_information(bins, sample.factors)
+    if binning == "range" and sample.continuous.any():
+        by_rank = discretize(latents, num_bins, "quantile")
+        columns = np.flatnonzero(sample.continuous)
+        matrix[:, columns] = mutual_information(by_rank, sample.factors[:, columns])
+    return matrix, [] if binning == "codes" else crowded(bins)
+
+
+def crowded(bins: Codes) -> list[int]:
+    """Return the columns of bins (n, D) of which one bin holds more than 90 %, but not all, rows.
+
+    >>> crowded(np.array([[0, 0, 0]] * 19 + [[0, 1, 1]] * 1 + [[0, 1, 0]] * 5))
+    [2]
+    """
+    largest = np.array([np.bincount(column).max() for column in bins.T]) / len(bins)
+    return np.flatnonzero((largest > CROWDED) & (largest < 1)).tolist()
 
 
 def factor_codes(factors: Codes | Array) -> tuple[Codes, list[int]]:

@@ -1,13 +1,13 @@
-"""Checks and conversions of what metrics take: latents (n, D) and integer factors (n, F)."""
+"""Checks and conversions of what metrics take: latents (n, D) and factors (n, F)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, choice
 from vae_granularity.partition import LatentPartition
 
 Array = NDArray[np.float64]
@@ -16,6 +16,14 @@ Encode = Callable[[Any], Any]  # factors (n, F) -> latents (n, D)
 
 # Squares and sums of larger numbers overflow float64.
 LARGEST = 1e100
+
+# Kinds of factors. `discrete`: every value counts as it is, however many there are. `ordered`: so
+# too, while rows suffice; beyond, as continuous. `continuous`: metrics see its rank, and where they
+# need few values the tenth of the ranks that it lies in.
+FACTOR_KINDS = ("discrete", "ordered", "continuous")
+QUANTILE_BINS = 10
+FEW_VALUES = 20  # so many are never cut into bins
+ROWS_PER_VALUE = 20  # below, information on a value is estimated from too few rows
 
 
 class NoGroupForm(ArgumentError):
@@ -48,13 +56,49 @@ class LabelledSample:
     test_factors: Codes  # (m, F)
     kept_factors: tuple[int, ...]  # column of each factor in the table that was passed
     dropped_factors: tuple[int, ...]
+    continuous: NDArray[np.bool_]  # (F,) factors whose codes are quantile bins of their ranks
+    ranks: Array  # (n, F) in (0, 1), of the continuous factors; nan for the others
+    test_ranks: Array  # (m, F), among the ranks of the n rows
+
+    def subset(self, rows: Codes) -> Self:
+        """Return the sample of some rows, without the factors of one value among them.
+
+        Raises:
+            TooLittleData: no factor has two values among them.
+        """
+        factors = self.factors[rows]
+        varies = (factors != factors[:1]).any(axis=0)
+        if not varies.any():
+            raise TooLittleData(
+                f"factors must hold at least one factor with two or more values among {len(rows)}"
+                " rows, got none"
+            )
+        columns = np.array(self.kept_factors)
+        constant = columns[~varies].tolist()
+        return replace(
+            self,
+            latents=self.latents[rows],
+            factors=factors[:, varies],
+            test_factors=self.test_factors[:, varies],
+            kept_factors=tuple(columns[varies].tolist()),
+            dropped_factors=tuple(sorted({*self.dropped_factors, *constant})),
+            continuous=self.continuous[varies],
+            ranks=self.ranks[rows][:, varies],
+            test_ranks=self.test_ranks[:, varies],
+        )
 
     def protocol(self) -> dict[str, Any]:
-        """Sample sizes and dropped factors, for the protocol of a result."""
-        test = {"num_test": len(self.test_latents)} if len(self.test_latents) else {}
-        kept, dropped = list(self.kept_factors), list(self.dropped_factors)
-        sizes = {"num_samples": len(self.latents), **test}
-        return {**sizes, "kept_factors": kept, "dropped_factors": dropped}
+        """Return sample sizes, dropped and binned factors, for the protocol of a result."""
+        entries: dict[str, Any] = {"num_samples": len(self.latents)}
+        if len(self.test_latents):
+            entries["num_test"] = len(self.test_latents)
+        entries["kept_factors"] = list(self.kept_factors)
+        entries["dropped_factors"] = list(self.dropped_factors)
+        if self.continuous.any():
+            binned = np.array(self.kept_factors)[self.continuous]
+            entries["binned_factors"] = binned.tolist()
+            entries["quantile_bins"] = QUANTILE_BINS
+        return entries
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
@@ -102,47 +146,93 @@ def real_table(latents: Any, name: str, min_rows: int = 1) -> NDArray[Any]:
 
 
 def as_factors(factors: Any, rows: int, name: str = "factors", of: str = "latents") -> Codes:
-    """Factors as int64 (n, F); a vector of n labels counts as one factor.
+    """Return factors of a grid as int64 (n, F); a vector of n labels counts as one factor.
 
     Raises:
         ArgumentError: not integers, no column, or not as many rows as the latents.
+    """
+    array = as_labels(factors, rows, name, of)
+    if array.dtype.kind == "f":
+        raise ArgumentError(f"{name} must be integers, got dtype {array.dtype}")
+    return array.astype(np.int64)
+
+
+def as_labels(factors: Any, rows: int, name: str = "factors", of: str = "latents") -> NDArray[Any]:
+    """Return labels (n, F) as int64 or float64; a vector of n labels counts as one factor.
+
+    Raises:
+        ArgumentError: not finite numbers, no column, or not as many rows as the latents.
     """
     array = as_array(name, factors)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] == 0:
         raise ArgumentError(f"{name} must have shape (n, F) with F >= 1, got shape {array.shape}")
-    if array.dtype.kind not in "biu":
-        raise ArgumentError(f"{name} must be integers, got dtype {array.dtype}")
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"{name} must be integers or real numbers, got dtype {array.dtype}")
     if len(array) != rows:
         raise ArgumentError(f"{name} must have as many rows as {of}, got {len(array)} and {rows}")
-    return array.astype(np.int64)
+    if array.dtype.kind != "f":
+        return array.astype(np.int64)
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=0))
+        raise ArgumentError(f"{name} must be finite, got NaN or inf in columns {bad}")
+    return array.astype(np.float64)
 
 
 def labelled_sample(
-    latents: Any, factors: Any, test: Any = None, min_rows: int = 2
+    latents: Any,
+    factors: Any,
+    test: Any = None,
+    min_rows: int = 2,
+    factor_kinds: str | Sequence[str] | None = None,
 ) -> LabelledSample:
     """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have
-    one value in either part.
+    one value in either part; cut continuous ones into quantile bins.
+
+    Args:
+        factor_kinds: of `FACTOR_KINDS`, one for all factors or one each; None for `ordered`.
 
     Raises:
-        ArgumentError: as `as_latents` and `as_factors`; the parts differ in D or F.
+        ArgumentError: as `as_latents` and `as_labels`; the parts differ in D or F; no such kind, or
+            not one for each factor.
         TooLittleData: too few rows; no factor has two values.
     """
     z = as_latents(latents, min_rows=min_rows)
-    f = as_factors(factors, len(z))
-    test_z, test_f = z[:0], f[:0]
+    labels = as_labels(factors, len(z))
+    test_z, test_labels = z[:0], labels[:0]
     if test is not None:
         if not isinstance(test, (tuple, list)) or len(test) != 2:
             raise ArgumentError(
                 f"test must be a pair (latents, factors), got {type(test).__name__}"
             )
         test_z = as_latents(test[0], "test latents")
-        test_f = as_factors(test[1], len(test_z), "test factors", "test latents")
-        if test_z.shape[1] != z.shape[1] or test_f.shape[1] != f.shape[1]:
+        test_labels = as_labels(test[1], len(test_z), "test factors", "test latents")
+        if test_z.shape[1] != z.shape[1] or test_labels.shape[1] != labels.shape[1]:
             raise ArgumentError(
-                f"test must have D={z.shape[1]} latents and F={f.shape[1]} factors as the rest, got"
-                f" {test_z.shape[1]} and {test_f.shape[1]}"
+                f"test must have D={z.shape[1]} latents and F={labels.shape[1]} factors as the"
+                f" rest, got {test_z.shape[1]} and {test_labels.shape[1]}"
             )
+    continuous = continuous_factors(labels, factor_kinds)
+    ranks = np.full(labels.shape, np.nan)
+    test_ranks = np.full(test_labels.shape, np.nan)
+    f = np.empty(labels.shape, dtype=np.int64)
+    test_f = np.empty(test_labels.shape, dtype=np.int64)
+    for column in range(labels.shape[1]):
+        values = labels[:, column]
+        test_values = test_labels[:, column]
+        if continuous[column]:
+            ranks[:, column] = mean_ranks(values, values)
+            test_ranks[:, column] = mean_ranks(test_values, values)
+            f[:, column] = quantile_bins(ranks[:, column])
+            test_f[:, column] = quantile_bins(test_ranks[:, column])
+        elif "f" in (values.dtype.kind, test_values.dtype.kind):
+            both = np.concatenate((values, test_values))
+            codes = np.unique(both, return_inverse=True)[1]
+            f[:, column] = codes[: len(values)]
+            test_f[:, column] = codes[len(values) :]
+        else:
+            f[:, column] = values
+            test_f[:, column] = test_values
     varies = (f != f[:1]).any(axis=0)
     if test is not None:
         varies &= (test_f != test_f[:1]).any(axis=0)
@@ -150,10 +240,73 @@ def labelled_sample(
         part = "factors" if test is None else "factors and test factors"
         raise TooLittleData(
             f"{part} must hold at least one factor with two or more values, got none among"
-            f" {f.shape[1]}"
+            f" {labels.shape[1]}"
         )
-    kept, dropped = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (varies, ~varies))
-    return LabelledSample(z, f[:, varies], test_z, test_f[:, varies], kept, dropped)
+    kept: tuple[int, ...] = tuple(np.flatnonzero(varies).tolist())
+    dropped: tuple[int, ...] = tuple(np.flatnonzero(~varies).tolist())
+    return LabelledSample(
+        latents=z,
+        factors=f[:, varies],
+        test_latents=test_z,
+        test_factors=test_f[:, varies],
+        kept_factors=kept,
+        dropped_factors=dropped,
+        continuous=continuous[varies],
+        ranks=ranks[:, varies],
+        test_ranks=test_ranks[:, varies],
+    )
+
+
+def continuous_factors(
+    labels: NDArray[Any], kinds: str | Sequence[str] | None = None
+) -> NDArray[np.bool_]:
+    """Return which factors (F,) of labels (n, F) are cut into bins.
+
+    None of those declared discrete, nor of those with at most 20 values; every other one declared
+    continuous; and those with fewer than 20 rows a value, declared ordered or not at all.
+
+    >>> labels = np.stack((np.arange(100), np.arange(100) % 5), axis=1)
+    >>> continuous_factors(labels).tolist(), continuous_factors(labels, "discrete").tolist()
+    ([True, False], [False, False])
+
+    Raises:
+        ArgumentError: no such kind, or not one for each factor.
+    """
+    rows, columns = labels.shape
+    declared = [kinds or "ordered"] * columns if kinds is None or isinstance(kinds, str) else kinds
+    if len(declared) != columns:
+        raise ArgumentError(
+            f"factor_kinds must have one kind for each of {columns} factors, got {list(declared)}"
+        )
+    result = np.zeros(columns, dtype=bool)
+    for column, kind in enumerate(declared):
+        choice("factor_kinds", kind, FACTOR_KINDS)
+        num_values = len(np.unique(labels[:, column]))
+        many = num_values > FEW_VALUES
+        few_rows = num_values * ROWS_PER_VALUE > rows
+        result[column] = many and (kind == "continuous" or (kind == "ordered" and few_rows))
+    return result
+
+
+def mean_ranks(values: NDArray[Any], among: NDArray[Any]) -> Array:
+    """Return the ranks of values (m,) among others (n,), in [0, 1]; equal ones share their mean.
+
+    >>> mean_ranks(np.array([5.0, 7.0]), np.array([7.0, 5.0])).tolist()
+    [0.25, 0.75]
+    """
+    line = np.sort(among)
+    below = np.searchsorted(line, values, side="left")
+    up_to = np.searchsorted(line, values, side="right")
+    return (below + up_to) / (2 * len(line))
+
+
+def quantile_bins(ranks: Array) -> Codes:
+    """Return the bin 0..9 of ranks (n,) in [0, 1]: a monotone map of the values changes none.
+
+    >>> quantile_bins(np.array([0.0, 0.25, 1.0])).tolist()
+    [0, 2, 9]
+    """
+    return np.minimum((ranks * QUANTILE_BINS).astype(np.int64), QUANTILE_BINS - 1)
 
 
 def groups_of(partition: LatentPartition | None, latent_dim: int) -> tuple[tuple[int, ...], ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import histogram, inactive
 from vae_granularity.metrics.core.inputs import (
+    ROWS_PER_VALUE,
     Array,
     Codes,
     LabelledSample,
@@ -23,7 +24,6 @@ from vae_granularity.metrics.core.inputs import (
 )
 from vae_granularity.metrics.core.knn import mutual_information, standardize
 
-ROWS_PER_VALUE = 20  # below, discriminants are learned from fewer than ten rows a value
 NUM_AXES = 2  # discriminants that nearest neighbours see at once
 NULL_DRAWS = 2  # factors dealt at random, behind the correction of a search
 RIDGE = 1e-3  # share of the mean variance inside a value that keeps its covariance invertible
@@ -33,15 +33,21 @@ ROWS_PER_PRODUCT = 4  # rows a feature from which products of dimensions are fea
 Known = dict[tuple[int, tuple[int, ...] | int], float]
 
 
-def knn_sample(latents: Any, factors: Any, num_neighbors: int, kl: Any = None) -> LabelledSample:
-    """A checked sample of more rows than neighbours, its latents 0 where inactive by kl (D,).
+def knn_sample(
+    latents: Any,
+    factors: Any,
+    num_neighbors: int,
+    kl: Any = None,
+    factor_kinds: str | Sequence[str] | None = None,
+) -> LabelledSample:
+    """Return a checked sample of more rows than neighbours, latents 0 where inactive by kl (D,).
 
     Raises:
         ArgumentError: bad tables or kl; num_neighbors below 1.
         TooLittleData: too few rows, or no factor varies.
     """
     rows = integer("num_neighbors", num_neighbors, 1) + 1
-    sample = labelled_sample(latents, factors, min_rows=rows)
+    sample = labelled_sample(latents, factors, min_rows=rows, factor_kinds=factor_kinds)
     return replace(sample, latents=inactive.silenced(sample.latents, kl))
 
 
