@@ -187,8 +187,8 @@ def test_two_versions_of_the_protocol_are_never_compared(folder: Path) -> None:
     for allowed in ([], ["protocol"]):
         with pytest.raises(
             ArgumentError,
-            match=r"blocks must be measured under one protocol_version, got 1 and 2; measure "
-            r"again: python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=2",
+            match=r"blocks must be measured under one protocol_version, got 1 and 3; measure "
+            r"again: python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=3",
         ):
             check_comparable(table, allowed)
     for version in (1, 2):

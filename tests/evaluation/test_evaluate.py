@@ -245,7 +245,7 @@ def test_scores_of_another_version_of_the_protocol_are_measured_anew(run, capsys
     out = capsys.readouterr().out
     assert "kept, same protocol: nothing" in out
     assert "computed: terms, mig, unsupervised" in out
-    assert "protocol version 1 became 2; left out, not asked for: nothing" in out
+    assert "protocol version 1 became 3; left out, not asked for: nothing" in out
     assert results(run) == new
 
 

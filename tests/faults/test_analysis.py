@@ -223,7 +223,7 @@ def test_any_leaf_of_a_results_json_may_be_odd(tmp_path):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "results.json").write_text(json.dumps(results))
     kinds = "dataset,source,likelihood,split,protocol"
-    chosen = ("+where.protocol_version=2", f"allow_mixed=[{kinds}]")  # mixing versions is refused
+    chosen = ("+where.protocol_version=3", f"allow_mixed=[{kinds}]")  # mixing versions is refused
     run(f"runs={tmp_path / 'runs'}", "figures=1", *chosen)
     read = pd.read_parquet(tmp_path / "runs" / "analysis" / "runs.parquet")
     broken = pd.read_csv(tmp_path / "runs" / "analysis" / "broken.csv")

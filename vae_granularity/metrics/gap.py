@@ -90,6 +90,7 @@ def gap(
 def gap_scores(share: Array, suffix: str) -> Scores:
     """Return `gap` and `infom_weighted` of shares (U, F) of the factors' entropy.
 
+    >>> import numpy as np
     >>> gap_scores(np.array([[0.75, 0.0], [0.25, 0.5]]), "_group")["gap_group"]
     0.5
     """

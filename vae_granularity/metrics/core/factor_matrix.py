@@ -56,8 +56,8 @@ def weighted_max_share(matrix: Array) -> float | None:
 
     A row that holds next to nothing says next to nothing, whatever it holds it of.
 
-    >>> weighted_max_share(np.array([[0.5, 0.5], [0.0, 0.01]]))
-    0.009900990099009901
+    >>> round(weighted_max_share(np.array([[0.5, 0.5], [0.0, 0.01]])) or 0.0, 4)
+    0.0099
     """
     columns = matrix.shape[1]
     total = matrix.sum()
