@@ -191,7 +191,7 @@ def test_two_versions_of_the_protocol_are_never_compared(folder: Path) -> None:
             r"again: python -m vae_granularity\.evaluate run=…, or .* \+where\.protocol_version=3",
         ):
             check_comparable(table, allowed)
-    for version in (1, 2):
+    for version in (1, 3):
         assert check_comparable(keep_where(table, {"protocol_version": version})) == {}
 
 
