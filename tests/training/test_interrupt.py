@@ -10,6 +10,14 @@ import pytest
 LONG = ("trainer.max_steps=4000", "callbacks.terms.every=20", "evaluation.every=100000")
 
 
+@pytest.fixture(autouse=True)
+def default_signals():
+    """Start runs with no signal ignored: the suite may run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("number", "compiled"),
     [
