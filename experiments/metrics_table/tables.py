@@ -10,7 +10,7 @@ from pathlib import Path
 from vae_granularity.evaluation.score_table import as_markdown, tables, term_lines
 from vae_granularity.runs.table import read_results
 
-FIGURES = ("scores", "mi_knn", "dci_importances", "granularity_profile")
+FIGURES = ("mi_knn", "dci_importances", "granularity_profile")
 
 
 def write(run: Path, folder: Path) -> None:

@@ -77,11 +77,11 @@ BY_GROUP = [
     "active_kl",
     "active_variance",
 ]
-FIGURES = {"scores", "mi_histogram", "mi_knn", "dci_fast_importances", "granularity_profile"}
+FIGURES = {"mi_histogram", "mi_knn", "dci_fast_importances", "granularity_profile"}
 
 
 @pytest.mark.slow
-def test_the_whole_table_is_in_the_results_in_wandb_and_in_a_figure(tmp_path, monkeypatch, capsys):
+def test_the_whole_table_is_in_the_results_in_wandb_with_figures(tmp_path, monkeypatch, capsys):
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     paths = [f"paths.{kind}={tmp_path / kind}" for kind in ("output_dir", "cache_dir", "data_dir")]

@@ -42,6 +42,7 @@ class DSprites(FactorGridDataModule):
         max_value=1,
         values="binary",
         factors=FACTORS,
+        cyclic_labels=("orientation",),
         files=(
             RemoteFile(
                 FILE,

@@ -19,6 +19,7 @@ class Shapes3D(FactorGridDataModule):
         name="shapes3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
+        cyclic_labels=("floor_hue", "wall_hue", "object_hue"),
         files=(
             RemoteFile(
                 FILE,

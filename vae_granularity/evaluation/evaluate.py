@@ -107,28 +107,30 @@ def report(
         final: adds the test images, where there are any.
         before: an earlier results.json; what it holds under the same protocol is not drawn again.
     """
-    found = evaluate(model, data, protocol, metrics, test=final, before=before)
-    drawn, paths = request.drawn_before(before or {}) - set(found.results), {}
+    evaluation = evaluate(model, data, protocol, metrics, test=final, before=before)
+    # Logged before it is drawn: the curves of metrics.csv reach this step.
+    for logger in loggers:
+        logger.log_metrics(evaluation.logged, step=step)
+    drawn = request.drawn_before(before or {}) - set(evaluation.results)
+    paths: dict[str, Path] = {}
     if protocol.figures:
-        title, pictures = figures.run_title(model, data, step), []
-        if MODEL not in drawn or TERMS not in found.kept:  # the same weights draw the same pictures
-            pictures.append(figures.model_figures(model, data, protocol, title))
-            pictures.append(figures.training_figure(directory / "metrics.csv", title))
+        # The same weights draw the same pictures.
+        if MODEL not in drawn or TERMS not in evaluation.kept:
+            paths |= figures.draw_model(model, data, protocol, step, directory)
         drawn.add(MODEL)
         if protocol.metric_figures:
-            drawings = (found.results, found.scores, found.protocol)
-            pictures.append(figures.metric_figures(*drawings, model.partition, title))
-            drawn |= set(found.results)
-        for figure in pictures:
-            paths |= figures.save_figures(figure, directory / "figures")
-    found.protocol[FIGURES] = sorted(drawn)
+            paths |= figures.draw_metrics(
+                evaluation.results, evaluation.protocol, model, data, step, directory
+            )
+            drawn |= set(evaluation.results)
+    evaluation.protocol[FIGURES] = sorted(drawn)
     for logger in loggers:
-        logger.log_metrics(found.logged, step=step)
-        log_image = getattr(logger, "log_image", None)  # of W&B's logger, not of metrics.csv's
+        # Of W&B's logger, not of metrics.csv's.
+        log_image = getattr(logger, "log_image", None)
         if log_image is not None:
             for name, path in paths.items():
                 log_image(key=f"figures/{name}", images=[str(path)], step=step)
-    return found
+    return evaluation
 
 
 def evaluate(

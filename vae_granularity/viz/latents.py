@@ -1,4 +1,4 @@
-"""Draw the KL of each dimension, two-dimensional groups as points, and terms over training."""
+"""Draw the KL of each dimension, and terms over training."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from vae_granularity.viz.traversals import MARK, POINTS, name_axes, panels_figure
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-MANY = 12  # values up to which a factor's colours are distinct
+# The two sources of a curve, as legends and panels name them.
+HELD_OUT = "held-out, exact"
+TRAINING = "training batches"
 
 
 def kl_figure(
@@ -42,46 +44,29 @@ def kl_figure(
     return figure
 
 
-def scatter_figure(
-    points: Sequence[np.ndarray],
-    names: Sequence[tuple[str, str]],
-    factors: Sequence[tuple[str, np.ndarray]],
-    title: str,
-) -> Figure:
-    """Draw a panel a group of two dimensions: posterior means (n, 2), coloured by a factor.
-
-    Args:
-        names: of the two dimensions of each group.
-        factors: name and values (n,) of the factor that colours each group.
-    """
-    figure, panels = panels_figure(len(points), title)
-    for panel, z, (first, second), (factor, values) in zip(
-        panels, points, names, factors, strict=True
-    ):
-        colours = "viridis" if len(np.unique(values)) <= MANY else "plasma"
-        drawn = panel.scatter(*z.T, c=values, s=4, cmap=colours, linewidths=0)
-        figure.colorbar(drawn, ax=panel, shrink=0.8).ax.tick_params(labelsize=6)
-        name_axes(panel, f"{first}, mean of q(z|x)", second, f"colour: {factor}")
-        panel.set_aspect("equal", adjustable="datalim")
-    return figure
-
-
 def curves_figure(
     curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], title: str
 ) -> Figure:
-    """Draw a panel a term: for each of its lines, by name, steps (t,) and values (t,) in nats."""
+    """Draw a panel a title: for each of its lines, by name, steps (t,) and values (t,) in nats."""
     figure, panels = panels_figure(len(curves), title)
     for panel, (term, lines) in zip(panels, curves.items(), strict=True):
         for name, (steps, values) in lines.items():
-            colour, marker = (MARK, "o") if name.startswith("held-out") else (POINTS, "")
-            look = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
-            panel.plot(steps, values, label=name, **look)
+            held_out = name == HELD_OUT
+            panel.plot(
+                steps,
+                values,
+                label=name,
+                color=MARK if held_out else POINTS,
+                marker="o" if held_out else "",
+                markersize=3,
+                linewidth=1,
+            )
         # The first entries are so far off that nothing else would be seen.
         later = [values[len(values) // 10 :] for _, values in lines.values() if len(values)]
         low = min(values.min() for values in later)
         high = max(values.max() for values in later)
         margin = 0.06 * (high - low) or 1.0
         panel.set(ylim=(low - margin, high + margin))
-        name_axes(panel, "step", "nats", term.replace("_", " "))
+        name_axes(panel, "step", "nats", term)
     panels[0].legend(fontsize=7)
     return figure

@@ -67,27 +67,6 @@ def profile_figure(
     return figure
 
 
-def table_figure(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, note: str
-) -> Figure:
-    """A table of text: names of the columns above the rows."""
-    widths = [max(len(str(row[c])) for row in (columns, *rows)) + 2 for c in range(len(columns))]
-    figure = _figure(0.085 * sum(widths) + 0.4, 0.23 * (len(rows) + 1) + 1.0, title, note)
-    ax = figure.subplots()
-    ax.axis("off")
-    shares, cells = [width / sum(widths) for width in widths], [list(row) for row in rows]
-    place = {"loc": "upper center", "bbox": (0, 0, 1, 1)}
-    table = ax.table(cells, colLabels=list(columns), colWidths=shares, **place)
-    table.auto_set_font_size(False)
-    for (row, column), cell in table.get_celld().items():
-        cell.set_fontsize(8)
-        cell.set_linewidth(0)
-        cell.set_facecolor("0.88" if row == 0 else "0.96" if row % 2 == 0 else "white")
-        weight = "bold" if row == 0 else "normal"
-        cell.set_text_props(ha="left" if column == 0 else "right", weight=weight)
-    return figure
-
-
 def _figure(width: float, height: float, title: str, note: str) -> Figure:
     """Inches, as wide as a title needs; title above and note below."""
     figure = Figure(figsize=(max(NARROWEST, width), height), dpi=130, layout="constrained")

@@ -1,7 +1,8 @@
 """Draw how the decoded image moves with latent dimensions and groups; pictures side by side."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -14,6 +15,7 @@ GAP = 2  # pixels between cells
 MARK = "#d55e00"
 POINTS = "#0072b2"
 MOST_LINES = 12  # coordinates in a legend
+MANY_VALUES = 12  # of a factor, up to which its colours are distinct
 
 
 def dimension_figure(
@@ -24,7 +26,7 @@ def dimension_figure(
     *,
     groups: Sequence[Sequence[int]] = (),
     start: np.ndarray | None = None,
-    quiet: Collection[int] = (),
+    note: str = "",
 ) -> Figure:
     """Draw a row a dimension: images (D, T, C, H, W) decoded at the T latent values (T,).
 
@@ -33,7 +35,7 @@ def dimension_figure(
     Args:
         groups: rows that belong together, in the order in which they are shown; the rest after.
         start: (D,) the starting image's own values; the nearest cell of a row is framed.
-        quiet: rows that are dimmed.
+        note: stands below.
     """
     bands: list[list[int]] = []
     for group in groups:
@@ -44,17 +46,14 @@ def dimension_figure(
     bands += [[row] for row in range(len(labels)) if row not in grouped]
     order = list(chain.from_iterable(bands))
     if images.ndim == 3:
-        return _line_rows(images, values, labels, title, order, start, quiet)
+        return _line_rows(images, values, labels, title, order, start, note)
     height, width = images.shape[-2:]
-    faded = np.array([1.0 if row in quiet else 0.0 for row in range(len(labels))])
-    cells = to_rgb(images) * (1 - 0.65 * faded)[:, None, None, None, None]
-    cells += 0.65 * faded[:, None, None, None, None]
     space = max(4, height // 8)
     top = 0
     tops = {}
     strips = []
     for band in bands:
-        strip = montage(np.moveaxis(cells[band], -1, -3))
+        strip = montage(images[band])
         tops |= {row: top + i * (height + GAP) for i, row in enumerate(band)}
         strips += [strip, np.ones((space, *strip.shape[1:]))]
         top += len(strip) + space
@@ -69,49 +68,105 @@ def dimension_figure(
         for row in order:
             cell = int(np.abs(values - start[row]).argmin()) * (width + GAP)
             axes.add_patch(_frame(cell - 1, tops[row] - 1, width + 1, height + 1))
-    note = "" if start is None else "; framed: nearest to the starting image"
-    axes.set_xlabel(f"latent value, other dimensions as in the starting image{note}", fontsize=8)
+    frames = "" if start is None else "; framed: nearest to the starting image"
+    text = f"latent value, other dimensions as in the starting image{frames}{note}"
+    axes.set_xlabel(text, fontsize=8)
     axes.set_title(title, fontsize=10, loc="left")
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
     return figure
 
 
-def group_figure(
-    images: np.ndarray,
-    labels: Sequence[str],
-    axes_names: Sequence[tuple[str, str]],
-    title: str,
-    *,
-    values: np.ndarray,
-    start: np.ndarray | None = None,
-) -> Figure:
-    """Draw a square grid a group: images (G, T, T, C, H, W), first axis down, second right.
+@dataclass(frozen=True, eq=False)
+class Colour:
+    """The factor that colours points: name, values (n,), whether the last value meets the first."""
 
-    Of vectors (G, T, T, n), the grid as it lies in the two main directions of what is decoded.
+    name: str
+    values: np.ndarray
+    cyclic: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPanel:
+    """What is drawn of one group of dimensions.
 
     Args:
-        values: (T,), on both axes.
-        start: (G, 2) coordinates of the starting image; the nearest cell is framed.
+        axes_names: of the two directions, down and right.
+        decoded: (T, T, C, H, W) on a grid of the two directions, or vectors (T, T, n).
+        start: (2,) the starting image's coordinates.
+        points: (n, 2) codes of held-out images in the two directions.
+        colour: of the points; None without labels.
     """
-    figure, panels = panels_figure(len(labels), title)
-    for g, panel in enumerate(panels):
-        down, right = axes_names[g]
-        name_axes(panel, f"{right} →", f"← {down}", labels[g])
-        if images.ndim == 4:
-            _grid_panel(panel, images[g], down, right)
-            continue
-        height = images.shape[-2] + GAP
-        width = images.shape[-1] + GAP
-        panel.imshow(montage(images[g]))
-        ticks = [0, len(values) // 2, len(values) - 1]
-        panel.set_xticks([width * (t + 0.5) for t in ticks], _numbers(values[ticks]))
-        panel.set_yticks([height * (t + 0.5) for t in ticks], _numbers(values[ticks]))
-        panel.tick_params(length=0)
-        if start is not None:
-            row, column = (int(np.abs(values - at).argmin()) for at in start[g])
-            panel.add_patch(_frame(column * width - 1, row * height - 1, width - 1, height - 1))
+
+    label: str
+    axes_names: tuple[str, str]
+    decoded: np.ndarray
+    start: np.ndarray
+    points: np.ndarray
+    colour: Colour | None = None
+
+
+def group_figure(
+    groups: Sequence[GroupPanel], title: str, *, values: np.ndarray, note: str = ""
+) -> Figure:
+    """Draw each group as a grid of decoded images beside the codes in the same two directions.
+
+    Of vectors, the grid as it lies in the two main directions of what is decoded.
+
+    Args:
+        values: (T,), on both axes of a grid; the cell nearest to the starting image is framed.
+        note: stands below.
+    """
+    figure, panels = panels_figure(2 * len(groups), title, columns=2 if len(groups) == 1 else 4)
+    for group, grid_panel, points_panel in zip(groups, panels[::2], panels[1::2], strict=True):
+        down, right = group.axes_names
+        name_axes(grid_panel, f"{right} →", f"← {down}", f"{group.label}, decoded")
+        if group.decoded.ndim == 3:
+            _draw_lines(grid_panel, group.decoded, down, right)
+        else:
+            _draw_grid(grid_panel, group.decoded, values, group.start)
+        _draw_points(points_panel, group)
+    if note:
+        figure.supxlabel(note, fontsize=8)
     return figure
+
+
+def _draw_grid(panel: Axes, images: np.ndarray, values: np.ndarray, start: np.ndarray) -> None:
+    """Draw images (T, T, C, H, W), first axis down, with a frame at the starting image."""
+    height = images.shape[-2] + GAP
+    width = images.shape[-1] + GAP
+    panel.imshow(montage(images))
+    ticks = [0, len(values) // 2, len(values) - 1]
+    panel.set_xticks([width * (t + 0.5) for t in ticks], _numbers(values[ticks]))
+    panel.set_yticks([height * (t + 0.5) for t in ticks], _numbers(values[ticks]))
+    panel.tick_params(length=0)
+    row, column = (int(np.abs(values - coordinate).argmin()) for coordinate in start)
+    panel.add_patch(_frame(column * width - 1, row * height - 1, width - 1, height - 1))
+
+
+def _draw_points(panel: Axes, group: GroupPanel) -> None:
+    """Draw the codes (n, 2) as the grid lies: first direction down, second right."""
+    down, right = group.axes_names
+    across = group.points[:, 1]
+    below = group.points[:, 0]
+    if group.colour is None:
+        panel.scatter(across, below, s=4, color=POINTS, linewidths=0)
+        name_axes(panel, f"{right} →", f"← {down}", "held-out codes")
+    else:
+        values = group.colour.values
+        colours = "plasma"
+        if group.colour.cyclic:
+            colours = "hsv"
+        elif len(np.unique(values)) <= MANY_VALUES:
+            colours = "viridis"
+        drawn = panel.scatter(across, below, c=values, s=5, cmap=colours, linewidths=0)
+        bar = panel.figure.colorbar(drawn, ax=panel, shrink=0.8)
+        bar.ax.tick_params(labelsize=6)
+        kind = " (cyclic)" if group.colour.cyclic else ""
+        bar.set_label(f"{group.colour.name}{kind}", fontsize=7)
+        name_axes(panel, f"{right} →", f"← {down}", f"codes by {group.colour.name}")
+    panel.invert_yaxis()
+    panel.set_aspect("equal", adjustable="datalim")
 
 
 def reconstruction_figure(originals: np.ndarray, reconstructions: np.ndarray, title: str) -> Figure:
@@ -151,9 +206,14 @@ def sample_figure(samples: np.ndarray, title: str, held_out: np.ndarray) -> Figu
     return _rows_figure(cells, [""] * rows, title, "means of p(x|z), z from the prior")
 
 
-def panels_figure(count: int, title: str) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` square panels in about twice as many columns as rows."""
-    columns = min(count, max(1, round(math.sqrt(2 * count))))
+def panels_figure(count: int, title: str, columns: int | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` square panels.
+
+    Args:
+        columns: of panels; None is about twice as many as rows.
+    """
+    if columns is None:
+        columns = min(count, max(1, round(math.sqrt(2 * count))))
     rows = math.ceil(count / columns)
     size = max(7.0, 2.6 * columns), 2.8 * rows + 0.5
     figure = Figure(figsize=size, dpi=130, layout="constrained")
@@ -182,14 +242,14 @@ def _line_rows(
     title: str,
     order: Sequence[int],
     start: np.ndarray | None,
-    quiet: Collection[int],
+    note: str,
 ) -> Figure:
     """Draw a panel a dimension: coordinates of vectors (D, T, n) over the latent values (T,)."""
     figure, panels = panels_figure(len(order), title)
     limits = float(vectors.min()), float(vectors.max())
     lines = []
     for panel, row in zip(panels, order, strict=True):
-        lines = panel.plot(values, vectors[row], linewidth=1.2, alpha=0.25 if row in quiet else 1)
+        lines = panel.plot(values, vectors[row], linewidth=1.2)
         if start is not None:
             panel.axvline(start[row], color=MARK, linewidth=0.8, linestyle=":")
         panel.set(ylim=limits, title=labels[row])
@@ -197,13 +257,14 @@ def _line_rows(
         panel.tick_params(labelsize=7)
     names = [f"x{k}" for k in range(vectors.shape[-1])][:MOST_LINES]
     figure.legend(lines[:MOST_LINES], names, loc="outside right upper", fontsize=7)
-    note = "" if start is None else "; dotted: the starting vector"
-    figure.supxlabel(f"latent value, other dimensions as in the starting vector{note}", fontsize=8)
+    dots = "" if start is None else "; dotted: the starting vector"
+    text = f"latent value, other dimensions as in the starting vector{dots}{note}"
+    figure.supxlabel(text, fontsize=8)
     figure.supylabel("decoded coordinate", fontsize=8)
     return figure
 
 
-def _grid_panel(panel: Axes, grid: np.ndarray, down: str, right: str) -> None:
+def _draw_lines(panel: Axes, grid: np.ndarray, down: str, right: str) -> None:
     """Draw the lines of a decoded grid (T, T, n) in its two main directions."""
     flat = grid.reshape(-1, grid.shape[-1])
     _, _, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)

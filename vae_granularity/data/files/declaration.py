@@ -52,6 +52,8 @@ class DatasetCard:
     homepage: str
     factors: FactorSpace | None = None
     label_names: tuple[str, ...] = ()
+    # Labels whose last value lies beside the first, as hues and full turns; figures colour them so.
+    cyclic_labels: tuple[str, ...] = ()
     hub: HubTable = field(default_factory=HubTable)
     renderer: str | None = None
     max_value: int = 255  # of a pixel
