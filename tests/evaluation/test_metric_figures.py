@@ -71,18 +71,6 @@ def test_profile_marks_shared_units_and_single_units(figures):
     assert {"γ=1", "γ=4", "hue", "size", "–"} <= set(shown)
 
 
-def test_table_holds_the_scores(figures):
-    shown = words(figures["scores"])
-    assert {
-        "mig",
-        "modularity_knn",
-        "dci_fast_completeness",
-        "harmonic mean",
-        "null ± s.d.",
-    } <= set(shown)
-    assert "z0+z3 z1-z2" in shown[1]
-
-
 def test_figures_can_be_saved(figures, tmp_path):
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
