@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 
 import pytest
 import torch
@@ -51,6 +53,66 @@ def test_capacity_grows_with_width_and_with_depth(net):
     assert sizes == sorted(set(sizes))
     depths = [build(net, depth=depth).num_parameters for depth in (1, 2, 3)]
     assert depths == sorted(set(depths))
+
+
+def normalised(channels_in: int, channels_out: int) -> int:
+    """Count the parameters of a 4x4 convolution and of the batch norm after it."""
+    return (16 * channels_in * channels_out + channels_out) + 2 * channels_out
+
+
+def fully_connected(*sizes: int) -> int:
+    return sum(n_in * n_out + n_out for n_in, n_out in itertools.pairwise(sizes))
+
+
+@pytest.mark.parametrize("units, layer", [(1000, 2), (250, 1), (64, 6)])
+def test_conv_bn_is_the_network_of_its_authors(units, layer):
+    """Their script's `nur_num` and `layer`; 64x64 RGB images, 16 latents."""
+    encoder = normalised(3, 16) + normalised(16, 32) + normalised(32, 64)
+    encoder += fully_connected(64 * 8 * 8, *[units] * (1 + layer), 2 * 16)
+    decoder = fully_connected(16, units, units, units, 64 * 8 * 8)
+    decoder += normalised(64, 32) + normalised(32, 16) + (16 * 16 * 3 + 3)
+    network = build("conv_bn", (3, 64, 64), 16, width=units / 1000, depth=layer)
+    assert network.num_parameters == encoder + decoder
+    kinds = [type(module).__name__ for module in network.encoder]
+    block = ["Conv2d", "BatchNorm2d", "LeakyReLU"]
+    assert kinds == [*block * 3, "Flatten", *["Linear", "ReLU"] * (1 + layer), "Linear"]
+    kinds = [type(module).__name__ for module in network.decoder]
+    block = ["ConvTranspose2d", "BatchNorm2d", "LeakyReLU"]
+    assert kinds == [*["Linear", "Tanh"] * 4, "Unflatten", *block * 2, "ConvTranspose2d"]
+
+
+def test_the_dials_of_conv_bn_start_at_the_published_network():
+    """Added up by hand: convolutions and layers of the encoder, then of the decoder."""
+    published = (42_064 + 6_131_032) + (6_119_096 + 41_875)
+    before = (42_064 + 4_129_032) + (5_118_096 + 41_875)  # one hidden layer less on each side
+    assert build("conv_bn", (3, 64, 64), 16).num_parameters == published != before
+
+
+@pytest.mark.parametrize("latent_dim", [1, 10])
+def test_glorot_is_the_initialisation_of_disentanglement_lib(latent_dim):
+    """Uniform within sqrt(6 / (fan in + fan out)), where means and log-variances are two layers."""
+    torch.manual_seed(0)
+    node = config("conv64", latent_dim)
+    network = create(node, image_shape=(1, 64, 64), initialisation="glorot")
+    layers = [m for m in network.modules() if hasattr(m, "weight")]
+    assert len(layers) == 12
+    *_, last = network.encoder
+    for layer in layers:
+        assert not layer.bias.any()
+        for weight in layer.weight.chunk(2) if layer is last else [layer.weight]:
+            receptive = math.prod(weight.shape[2:])
+            bound = math.sqrt(6 / (receptive * (weight.shape[0] + weight.shape[1])))
+            assert weight.abs().max() <= bound
+            # of a uniform distribution, at least 256 draws
+            assert float(weight.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.15)
+    torch.manual_seed(0)
+    usual = create(node, image_shape=(1, 64, 64))
+    assert usual.encoder[0].bias.any(), "the default is PyTorch's own"
+
+
+def test_an_initialisation_that_there_is_not_is_named():
+    with pytest.raises(ArgumentError, match=r"net.initialisation must be .*'he'"):
+        build("conv64", (1, 64, 64), initialisation="he")
 
 
 @pytest.mark.parametrize("net", NETS)

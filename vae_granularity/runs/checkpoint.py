@@ -67,7 +67,8 @@ def load_weights(model: LatentModel, directory: Path, steps: int | None = None) 
         steps: of the weights wanted; None takes those of any step.
 
     Raises:
-        DataError: none is readable, or none of that step.
+        DataError: none is readable, none is of that step, or the newest holds the weights of
+            another network.
     """
     found = newest_readable(checkpoints(directory))
     if found is None:
@@ -76,5 +77,12 @@ def load_weights(model: LatentModel, directory: Path, steps: int | None = None) 
     if steps is not None and saved["global_step"] != steps:
         what = f"the newest readable one is {path.name} of step {saved['global_step']}"
         raise DataError(f"{directory} has no readable checkpoint of its last step {steps}: {what}")
-    model.load_state_dict(saved["state_dict"])
+    try:
+        model.load_state_dict(saved["state_dict"])
+    except RuntimeError as error:  # names or shapes of parameters differ
+        raise DataError(
+            f"{path} does not fit the network that this version builds from the run's config: a "
+            "version with other layers under this name trained it. Use that version, or train "
+            "the run anew"
+        ) from error
     model.on_load_checkpoint(saved)
