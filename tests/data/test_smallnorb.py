@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from vae_granularity.data.files.cache import directory_for
+from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.smallnorb import PARTS, SmallNORB
 from vae_granularity.errors import DataError
 
@@ -80,6 +83,34 @@ def test_the_image_of_given_factors_shows_these_factors(size: int, tmp_path: Pat
     middle = [(18 * k + 9) * size // 96 for k in range(len(SIZES))]
     assert [tuple((image[0, middle, 0] - 10) // 20) for image in images] == rows
     assert (data.verified, data.source) == (False, "official")
+
+
+@pytest.mark.parametrize("size", [64, 32])
+def test_images_are_resized_as_in_disentanglement_lib(size: int, tmp_path: Path) -> None:
+    """By PIL's Lanczos filter, once called ANTIALIAS; before, they were area means."""
+    noisy = np.random.default_rng(3).integers(0, 256, (48, 2, 96, 96)).astype(np.uint8)
+    write(tmp_path / "files", dat=lambda a: matrix(noisy))
+    data = opened(tmp_path, image_size=size)
+    rows = list(itertools.product(range(2), INSTANCES[0], range(3), range(2), range(2)))
+    written = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
+    images = (255 * data.images(data.space.index(written)).numpy()).round().astype(np.uint8)
+    pictures = [Image.fromarray(picture) for picture in noisy[:, 0]]
+    lanczos = [np.asarray(p.resize((size, size), Image.Resampling.LANCZOS)) for p in pictures]
+    means = [np.asarray(p.resize((size, size), Image.Resampling.BOX)) for p in pictures]
+    np.testing.assert_array_equal(images[:, 0], lanczos)
+    assert (images[:, 0] != means).mean() > 0.5
+
+
+def test_images_of_another_filter_in_the_cache_are_not_taken(tmp_path: Path) -> None:
+    write(tmp_path / "files")
+    data = opened(tmp_path)
+    conversion = data.conversion()
+    assert conversion is not None
+    before = FactorGridDataModule.conversion(data)
+    assert before is not None
+    root = tmp_path / "cache" / "smallnorb"
+    directories = [directory_for(root, c.key, c.files) for c in (conversion, before)]
+    assert directories[0] == data.cache_directory != directories[1]
 
 
 def test_the_official_grid_is_the_whole_of_both_parts() -> None:

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from vae_granularity.data.dsprites import DSprites
-from vae_granularity.errors import ArgumentError, DataError
+from vae_granularity.data.sprite_variants import prepared
+from vae_granularity.errors import ArgumentError, DataError, ResourceError
+from vae_granularity.runs.images import check_images, record_images
 
 SOME = np.arange(0, 1440, 7)
 
@@ -79,6 +81,42 @@ def test_an_image_is_always_the_same(variant: str, build, background) -> None:
     assert variant in one.title
     assert one.provenance["variant"] == variant
     assert (one.card.values, one.factor_space.names) == ("unit", build().factor_space.names)
+
+
+@pytest.mark.parametrize(
+    ("size", "shrunk"), [((480, 600), (219, 274)), ((700, 300), (350, 150)), ((100, 90), (100, 90))]
+)
+def test_a_background_fits_into_the_box_of_disentanglement_lib(size, shrunk, tmp_path) -> None:
+    """350x274 pixels, as `Image.thumbnail` does there; before, the shorter side became 274."""
+    noisy = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "behind.png")
+    theirs = Image.open(tmp_path / "behind.png")
+    theirs.thumbnail((350, 274))
+    assert theirs.size == shrunk
+    ours = prepared(tmp_path / "behind.png")
+    np.testing.assert_array_equal(ours.transpose(1, 2, 0), np.asarray(theirs))
+
+
+def test_a_background_that_becomes_too_small_is_named(tmp_path) -> None:
+    Image.new("RGB", (100, 900)).save(tmp_path / "tower.png")
+    with pytest.raises(ArgumentError, match=r"tower.png of 100x900, which becomes 30x274"):
+        DSprites(variant="scream", background=tmp_path / "tower.png")
+
+
+def test_the_background_is_of_the_images_that_a_run_records(build, background, tmp_path) -> None:
+    data = build(variant="scream", background=str(background))
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    record_images(run, data.fingerprint)
+    check_images(run, data.fingerprint)
+    Image.new("RGB", (300, 300), "red").save(background)
+    other = build(variant="scream", background=str(background))
+    with pytest.raises(ResourceError, match="trained on other images: background"):
+        check_images(run, other.fingerprint)
+    # of a version that shrank the background in another way, and did not record it
+    record_images(run, {name: h for name, h in data.fingerprint.items() if name != "background"})
+    with pytest.raises(ResourceError, match="trained on other images: background"):
+        check_images(run, data.fingerprint)
 
 
 def test_official_sprites_are_painted_too(small, open_dataset, tmp_path) -> None:

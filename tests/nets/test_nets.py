@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import pytest
 import torch
@@ -51,6 +52,33 @@ def test_capacity_grows_with_width_and_with_depth(net):
     assert sizes == sorted(set(sizes))
     depths = [build(net, depth=depth).num_parameters for depth in (1, 2, 3)]
     assert depths == sorted(set(depths))
+
+
+@pytest.mark.parametrize("latent_dim", [1, 10])
+def test_glorot_is_the_initialisation_of_disentanglement_lib(latent_dim):
+    """Uniform within sqrt(6 / (fan in + fan out)), where means and log-variances are two layers."""
+    torch.manual_seed(0)
+    node = config("conv64", latent_dim)
+    network = create(node, image_shape=(1, 64, 64), initialisation="glorot")
+    layers = [m for m in network.modules() if hasattr(m, "weight")]
+    assert len(layers) == 12
+    *_, last = network.encoder
+    for layer in layers:
+        assert not layer.bias.any()
+        for weight in layer.weight.chunk(2) if layer is last else [layer.weight]:
+            receptive = math.prod(weight.shape[2:])
+            bound = math.sqrt(6 / (receptive * (weight.shape[0] + weight.shape[1])))
+            assert weight.abs().max() <= bound
+            # of a uniform distribution, at least 256 draws
+            assert float(weight.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.15)
+    torch.manual_seed(0)
+    usual = create(node, image_shape=(1, 64, 64))
+    assert usual.encoder[0].bias.any(), "the default is PyTorch's own"
+
+
+def test_an_initialisation_that_there_is_not_is_named():
+    with pytest.raises(ArgumentError, match=r"net.initialisation must be .*'he'"):
+        build("conv64", (1, 64, 64), initialisation="he")
 
 
 @pytest.mark.parametrize("net", NETS)

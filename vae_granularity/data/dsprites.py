@@ -1,5 +1,6 @@
 """dSprites: 737 280 binary 64×64 images of a square, an ellipse or a heart."""
 
+import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from vae_granularity.data.files.readers import Chunks, npz_images
 from vae_granularity.data.files.store import Store
 from vae_granularity.data.grid import FactorGridDataModule, GridOptions
 from vae_granularity.data.render.dsprites import FACTORS
-from vae_granularity.data.sprite_variants import SIDE, Paint, painter
+from vae_granularity.data.sprite_variants import SIDE, Paint, checked_background, painter
 from vae_granularity.errors import DataError
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -71,9 +72,11 @@ class DSprites(FactorGridDataModule):
     ) -> None:
         super().__init__(**options)
         self.variant, self.paint = variant, None
+        self.background: np.ndarray | None = None
         if variant is None and background is None:
             return
-        self.paint = painter(str(variant), background)
+        self.background = checked_background(str(variant), background)
+        self.paint = painter(str(variant), self.background)
         own, factors = type(self).card, replace(self.space, twins=())  # colours and noise differ
         shape = (3, *self.image_shape[1:])
         self.card = replace(self.card, image_shape=shape, factors=factors, max_value=255)
@@ -88,6 +91,14 @@ class DSprites(FactorGridDataModule):
     def cached_shape(self) -> tuple[int, ...]:
         """Of a variant, the sprites are cached."""
         return self.source_shape if self.paint else super().cached_shape
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """As for every data set, and the hash of the background as it is drawn."""
+        if self.background is None:
+            return super().fingerprint
+        pixels = hashlib.sha256(np.ascontiguousarray(self.background).tobytes()).hexdigest()
+        return super().fingerprint | {"background": pixels}
 
     def open_store(self) -> Store:
         """The sprites, painted as they are asked for where a variant is."""

@@ -3,14 +3,16 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from PIL import Image
 
 from vae_granularity.data.factors import FactorSpace
-from vae_granularity.data.files.cache import ImageStream
+from vae_granularity.data.files.cache import Conversion, ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.readers import CHUNK, Chunks, describe, unzipped
 from vae_granularity.data.grid import FactorGridDataModule
@@ -21,6 +23,7 @@ PARTS = ("5x46789x9x18x6x2x96x96-training", "5x01235x9x18x6x2x96x96-testing")
 KINDS = ("dat", "cat", "info")
 BYTES, INTEGERS = 0x1E3D4C55, 0x1E3D4C54  # how their matrices begin
 SIDE, CAMERAS = 96, 2
+RESIZED_BY = "lanczos"
 
 
 def _name(part: str, kind: str) -> str:
@@ -61,6 +64,24 @@ class SmallNORB(FactorGridDataModule):
         """
         return self.stream(self._pictures(files))
 
+    def conversion(self) -> Conversion | None:
+        """As for every data set; its key names the filter, which was another before."""
+        conversion = super().conversion()
+        if conversion is None or self.cached_shape == self.source_shape:
+            return conversion
+        return replace(conversion, key=[*conversion.key, RESIZED_BY])
+
+    def sized(self, stream: ImageStream) -> ImageStream:
+        """Images resized by PIL's Lanczos filter, as disentanglement_lib does, not by area means.
+
+        Its images of 64x64 pixels are the same to the last bit.
+        """
+        size = self.cached_shape[-1]
+        if stream.shape[-1] == size:
+            return stream
+        chunks = ((positions, _lanczos(images, size)) for positions, images in stream.chunks)
+        return replace(stream, shape=(1, size, size), chunks=chunks)
+
     @property
     def source_shape(self) -> tuple[int, ...]:
         """As published."""
@@ -82,6 +103,13 @@ class SmallNORB(FactorGridDataModule):
             except ArgumentError as error:
                 raise DataError(f"{tables[1]} does not fit the factors: {error}") from error
             yield from _chunks(pictures, positions)
+
+
+def _lanczos(images: np.ndarray, size: int) -> np.ndarray:
+    """Gray images (n, 1, H, H) uint8 as (n, 1, size, size) uint8."""
+    filter_ = Image.Resampling.LANCZOS
+    resized = [Image.fromarray(image[0]).resize((size, size), filter_) for image in images]
+    return np.stack([np.asarray(picture) for picture in resized])[:, None]
 
 
 @contextmanager

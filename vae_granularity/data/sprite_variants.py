@@ -15,14 +15,16 @@ from vae_granularity.data.files.pictures import read_picture
 from vae_granularity.errors import ArgumentError
 
 SIDE = 64
-PICTURE_SIDE = 274  # of the shorter side of a background, as in disentanglement_lib
+# Width and height that a background is shrunk into, as in disentanglement_lib. Its picture is
+# higher than wide, so its longer side becomes 274 pixels.
+PICTURE_BOX = (350, 274)
 Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 VARIANTS = ("color", "noise", "scream")
 
 
-def painter(variant: str, background: str | Path | None) -> Paint:
-    """Sprites (n, 1, 64, 64) of 0 and 1, and their indices (n,), to images (n, 3, 64, 64) uint8.
+def checked_background(variant: str, background: str | Path | None) -> np.ndarray | None:
+    """Return the background of a variant, as `prepared`; None for those without.
 
     Raises:
         ArgumentError: an unknown variant, `scream` without a background, another with one.
@@ -34,9 +36,16 @@ def painter(variant: str, background: str | Path | None) -> Paint:
     if (variant == "scream") != (background is not None):
         needed = "a picture file for dataset.variant=scream, and null for the others"
         raise ArgumentError(f"dataset.background must be {needed}, got {background}")
+    return None if background is None else prepared(Path(background).expanduser())
+
+
+def painter(variant: str, background: np.ndarray | None) -> Paint:
+    """Return what makes images (n, 3, 64, 64) uint8 of sprites (n, 1, 64, 64) of 0 and 1 and their
+    indices (n,).
+    """
     if background is None:
         return {"color": color, "noise": noise}[variant]
-    return partial(scream, prepared(Path(background).expanduser()))
+    return partial(scream, background)
 
 
 def color(sprites: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -61,28 +70,32 @@ def scream(picture: np.ndarray, sprites: np.ndarray, indices: np.ndarray) -> np.
     images = np.empty((len(indices), 3, SIDE, SIDE), np.uint8)
     for image, index in zip(images, indices, strict=True):
         rng = _drawn(2, index)
-        top, left = rng.integers(height - SIDE + 1), rng.integers(width - SIDE + 1)
+        # As in disentanglement_lib, the last position on each axis is never drawn.
+        top = rng.integers(max(1, height - SIDE))
+        left = rng.integers(max(1, width - SIDE))
         crop = picture[:, top : top + SIDE, left : left + SIDE] / 255
         image[:] = np.rint(255 * (crop + rng.random((3, 1, 1))) / 2)
     return np.where(sprites > 0, 255 - images, images)
 
 
 def prepared(path: Path) -> np.ndarray:
-    """A background (3, H, W) uint8, shrunk until its shorter side is 274 pixels.
+    """Return a background (3, H, W) uint8, shrunk until it fits into 350x274 pixels.
 
     Raises:
-        ArgumentError: it is smaller than a sprite's image.
+        ArgumentError: it is then smaller than a sprite's image.
         DataError: it is no 8-bit picture without alpha.
     """
     pixels = read_picture(path, f"dataset.background={path}")
-    height, width = pixels.shape[1:]
-    if min(height, width) < SIDE:
-        got = f"{path} is {width}x{height}"
-        raise ArgumentError(f"dataset.background must be at least {SIDE}x{SIDE}, got {got}")
     picture = Image.fromarray(pixels.transpose(1, 2, 0).squeeze()).convert("RGB")
-    factor = min(1.0, PICTURE_SIDE / min(height, width))
-    size = round(width * factor), round(height * factor)
-    return np.asarray(picture.resize(size, Image.Resampling.BOX)).transpose(2, 0, 1)
+    original_size = f"{picture.width}x{picture.height}"
+    picture.thumbnail(PICTURE_BOX, Image.Resampling.BICUBIC)
+    if min(picture.size) < SIDE:
+        raise ArgumentError(
+            f"dataset.background must be at least {SIDE}x{SIDE} when shrunk into "
+            f"{PICTURE_BOX[0]}x{PICTURE_BOX[1]}, got {path} of {original_size}, which becomes "
+            f"{picture.width}x{picture.height}"
+        )
+    return np.asarray(picture).transpose(2, 0, 1)
 
 
 def _drawn(stream: int, index: int) -> np.random.Generator:

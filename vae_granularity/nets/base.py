@@ -14,7 +14,7 @@ class Network(nn.Module):
 
     Subclasses define `build`. `width` multiplies the number of channels and units, `depth` adds
     depth-1 fully connected layers to each side, unless the class says otherwise: the capacity
-    dials; width = depth = 1 is the published network. Parameters start as PyTorch initialises them,
+    dials; their defaults give the published network. Parameters start as PyTorch initialises them,
     uniform in +-1/sqrt(fan-in) (He et al. 2015 with a = sqrt 5), biases too, unless the class says
     otherwise.
 
@@ -105,6 +105,22 @@ def dense(
     """
     layers = [module for ends in pairwise(sizes) for module in (nn.Linear(*ends), activation())]
     return layers if last else layers[:-1]
+
+
+def start_glorot(network: Network) -> None:
+    """Draw the weights of a network Glorot-uniform, and set its biases to zero.
+
+    The encoder's last layer holds two layers of D units in one, means and log-variances: each half
+    is drawn as the layer that it is.
+    """
+    *_, last = network.encoder.children()
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            parts = module.weight.chunk(2) if module is last else (module.weight,)
+            for weight in parts:
+                nn.init.xavier_uniform_(weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def activated(

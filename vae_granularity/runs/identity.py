@@ -25,6 +25,9 @@ ORDER = ("seed", "batch_size", "val_fraction", "correlation")
 # before keep their names. Older keys count as they are written: the size of mnist and blocks.
 SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba", "smallnorb")
 USUAL_SIZES = dict.fromkeys(SIZED, 64) | {"mnist": 32}
+# Options of networks and models that are younger than the names of runs, with the value that leaves
+# everything as it was: runs of before keep their names.
+LATER_OPTIONS = {"net.initialisation": "torch", "model.kl": "minibatch"}
 # Keys of a trainer that change no weight, or only their rounding, as the kind of device does:
 # `devices` and `num_nodes` count as the number of processes.
 HARDWARE = ("accelerator", "barebones", "benchmark", "deterministic", "devices", "num_nodes")
@@ -56,6 +59,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     places = [f"dataset.{key}" for key in PLACES]
     idle = [f"trainer.{key}" for key in IDLE_TRAINER_KEYS]
     unsaid = [f"dataset.{key}" for key in unsaid_keys(config.get("dataset", {}))]
+    unsaid += [key for key, value in flat(config) if LATER_OPTIONS.get(key) == value]
     found = without(found, [*places, *idle, *unsaid]) | {"callbacks": acting_callbacks(config)}
     if "trainer" in found:
         found["trainer"]["processes"] = processes(config["trainer"])

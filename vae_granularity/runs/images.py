@@ -32,7 +32,10 @@ def check_images(directory: Path, found: Mapping[str, str]) -> None:
         ResourceError: names what differs.
     """
     known = _recorded(directory)
-    differing = [name for name in known if known[name] != found.get(name)]
+    # A name that the record lacks is an image source that an older version did not record, or read
+    # in another way. A record that is missing or damaged says nothing.
+    names = known | dict(found) if known else {}
+    differing = [name for name in names if known.get(name) != found.get(name)]
     if differing:
         raise ResourceError(
             f"{directory} was trained on other images: {', '.join(differing)} of its data set "
