@@ -1,5 +1,8 @@
 """The network of the beta-STCVAE authors."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 from vae_granularity.nets.base import Network, dense
@@ -18,6 +21,14 @@ class ConvBN(Network):
     """
 
     size_multiple = 8
+
+    def __init__(
+        self, image_shape: Sequence[int], latent_dim: int, width: float = 1.0, depth: int = 3
+    ) -> None:
+        super().__init__(image_shape, latent_dim, width, depth)
+        # A network of this name had other activations before, in tensors that may have the same
+        # shapes: a checkpoint without this mark is refused.
+        self.register_buffer("layers_of_the_authors_script", torch.ones((), dtype=torch.bool))
 
     def build(self) -> tuple[nn.Module, nn.Module]:
         channels, side = self.square("conv_bn")
