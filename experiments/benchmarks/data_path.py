@@ -159,7 +159,7 @@ def step_time(model: Any, data: ImageDataModule) -> float:
     for step in range(STEPS):
         start = time.process_time()
         optimizer.zero_grad(set_to_none=True)
-        model.training_step(batch, step)["loss"].backward()
+        model.train_batch(batch, step)["loss"].backward()
         optimizer.step()
         times.append((time.process_time() - start) * 1e3)
     return median(times)

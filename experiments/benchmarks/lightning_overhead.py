@@ -84,7 +84,7 @@ def bare(folder: Path) -> dict[int, float]:
     for step in range(MANY):
         x = job.data.images(job.data.batch_indices(step)).to(model.device)
         optimizer.zero_grad()
-        model.training_step(x, step)["loss"].backward()
+        model.train_batch(x, step)["loss"].backward()
         optimizer.step()
         note(at, step + 1)
     return at

@@ -110,7 +110,7 @@ def ours(
         nonlocal number
         optimizer.zero_grad()
         with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=bf16):
-            loss = trained.training_step(x, number)["loss"]
+            loss = trained.train_batch(x, number)["loss"]
         loss.backward()
         optimizer.step()
         number += 1

@@ -54,7 +54,7 @@ def trained(weight: float, optimizer: str, steps: int, seed: int) -> tuple[QLAE,
     trainer = model.configure_optimizers()
     for step in range(steps):
         trainer.zero_grad()
-        model.training_step(data.images(data.batch_indices(step)), step)["loss"].backward()
+        model.train_batch(data.images(data.batch_indices(step)), step)["loss"].backward()
         trainer.step()
     return model, data
 

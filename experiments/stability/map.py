@@ -82,7 +82,7 @@ def train(
     order = torch.Generator().manual_seed(0)
     rows, sigmas, stopped = [], [], None
     for step in range(STEPS):
-        out = model.training_step(x[torch.randint(len(x), (B,), generator=order)], step)
+        out = model.train_batch(x[torch.randint(len(x), (B,), generator=order)], step)
         if not bool(out["loss"].isfinite()):
             stopped = step
             break

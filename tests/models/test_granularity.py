@@ -98,7 +98,7 @@ def test_pdisvae_keeps_the_kl_of_a_group_whole(tmp_path):
         model, data = build(tiny_config(tmp_path, "model=pdisvae", *overrides))
         model.dataset_size = 100
         x = torch.randn(16, *data.image_shape, generator=torch.Generator().manual_seed(1))
-        losses.append(model.training_step(x, 0)["loss"])
+        losses.append(model.train_batch(x, 0)["loss"])
     torch.testing.assert_close(*losses)
 
 

@@ -29,7 +29,7 @@ def make(
 
 
 def loss_and_gradients(model: LatentModel, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    loss = model.training_step(x, 0)["loss"]
+    loss = model.train_batch(x, 0)["loss"]
     return loss.detach(), torch.cat(
         [g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))]
     )
@@ -38,7 +38,7 @@ def loss_and_gradients(model: LatentModel, x: torch.Tensor) -> tuple[torch.Tenso
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_gives_finite_terms_in_nats_and_a_gradient_everywhere(tmp_path, model):
     built, x = make(tmp_path, f"model={model}", dtype=torch.float32)
-    out = built.training_step(x, 0)
+    out = built.train_batch(x, 0)
     out["loss"].backward()
     assert all(bool(value.isfinite()) for value in out["terms"].values())
     assert all(
@@ -63,7 +63,7 @@ def test_stcvae_with_single_dimensions_is_betatcvae(tmp_path):
     for step in range(50):
         for model, optimizer in zip((st, tc), optimizers, strict=True):
             optimizer.zero_grad()
-            model.training_step(x, step)["loss"].backward()
+            model.train_batch(x, step)["loss"].backward()
             optimizer.step()
     for a, b in zip(st.parameters(), tc.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
@@ -89,7 +89,7 @@ def test_the_weight_inside_groups_defaults_to_minus_half_beta(tmp_path, weight, 
     model, x = make(
         tmp_path, "model=stcvae", "model.beta=10", f"model.within_group_weight={weight}"
     )
-    out = model.training_step(x, 0)
+    out = model.train_batch(x, 0)
     forward = out["forward"]
     terms = decompose(
         z=forward.z, mu=forward.mu, logvar=forward.logvar, partition=model.partition, dataset_size=N
@@ -111,12 +111,12 @@ def test_the_weight_inside_groups_defaults_to_minus_half_beta(tmp_path, weight, 
 @pytest.mark.parametrize("beta", [1.0, 6.0])
 def test_betavae_weighs_the_analytic_kl(tmp_path, beta):
     model, x = make(tmp_path, "model=betavae", f"model.beta={beta}")
-    out = model.training_step(x, 0)
+    out = model.train_batch(x, 0)
     kl = kl_to_standard_normal(out["forward"].mu, out["forward"].logvar).sum(1).mean()
     torch.testing.assert_close(out["loss"], beta * kl - out["terms"]["reconstruction"])
     if beta == 1:
         vae, _ = make(tmp_path, "model=vae")
-        torch.testing.assert_close(vae.training_step(x, 0)["loss"], out["loss"])
+        torch.testing.assert_close(vae.train_batch(x, 0)["loss"], out["loss"])
 
 
 def test_betatcvae_loss_does_not_depend_on_its_partition(tmp_path):
@@ -130,25 +130,25 @@ def test_betatcvae_loss_does_not_depend_on_its_partition(tmp_path):
 def test_noise_depends_on_seed_and_step_alone(tmp_path):
     model, x = make(tmp_path)
     torch.manual_seed(99)
-    first = model.training_step(x, 7)["forward"].z
-    assert torch.equal(first, model.training_step(x, 7)["forward"].z)
-    assert not torch.equal(first, model.training_step(x, 8)["forward"].z)
+    first = model.train_batch(x, 7)["forward"].z
+    assert torch.equal(first, model.train_batch(x, 7)["forward"].z)
+    assert not torch.equal(first, model.train_batch(x, 8)["forward"].z)
     other, _ = make(tmp_path, "seed=1")
-    assert not torch.equal(first, other.training_step(x, 7)["forward"].z)
+    assert not torch.equal(first, other.train_batch(x, 7)["forward"].z)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_never_waits_for_the_device(tmp_path, model):
     built, x = make(tmp_path, f"model={model}", dtype=torch.float32)
     with OperatorCount() as count:
-        built.training_step(x, 0)["loss"].backward()
+        built.train_batch(x, 0)["loss"].backward()
     assert count.synchronisations == 0
 
 
 def test_half_precision_networks_leave_the_loss_in_float32(tmp_path):
     model, x = make(tmp_path, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model.training_step(x, 0)
+        out = model.train_batch(x, 0)
     assert out["loss"].dtype == torch.float32
     assert out["forward"].mu.dtype == torch.float32
 

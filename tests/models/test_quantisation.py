@@ -33,7 +33,7 @@ def code(folder: Path, weight: float) -> tuple[float, list[int]]:
     optimizer = model.configure_optimizers()
     for step in range(STEPS):
         optimizer.zero_grad()
-        model.training_step(data.images(data.batch_indices(step)), step)["loss"].backward()
+        model.train_batch(data.images(data.batch_indices(step)), step)["loss"].backward()
         optimizer.step()
     x = data.images(data.train_indices)
     with torch.no_grad():

@@ -58,7 +58,7 @@ def test_operators_of_a_training_step():
     for step in range(2):  # the first makes the optimiser's state
         with OperatorCount() as count:
             optimizer.zero_grad()
-            model.training_step(x, step)["loss"].backward()
+            model.train_batch(x, step)["loss"].backward()
             optimizer.step()
     assert count.operators <= 200
     assert count.synchronisations == 0

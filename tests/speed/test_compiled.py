@@ -27,8 +27,8 @@ def losses(model, x: torch.Tensor, steps: int = 5) -> list[float]:
     """Of a few steps of training, with the schedules moving."""
     optimizer, found = model.configure_optimizers(), []
     for step in range(steps):
-        model.on_train_batch_start(x, step)
-        loss = model.training_step(x, step)["loss"]
+        model.prepare_step(step)
+        loss = model.train_batch(x, step)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

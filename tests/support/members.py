@@ -53,7 +53,7 @@ def alone(overrides: Sequence[str], steps: int = STEPS, clip: float | None = Non
         adopt(model, step)
         model.set_learning_rate(optimizer, step)
         optimizer.zero_grad()
-        model.training_step(batch, step)["loss"].backward()
+        model.train_batch(batch, step)["loss"].backward()
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
@@ -62,7 +62,7 @@ def alone(overrides: Sequence[str], steps: int = STEPS, clip: float | None = Non
 
 def adopt(model: LatentModel, step: int) -> None:
     """What Lightning calls before each step: it changes the partition where that is scheduled."""
-    model.on_train_batch_start(torch.empty(0), step)
+    model.prepare_step(step)
 
 
 def together(

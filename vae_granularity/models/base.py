@@ -1,18 +1,23 @@
 """The one training step of every model. Variants say what the loss is, nothing else."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
 from vae_granularity.densities.gaussian import kl_to_standard_normal
-from vae_granularity.densities.noise import standard_normal
+from vae_granularity.densities.noise import standard_normal, step_generator
 from vae_granularity.distributed import gathered, mean_over_processes, own_rows, world
 from vae_granularity.elbo import LatentTerms
-from vae_granularity.errors import ArgumentError, integer
+from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.likelihoods.bernoulli import Bernoulli
+from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.nets.base import Network
+from vae_granularity.nets.conv64 import Conv64
+from vae_granularity.nets.mlp import MLP
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping
 from vae_granularity.partitions.regrouping import regrouped
@@ -23,6 +28,10 @@ HyperparameterValues = Mapping[str, float | Tensor]  # at one step, by name
 Loss = tuple[Tensor, LatentTerms | None]  # a scalar, and the four terms where it needs them
 Granularity = int | Mapping[str, Any]  # or a schedule of it
 Partition = Sequence[int] | Mapping[str, Any] | str | None  # as `grouping.grouping`
+Batch = Tensor | Sequence[Any]  # images, or what begins with them
+
+# Names the stream of samples on held-out images, apart from the training noise.
+VALIDATION = 2
 
 
 class LatentOptions(TypedDict, total=False):
@@ -70,7 +79,8 @@ class LatentModel(LightningModule):
         partition: sizes of the groups, which then replace `granularity`, or `adaptive`; None for
             equal groups.
 
-    `dataset_size` (N, the number of training images) is set by whoever attaches the data.
+    `dataset_size` (N, the number of training images) is the length of the training loader's data
+    set unless it is set before.
 
     Raises:
         ArgumentError: in every model, an argument outside the range that its description states.
@@ -86,6 +96,9 @@ class LatentModel(LightningModule):
     # Whether more than weights and step decides the next step: such a model trains alone.
     stateful: ClassVar[bool] = False
     undecayed: ClassVar[tuple[str, ...]] = ()  # parameters, besides vectors, without weight decay
+    # Whether each step hands its terms to `self.log`. `train` has a callback for them instead,
+    # which logs means over steps and makes no step wait.
+    logs_terms = True
 
     def __init__(
         self,
@@ -112,6 +125,46 @@ class LatentModel(LightningModule):
         # And the step from which each holds.
         self.partitions: list[tuple[int, LatentPartition]] = [(0, self.partition)]
         self.register_buffer("membership", self.partition.membership(), persistent=False)
+
+    @classmethod
+    def default(
+        cls,
+        image_shape: Sequence[int],
+        *,
+        latent_dim: int = 10,
+        net: Network | None = None,
+        likelihood: nn.Module | None = None,
+        learning_rate: float = 1e-3,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """Return a model of this kind with a usual network, likelihood and optimiser.
+
+        Args:
+            image_shape: (C, H, W) of images with values in [0, 1], or (n,) of vectors.
+            latent_dim: D.
+            net: None is `Conv64` for images, whose sides must be equal and a multiple of 16, and an
+                `MLP` of 256 hidden units for vectors.
+            likelihood: None is `Bernoulli` for images, `Gaussian` with standard deviation 0.1 for
+                vectors.
+            learning_rate: of Adam.
+            seed: of the first weights and of the training noise.
+            options: of the model: `granularity`, `beta` and so on.
+
+        Raises:
+            ArgumentError: an argument outside the range that its description states.
+        """
+        is_vector = len(image_shape) == 1
+        if net is None:
+            torch.manual_seed(integer("seed", seed, 0))
+            net = (MLP if is_vector else Conv64)(image_shape, latent_dim)
+            net.to(memory_format=torch.channels_last)
+        if likelihood is None:
+            likelihood = Gaussian() if is_vector else Bernoulli()
+        rate = number("learning_rate", learning_rate, 0.0, above=True)
+        optimizer = partial(torch.optim.Adam, lr=rate, fused=True)
+        parts = Parts(net, likelihood, optimizer, seed)
+        return cls(parts, latent_dim=latent_dim, **options)
 
     # What a variant says
 
@@ -203,15 +256,61 @@ class LatentModel(LightningModule):
                 logged = self.logged(loss, out, terms)
         return loss, logged, Forward(*(field.detach() for field in out))
 
-    def training_step(self, batch: Tensor, batch_idx: int) -> dict[str, Any]:
-        shape = len(batch) * world()[1], self.latent_dim
-        noise = own_rows(standard_normal(self.seed, batch_idx, shape, like=batch))
-        values = self.hyperparameters(batch_idx)
-        loss, logged, out = self.loss_and_logs(batch, noise, values, self.membership)
+    def train_batch(self, images: Tensor, step: int) -> dict[str, Any]:
+        """Return loss, terms and forward pass of one batch at a step.
+
+        Noise and schedules are functions of the step: a run that was stopped continues as if it had
+        not been.
+
+        Args:
+            images: (B, *image_shape).
+            step: optimiser steps that were taken before.
+        """
+        shape = len(images) * world()[1], self.latent_dim
+        noise = own_rows(standard_normal(self.seed, step, shape, like=images))
+        values = self.hyperparameters(step)
+        loss, logged, out = self.loss_and_logs(images, noise, values, self.membership)
         # Filled on the device: a copy from the host would make it wait.
-        scheduled = self.scheduled_values(batch_idx)
+        scheduled = self.scheduled_values(step)
         moving = {name: loss.new_full((), float(value)) for name, value in scheduled.items()}
         return {"loss": loss, "terms": logged | moving, "forward": out}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Take a training step of Lightning's loop, over one epoch or many.
+
+        Args:
+            batch: images (B, *image_shape), or a tuple or list that begins with them.
+            batch_idx: not used: it begins anew in each epoch.
+        """
+        images = images_of(batch)
+        outputs = self.train_batch(images, self.global_step)
+        if self.logs_terms:
+            named = {f"train/{name}": value for name, value in outputs["terms"].items()}
+            self.log_dict(named, batch_size=len(images))
+        return outputs
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the ELBO and its parts on held-out images as `val/elbo`, `val/kl` and so on, in nats.
+
+        The sample of each posterior is a function of the seed and of the batch's number.
+        """
+        images = images_of(batch)
+        shape = (len(images), self.latent_dim)
+        generator = step_generator(self.seed, batch_idx, images.device, stream=VALIDATION)
+        noise = torch.randn(shape, generator=generator, dtype=images.dtype, device=images.device)
+        out = self.forward_pass(images, noise)
+        terms = self.logged(out.log_px.new_zeros(()), out, None)
+        for name in ("elbo", "reconstruction", "kl"):
+            if name in terms:
+                self.log(f"val/{name}", terms[name], batch_size=len(images))
+
+    def on_train_start(self) -> None:
+        """Take the number of training images from the loader, where nobody has set it."""
+        if self.dataset_size is None:
+            trainer: Any = self.trainer
+            images = getattr(trainer.train_dataloader, "dataset", None)
+            if images is not None and hasattr(images, "__len__"):
+                self.dataset_size = len(images)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser of the config; weight decay spares vectors and what `undecayed` names."""
@@ -238,21 +337,26 @@ class LatentModel(LightningModule):
         optimizer: Any,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        self.set_learning_rate(optimizer, batch_idx)
+        step = self.global_step
+        self.set_learning_rate(optimizer, step)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self.after_step(batch_idx)
+        self.after_step(step)
         if world()[1] > 1:  # what batch norm follows is each process's own
             for buffer in self.net.buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(mean_over_processes(buffer))
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self.prepare_step(self.global_step)
+
+    def prepare_step(self, step: int) -> None:
+        """Adopt the partition that holds from a step on."""
         rule = self.grouping.regrouping
         if self.grouping.scheduled:
-            self._adopt(batch_idx, self.grouping.at(batch_idx))
-        elif rule is not None and rule.due(batch_idx):
+            self._adopt(step, self.grouping.at(step))
+        elif rule is not None and rule.due(step):
             trainer: Any = self.trainer  # Lightning sets `datamodule` without declaring it
-            self._adopt(batch_idx, regrouped(self, trainer.datamodule, batch_idx, rule))
+            self._adopt(step, regrouped(self, trainer.datamodule, step, rule))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         groups = [(step, map(list, partition.groups)) for step, partition in self.partitions]
@@ -274,6 +378,21 @@ class LatentModel(LightningModule):
         self.partition = partition
         device, dtype = self.membership.device, self.membership.dtype
         self.membership = partition.membership(dtype=dtype).to(device)
+
+
+def images_of(batch: Batch) -> Tensor:
+    """Return the images of a batch: itself, or the first entry of a tuple or list.
+
+    Raises:
+        ArgumentError: there are none.
+    """
+    images = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    if not isinstance(images, Tensor):
+        raise ArgumentError(
+            "a batch must be a tensor of images (B, *image_shape), or a tuple or list that begins "
+            f"with one, got {type(batch).__name__}"
+        )
+    return images
 
 
 def full(x: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class Batch:
                 rule = models[k].grouping.regrouping
                 if rule is not None and rule.due(step):
                     self.population.write_back(k)
-                models[k].on_train_batch_start(torch.empty(0), step)
+                models[k].prepare_step(step)
             self.outputs = self.population.step(self.inputs(step))
             self.pending_terms.append(self.outputs.terms)
 

@@ -64,14 +64,12 @@ from vae_granularity.training.memory import keep_freed_memory
 
 # What Lightning warns of and is meant: a run that continues finds its checkpoints, perhaps with
 # other observers; the data module, not the loader, carries the position in the data; whole batches
-# are gathered by index, without worker processes; held-out images are measured by a callback, not
-# by a validation step. The last is Lightning's own, under torch 2.13.
+# are gathered by index, without worker processes. The last is Lightning's own, under torch 2.13.
 IGNORED_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
     ".*callbacks used to create the checkpoint need to be provided",
     ".*your dataloader is not resumable",
     ".*does not have many workers",
-    "You passed in a `val_dataloader` but have no `validation_step`",
     ".*LeafSpec.* is deprecated",
 )
 # Keys of a trainer that a machine may not have what they ask for.
@@ -133,6 +131,7 @@ def prepare_run(cfg: DictConfig) -> Job:
     model, data, protocol, metrics = prepare(cfg)
     _trainer(cfg, Path(), [])  # once before the data are fetched, for the errors in its arguments
     cfg.dataset.source = data.resolve()
+    model.logs_terms = False  # the callback of terms does, for several steps at a time
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     return Job(cfg, RunInfo(config, Path(cfg.paths.output_dir)), model, data, protocol, metrics)
 
@@ -271,6 +270,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Trainer
             default_root_dir=str(folder),  # where Lightning would look for checkpoints of SLURM's
             max_epochs=1,  # one Lightning epoch is the run: the data module orders the batches
             log_every_n_steps=1,  # Lightning's own logging is not used; more only makes it warn
+            limit_val_batches=0,  # held-out images are measured by a callback
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
