@@ -61,7 +61,10 @@ def test_images_have_a_convolutional_network_and_a_bernoulli_likelihood():
 @pytest.mark.parametrize("kind", [BetaSTCVAE, FactorVAE])
 def test_schedules_noise_and_results_go_on_over_epochs_as_over_steps(kind, vectors):
     """Two epochs of four batches are the eight steps of one epoch with the same batches."""
-    options = {"latent_dim": 4, "granularity": {"schedule": "piecewise", "levels": [4, 2], "at": [5]}}
+    options = {
+        "latent_dim": 4,
+        "granularity": {"schedule": "piecewise", "levels": [4, 2], "at": [5]},
+    }
     name = "beta" if kind is BetaSTCVAE else "tc_weight"
     make = functools.partial(kind.default, (6,), seed=3, **options, **{name: SCHEDULE})
     two_epochs = make()

@@ -15,6 +15,7 @@ from vae_granularity.metrics.downstream import downstream
 from vae_granularity.metrics.explicitness import explicitness
 from vae_granularity.metrics.factor_complexity import factor_complexity
 from vae_granularity.metrics.factor_dimensions import factor_dimensions
+from vae_granularity.metrics.factor_subspaces import factor_subspaces
 from vae_granularity.metrics.factor_vae_score import factor_vae_score
 from vae_granularity.metrics.fairness import fairness
 from vae_granularity.metrics.gap import gap
@@ -49,7 +50,8 @@ Unsupervised = collected("Unsupervised", unsupervised, "latents")
 __all__ = ["DCI", "IRS", "MIG", "SAP", "UDR", "ActiveUnits", "BetaVAEScore", "Downstream"]
 __all__ += ["Explicitness", "FactorVAEScore", "Gap", "InfoMEC", "MIGEntropy", "Modularity"]
 __all__ += ["ModularityKNN", "Unsupervised", "active_units", "beta_vae_score", "dci", "downstream"]
-__all__ += ["explicitness", "factor_complexity", "factor_dimensions", "factor_vae_score"]
+__all__ += ["explicitness", "factor_complexity", "factor_dimensions", "factor_subspaces"]
+__all__ += ["factor_vae_score"]
 __all__ += ["fairness", "gap", "group_null", "infomec", "irs", "mig", "mig_entropy", "modularity"]
 __all__ += ["modularity_knn", "partition_comparison", "run_suite", "sap", "udr", "unit_profile"]
 __all__ += ["unsupervised"]
