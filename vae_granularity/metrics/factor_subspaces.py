@@ -32,8 +32,9 @@ class FactorSubspacesResult(MetricResult):
     """Result of `factor_subspaces`.
 
     Attributes:
-        information: (F, K), share of each factor's entropy that its first 1 … K directions hold at
-            the resolution of the factor's steps; nan for directions that there are not.
+        information: (F, max_dimensions), share of each factor's entropy that its first 1, 2 …
+            directions hold at the resolution of the factor's steps, up to the first number that is
+            enough, and all of them; nan elsewhere.
         linear: (F,), the share that all directions together hold.
         whole: (F,), the share that the whole code holds.
         dimensions: (F,), directions that each factor needs; None where that cannot be said.
@@ -70,7 +71,7 @@ def factor_subspaces(
     half of the rows. The information that the first k of them hold on the factor is measured on the
     other half, by the frequencies of its values among the nearest neighbours, after the codes were
     blurred by half a step of the factor. The factor needs the smallest k that holds `share` of what
-    the best k holds.
+    all K hold.
 
     `subspace_dimensions/<factor>` is that k. It is missing where the whole code holds less than
     `least` of the factor's entropy, and where no linear directions hold `share` of what the whole
@@ -121,38 +122,26 @@ def factor_subspaces(
     alive = inactive.active(sample.latents, kl)
     fit_codes = fit_rows[0][:, alive]
     held_out_codes = held_out[0][:, alive]
-    num_directions = min(max_dimensions, fit_codes.shape[1])
-    information = np.full((len(kept_names), max(num_directions, 1)), np.nan)
+    information = np.full((len(kept_names), max_dimensions), np.nan)
     linear = np.zeros(len(kept_names))
     whole = np.zeros(len(kept_names))
     dimensions: list[int | None] = []
     reasons: dict[str, str] = {}
     for f, name in enumerate(kept_names):
-        values = fit_rows[1][:, f]
-        held_out_values = held_out[1][:, f]
-        if num_directions:
-            directions = discriminant_directions(fit_codes, values)[:, :num_directions]
-            projected = fit_codes @ directions
-            held_out_projected = held_out_codes @ directions
-            linear[f] = neighbor_information(
-                (projected, values), (held_out_projected, held_out_values), num_neighbors
+        fitted = (fit_codes, fit_rows[1][:, f])
+        tested = (held_out_codes, held_out[1][:, f])
+        if fit_codes.shape[1]:
+            whole[f] = _whole_information(fitted, tested, num_neighbors)
+            directions = discriminant_directions(*fitted)[:, :max_dimensions]
+            fitted = (fit_codes @ directions, fitted[1])
+            tested = (held_out_codes @ directions, tested[1])
+            linear[f] = neighbor_information(fitted, tested, num_neighbors)
+            blur = RESOLUTION * step_size(*fitted)
+            fitted = (_blurred(fitted[0], blur, rng), fitted[1])
+            tested = (_blurred(tested[0], blur, rng), tested[1])
+            information[f] = _rising_information(
+                fitted, tested, num_neighbors, share, max_dimensions
             )
-            spread = fit_codes.std(0)
-            whole[f] = neighbor_information(
-                (fit_codes / spread, values),
-                (held_out_codes / spread, held_out_values),
-                num_neighbors,
-            )
-            blur = RESOLUTION * step_size(projected, values)
-            projected = projected + blur * rng.standard_normal(projected.shape)
-            noise = rng.standard_normal(held_out_projected.shape)
-            held_out_projected = held_out_projected + blur * noise
-            for k in range(1, directions.shape[1] + 1):
-                information[f, k - 1] = neighbor_information(
-                    (projected[:, :k], values),
-                    (held_out_projected[:, :k], held_out_values),
-                    num_neighbors,
-                )
         size, reason = _needed(information[f], linear[f], whole[f], share, least)
         dimensions.append(size)
         if reason:
@@ -260,6 +249,45 @@ def neighbor_information(
     return max(0.0, 1.0 + float(np.log(chance).mean()) / entropy)
 
 
+def _whole_information(
+    fitted: tuple[Array, Codes], held_out: tuple[Array, Codes], num_neighbors: int
+) -> float:
+    spread = fitted[0].std(0)
+    return neighbor_information(
+        (fitted[0] / spread, fitted[1]), (held_out[0] / spread, held_out[1]), num_neighbors
+    )
+
+
+def _blurred(codes: Array, deviation: float, rng: np.random.Generator) -> Array:
+    return codes + deviation * rng.standard_normal(codes.shape)
+
+
+def _rising_information(
+    fitted: tuple[Array, Codes],
+    held_out: tuple[Array, Codes],
+    num_neighbors: int,
+    share: float,
+    length: int,
+) -> Array:
+    """Return the information (length,) of the first 1 … k and of all directions; nan elsewhere.
+
+    k is the first number of directions with `share` of what all of them hold.
+    """
+    information = np.full(length, np.nan)
+    num_directions = fitted[0].shape[1]
+
+    def first(k: int) -> float:
+        parts = ((fitted[0][:, :k], fitted[1]), (held_out[0][:, :k], held_out[1]))
+        return neighbor_information(*parts, num_neighbors)
+
+    information[num_directions - 1] = first(num_directions)
+    for k in range(1, num_directions):
+        information[k - 1] = first(k)
+        if information[k - 1] >= share * information[num_directions - 1]:
+            break
+    return information
+
+
 def _needed(
     information: NDArray[np.float64], linear: float, whole: float, share: float, least: float
 ) -> tuple[int | None, str]:
@@ -269,4 +297,6 @@ def _needed(
         return None, f"the code holds {held:.2f} of it, less than {least:g}"
     if linear < share * whole:
         return None, f"linear directions hold {linear:.2f} of it, the whole code {whole:.2f}"
-    return int(np.nanargmax(information >= share * np.nanmax(information))) + 1, ""
+    measured = np.flatnonzero(np.isfinite(information))
+    enough = information[measured] >= share * information[measured[-1]]
+    return int(measured[np.argmax(enough)]) + 1, ""
