@@ -28,6 +28,24 @@ def gap(matrix: Array) -> Array | None:
     return top[-1] - top[-2]
 
 
+def gap_bounds(lower: Array, upper: Array) -> Array | None:
+    """Return the least and the largest gap (2, F) that entries between two matrices (U, F) allow;
+    None with a single unit.
+
+    The best unit may be any whose upper bound reaches the others' lower ones, so a gap has wider
+    bounds than the entries it is read off.
+
+    >>> gap_bounds(np.array([[0.6], [0.1]]), np.array([[0.7], [0.3]])).ravel().round(2).tolist()
+    [0.3, 0.6]
+    """
+    units = range(len(upper))
+    if len(upper) < 2:
+        return None
+    least = [lower[u] - np.delete(upper, u, axis=0).max(0) for u in units]
+    largest = [upper[u] - np.delete(lower, u, axis=0).max(0) for u in units]
+    return np.stack((np.maximum(np.max(least, axis=0), 0.0), np.max(largest, axis=0)))
+
+
 def mean_gap(matrix: Array, scale: Array | float = 1.0) -> float | None:
     """Mean over factors of the gap divided by `scale` (F,); None with a single unit, or a nan."""
     gaps = gap(matrix)
