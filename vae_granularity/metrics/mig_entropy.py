@@ -13,7 +13,14 @@ from torch import Tensor
 
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import factor_matrix, histogram
-from vae_granularity.metrics.core.inputs import Array, Codes, as_latents, groups_of, labelled_sample
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    Codes,
+    FactorKinds,
+    as_latents,
+    groups_of,
+    labelled_sample,
+)
 from vae_granularity.metrics.core.mixture_entropy import mixture_entropies
 from vae_granularity.metrics.core.progress_bar import Progress
 from vae_granularity.metrics.core.result import MetricResult, Scores
@@ -55,6 +62,7 @@ def mig_entropy(
     num_samples: int = 10_000,
     seed: int = 0,
     progress: Progress = None,
+    factor_kinds: FactorKinds = None,
 ) -> MIGEntropyResult:
     """Mean over factors of (largest - second largest mutual information with a unit) / entropy of
     the factor, in the mixture of all rows' posteriors: I(unit; factor) = H(unit) - Σ_v p(v) H(unit
@@ -86,11 +94,12 @@ def mig_entropy(
         progress: called with (sample-posterior pairs done, in all); None shows a bar on a terminal
             where more than seconds are expected, False shows none. The expected time is logged
             before it starts.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, shapes that disagree, logvar above 200, a bad partition.
     """
-    sample = labelled_sample(mu, factors)
+    sample = labelled_sample(mu, factors, factor_kinds=factor_kinds)
     num_samples, seed = integer("num_samples", num_samples, 1), integer("seed", seed, 0)
     rows, dim = sample.latents.shape
     groups = LatentPartition(groups_of(partition, dim))

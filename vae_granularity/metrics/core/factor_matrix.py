@@ -16,6 +16,22 @@ def basis(columns: Array) -> Array:
     return directions[:, sizes > 1e-10 * sizes[0]]
 
 
+def explained_variance(columns: Array, y: Array) -> Array:
+    """Return R² (F,), the share of the variance of y (n, F) that a linear fit on columns (n, d)
+    explains.
+
+    >>> line = np.arange(4.0)
+    >>> explained_variance(line[:, None], np.stack((3 - line, line % 2), axis=1)).round(2).tolist()
+    [1.0, 0.2]
+    """
+    centred = columns - columns.mean(0)
+    # R² knows no scale, tolerances do.
+    centred /= np.maximum(np.abs(centred).max(0), np.finfo(float).tiny)
+    deviations = y - y.mean(0)
+    explained = np.sum((basis(centred).T @ deviations) ** 2, axis=0)
+    return explained / np.sum(deviations**2, axis=0)
+
+
 def gap(matrix: Array) -> Array | None:
     """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit.
 
