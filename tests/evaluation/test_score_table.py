@@ -109,6 +109,20 @@ def test_a_missing_score_is_said_with_its_reason_and_its_null_is_not():
     assert score_notes(scores | {"sap_group": 0.1}, {"metrics": {"sap": entry}}) == []
 
 
+def test_what_too_little_data_leaves_out_is_said_and_what_does_not_apply_is_not():
+    reasons = {"mig": "too little data: factor 2 has 183 values", "irs": "needs space"}
+    assert score_notes({}, {"not_applicable": reasons}) == [
+        "mig is missing: too little data: factor 2 has 183 values"
+    ]
+
+
+def test_bins_that_outliers_have_emptied_are_said():
+    entry = {"scores": ["mig"], "found": {"latents_nearly_in_one_bin": [0, 3]}}
+    assert score_notes({"mig": 0.68}, {"metrics": {"mig": entry}}) == [
+        "mig sees little of z0, z3: outliers leave all but a few rows in one bin"
+    ]
+
+
 def test_as_text_and_as_markdown_hold_every_cell():
     table = score_table(SCORES)
     for written in (as_text(table), as_markdown(table)):

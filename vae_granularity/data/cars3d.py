@@ -30,6 +30,7 @@ class Cars3D(FactorGridDataModule):
         name="cars3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
+        factor_kinds={"object_type": "discrete"},
         files=(
             RemoteFile(
                 FILE,

@@ -42,6 +42,7 @@ class DSprites(FactorGridDataModule):
         max_value=1,
         values="binary",
         factors=FACTORS,
+        factor_kinds={"shape": "discrete"},
         files=(
             RemoteFile(
                 FILE,

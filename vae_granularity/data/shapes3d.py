@@ -19,6 +19,7 @@ class Shapes3D(FactorGridDataModule):
         name="shapes3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
+        factor_kinds={"shape": "discrete"},
         files=(
             RemoteFile(
                 FILE,

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_granularity.errors import TOO_LITTLE
+
 COLUMNS = ("score", "dimensions", "groups", "null ± s.d.", "lift", "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
@@ -187,8 +189,8 @@ def saturation_notes(protocol: Mapping[str, Any]) -> list[str]:
 
 
 def score_notes(scores: Scores, protocol: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each metric whose score its bounds leave open, or that could not give
-    a score, by what its protocol says of it.
+    """Return a sentence for each metric whose score its bounds leave open, whose bins outliers have
+    emptied, or that could not give a score, by what its protocol says of it.
 
     >>> scores = {"infom": 0.5, "infom_group": None}
     >>> missing = {"missing": "groups need 20 rows for each value of a factor"}
@@ -206,11 +208,19 @@ def score_notes(scores: Scores, protocol: Mapping[str, Any]) -> list[str]:
                 notes.append(
                     f"{name} {scores[name]:.2f} lies anywhere in {bounds}: {reasons['wide']}"
                 )
+        if crowded := reasons.get("latents_nearly_in_one_bin"):
+            latents = ", ".join(f"z{d}" for d in crowded)
+            notes.append(
+                f"{names[0]} sees little of {latents}: outliers leave all but a few rows in one bin"
+            )
         absent = [name for name in names if name in scores and scores[name] is None]
         absent = [name for name in absent if not name.endswith(SUFFIXES[:-1])]
         if "missing" in reasons and absent:
             verb = "is" if len(absent) == 1 else "are"
             notes.append(f"{', '.join(absent)} {verb} missing: {reasons['missing']}")
+    for metric, reason in protocol.get("not_applicable", {}).items():
+        if reason.startswith(TOO_LITTLE):
+            notes.append(f"{metric} is missing: {reason}")
     return notes
 
 

@@ -58,7 +58,8 @@ def infomec(
     there is an entropy to share; the readout is a linear regression of ranks on latents by rank,
     and InfoE its R². A monotone map of the labels changes nothing.
 
-    Latents are active if their range exceeds a 20th of the widest one (continuous) or 0 (discrete).
+    Latents are active if their range exceeds a 20th of the widest one (continuous, without
+    outliers: see `inactive.typical_range`) or 0 (discrete).
     InfoM averages over the active latents that share information with a factor; the reference is
     nan where one shares none. It does not vanish on noise.
 
@@ -94,6 +95,7 @@ def infomec(
     noted = {
         "unconverged_fits": unconverged,
         "inactive_latents": inactive.indices(~active),
+        "outlying_latents": [] if discrete_latents else inactive.outlying(sample.latents),
         **inactive.found(kl, len(active)),
         **unit_information.missing(shares.get("_group")),
         "uninformative_latents": inactive.indices(active & (shares[""].sum(1) == 0)),
@@ -131,8 +133,11 @@ def _explicitness(sample: LabelledSample, *, discrete: bool) -> tuple[Array, int
 
 
 def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool_]:
-    """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all:
-    latents (n, D).
+    """Return which of latents (n, D) have a range, without outliers, above a 20th of the widest
+    one; of discrete ones, which change at all.
+
+    The reference takes the whole range, so that one row at 60 deviations switches off all other
+    dimensions. Without outliers the two are the same.
     """
     return inactive.active(latents, least_range=0.0 if discrete else 1 / 20)
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ class Labels:
 
     names: tuple[str, ...]
     codes: np.ndarray
+    words: tuple[str, ...] = ()  # names of columns of words, whose values have no order
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -80,7 +81,8 @@ def labels_of(
     if names is not None and (len(names) != len(flat) or len(set(names)) < len(names)):
         wanted = f"{len(flat)} different names, for {', '.join(flat)}"
         raise DataError(f"{place}: dataset.factor_names must be {wanted}, got {list(names)}")
-    return found
+    columns = zip(given, flat.values(), strict=True)
+    return replace(found, words=tuple(n for n, v in columns if v.dtype.kind in "US"))
 
 
 def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]:
