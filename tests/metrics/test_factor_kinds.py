@@ -103,7 +103,7 @@ def test_sap_of_continuous_factors_is_no_longer_an_accuracy():
 def test_sap_of_continuous_factors_needs_no_test_part():
     factors = continuous_factors()[:ROWS]
     assert metrics.sap(factors, factors).scores["sap"] > 0.9
-    with pytest.raises(ArgumentError, match="^test must be a pair"):
+    with pytest.raises(ArgumentError, match=r"^test must be a pair"):
         metrics.sap(factors, np.column_stack((factors, np.arange(ROWS) % 3)))
 
 
@@ -181,7 +181,7 @@ def test_every_metric_of_labels_takes_their_kinds():
 
 @pytest.mark.parametrize("kinds", ["nominal", ["ordered", "discrete"], ["ratio"]])
 def test_other_kinds_are_refused(kinds):
-    with pytest.raises(ArgumentError, match="^factor_kinds must"):
+    with pytest.raises(ArgumentError, match=r"^factor_kinds must"):
         metrics.mig(np.zeros((ROWS, 1)), np.arange(ROWS) % 3, factor_kinds=kinds)
 
 

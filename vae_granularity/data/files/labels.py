@@ -32,10 +32,12 @@ class Labels:
     def grid(self) -> FactorSpace | None:
         """The grid of factors, where every combination of values is there exactly once.
 
+        One factor with a value of its own in every row, as a measured number, is none.
+
         >>> Labels(("a", "b"), np.array([[0, 0], [1, 0], [0, 1], [1, 1]])).grid
         FactorSpace(names=('a', 'b'), sizes=(2, 2), twins=())
         """
-        if prod(self.sizes) != len(self.codes):
+        if len(self.names) == 1 or prod(self.sizes) != len(self.codes):
             return None
         space = FactorSpace(self.names, self.sizes)
         return space if len(np.unique(space.index(self.codes))) == len(self.codes) else None
