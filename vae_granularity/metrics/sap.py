@@ -64,7 +64,8 @@ def sap(
     if test is None and not regressed.all():
         raise ArgumentError("test must be a pair (latents, factors) for discrete factors, got None")
     if continuous_factors:
-        targets, inputs = sample.values, sample.latents
+        targets = sample.values
+        inputs = sample.latents
     else:
         targets = _ranks(sample.values)
         inputs = _ranks(sample.latents)

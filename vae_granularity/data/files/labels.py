@@ -83,8 +83,9 @@ def labels_of(
     if names is not None and (len(names) != len(flat) or len(set(names)) < len(names)):
         wanted = f"{len(flat)} different names, for {', '.join(flat)}"
         raise DataError(f"{place}: dataset.factor_names must be {wanted}, got {list(names)}")
-    columns = zip(given, flat.values(), strict=True)
-    return replace(found, words=tuple(n for n, v in columns if v.dtype.kind in "US"))
+    pairs = zip(given, flat.values(), strict=True)
+    words = tuple(name for name, values in pairs if values.dtype.kind in "US")
+    return replace(found, words=words)
 
 
 def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]:

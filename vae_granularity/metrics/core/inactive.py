@@ -64,7 +64,7 @@ def typical_range(latents: Array) -> Array:
 
 def outlying(latents: Array) -> list[int]:
     """Return the dimensions of latents (n, D) that have outliers, for a protocol."""
-    return indices(~_is_inside(latents).all(0))
+    return np.flatnonzero((~_is_inside(latents)).any(axis=0)).tolist()
 
 
 def _is_inside(latents: Array) -> NDArray[np.bool_]:
