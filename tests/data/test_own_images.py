@@ -18,9 +18,14 @@ import pytest
 from PIL import Image
 from tiny import results, tiny_config
 
+from vae_granularity.data.cars3d import Cars3D
 from vae_granularity.data.dsprites import DSprites
 from vae_granularity.data.files import cache
 from vae_granularity.data.images import Images
+from vae_granularity.data.mnist import MNIST
+from vae_granularity.data.mpi3d import MPI3D
+from vae_granularity.data.shapes3d import Shapes3D
+from vae_granularity.data.smallnorb import SmallNORB
 from vae_granularity.errors import ArgumentError, DataError
 from vae_granularity.training.run import train
 
@@ -105,6 +110,38 @@ def test_folders_are_classes_and_labels_of_no_grid_stay_labels(tmp_path: Path, c
     assert labels is not None
     np.testing.assert_array_equal(labels[:, 0], ((255 * images[:, 0, 0, 0]).round() - 10) // 20)
     assert "labels that fill no grid: class" in capsys.readouterr().out
+
+
+def test_words_are_discrete_and_numbers_ordered_unless_declared(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures")
+    lines = [f"hue{a}/row{b}/{c}.png,car{a},{b + c / 10}" for a, b, c in ROWS]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,type,angle", *lines]) + "\n")
+    options = {"factors": str(tmp_path / "labels.csv")}
+    recognised = opened(tmp_path, folder, **options)
+    assert recognised.label_names == ("type", "angle")
+    assert recognised.factor_kinds == ("discrete", "ordered")
+    declared = opened(tmp_path, folder, **options, factor_kinds={"angle": "continuous"})
+    assert declared.factor_kinds == ("discrete", "continuous")
+    assert declared.cache_directory == recognised.cache_directory
+    assert opened(tmp_path, folder, **options, factor_kinds="ordered").factor_kinds == (
+        "ordered",
+        "ordered",
+    )
+
+
+def test_a_number_of_its_own_in_every_row_is_no_grid(tmp_path: Path) -> None:
+    """Old: a grid of one factor with as many values as pictures."""
+    angles = np.random.default_rng(0).random(len(ROWS))
+    data = opened(tmp_path, write_npz(tmp_path, angle=angles), factors=["angle"])
+    assert data.factor_space is None
+    assert data.label_names == ("angle",)
+
+
+def test_data_sets_declare_factors_without_an_order() -> None:
+    assert Cars3D().factor_kinds == ("ordered", "ordered", "discrete")
+    assert DSprites().factor_kinds.count("discrete") == 1
+    for data in (Cars3D(), DSprites(), MPI3D(), Shapes3D(), SmallNORB(), MNIST()):
+        assert set(data.card.factor_kinds) <= set(data.label_names)
 
 
 def test_without_factors_there_are_no_labels(tmp_path: Path, capsys) -> None:
@@ -257,6 +294,18 @@ BAD: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "names": (
         lambda root: {"path": write_table(root), "factors": NAMES, "factor_names": ["one"]},
         "factor_names must be 3 different names",
+    ),
+    "kind of another factor": (
+        lambda root: {
+            "path": write_table(root),
+            "factors": NAMES,
+            "factor_kinds": {"x": "ordered"},
+        },
+        r"dataset.factor_kinds must be of hue, row, column, got x",
+    ),
+    "no such kind": (
+        lambda root: {"path": write_table(root), "factors": NAMES, "factor_kinds": {"hue": "real"}},
+        r"dataset.factor_kinds.hue must be one of discrete, ordered, continuous, got 'real'",
     ),
     "nothing": (lambda root: {"path": root / "absent"}, "absent does not exist; it must be a fol"),
     "empty": (lambda root: {"path": root}, "holds no pictures"),

@@ -8,6 +8,7 @@ from vae_granularity.evaluation.score_table import (
     as_markdown,
     as_text,
     saturation_notes,
+    score_notes,
     score_table,
     tables,
     term_lines,
@@ -85,6 +86,41 @@ def test_the_bounds_of_a_term_stand_beside_it():
     terms = {"val/between_group_tc": 6.8, "val/between_group_tc_lower": 0.0}
     terms |= {"val/between_group_tc_upper": 6.9, "val/kl": 9.0}
     assert term_lines(terms, {}) == ["val: between_group_tc 6.80 [0.00, 6.90]  kl 9.00  (nats)"]
+
+
+def test_the_bounds_of_a_score_stand_in_its_cell_and_are_said_where_they_are_wide():
+    """Old: a gap of 0.11 stood there unmarked where the truth was 0.32."""
+    scores = {"mig_entropy": 0.11, "mig_entropy_lower": 0.07, "mig_entropy_upper": 0.33}
+    assert score_table(scores).rows == (("mig_entropy", "0.110 [0.07, 0.33]", "", "", "", ""),)
+    narrow = {"scores": list(scores), "found": {}}
+    wide = narrow | {"found": {"wide": "few posteriors for their width"}}
+    assert score_notes(scores, {"metrics": {"mig_entropy": narrow}}) == []
+    assert score_notes(scores, {"metrics": {"mig_entropy": wide}}) == [
+        "mig_entropy 0.11 lies anywhere in 0.07 to 0.33: few posteriors for their width"
+    ]
+
+
+def test_a_missing_score_is_said_with_its_reason_and_its_null_is_not():
+    scores = {"sap": 0.2, "sap_group": None, "sap_null_group": None, "g2/sap_group": None}
+    entry = {"scores": list(scores), "found": {"missing": "too few rows"}}
+    assert score_notes(scores, {"metrics": {"sap": entry}}) == [
+        "sap_group is missing: too few rows"
+    ]
+    assert score_notes(scores | {"sap_group": 0.1}, {"metrics": {"sap": entry}}) == []
+
+
+def test_what_too_little_data_leaves_out_is_said_and_what_does_not_apply_is_not():
+    reasons = {"mig": "too little data: factor 2 has 183 values", "irs": "needs space"}
+    assert score_notes({}, {"not_applicable": reasons}) == [
+        "mig is missing: too little data: factor 2 has 183 values"
+    ]
+
+
+def test_bins_that_outliers_have_emptied_are_said():
+    entry = {"scores": ["mig"], "found": {"latents_nearly_in_one_bin": [0, 3]}}
+    assert score_notes({"mig": 0.68}, {"metrics": {"mig": entry}}) == [
+        "mig sees little of z0, z3: outliers leave all but a few rows in one bin"
+    ]
 
 
 def test_as_text_and_as_markdown_hold_every_cell():

@@ -204,6 +204,11 @@ class ImageDataModule(LightningDataModule):
         """Names of the columns of `labels`."""
         return self.card.factors.names if self.card.factors else self.card.label_names
 
+    @property
+    def factor_kinds(self) -> tuple[str, ...]:
+        """Return the kind of each column of `labels`: discrete, ordered or continuous."""
+        return tuple(self.card.factor_kinds.get(name, "ordered") for name in self.label_names)
+
     def resolve(self) -> str:
         """Settle the source: `official`, `hub` or `rendered`; downloads missing official files.
 

@@ -31,6 +31,7 @@ class Cars3D(FactorGridDataModule):
         image_shape=(3, 64, 64),
         factors=FACTORS,
         cyclic_labels=("azimuth",),
+        factor_kinds={"object_type": "discrete"},
         files=(
             RemoteFile(
                 FILE,

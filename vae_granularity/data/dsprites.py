@@ -44,6 +44,7 @@ class DSprites(FactorGridDataModule):
         values="binary",
         factors=FACTORS,
         cyclic_labels=("orientation",),
+        factor_kinds={"shape": "discrete"},
         files=(
             RemoteFile(
                 FILE,

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -11,7 +11,7 @@ import numpy as np
 from vae_granularity.data.base import ImageDataModule, SizedOptions
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
-from vae_granularity.data.files.declaration import DatasetCard
+from vae_granularity.data.files.declaration import FACTOR_KINDS, DatasetCard
 from vae_granularity.data.files.labels import Labels, labels_of
 from vae_granularity.data.files.own import KINDS, is_hub_id, is_table, open_own
 from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
@@ -38,6 +38,9 @@ class Images(ImageDataModule):
             file whose first column names the pictures of a folder, or with a row an image, in
             order; names of columns of a data set or of arrays of an archive.
         factor_names: names to call the columns of `factors` by, in their order.
+        factor_kinds: discrete, ordered or continuous: one word for all factors, or one by name;
+            what is not named is discrete if its values are words, else ordered. Metrics see the
+            rank of continuous factors, and of ordered ones that have few rows a value.
         channels: 1 (gray) or 3 (RGB) converts; None: as the first picture, and all must be so.
         mixed_sizes: pictures may differ in size; each is cropped and resized by itself.
         image_size: side of the images: the central square by area means; nothing is enlarged. None:
@@ -67,6 +70,7 @@ class Images(ImageDataModule):
         path: str | None = None,
         factors: str | Sequence[str] | None = None,
         factor_names: Sequence[str] | None = None,
+        factor_kinds: str | Mapping[str, str] | None = None,
         channels: int | None = None,
         mixed_sizes: bool = False,
         **options: Unpack[SizedOptions],
@@ -84,6 +88,12 @@ class Images(ImageDataModule):
         self.path = path
         self.factors = factors
         self.factor_names = factor_names
+        by_name = factor_kinds if isinstance(factor_kinds, Mapping) else {"": factor_kinds}
+        for name, kind in by_name.items():
+            if kind is not None:
+                place = "dataset.factor_kinds" + (f".{name}" if name else "")
+                choice(place, kind, FACTOR_KINDS)
+        self.declared_kinds = factor_kinds
         self.channels = channels
         self.mixed_sizes = mixed_sizes
         self.image_size = size
@@ -185,6 +195,9 @@ class Images(ImageDataModule):
             facts["factors"] = {"names": grid.names, "sizes": grid.sizes}
         elif labels is not None:
             facts["label_names"] = labels.names
+        if labels is not None:
+            self._kinds_of(labels.names, labels.words)  # a wrong name is refused before any picture
+            facts["words"] = labels.words
 
         def chunks(start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for images in self.own.rows(start, self.wanted):
@@ -200,10 +213,28 @@ class Images(ImageDataModule):
         grid, names = self._manifest.get("factors"), self._manifest.get("label_names", ())
         space = FactorSpace(tuple(grid["names"]), tuple(grid["sizes"])) if grid else None
         self.card = replace(self.card, factors=space, label_names=tuple(names))
+        kinds = self._kinds_of(self.label_names, self._manifest.get("words", ()))
+        self.card = replace(self.card, factor_kinds=kinds)
         self.check_dependence()
         if not self._printed:
             say(self.found())
             self._printed = True
+
+    def _kinds_of(self, names: Sequence[str], words: Sequence[str]) -> dict[str, str]:
+        """Return the kinds of factors that are declared, or recognised by their words.
+
+        Raises:
+            ArgumentError: a kind is declared of a factor that there is not.
+        """
+        declared = self.declared_kinds
+        if isinstance(declared, str):
+            return dict.fromkeys(names, declared)
+        for name in declared or {}:
+            if name not in names:
+                raise ArgumentError(
+                    f"dataset.factor_kinds must be of {', '.join(names) or 'no factor'}, got {name}"
+                )
+        return dict.fromkeys(words, "discrete") | dict(declared or {})
 
     def found(self) -> str:
         """The derived card in one line."""

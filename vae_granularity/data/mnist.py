@@ -65,6 +65,7 @@ class MNIST(ImageDataModule):
         " document recognition, Proc. IEEE 1998",
         homepage="http://yann.lecun.com/exdb/mnist",
         label_names=("digit",),
+        factor_kinds={"digit": "discrete"},
         hub=HubTable("ylecun/mnist", splits={"train": "train", "test": "test"}, labels=("label",)),
     )
 

@@ -44,6 +44,9 @@ class MPI3D(FactorGridDataModule):
         name="mpi3d",
         image_shape=(3, 64, 64),
         factors=FACTORS,
+        factor_kinds=dict.fromkeys(
+            ("object_color", "object_shape", "background_color"), "discrete"
+        ),
         files=(_file("toy"),),
         licence="CC BY 4.0",
         citation="M. W. Gondal et al.: On the Transfer of Inductive Bias from Simulation to the"

@@ -20,6 +20,7 @@ class Shapes3D(FactorGridDataModule):
         image_shape=(3, 64, 64),
         factors=FACTORS,
         cyclic_labels=("floor_hue", "wall_hue", "object_hue"),
+        factor_kinds={"shape": "discrete"},
         files=(
             RemoteFile(
                 FILE,

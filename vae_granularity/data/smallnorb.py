@@ -50,6 +50,7 @@ class SmallNORB(FactorGridDataModule):
             ("category", "instance", "elevation", "azimuth", "lighting"), (5, 10, 9, 18, 6)
         ),
         cyclic_labels=("azimuth",),
+        factor_kinds={"category": "discrete", "instance": "discrete"},
         files=tuple(_file(part, kind) for part in PARTS for kind in KINDS),
         licence="research only; it cannot be sold",
         citation="Y. LeCun, F. J. Huang, L. Bottou: Learning Methods for Generic Object Recognition"

@@ -20,6 +20,7 @@ from vae_granularity.evaluation.score_table import (
     headline,
     holder_table,
     saturation_notes,
+    score_notes,
     tables,
     term_lines,
 )
@@ -59,7 +60,11 @@ class Evaluation:
 def in_short(found: Evaluation, directory: Path) -> str:
     """The headline of a finished run for a terminal: its numbers, what they mean, what is next."""
     drawn = f", figures in {directory / 'figures'}" if found.protocol.get(FIGURES) else ""
-    notes = [*saturation_notes(found.protocol), *dependence_notes(found.protocol)]
+    notes = [
+        *saturation_notes(found.protocol),
+        *dependence_notes(found.protocol),
+        *score_notes(found.scores, found.protocol),
+    ]
     where = f"all scores in {directory / 'results.json'}"
     following = f"next: python -m vae_granularity.analyze runs={directory.parent}{drawn}"
     holders = _holders(found)
@@ -86,7 +91,8 @@ def as_lines(found: Evaluation, computed: Collection[str]) -> str:
     names = {score for one in computed for score in entries.get(one, {}).get("scores", ())}
     scores = {name: value for name, value in found.scores.items() if name in names}
     lines = term_lines(found.terms, found.protocol) if TERMS in computed else []
-    return "\n".join([*lines, *map(as_text, tables(scores, found.protocol))])
+    notes = score_notes(scores, {"metrics": {name: entries.get(name, {}) for name in computed}})
+    return "\n".join([*lines, *map(as_text, tables(scores, found.protocol)), *notes])
 
 
 def report(

@@ -6,10 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_granularity.errors import TOO_LITTLE
+
 COLUMNS = ("score", "dimensions", "groups", "null ± s.d.", "lift", "harmonic mean")
 FACTOR_SCORES = ("complexity", "factor_dimensions", "separating_granularity")
 SUFFIXES = ("_null_group", "_null_sd_group", "_lift_group", "_group")
 MISSING = "–"
+BOUNDS = (
+    "_lower",
+    "_upper",
+)  # end the names of what bounds a score or term, in whose cell they stand
 DEPENDENT = "_correlated"  # ends the names of what is measured where factors depend on each other
 
 # What the end of a run shows first: name, what it is called, whether more or less of it is better.
@@ -89,7 +95,8 @@ def holder_table(shares: np.ndarray, factors: Sequence[str], units: Sequence[str
 
 
 def score_table(scores: Scores) -> Table:
-    """One row a score: by dimension and group, null, lift, harmonic mean with its partner.
+    """Return one row a score: by dimension with its bounds, by group, null, lift, harmonic mean
+    with its partner.
 
     >>> score_table({"sap": 0.25, "sap_group": None}).rows
     (('sap', '0.250', '–', '', '', ''),)
@@ -98,12 +105,14 @@ def score_table(scores: Scores) -> Table:
     stems = dict.fromkeys(ends.sub("", name) for name in scores if "/" not in name)
     rows = []
     for stem in stems:
+        if stem.endswith(BOUNDS) and stem.rsplit("_", 1)[0] in stems:
+            continue  # it stands in the cell of what it bounds
         own = stem.removesuffix("_harmonic")
         if own != stem and own in stems and f"{stem}_lift_group" not in scores:
             continue  # it stands in the row of that score
         null, spread = scores.get(f"{stem}_null_group"), scores.get(f"{stem}_null_sd_group")
         both = null is not None and spread is not None
-        cells = [_cell(scores, name) for name in (stem, f"{stem}_group")]
+        cells = [_bounded_cell(scores, stem), _cell(scores, f"{stem}_group")]
         cells.append(f"{null:.3f} ± {spread:.3f}" if both else "")
         cells += [_cell(scores, f"{stem}{end}_group") for end in ("_lift", "_harmonic")]
         rows.append((stem, *cells))
@@ -141,10 +150,10 @@ def term_lines(terms: Scores, protocol: Mapping[str, Any]) -> list[str]:
         finite = {k: v for k, v in values.items() if v is not None and "/" not in k}
         shown = []
         for name, value in finite.items():
-            lower, upper = (finite.get(f"{name}_{side}") for side in ("lower", "upper"))
+            lower, upper = (finite.get(f"{name}{side}") for side in BOUNDS)
             if lower is not None and upper is not None:
                 shown.append(f"{name} {value:.2f} [{lower:.2f}, {upper:.2f}]")
-            elif not name.endswith(("_lower", "_upper")):
+            elif not name.endswith(BOUNDS):
                 shown.append(f"{name} {value:.2f}")
         where = part[:-1] + (", factors dependent as in training" if end else "")
         lines += [f"{where}: {'  '.join(shown)}  (nats)"] if shown else []
@@ -179,6 +188,42 @@ def saturation_notes(protocol: Mapping[str, Any]) -> list[str]:
     return notes
 
 
+def score_notes(scores: Scores, protocol: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each metric whose score its bounds leave open, whose bins outliers have
+    emptied, or that could not give a score, by what its protocol says of it.
+
+    >>> scores = {"infom": 0.5, "infom_group": None}
+    >>> missing = {"missing": "groups need 20 rows for each value of a factor"}
+    >>> score_notes(scores, {"metrics": {"infomec": {"scores": [*scores], "found": missing}}})
+    ['infom_group is missing: groups need 20 rows for each value of a factor']
+    """
+    notes = []
+    for entry in protocol.get("metrics", {}).values():
+        names = [name for name in entry.get("scores", ()) if "/" not in name]
+        reasons = entry.get("found", {})
+        for name in names:
+            lower, upper = (scores.get(f"{name}{side}") for side in BOUNDS)
+            if "wide" in reasons and lower is not None and upper is not None:
+                bounds = f"{lower:.2f} to {upper:.2f}"
+                notes.append(
+                    f"{name} {scores[name]:.2f} lies anywhere in {bounds}: {reasons['wide']}"
+                )
+        if crowded := reasons.get("latents_nearly_in_one_bin"):
+            latents = ", ".join(f"z{d}" for d in crowded)
+            notes.append(
+                f"{names[0]} sees little of {latents}: outliers leave all but a few rows in one bin"
+            )
+        absent = [name for name in names if name in scores and scores[name] is None]
+        absent = [name for name in absent if not name.endswith(SUFFIXES[:-1])]
+        if "missing" in reasons and absent:
+            verb = "is" if len(absent) == 1 else "are"
+            notes.append(f"{', '.join(absent)} {verb} missing: {reasons['missing']}")
+    for metric, reason in protocol.get("not_applicable", {}).items():
+        if reason.startswith(TOO_LITTLE):
+            notes.append(f"{metric} is missing: {reason}")
+    return notes
+
+
 def as_text(table: Table) -> str:
     """Columns aligned for a terminal.
 
@@ -201,6 +246,13 @@ def as_markdown(table: Table) -> str:
     """A markdown table under its title."""
     rows = (table.columns, ["---"] * len(table.columns), *table.rows)
     return "\n".join((f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in rows)))
+
+
+def _bounded_cell(scores: Scores, name: str) -> str:
+    """Return the number with its bounds in brackets, where it has any."""
+    lower, upper = (scores.get(f"{name}{side}") for side in BOUNDS)
+    bounds = "" if lower is None or upper is None else f" [{lower:.2f}, {upper:.2f}]"
+    return f"{_cell(scores, name)}{bounds}"
 
 
 def _cell(scores: Scores, name: str, digits: int = 3) -> str:

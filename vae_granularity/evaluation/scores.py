@@ -79,6 +79,7 @@ def _scores_at(
     if labels is not None:
         test = (table.mu[train:], labels[train:])
         inputs |= {"factors": labels[:train], "test": test, "factor_names": data.label_names}
+        inputs["factor_kinds"] = data.factor_kinds
     else:
         absent |= dict.fromkeys(("factors", "test"), "the data set has no labels")
     if (space := data.factor_space) is not None and grid:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.metrics.core import classifiers
-from vae_granularity.metrics.core.inputs import Array, groups_of, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, FactorKinds, groups_of, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
@@ -19,7 +19,7 @@ class DCIResult(MetricResult):
     score_names = ("dci_*",)
     importance_matrix: Array  # (D, F); columns sum to 1, or are 0 where no latent tells anything
     importance_matrix_group: Array | None  # (G, F)
-    informativeness_train: Array  # (F,) accuracies
+    informativeness_train: Array  # (F,) accuracies, R² of continuous factors
     informativeness_test: Array  # (F,)
     disentanglement_per_code: Array  # (D,)
     completeness_per_factor: Array  # (F,)
@@ -38,14 +38,18 @@ def dci(
     seed: int = 0,
     partition: LatentPartition | None = None,
     n_jobs: int | None = None,
+    factor_kinds: FactorKinds = None,
 ) -> DCIResult:
     """Disentanglement (does a latent serve one factor?), completeness (is a factor served by one
     latent?), test accuracy.
 
+    Of continuous factors the trees are regressions on ranks, and R² on the test part, from 0,
+    stands in place of the accuracy; a monotone map of the labels changes nothing.
+
     Args:
         latents: (n, D). Dead ones stay in: they have no importance, but completeness keeps its base
             D.
-        factors: (n, F) integers.
+        factors: (n, F) numbers.
         test: (latents (m, D), factors (m, F)).
         regressor: `sklearn`: GradientBoostingClassifier with its defaults, the published one
             (minutes at 10 000 points); `lightgbm`: much faster, other numbers, hence other names:
@@ -54,6 +58,7 @@ def dci(
             summed over each group.
         n_jobs: processes, one factor each; None for as many as there are factors and cores. The
             scores do not depend on it.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, partition, regressor, seed or n_jobs; lightgbm is not installed.
@@ -63,7 +68,7 @@ def dci(
         n_jobs = integer("n_jobs", n_jobs, 1)
     if test is None:
         raise ArgumentError("test must be a pair (latents, factors), got None")
-    sample = labelled_sample(latents, factors, test)
+    sample = labelled_sample(latents, factors, test, factor_kinds=factor_kinds)
     groups_of(partition, sample.latents.shape[1])  # refused before the trees are grown
     importances, train, held_out = classifiers.importances(regressor, sample, seed, n_jobs)
     scores = _two_scores(importances, f"dci{fast}")
@@ -74,7 +79,8 @@ def dci(
         scores |= _two_scores(by_group, f"dci{fast}", "_group")
     return DCIResult(
         scores=scores,
-        protocol=sample.protocol() | {"regressor": classifiers.version(regressor), "seed": seed},
+        protocol=sample.protocol("regressed")
+        | {"regressor": classifiers.version(regressor), "seed": seed},
         importance_matrix=importances,
         importance_matrix_group=by_group,
         informativeness_train=train,

@@ -11,6 +11,7 @@ from vae_granularity.metrics.core import classifiers
 from vae_granularity.metrics.core.inputs import (
     Array,
     Codes,
+    FactorKinds,
     LabelledSample,
     labelled_sample,
     unit_sets,
@@ -39,6 +40,7 @@ def downstream(
     regressor: str = "sklearn",
     seed: int = 0,
     partition: LatentPartition | None = None,
+    factor_kinds: FactorKinds = None,
 ) -> DownstreamResult:
     """How well a classifier predicts a factor from n codes: test accuracy, mean over factors.
 
@@ -57,6 +59,7 @@ def downstream(
         regressor: trees of the boosted classifier: `sklearn` (published; minutes at 10 000 codes)
             or `lightgbm`, whose scores are named `downstream_boosted_fast_…`.
         seed: of the rows and the trees.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, partition, regressor, seed or sizes; lightgbm is not installed.
@@ -67,7 +70,7 @@ def downstream(
     asked = sorted({integer("sizes", size, 2) for size in sizes})
     if test is None:
         raise ArgumentError("test must be a pair (latents, factors), got None")
-    sample = labelled_sample(latents, factors, test, min_rows=2)
+    sample = labelled_sample(latents, factors, test, min_rows=2, factor_kinds=factor_kinds)
     groups = unit_sets(partition, sample.latents.shape[1]).get("_group")
     order = np.random.default_rng(seed).permutation(len(sample.latents))
     found = tuple(size for size in asked if size <= len(order))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import classifiers, inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, Codes, FactorKinds, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 
 
@@ -17,7 +17,12 @@ class ExplicitnessResult(MetricResult):
 
 
 def explicitness(
-    latents: Any, factors: Any, *, test: tuple[Any, Any], kl: Any = None
+    latents: Any,
+    factors: Any,
+    *,
+    test: tuple[Any, Any],
+    kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> ExplicitnessResult:
     """Mean over factors and their values of a logistic regression's one-vs-rest ROC-AUC.
 
@@ -28,11 +33,12 @@ def explicitness(
 
     Args:
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, or no test part.
     """
-    sample = labelled_sample(latents, factors, test)
+    sample = labelled_sample(latents, factors, test, factor_kinds=factor_kinds)
     alive = inactive.active(sample.latents, kl)
     mean, spread = sample.latents.mean(0), sample.latents.std(0)
     train, held_out = (

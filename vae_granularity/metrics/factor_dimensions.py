@@ -10,7 +10,13 @@ import numpy as np
 
 from vae_granularity.errors import integer, number
 from vae_granularity.metrics.core import classifiers, inactive, knn
-from vae_granularity.metrics.core.inputs import Array, Codes, LabelledSample, labelled_sample
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    Codes,
+    FactorKinds,
+    LabelledSample,
+    labelled_sample,
+)
 from vae_granularity.metrics.core.result import MetricResult
 
 
@@ -33,6 +39,7 @@ def factor_dimensions(
     num_samples: int = 2_000,
     seed: int = 0,
     negligible: float = 0.02,
+    factor_kinds: FactorKinds = None,
 ) -> FactorDimensionsResult:
     """Smallest number of latents, added greedily, that reaches `share` of the held-out predictive
     information (InfoE) of all latents on a factor.
@@ -47,6 +54,7 @@ def factor_dimensions(
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
         num_samples: a seeded subset of that many rows of either part is used where there are more:
             D fits a step and factor.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, share outside (0, 1], num_samples < 2.
@@ -54,7 +62,7 @@ def factor_dimensions(
     share = number("share", share, 0, 1, above=True)
     negligible = number("negligible", negligible, 0, 1)
     num_samples, seed = integer("num_samples", num_samples, 2), integer("seed", seed, 0)
-    full = labelled_sample(latents, factors, test)
+    full = labelled_sample(latents, factors, test, factor_kinds=factor_kinds)
     sample = _parts(full, num_samples, seed)
     live = inactive.silenced(sample.latents, kl)
     x, other = knn.standardize(live)[0], knn.standardize(live, sample.test_latents)[0]
@@ -97,7 +105,9 @@ def _parts(full: LabelledSample, num_samples: int, seed: int) -> LabelledSample:
         held = rng.permutation(len(other[0]))[:num_samples]
     else:
         other, (rows, held) = (z, f), (rows[: -(len(rows) // 2)], rows[-(len(rows) // 2) :])
-    return labelled_sample(z[rows], f[rows], (other[0][held], other[1][held]))
+    # Continuous factors are codes of bins by now, and those of other kinds stay as they are.
+    held_out = (other[0][held], other[1][held])
+    return labelled_sample(z[rows], f[rows], held_out, factor_kinds="discrete")
 
 
 def _grow(told: Callable[[list[int]], float], dim: int, target: float) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vae_granularity.errors import ArgumentError, integer, number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, Codes, FactorKinds, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult, Scores
 
 # Added to the within-class covariance, as a share of its mean variance: codes of a deterministic
@@ -58,6 +58,7 @@ def factor_subspaces(
     test: tuple[Any, Any] | None = None,
     kl: Any = None,
     factor_names: Sequence[str] | None = None,
+    factor_kinds: FactorKinds = None,
     share: float = 0.9,
     least: float = 0.1,
     max_dimensions: int = 8,
@@ -84,6 +85,7 @@ def factor_subspaces(
         test: the part that information is measured on; None splits the rows into halves.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
         factor_names: of the F columns; None for their numbers.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
         share: in (0, 1].
         least: share of a factor's entropy, in [0, 1), from which the code counts as holding it.
         max_dimensions: K, at most; >= 1.
@@ -102,13 +104,13 @@ def factor_subspaces(
     num_neighbors = integer("num_neighbors", num_neighbors, 1)
     rng = np.random.default_rng(integer("seed", seed, 0))
     if test is None:
-        sample = labelled_sample(latents, factors, min_rows=4)
+        sample = labelled_sample(latents, factors, min_rows=4, factor_kinds=factor_kinds)
         rows = rng.permutation(len(sample.latents))[: 2 * num_samples]
         middle = len(rows) // 2
         fit_rows = (sample.latents[rows[:middle]], sample.factors[rows[:middle]])
         held_out = (sample.latents[rows[middle:]], sample.factors[rows[middle:]])
     else:
-        sample = labelled_sample(latents, factors, test)
+        sample = labelled_sample(latents, factors, test, factor_kinds=factor_kinds)
         rows = rng.permutation(len(sample.latents))[:num_samples]
         fit_rows = (sample.latents[rows], sample.factors[rows])
         rows = rng.permutation(len(sample.test_latents))[:num_samples]

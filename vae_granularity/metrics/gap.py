@@ -9,7 +9,7 @@ from typing import Any
 
 from vae_granularity.metrics.core import factor_matrix
 from vae_granularity.metrics.core.group_information import GroupInformation
-from vae_granularity.metrics.core.inputs import Array
+from vae_granularity.metrics.core.inputs import Array, FactorKinds
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
@@ -43,6 +43,7 @@ def gap(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> GapResult:
     """Compute the gap of each factor between its best and second best unit, and weighted InfoM.
 
@@ -63,12 +64,19 @@ def gap(
         num_neighbors: of the k-NN estimate.
         seed: of the subset, of the noise that breaks ties, of the halves that groups are fitted on.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
     information = GroupInformation.of(
-        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
+        latents,
+        factors,
+        num_samples=num_samples,
+        num_neighbors=num_neighbors,
+        seed=seed,
+        kl=kl,
+        factor_kinds=factor_kinds,
     )
     dim = information.sample.latents.shape[1]
     share = information.shares(LatentPartition.from_granularity(dim, 1))

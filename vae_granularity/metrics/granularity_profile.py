@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, as_latents, groups_of
+from vae_granularity.metrics.core.inputs import Array, FactorKinds, as_latents, groups_of
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -43,6 +43,7 @@ def unit_profile(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> UnitProfileResult:
     """Share of each factor's entropy in its best unit, gap to the second, what else is there.
 
@@ -55,11 +56,12 @@ def unit_profile(
     Args:
         latents: (n, D); factors: (n, F) integers; partition: the units, None for single dimensions.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
-    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl, factor_kinds)
     dim = sample.latents.shape[1]
     groups = groups_of(partition, dim)
     mi = unit_information.mutual_information_matrix(sample, groups, num_neighbors, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from vae_granularity.metrics.core.group_information import GroupInformation
 from vae_granularity.metrics.core.group_scores import Null, null_scores, partition_null
-from vae_granularity.metrics.core.inputs import FactorSpace, groups_of
+from vae_granularity.metrics.core.inputs import FactorKinds, FactorSpace, groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.irs import irs
 from vae_granularity.partition import LatentPartition
@@ -32,6 +32,7 @@ def group_null(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> GroupNullResult:
     """Null and lift of `infom_group`, `infoc_group`, their harmonic mean, `modularity_knn_group`
     and, on a grid, `irs_group`.
@@ -46,13 +47,20 @@ def group_null(
             IRS cannot speak.
         num_samples: a seeded subset of that many rows is used where n is larger.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`, fewer than 2
             draws.
     """
     information = GroupInformation.of(
-        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
+        latents,
+        factors,
+        num_samples=num_samples,
+        num_neighbors=num_neighbors,
+        seed=seed,
+        kl=kl,
+        factor_kinds=factor_kinds,
     )
     sample = information.sample
     groups_of(partition, sample.latents.shape[1])
@@ -60,7 +68,9 @@ def group_null(
     def rescore(dealt: LatentPartition) -> Scores:
         scores = information.scores(dealt)
         if space is not None:
-            scores |= irs(sample.latents, sample.factors, partition=dealt).scores
+            scores |= irs(
+                sample.latents, sample.factors, partition=dealt, factor_kinds="discrete"
+            ).scores
         return scores
 
     nulls = partition_null(rescore, partition, num_draws=num_draws, seed=seed)

@@ -17,7 +17,13 @@ from vae_granularity.metrics.core import (
     knn,
     unit_information,
 )
-from vae_granularity.metrics.core.inputs import Array, LabelledSample, unit_sets
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    FactorKinds,
+    LabelledSample,
+    mean_ranks,
+    unit_sets,
+)
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
@@ -42,28 +48,35 @@ def infomec(
     seed: int = 0,
     num_neighbors: int = 10,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> InfoMECResult:
     """InfoM: how much of a latent's information is on one factor; InfoC: how much of a factor's
     information is in one latent;
     InfoE: how well a linear readout predicts the factors. 0 is chance, 1 is best.
 
-    Latents are active if their range exceeds a 20th of the widest one (continuous) or 0 (discrete).
+    Continuous factors: k-NN information on the tenth of the ranks that a factor lies in, so that
+    there is an entropy to share; the readout is a linear regression of ranks on latents by rank,
+    and InfoE its R². A monotone map of the labels changes nothing.
+
+    Latents are active if their range exceeds a 20th of the widest one (continuous, without
+    outliers: see `inactive.typical_range`) or 0 (discrete).
     InfoM averages over the active latents that share information with a factor; the reference is
     nan where one shares none. It does not vanish on noise.
 
     Args:
         latents: (n, D); continuous ones get k-NN mutual information, discrete ones plug-in mutual
             information of their values.
-        factors: (n, F) integers.
+        factors: (n, F) numbers.
         partition: adds `infom_group` and `infoc_group`, from the information in each group's active
             dimensions as one vector (see `unit_information`).
         seed: of the tie-breaking noise and of the halves that groups are cross-fitted on.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition; not more rows than `num_neighbors`.
     """
-    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl, factor_kinds)
     units = unit_sets(partition, sample.latents.shape[1])
     active = active_latents(sample.latents, discrete=discrete_latents)
     entropy, known = histogram.entropies(sample.factors), {}
@@ -78,12 +91,11 @@ def infomec(
             )
         shares[suffix] = found / entropy
         scores |= info_scores(shares[suffix], active, groups, suffix)
-    x = _one_hot(sample.latents) if discrete_latents else knn.standardize(sample.latents)[0]
-    readouts = [classifiers.predictive_information(x, factor) for factor in sample.factors.T]
-    explicitness = np.array([value for value, _ in readouts])
+    explicitness, unconverged = _explicitness(sample, discrete=discrete_latents)
     noted = {
-        "unconverged_fits": sum(not converged for _, converged in readouts),
+        "unconverged_fits": unconverged,
         "inactive_latents": inactive.indices(~active),
+        "outlying_latents": [] if discrete_latents else inactive.outlying(sample.latents),
         **inactive.found(kl, len(active)),
         **unit_information.missing(shares.get("_group")),
         "uninformative_latents": inactive.indices(active & (shares[""].sum(1) == 0)),
@@ -100,9 +112,32 @@ def infomec(
     )
 
 
+def _explicitness(sample: LabelledSample, *, discrete: bool) -> tuple[Array, int]:
+    """Return InfoE of each factor (F,), and how many fits did not converge."""
+    standard, alive = knn.standardize(sample.latents)
+    x = _one_hot(sample.latents) if discrete else standard
+    by_rank = x
+    if sample.continuous.any() and not discrete:
+        by_rank = np.zeros_like(x)
+        for d in np.flatnonzero(alive):
+            by_rank[:, d] = mean_ranks(x[:, d], x[:, d])
+    values = np.empty(sample.factors.shape[1])
+    unconverged = 0
+    for f, factor in enumerate(sample.factors.T):
+        if sample.continuous[f]:
+            values[f] = factor_matrix.explained_variance(by_rank, sample.ranks(f)[0][:, None])[0]
+        else:
+            values[f], converged = classifiers.predictive_information(x, factor)
+            unconverged += not converged
+    return values, unconverged
+
+
 def active_latents(latents: Array, *, discrete: bool = False) -> NDArray[np.bool_]:
-    """(D,) latents whose range exceeds a 20th of the widest one; discrete ones that change at all:
-    latents (n, D).
+    """Return which of latents (n, D) have a range, without outliers, above a 20th of the widest
+    one; of discrete ones, which change at all.
+
+    The reference takes the whole range, so that one row at 60 deviations switches off all other
+    dimensions. Without outliers the two are the same.
     """
     return inactive.active(latents, least_range=0.0 if discrete else 1 / 20)
 

@@ -8,7 +8,13 @@ import numpy as np
 
 from vae_granularity.errors import number
 from vae_granularity.metrics.core import inactive
-from vae_granularity.metrics.core.inputs import Array, Codes, labelled_sample, unit_sets
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    Codes,
+    FactorKinds,
+    labelled_sample,
+    unit_sets,
+)
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.partition import LatentPartition
 
@@ -30,6 +36,7 @@ def irs(
     *,
     diff_quantile: float = 0.99,
     partition: LatentPartition | None = None,
+    factor_kinds: FactorKinds = None,
 ) -> IRSResult:
     """Mean over units, by largest deviation, of the robustness to all factors but the best one.
 
@@ -42,6 +49,7 @@ def irs(
         latents: (n, D); factors: (n, F) integers.
         diff_quantile: in [0, 1].
         partition: adds `irs_group`.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition, diff_quantile outside [0, 1].
@@ -50,7 +58,7 @@ def irs(
     {'irs': 1.0}
     """
     diff_quantile = number("diff_quantile", diff_quantile, 0, 1)
-    sample = labelled_sample(latents, factors)
+    sample = labelled_sample(latents, factors, factor_kinds=factor_kinds)
     dim = sample.latents.shape[1]
     units, active = unit_sets(partition, dim), inactive.active(sample.latents)
     scores: Scores = {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_granularity.metrics.core import factor_matrix, histogram
-from vae_granularity.metrics.core.inputs import Array, NoGroupForm, labelled_sample
+from vae_granularity.metrics.core.inputs import Array, FactorKinds, NoGroupForm, labelled_sample
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -22,6 +22,8 @@ def mig(
     partition: LatentPartition | None = None,
     num_bins: int = 20,
     binning: str = "range",
+    *,
+    factor_kinds: FactorKinds = None,
 ) -> MIGResult:
     """Mean over factors of the gap of the two most informative latents / entropy of the factor.
 
@@ -32,6 +34,7 @@ def mig(
         factors: (n, F) numbers; those with more than 20 values and fewer than 20 rows a value are
             cut into ten quantile bins, and latents meet them by quantile bins too.
         binning: how latents become discrete, see `histogram.discretize`.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, or num_bins outside [2, n].
@@ -45,7 +48,7 @@ def mig(
             "partition must be None: histogram MIG has no group form (joint bins are empty); use"
             " mig_entropy"
         )
-    sample = labelled_sample(latents, factors)
+    sample = labelled_sample(latents, factors, factor_kinds=factor_kinds)
     mi, crowded = histogram.sample_information(sample, sample.latents, num_bins, binning)
     entropy = histogram.entropies(sample.factors)
     asked: dict[str, Any] = {

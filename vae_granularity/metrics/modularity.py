@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from vae_granularity.metrics.core import histogram, inactive, unit_information
-from vae_granularity.metrics.core.inputs import Array, NoGroupForm, labelled_sample, unit_sets
+from vae_granularity.metrics.core.inputs import (
+    Array,
+    FactorKinds,
+    NoGroupForm,
+    labelled_sample,
+    unit_sets,
+)
 from vae_granularity.metrics.core.result import MetricResult
 from vae_granularity.partition import LatentPartition
 
@@ -32,6 +38,7 @@ def modularity(
     num_bins: int = 20,
     partition: LatentPartition | None = None,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> ModularityResult:
     """Mean over latents of 1 - Σ (squared information on other factors) / ((F - 1) x largest).
 
@@ -42,6 +49,7 @@ def modularity(
         latents: (n, D).
         factors: (n, F) integers; with F = 1 the score is undefined and missing.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables, num_bins outside [2, n].
@@ -56,7 +64,7 @@ def modularity(
             "partition must be None: modularity from histograms has no group form (joint bins are"
             " empty); use modularity_knn"
         )
-    sample = labelled_sample(latents, factors)
+    sample = labelled_sample(latents, factors, factor_kinds=factor_kinds)
     latents_used = inactive.silenced(sample.latents, kl)
     mi, crowded = histogram.sample_information(sample, latents_used, num_bins)
     found: dict[str, Any] = {"uninformative_latents": inactive.indices(mi.sum(1) == 0)}
@@ -79,6 +87,7 @@ def modularity_knn(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> ModularityKNNResult:
     """Modularity from k-NN information per dimension and, see `unit_information`, per group.
 
@@ -86,11 +95,12 @@ def modularity_knn(
 
     Args:
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partition, not more rows than `num_neighbors`.
     """
-    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl)
+    sample = unit_information.knn_sample(latents, factors, num_neighbors, kl, factor_kinds)
     known: unit_information.Known = {}
     mi = {
         suffix: unit_information.mutual_information_matrix(

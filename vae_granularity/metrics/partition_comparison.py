@@ -12,7 +12,7 @@ from typing import Any
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.metrics.core.group_information import GroupInformation
-from vae_granularity.metrics.core.inputs import groups_of
+from vae_granularity.metrics.core.inputs import FactorKinds, groups_of
 from vae_granularity.metrics.core.result import MetricResult, Scores
 from vae_granularity.metrics.granularity_profile import (
     UnitProfileResult,
@@ -45,6 +45,7 @@ def partition_comparison(
     num_neighbors: int = 10,
     seed: int = 0,
     kl: Any = None,
+    factor_kinds: FactorKinds = None,
 ) -> PartitionComparisonResult:
     """k-NN group scores under each partition, named `<partition>/infom_group` and so on (see
     `GroupInformation.scores`).
@@ -58,13 +59,20 @@ def partition_comparison(
         partitions: by name, such as own, g2, blocks.
         num_samples: a seeded subset of that many rows is used where n is larger.
         kl: (D,) mean KL of each dimension in nats; None, or those of at most 0.01 are left out.
+        factor_kinds: one kind for all factors or one each, see `core.inputs.FACTOR_KINDS`.
 
     Raises:
         ArgumentError: bad tables or partitions, not more rows than `num_neighbors`, another number
             of names than factors.
     """
     information = GroupInformation.of(
-        latents, factors, num_samples=num_samples, num_neighbors=num_neighbors, seed=seed, kl=kl
+        latents,
+        factors,
+        num_samples=num_samples,
+        num_neighbors=num_neighbors,
+        seed=seed,
+        kl=kl,
+        factor_kinds=factor_kinds,
     )
     sample = information.sample
     num_factors = len(sample.kept_factors) + len(sample.dropped_factors)

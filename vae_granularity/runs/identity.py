@@ -106,6 +106,8 @@ def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
     usual: dict[str, tuple[Any, ...]] = {"correlation": (None,)}
     if name in SIZED:
         usual["image_size"] = (None, USUAL_SIZES[name])
+    if name == "images":
+        usual["factor_kinds"] = (None,)
     if name == "dsprites":
         usual |= {"variant": (None,), "background": (None,)}
     return [key for key, values in usual.items() if key in dataset and dataset[key] in values]

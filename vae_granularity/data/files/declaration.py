@@ -1,11 +1,15 @@
 """What a dataset declares: factors, files with origins and hashes, licence, citation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.errors import DataError
 from vae_granularity.files import digest_of_file
+
+# Kinds of factors, as metrics take them: `discrete` ones have no order, `ordered` ones have.
+FACTOR_KINDS = ("discrete", "ordered", "continuous")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class DatasetCard:
     label_names: tuple[str, ...] = ()
     # Labels whose last value lies beside the first, as hues and full turns; figures colour them so.
     cyclic_labels: tuple[str, ...] = ()
+    # Of `FACTOR_KINDS`, by name; the others are ordered.
+    factor_kinds: Mapping[str, str] = field(default_factory=dict)
     hub: HubTable = field(default_factory=HubTable)
     renderer: str | None = None
     max_value: int = 255  # of a pixel

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ class Labels:
 
     names: tuple[str, ...]
     codes: np.ndarray
+    words: tuple[str, ...] = ()  # names of columns of words, whose values have no order
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -31,10 +32,12 @@ class Labels:
     def grid(self) -> FactorSpace | None:
         """The grid of factors, where every combination of values is there exactly once.
 
+        One factor with a value of its own in every row, as a measured number, is none.
+
         >>> Labels(("a", "b"), np.array([[0, 0], [1, 0], [0, 1], [1, 1]])).grid
         FactorSpace(names=('a', 'b'), sizes=(2, 2), twins=())
         """
-        if prod(self.sizes) != len(self.codes):
+        if len(self.names) == 1 or prod(self.sizes) != len(self.codes):
             return None
         space = FactorSpace(self.names, self.sizes)
         return space if len(np.unique(space.index(self.codes))) == len(self.codes) else None
@@ -80,7 +83,9 @@ def labels_of(
     if names is not None and (len(names) != len(flat) or len(set(names)) < len(names)):
         wanted = f"{len(flat)} different names, for {', '.join(flat)}"
         raise DataError(f"{place}: dataset.factor_names must be {wanted}, got {list(names)}")
-    return found
+    pairs = zip(given, flat.values(), strict=True)
+    words = tuple(name for name, values in pairs if values.dtype.kind in "US")
+    return replace(found, words=words)
 
 
 def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]:

@@ -15,7 +15,8 @@ TREES = {"sklearn": "", "lightgbm": "_fast"}
 STAGES = 100
 MODELS = {"linear": "LogisticRegression", "sklearn": "GradientBoostingClassifier"}
 
-Fit = tuple[Array, float, float]  # importances (D,), training accuracy, test accuracy
+# Importances (D,), and on the training and the test part the accuracy, or R² of a regression.
+Fit = tuple[Array, float, float]
 
 
 def check_trees(regressor: str, seed: int) -> tuple[str, int]:
@@ -122,24 +123,35 @@ def predict(kind: str, x: Array, y: Codes, test_x: Array, seed: int) -> Codes:
 def predict_all(kind: str, x: Array, y: Codes, test_x: Array, seed: int) -> list[Codes]:
     """`predict` for each factor of y (n, F), in parallel processes where trees are grown."""
     few = kind == "linear" or len(x) < 2_000  # starting processes would cost more than the fits
-    tasks = [(kind, x, column, test_x, seed) for column in y.T]
-    return _each_factor(predict, tasks, y, 1 if few else None)
+    tasks = [(predict, kind, x, column, test_x, seed) for column in y.T]
+    return _each_factor(tasks, y, 1 if few else None)
 
 
 def importances(
     regressor: str, sample: LabelledSample, seed: int, n_jobs: int | None
 ) -> tuple[Array, Array, Array]:
-    """Importances (D, F) of boosted trees, training and test accuracies (F,); a fit a factor."""
-    fit, x, test_x = FITS[regressor], sample.latents, sample.test_latents
-    both = zip(sample.factors.T, sample.test_factors.T, strict=True)
-    tasks = [(x, y, test_x, test_y, seed) for y, test_y in both]
-    importance, train, test = zip(*_each_factor(fit, tasks, sample.factors, n_jobs), strict=True)
+    """Return importances (D, F) of boosted trees, and how well they do on the training and on the
+    test part (F,); a fit a factor.
+
+    Classifiers, by their accuracy; of continuous factors regressions on their ranks, by R² from 0.
+    """
+    tasks: list[tuple[Any, ...]] = []
+    for f, is_continuous in enumerate(sample.continuous):
+        if is_continuous:
+            fit = REGRESSIONS[regressor]
+            y, test_y = sample.ranks(f)
+        else:
+            fit = FITS[regressor]
+            y = sample.factors[:, f]
+            test_y = sample.test_factors[:, f]
+        tasks.append((fit, sample.latents, y, sample.test_latents, test_y, seed))
+    importance, train, test = zip(*_each_factor(tasks, sample.factors, n_jobs), strict=True)
     return np.column_stack(importance), np.array(train), np.array(test)
 
 
-def _each_factor(fit: Any, tasks: list[tuple[Any, ...]], y: Codes, n_jobs: int | None) -> list[Any]:
-    """`fit` called on the arguments of each factor of y (n, F); None for as many processes as
-    factors and cores, on which nothing depends but the time.
+def _each_factor(tasks: list[tuple[Any, ...]], y: Codes, n_jobs: int | None) -> list[Any]:
+    """Call the function of each task, one a factor of y (n, F), on its arguments; None for as many
+    processes as factors and cores, on which nothing depends but the time.
     """
     import joblib
 
@@ -148,7 +160,7 @@ def _each_factor(fit: Any, tasks: list[tuple[Any, ...]], y: Codes, n_jobs: int |
     order = np.argsort([-len(np.unique(column)) for column in y.T], kind="stable")
     jobs = min(n_jobs or joblib.cpu_count(), len(tasks))
     options: dict[str, Any] = {"n_jobs": jobs, "batch_size": 1}
-    calls = (joblib.delayed(fit)(*tasks[f]) for f in order)
+    calls = (joblib.delayed(tasks[f][0])(*tasks[f][1:]) for f in order)
     done = cast(list[Any], joblib.Parallel(**options)(calls))
     return [done[i] for i in np.argsort(order)]
 
@@ -200,4 +212,31 @@ def _lightgbm(seed: int) -> dict[str, Any]:
     return size | fixed | {"n_jobs": 1, "verbosity": -1}
 
 
+def _regress_sklearn(x: Array, y: Array, test_x: Array, test_y: Array, seed: int) -> Fit:
+    """Fit scikit-learn's default GradientBoostingRegressor, of as many stages as the classifier."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    model = GradientBoostingRegressor(random_state=seed).fit(x, y)
+    train, test = _r_squared(model, x, y), _r_squared(model, test_x, test_y)
+    return np.asarray(model.feature_importances_), train, test
+
+
+def _regress_lightgbm(x: Array, y: Array, test_x: Array, test_y: Array, seed: int) -> Fit:
+    """Fit LightGBM's regression of the same stages, leaves and rate; importances are gains."""
+    from lightgbm import LGBMRegressor
+
+    model = LGBMRegressor(n_estimators=STAGES, importance_type="gain", **_lightgbm(seed)).fit(x, y)
+    gain = np.asarray(model.feature_importances_, np.float64)
+    train, test = _r_squared(model, x, y), _r_squared(model, test_x, test_y)
+    return gain / gain.sum() if gain.sum() > 0 else gain, train, test
+
+
+def _r_squared(model: Any, x: Array, y: Array) -> float:
+    """Return R² of a regression, or 0 where it does worse than the mean."""
+    from sklearn.metrics import r2_score
+
+    return max(0.0, float(r2_score(y, np.asarray(model.predict(x)))))
+
+
 FITS = {"sklearn": _fit_sklearn, "lightgbm": _fit_lightgbm}
+REGRESSIONS = {"sklearn": _regress_sklearn, "lightgbm": _regress_lightgbm}

@@ -60,7 +60,7 @@ def best_block_partition(
         ArgumentError: bad tables, sizes that do not fit.
         TooLittleData: too few rows, or a block whose label never changes.
     """
-    sample = unit_information.knn_sample(latents, blocks, num_neighbors)
+    sample = unit_information.knn_sample(latents, blocks, num_neighbors, factor_kinds="discrete")
     if sample.dropped_factors:
         raise TooLittleData(
             "blocks must each have two or more labels, got one in columns"

@@ -16,6 +16,22 @@ def basis(columns: Array) -> Array:
     return directions[:, sizes > 1e-10 * sizes[0]]
 
 
+def explained_variance(columns: Array, y: Array) -> Array:
+    """Return R² (F,), the share of the variance of y (n, F) that a linear fit on columns (n, d)
+    explains.
+
+    >>> line = np.arange(4.0)
+    >>> explained_variance(line[:, None], np.stack((3 - line, line % 2), axis=1)).round(2).tolist()
+    [1.0, 0.2]
+    """
+    centred = columns - columns.mean(0)
+    # R² knows no scale, tolerances do.
+    centred /= np.maximum(np.abs(centred).max(0), np.finfo(float).tiny)
+    deviations = y - y.mean(0)
+    explained = np.sum((basis(centred).T @ deviations) ** 2, axis=0)
+    return explained / np.sum(deviations**2, axis=0)
+
+
 def gap(matrix: Array) -> Array | None:
     """Largest minus second largest entry of each column, (U, F) to (F,); None with a single unit.
 
@@ -26,6 +42,24 @@ def gap(matrix: Array) -> Array | None:
         return None
     top = np.sort(matrix, axis=0)
     return top[-1] - top[-2]
+
+
+def gap_bounds(lower: Array, upper: Array) -> Array | None:
+    """Return the least and the largest gap (2, F) that entries between two matrices (U, F) allow;
+    None with a single unit.
+
+    The best unit may be any whose upper bound reaches the others' lower ones, so a gap has wider
+    bounds than the entries it is read off.
+
+    >>> gap_bounds(np.array([[0.6], [0.1]]), np.array([[0.7], [0.3]])).ravel().round(2).tolist()
+    [0.3, 0.6]
+    """
+    units = range(len(upper))
+    if len(upper) < 2:
+        return None
+    least = [lower[u] - np.delete(upper, u, axis=0).max(0) for u in units]
+    largest = [upper[u] - np.delete(lower, u, axis=0).max(0) for u in units]
+    return np.stack((np.maximum(np.max(least, axis=0), 0.0), np.max(largest, axis=0)))
 
 
 def mean_gap(matrix: Array, scale: Array | float = 1.0) -> float | None:

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from vae_granularity.errors import integer
 from vae_granularity.metrics.core import factor_matrix, histogram, inactive, unit_information
 from vae_granularity.metrics.core.group_scores import with_harmonic
-from vae_granularity.metrics.core.inputs import Array, LabelledSample, labelled_sample
+from vae_granularity.metrics.core.inputs import (
+    ROWS_PER_VALUE,
+    Array,
+    FactorKinds,
+    LabelledSample,
+    labelled_sample,
+)
 from vae_granularity.metrics.core.result import Scores
 from vae_granularity.metrics.infomec import active_latents, info_scores
 from vae_granularity.metrics.modularity import mean_modularity
@@ -38,8 +44,11 @@ class GroupInformation:
         num_neighbors: int,
         seed: int,
         kl: Any = None,
+        factor_kinds: FactorKinds = None,
     ) -> Self:
         """From latents (n, D), factors (n, F), a seeded subset of `num_samples` rows; kl (D,) nats.
+
+        More rows where a factor has so many values that groups need them, as far as there are any.
 
         Raises:
             ArgumentError: bad tables, numbers out of range, not more rows than `num_neighbors`.
@@ -47,19 +56,13 @@ class GroupInformation:
         num_samples = integer("num_samples", num_samples, 2)
         num_neighbors = integer("num_neighbors", num_neighbors, 1)
         rng = np.random.default_rng(integer("seed", seed, 0))
-        full = labelled_sample(latents, factors, min_rows=num_neighbors + 1)
-        rows = rng.permutation(len(full.latents))[: max(num_samples, num_neighbors + 1)]
-        sample = labelled_sample(full.latents[rows], full.factors[rows])
-        kept, dropped = (
-            [full.kept_factors[f] for f in of]
-            for of in (sample.kept_factors, sample.dropped_factors)
+        full = labelled_sample(
+            latents, factors, min_rows=num_neighbors + 1, factor_kinds=factor_kinds
         )
-        sample = replace(
-            sample,
-            latents=inactive.silenced(sample.latents, kl),
-            kept_factors=tuple(kept),
-            dropped_factors=tuple(sorted({*full.dropped_factors, *dropped})),
-        )
+        most_values = max(len(np.unique(column)) for column in full.factors.T)
+        count = max(num_samples, num_neighbors + 1, ROWS_PER_VALUE * most_values)
+        sample = full.subset(rng.permutation(len(full.latents))[:count])
+        sample = replace(sample, latents=inactive.silenced(sample.latents, kl))
         active, entropy = active_latents(sample.latents), histogram.entropies(sample.factors)
         return cls(sample, active, entropy, num_neighbors, seed, kl)
 

@@ -3,7 +3,14 @@
 import numpy as np
 
 from vae_granularity.errors import ArgumentError, choice, integer
-from vae_granularity.metrics.core.inputs import Array, Codes, LabelledSample, TooLittleData
+from vae_granularity.metrics.core.inputs import (
+    ROWS_PER_VALUE,
+    Array,
+    Codes,
+    LabelledSample,
+    TooLittleData,
+    is_sparse,
+)
 
 BINNINGS = ("range", "quantile", "codes")
 CROWDED = 0.9  # share of the rows in one bin from which a histogram says little of a latent
@@ -62,7 +69,16 @@ def sample_information(
 
     Raises:
         ArgumentError, TooLittleData: as `discretize`.
+        TooLittleData: a factor without an order has so many values that a histogram says nothing of
+            it.
     """
+    for column, factor in zip(sample.kept_factors, sample.factors.T, strict=True):
+        num_values = len(np.unique(factor))
+        if is_sparse(num_values, len(factor)):
+            raise TooLittleData(
+                f"factor {column} has {num_values} values without an order in {len(factor)} rows:"
+                f" a histogram needs {ROWS_PER_VALUE} rows a value"
+            )
     bins = discretize(latents, num_bins, binning)
     matrix = mutual_information(bins, sample.factors)
     if binning == "range" and sample.continuous.any():

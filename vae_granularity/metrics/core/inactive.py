@@ -16,6 +16,7 @@ from vae_granularity.metrics.core.inputs import Array, as_array
 
 KL_THRESHOLD = 0.01  # nats
 ROUNDING = 1e-12  # range, relative to the size of the numbers, that rounding alone may give
+TAIL = 0.005  # share of the rows on either side that does not decide where outliers begin
 
 
 def mean_kl(mu: Array, logvar: Array) -> Array:
@@ -31,14 +32,46 @@ def active(latents: Array, kl: Any = None, *, least_range: float = 0.0) -> NDArr
     """(D,) dimensions of latents (n, D) that vary beyond rounding and are not `inactive` by kl.
 
     Args:
-        least_range: share of the widest dimension's range that a dimension's must exceed too.
+        least_range: share of the widest dimension's range that a dimension's must exceed too, both
+            without outliers.
 
     >>> active(np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 1.0]]), kl=[1.0, 0.5, 0.01]).tolist()
     [False, True, False]
     """
-    spread = np.ptp(latents, axis=0)
-    varies = (spread > ROUNDING * np.abs(latents).max(0)) & (spread > least_range * spread.max())
+    varies = np.ptp(latents, axis=0) > ROUNDING * np.abs(latents).max(0)
+    if least_range > 0:
+        spread = typical_range(latents)
+        varies &= spread > least_range * spread.max()
     return varies & ~inactive(kl, latents.shape[1])
+
+
+def typical_range(latents: Array) -> Array:
+    """Return the range (D,) of each dimension of latents (n, D) without its outliers.
+
+    Outliers lie further from the middle 99 % of the rows than these are wide: 7.7 deviations from
+    the mean of a normal dimension. Without any it is the whole range. A dimension that is constant
+    in the middle 99 % has its whole range, too: what it does, it does in the other rows.
+
+    >>> line = np.arange(1000.0)
+    >>> typical_range(np.stack((line, np.append(line[1:], 1e6)), axis=1)).tolist()
+    [999.0, 998.0]
+    """
+    inside = _is_inside(latents)
+    lowest = np.where(inside, latents, np.inf).min(0)
+    highest = np.where(inside, latents, -np.inf).max(0)
+    return highest - lowest
+
+
+def outlying(latents: Array) -> list[int]:
+    """Return the dimensions of latents (n, D) that have outliers, for a protocol."""
+    return np.flatnonzero((~_is_inside(latents)).any(axis=0)).tolist()
+
+
+def _is_inside(latents: Array) -> NDArray[np.bool_]:
+    """Return which latents (n, D) are no outliers of their dimension, see `typical_range`."""
+    low, high = np.quantile(latents, [TAIL, 1 - TAIL], axis=0)
+    width = high - low
+    return ((latents >= low - width) & (latents <= high + width)) | (width == 0)
 
 
 def inactive(kl: Any, dim: int) -> NDArray[np.bool_]:

@@ -17,10 +17,11 @@ Encode = Callable[[Any], Any]  # factors (n, F) -> latents (n, D)
 # Squares and sums of larger numbers overflow float64.
 LARGEST = 1e100
 
-# Kinds of factors. `discrete`: every value counts as it is, however many there are. `ordered`: so
-# too, while rows suffice; beyond, as continuous. `continuous`: metrics see its rank, and where they
-# need few values the tenth of the ranks that it lies in.
+# Kinds of factors. `discrete`: values without an order, which count as they are, however many there
+# are. `ordered`: so too, while rows suffice; beyond, as continuous. `continuous`: metrics see its
+# rank, and where they need few values the tenth of the ranks that it lies in.
 FACTOR_KINDS = ("discrete", "ordered", "continuous")
+FactorKinds = str | Sequence[str] | None  # one kind for all factors or one each; None: ordered
 QUANTILE_BINS = 10
 FEW_VALUES = 20  # so many are never cut into bins
 ROWS_PER_VALUE = 20  # below, information on a value is estimated from too few rows
@@ -57,8 +58,8 @@ class LabelledSample:
     kept_factors: tuple[int, ...]  # column of each factor in the table that was passed
     dropped_factors: tuple[int, ...]
     continuous: NDArray[np.bool_]  # (F,) factors whose codes are quantile bins of their ranks
-    ranks: Array  # (n, F) in (0, 1), of the continuous factors; nan for the others
-    test_ranks: Array  # (m, F), among the ranks of the n rows
+    values: Array  # (n, F) labels as they were passed
+    test_values: Array  # (m, F)
 
     def subset(self, rows: Codes) -> Self:
         """Return the sample of some rows, without the factors of one value among them.
@@ -83,21 +84,31 @@ class LabelledSample:
             kept_factors=tuple(columns[varies].tolist()),
             dropped_factors=tuple(sorted({*self.dropped_factors, *constant})),
             continuous=self.continuous[varies],
-            ranks=self.ranks[rows][:, varies],
-            test_ranks=self.test_ranks[:, varies],
+            values=self.values[rows][:, varies],
+            test_values=self.test_values[:, varies],
         )
 
-    def protocol(self) -> dict[str, Any]:
-        """Return sample sizes, dropped and binned factors, for the protocol of a result."""
+    def ranks(self, f: int) -> tuple[Array, Array]:
+        """Return the ranks (n,) of factor f, and of the test part (m,) among them, in [0, 1]."""
+        values = self.values[:, f]
+        return mean_ranks(values, values), mean_ranks(self.test_values[:, f], values)
+
+    def protocol(self, continuous_are: str = "binned") -> dict[str, Any]:
+        """Return sample sizes, dropped and continuous factors, for the protocol of a result.
+
+        Args:
+            continuous_are: what a metric does with continuous factors, `binned` or `regressed`.
+        """
         entries: dict[str, Any] = {"num_samples": len(self.latents)}
         if len(self.test_latents):
             entries["num_test"] = len(self.test_latents)
         entries["kept_factors"] = list(self.kept_factors)
         entries["dropped_factors"] = list(self.dropped_factors)
         if self.continuous.any():
-            binned = np.array(self.kept_factors)[self.continuous]
-            entries["binned_factors"] = binned.tolist()
-            entries["quantile_bins"] = QUANTILE_BINS
+            columns = np.array(self.kept_factors)[self.continuous]
+            entries[f"{continuous_are}_factors"] = columns.tolist()
+            if continuous_are == "binned":
+                entries["quantile_bins"] = QUANTILE_BINS
         return entries
 
 
@@ -184,7 +195,7 @@ def labelled_sample(
     factors: Any,
     test: Any = None,
     min_rows: int = 2,
-    factor_kinds: str | Sequence[str] | None = None,
+    factor_kinds: FactorKinds = None,
 ) -> LabelledSample:
     """Check a sample and, where given, its test part `(latents, factors)`; drop factors that have
     one value in either part; cut continuous ones into quantile bins.
@@ -213,18 +224,14 @@ def labelled_sample(
                 f" rest, got {test_z.shape[1]} and {test_labels.shape[1]}"
             )
     continuous = continuous_factors(labels, factor_kinds)
-    ranks = np.full(labels.shape, np.nan)
-    test_ranks = np.full(test_labels.shape, np.nan)
     f = np.empty(labels.shape, dtype=np.int64)
     test_f = np.empty(test_labels.shape, dtype=np.int64)
     for column in range(labels.shape[1]):
         values = labels[:, column]
         test_values = test_labels[:, column]
         if continuous[column]:
-            ranks[:, column] = mean_ranks(values, values)
-            test_ranks[:, column] = mean_ranks(test_values, values)
-            f[:, column] = quantile_bins(ranks[:, column])
-            test_f[:, column] = quantile_bins(test_ranks[:, column])
+            f[:, column] = quantile_bins(mean_ranks(values, values))
+            test_f[:, column] = quantile_bins(mean_ranks(test_values, values))
         elif "f" in (values.dtype.kind, test_values.dtype.kind):
             both = np.concatenate((values, test_values))
             codes = np.unique(both, return_inverse=True)[1]
@@ -252,14 +259,12 @@ def labelled_sample(
         kept_factors=kept,
         dropped_factors=dropped,
         continuous=continuous[varies],
-        ranks=ranks[:, varies],
-        test_ranks=test_ranks[:, varies],
+        values=labels[:, varies].astype(np.float64),
+        test_values=test_labels[:, varies].astype(np.float64),
     )
 
 
-def continuous_factors(
-    labels: NDArray[Any], kinds: str | Sequence[str] | None = None
-) -> NDArray[np.bool_]:
+def continuous_factors(labels: NDArray[Any], kinds: FactorKinds = None) -> NDArray[np.bool_]:
     """Return which factors (F,) of labels (n, F) are cut into bins.
 
     None of those declared discrete, nor of those with at most 20 values; every other one declared
@@ -282,10 +287,22 @@ def continuous_factors(
     for column, kind in enumerate(declared):
         choice("factor_kinds", kind, FACTOR_KINDS)
         num_values = len(np.unique(labels[:, column]))
-        many = num_values > FEW_VALUES
-        few_rows = num_values * ROWS_PER_VALUE > rows
-        result[column] = many and (kind == "continuous" or (kind == "ordered" and few_rows))
+        is_cut = {
+            "discrete": False,
+            "ordered": is_sparse(num_values, rows),
+            "continuous": num_values > FEW_VALUES,
+        }
+        result[column] = is_cut[kind]
     return result
+
+
+def is_sparse(num_values: int, rows: int) -> bool:
+    """Return whether a factor has many values, and so few rows that each is seen too seldom.
+
+    >>> is_sparse(40, rows=10_000), is_sparse(40, rows=700), is_sparse(10, rows=100)
+    (False, True, False)
+    """
+    return num_values > FEW_VALUES and num_values * ROWS_PER_VALUE > rows
 
 
 def mean_ranks(values: NDArray[Any], among: NDArray[Any]) -> Array:

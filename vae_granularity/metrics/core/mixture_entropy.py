@@ -27,6 +27,7 @@ class MixtureEntropies(NamedTuple):
     marginal: Array  # (U,) H(unit)
     conditional: Array  # (U, F) H(unit | factor)
     others: Array  # (U, F) H(unit) - H(unit | factor), each sample's own posterior left out of both
+    errors: Array  # (2, U, F) of the two informations: without and with each sample's own posterior
     joint: float  # H(z)
 
 
@@ -39,11 +40,12 @@ def mixture_entropies(
 ) -> MixtureEntropies:
     """-E log q over chosen rows of z, q the mixture of all posteriors or those of a factor's value.
 
-    Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M.
+    Memory beyond the inputs stays at a few tables of `CHUNK_ELEMENTS` numbers, whatever M. Standard
+    errors are those of the S draws of z, and of the M posteriors as draws themselves.
 
     Args:
         tensors: z, mu and logvar (M, D), row i of z drawn from posterior i; factors: (M, F);
-            chosen: (S,) rows of z.
+            chosen: (S,) rows of z, ascending.
         progress: see `mig_entropy`.
     """
     z, mu, logvar = tensors
@@ -55,37 +57,48 @@ def mixture_entropies(
     marginal, others, joint = np.zeros(units), np.zeros(units), 0.0
     conditional, of_others = np.zeros((2, units, factors.shape[1]))
     covered = np.zeros(factors.shape[1])
+    log_marginal = np.empty((2, len(chosen), units))
+    # Sums over samples of log q(unit | factor) - log q(unit) and of its square: information.
+    sums, squares = np.zeros((2, 2, units, factors.shape[1]))
     with progress_bar("entropies", sum(pairs), dim, progress) as report, torch.inference_mode():
         for t, (factor, weight, samples, components) in enumerate(tasks):
             tick = None if report is None else _shift(report, sum(pairs[:t]), pairs[t], sum(pairs))
             part = (mu, logvar) if factor is None else (mu[components], logvar[components])
             own = np.searchsorted(components, samples)
-            log_q, log_others = _mean_log_densities(z[samples], *part, own, membership, tick)
+            log_densities = _log_densities(z[samples], *part, own, membership, tick)
+            log_others, log_q = log_densities.mean(1)
+            log_units = log_densities[:, :, :-1]
             if factor is None:
                 marginal, others, joint = -log_q[:-1], -log_others[:-1], -float(log_q[-1])
+                log_marginal = log_units
             else:
                 conditional[:, factor] -= weight * log_q[:-1]
                 of_others[:, factor] -= weight * log_others[:-1]
                 covered[factor] += weight
+                information = log_units - log_marginal[:, np.searchsorted(chosen, samples)]
+                sums[:, :, factor] += information.sum(1)
+                squares[:, :, factor] += (information**2).sum(1)
     conditional /= covered
     of_others /= covered
     for g, group in enumerate(groups.groups):
         if len(group) == 1:  # the same number to the last bit, not to rounding
             marginal[dim + g], conditional[dim + g] = marginal[group[0]], conditional[group[0]]
-    return MixtureEntropies(marginal, conditional, others[:, None] - of_others, joint)
+    variance = np.maximum(squares / len(chosen) - (sums / len(chosen)) ** 2, 0.0)
+    errors = np.sqrt(variance * (1 / len(chosen) + 1 / len(factors)))
+    return MixtureEntropies(marginal, conditional, others[:, None] - of_others, errors, joint)
 
 
-def _mean_log_densities(
+def _log_densities(
     z: Tensor,
     mu: Tensor,
     logvar: Tensor,
     own: Codes,
     membership: Tensor,
     tick: Callable[[int, int], None] | None,
-) -> tuple[Array, Array]:
-    """Means of log q over z (S, D) for D dimensions, G groups and all, (D + G + 1,) each.
+) -> Array:
+    """Return log q of z (S, D) for D dimensions, G groups and all: (2, S, D + G + 1).
 
-    q of M posteriors (M, D) of equal weight, and of all but the sample's own (S,).
+    First q of all M posteriors (M, D), of equal weight, but the sample's own (S,); then of all.
     """
     width = sum(membership.shape) + 1
     rows = max(1, CHUNK_ELEMENTS // (COMPONENTS * width))
@@ -111,11 +124,9 @@ def _mean_log_densities(
             tick(b + 1, len(blocks))
     dims = log_density(z, mu[place], logvar[place])
     alone = torch.cat((dims, dims @ membership, dims.sum(1, keepdim=True)), 1)
-    every, others = (
-        (sums - math.log(max(count, 1))).double().mean(0).cpu().numpy()
-        for sums, count in ((torch.logaddexp(total, alone), len(mu)), (total, len(mu) - 1))
-    )
-    return every, others
+    others = total - math.log(max(len(mu) - 1, 1))
+    every = torch.logaddexp(total, alone) - math.log(len(mu))
+    return torch.stack((others, every)).double().cpu().numpy()
 
 
 def _tasks(factors: Codes, chosen: Codes) -> Iterator[tuple[int | None, float, Codes, Codes]]:

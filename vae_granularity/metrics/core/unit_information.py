@@ -18,6 +18,7 @@ from vae_granularity.metrics.core.inputs import (
     ROWS_PER_VALUE,
     Array,
     Codes,
+    FactorKinds,
     LabelledSample,
     TooLittleData,
     labelled_sample,
@@ -34,11 +35,7 @@ Known = dict[tuple[int, tuple[int, ...] | int], float]
 
 
 def knn_sample(
-    latents: Any,
-    factors: Any,
-    num_neighbors: int,
-    kl: Any = None,
-    factor_kinds: str | Sequence[str] | None = None,
+    latents: Any, factors: Any, num_neighbors: int, kl: Any = None, factor_kinds: FactorKinds = None
 ) -> LabelledSample:
     """Return a checked sample of more rows than neighbours, latents 0 where inactive by kl (D,).
 
