@@ -135,13 +135,13 @@ def test_one_run_killed_at_random_moments_with_its_newest_checkpoint_cut_now_and
 
 
 def _workers(process: Any) -> list[int]:
-    """Processes that the launcher has started, and that have not ended meanwhile."""
-    found = []
+    """Processes that the launcher's server has started, and that have not ended meanwhile."""
+    workers = []
     for pid in commands.children(process.pid):
         with suppress(OSError):
-            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
-                found.append(pid)
-    return found
+            if "multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_text():
+                workers += commands.children(pid)
+    return workers
 
 
 def test_two_sweeps_at_once_share_the_runs_of_a_folder(tmp_path, undisturbed):

@@ -23,12 +23,11 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, choice, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
-from vae_granularity.terminal import PrintableRecord, say
+from vae_granularity.terminal import PrintableRecord, end_if_unread, say, tolerant_output
 from vae_granularity.training.arguments import check_arguments, group_options
 from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import check_home, project_name, resolved_mode
 from vae_granularity.training.suggestions import key_message, option_message
-from vae_granularity.training.terminal import end_if_unread, tolerant_output
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")  # tpu needs packages that we do not test
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
