@@ -14,7 +14,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vae_granularity.errors import ArgumentError, integer, number
 from vae_granularity.terminal import say
@@ -103,7 +103,9 @@ class CoresLauncher(WorkersLauncher):
 
         gpus = self.gpus
         if gpus is None:
-            gpus = visible_gpus() if self.config.trainer.devices == 1 else []
+            # A run on several devices chooses them itself.
+            one_device = OmegaConf.select(self.config, "trainer.devices") == 1
+            gpus = visible_gpus() if one_device else []
         size = cores() if self.n_jobs == -1 else self.n_jobs
         return LocalPool(task, size, gpus, preload=PRELOAD)
 
