@@ -120,10 +120,10 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         check_arguments(config_name, sys.argv[1:], config_dir())
         main(reported)()
     except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
-        print("\ninterrupted: the same command continues", file=sys.stderr)
+        say("\ninterrupted: the same command continues", to_stderr=True)
         sys.exit(128 + signal.SIGINT)
     except ArgumentError as error:  # in words that Hydra has not read yet
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", to_stderr=True)
         sys.exit(2)
     except Exception as error:
         end_if_unread(error)
