@@ -88,6 +88,7 @@ def _has_begun(run: Path) -> bool:
         ("ray", signal.SIGKILL),
         ("ray", signal.SIGTERM),
     ],
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_no_worker_outlives_the_command(tmp_path, launcher, number):
     """The workers of `cores` save what they train, as on SIGTERM; those of Ray just end."""
