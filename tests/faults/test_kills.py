@@ -89,7 +89,10 @@ def test_a_sweep_whose_workers_are_killed_is_completed_by_the_same_command(
         folder = tmp_path / str(sweeps)
         process = commands.start(folder, *SWEEP, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
         while landed < kills and process.is_alive():
-            time.sleep(moments.uniform(0.1, seconds * 0.6))
+            if not _workers(process):  # the command checks the points, or its server loads torch
+                time.sleep(0.05)
+                continue
+            time.sleep(moments.uniform(0.0, seconds * 0.4))
             if workers := _workers(process):
                 os.kill(moments.choice(workers), signal.SIGKILL)
                 landed += 1
