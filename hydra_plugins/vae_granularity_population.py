@@ -1,4 +1,4 @@
-"""Hydra's side of population training: packs compatible jobs, another launcher runs the packs."""
+"""Pack compatible points of a multirun, and launch packs and other points as jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,13 @@ from vae_granularity.training.config import job_config
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 CORES = {"_target_": "hydra_plugins.vae_granularity_workers.CoresLauncher"}
-AUTO, ALONE = "auto", "alone"
+AUTO = "auto"
+ALONE = "alone"
 WAYS = (AUTO, ALONE, "eager", "compiled")
 
 
 class PopulationLauncher(Launcher):
-    """Trains compatible points as populations.
+    """Train compatible points as populations.
 
     Args:
         jobs: config of the launcher that runs packs and other points as jobs. With Hydra's basic
@@ -42,51 +43,60 @@ class PopulationLauncher(Launcher):
         together: int | None = None,
         processes: int | None = None,
     ) -> None:
-        self.jobs, self.how = jobs, choice("hydra.launcher.how", how, WAYS)
+        self.jobs = jobs
+        self.how = choice("hydra.launcher.how", how, WAYS)
         self.max_members = integer("hydra.launcher.max_members", max_members, 1)
-        self.together, self.processes = (
-            None if value is None else integer(f"hydra.launcher.{name}", value, 1)
-            for name, value in (("together", together), ("processes", processes))
-        )
+        self.together = None
+        if together is not None:
+            self.together = integer("hydra.launcher.together", together, 1)
+        self.processes = None
+        if processes is not None:
+            self.processes = integer("hydra.launcher.processes", processes, 1)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.context, self.task, self.config = hydra_context, task_function, config
+        """Keep Hydra's objects for `launch`."""
+        self.context = hydra_context
+        self.task = task_function
+        self.config = config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the jobs; one return for each, a failed one with its exception."""
+        """Run the jobs; return one result for each, a failed one with its exception."""
         from vae_granularity.population.packing import evenly, pack
 
         configs = [job_config(self.context, self.config, overrides) for overrides in job_overrides]
         points = _with_models(configs)
         packing = pack(points)
-        for i, reason in packing.alone.items():
-            say(f"trains alone: {' '.join(job_overrides[i])}: {reason}")
-        jobs: list[tuple[list[int], Sequence[str]]] = [
-            ([i], job_overrides[i]) for i in packing.alone
-        ]
-        folder, files, processes = Path(configs[0].paths.output_dir), list[Path](), 1
+        # Numbers of the points that a job trains, and its overrides.
+        jobs: list[tuple[Sequence[int], Sequence[str]]] = []
+        for number, reason in packing.alone.items():
+            say(f"trains alone: {' '.join(job_overrides[number])}: {reason}")
+            jobs.append(([number], job_overrides[number]))
+        folder = Path(configs[0].paths.output_dir)
+        files: list[Path] = []
+        processes = 1
         for group in packing.groups:
             model = points[group[0]][1]
-            how, together, at_a_time = self._plan([configs[i] for i in group], model)
-            processes = max(processes, at_a_time)
-            members = 1 if how == ALONE else min(self.max_members, -(-len(group) // at_a_time))
-            for part in evenly(group, members):
-                own = job_overrides[part[0]]
-                if len(part) > 1:
-                    files.append(write_pack(folder, [configs[i] for i in part], how, together))
-                    own = [*own, f"+pack={files[-1]}"]
-                jobs.append((part, own))
+            mode, together, group_processes = self._plan([configs[i] for i in group], model)
+            processes = max(processes, group_processes)
+            members = min(self.max_members, -(-len(group) // group_processes))
+            for numbers in evenly(group, 1 if mode == ALONE else members):
+                overrides = job_overrides[numbers[0]]
+                if len(numbers) > 1:
+                    file = write_pack(folder, [configs[i] for i in numbers], mode, together)
+                    files.append(file)
+                    overrides = [*overrides, f"+pack={file}"]
+                jobs.append((numbers, overrides))
         try:
-            returned = self._launcher(processes).launch(
+            results = self._launcher(processes).launch(
                 [overrides for _, overrides in jobs], initial_job_idx
             )
         finally:
             remove_packs(files)
-        return _each(returned, [part for part, _ in jobs], len(configs))
+        return _results_of_points(results, [numbers for numbers, _ in jobs], len(configs))
 
     def _plan(self, configs: Sequence[DictConfig], model: Any) -> tuple[str, int, int]:
         """Return how to train, members together and processes at a time.
@@ -108,11 +118,11 @@ class PopulationLauncher(Launcher):
             max_processes=self.processes or available_processes(configs[0]),
             on_gpu=trains_on_gpu(configs[0]),
         )
-        print(f"plan for {len(configs)} compatible runs: {plan}", flush=True)
+        say(f"plan for {len(configs)} compatible runs: {plan}")
         return plan.how, plan.together, plan.processes
 
     def _launcher(self, processes: int) -> Launcher:
-        """What runs the jobs: the launcher asked for, or several processes of this machine."""
+        """Return the launcher of the jobs: as configured, or several processes of this machine."""
         config = self.config.copy()
         with read_write(config), open_dict(config):
             config.hydra.launcher = self.jobs if processes == 1 else CORES | {"n_jobs": processes}
@@ -122,39 +132,43 @@ class PopulationLauncher(Launcher):
 
 
 def _with_models(configs: Sequence[DictConfig]) -> list[tuple[Any, Any]]:
-    """Resolved configs, each with a model of its class and dials; one is built for all like it."""
+    """Return each resolved config with a model of its class and dials.
+
+    One model is built for all configs that differ in no more than values.
+    """
     from vae_granularity.runs.build import build
 
-    models, found = {}, []
-    for cfg in configs:
-        resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+    models: dict[tuple[str, ...], Any] = {}
+    points: list[tuple[Any, Any]] = []
+    for config in configs:
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
         names = [name for name, value in resolved["model"].items() if value is not None]
         key = (resolved["model"]["_target_"], *names)
         if key not in models:
-            models[key] = build(cfg)[0]
-        found.append((resolved, models[key]))
-    return found
+            models[key] = build(config)[0]
+        points.append((resolved, models[key]))
+    return points
 
 
-def _each(
-    returned: Sequence[JobReturn], parts: Sequence[Sequence[int]], count: int
+def _results_of_points(
+    results: Sequence[JobReturn], jobs: Sequence[Sequence[int]], count: int
 ) -> list[JobReturn]:
-    """One return for each point from those of the jobs, which hold the points of `parts`."""
-    each = [JobReturn() for _ in range(count)]
-    for job, part in zip(returned, parts, strict=True):
-        outcomes = (
-            [None] * len(part)
-            if len(part) == 1 or job.status is JobStatus.FAILED
-            else job.return_value
-        )
-        for i, outcome in zip(part, outcomes, strict=True):
-            each[i] = JobReturn(
-                cfg=job.cfg,
-                hydra_cfg=job.hydra_cfg,
-                overrides=job.overrides,
-                working_dir=job.working_dir,
+    """Return a result for each of `count` points from those of jobs, which train several points."""
+    points = [JobReturn() for _ in range(count)]
+    for result, numbers in zip(results, jobs, strict=True):
+        # A job that failed is the failure of all its points; a pack returns the error of each.
+        errors: Sequence[Any] = [None] * len(numbers)
+        if result.status is JobStatus.FAILED:
+            errors = [result._return_value] * len(numbers)
+        elif len(numbers) > 1:
+            errors = result.return_value
+        for number, error in zip(numbers, errors, strict=True):
+            points[number] = JobReturn(
+                cfg=result.cfg,
+                hydra_cfg=result.hydra_cfg,
+                overrides=result.overrides,
+                working_dir=result.working_dir,
+                status=JobStatus.COMPLETED if error is None else JobStatus.FAILED,
             )
-            failed = job.status is JobStatus.FAILED or outcome is not None
-            each[i].status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-            each[i].return_value = job._return_value if job.status is JobStatus.FAILED else outcome
-    return each
+            points[number].return_value = error
+    return points

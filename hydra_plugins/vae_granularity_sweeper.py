@@ -1,4 +1,4 @@
-"""Hydra's side of a sweep: from overrides to points to the launcher; see `sweeps.complete`."""
+"""Turn the overrides of a multirun into points, and complete them through the launcher."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from vae_granularity.training.config import explain, job_config
 
 
 class ResumableSweeper(Sweeper):
-    """All combinations of the swept values, as a set of runs that is completed.
+    """Complete the runs of all combinations of the swept values.
 
     Args:
         params: swept keys and values beside those of the command line, which wins.
@@ -28,14 +28,18 @@ class ResumableSweeper(Sweeper):
     """
 
     def __init__(self, params: dict[str, str] | None = None, retry_failed: bool = False) -> None:
-        self.params, self.retry_failed = dict(params or {}), retry_failed
+        self.params = dict(params or {})
+        self.retry_failed = retry_failed
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.context, self.config = hydra_context, config
-        context = {"hydra_context": hydra_context, "task_function": task_function}
-        self.launcher = Plugins.instance().instantiate_launcher(**context, config=config)
+        """Keep Hydra's objects for `sweep`, and build the launcher."""
+        self.context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
         """Complete the sweep of the override strings.
@@ -44,20 +48,24 @@ class ResumableSweeper(Sweeper):
             SystemExit: 1 if a point is not done at the end, 2 if one is invalid, in which case none
                 was trained.
         """
-        given = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
-        overrides = parser.parse_overrides(given)
-        swept = {one.get_key_element() for one in overrides if one.is_sweep_override()}
-        combinations = [c for batch in BasicSweeper.split_arguments(overrides, None) for c in batch]
+        overrides = parser.parse_overrides(words)
+        swept_keys = {
+            override.get_key_element() for override in overrides if override.is_sweep_override()
+        }
+        combinations: list[tuple[list[str], list[str]]] = []
+        for batch in BasicSweeper.split_arguments(overrides, None):
+            for combination in batch:
+                swept = [word for word in combination if word.split("=")[0] in swept_keys]
+                combinations.append((combination, swept))
         if not combinations:  # glob(*) of a key, say
-            raise ArgumentError(f"{' '.join(given)} names no value: nothing would be trained")
-        points = sweep.checked_points(
-            [(c, [o for o in c if o.split("=")[0] in swept]) for c in combinations], self._compose
-        )
+            raise ArgumentError(f"{' '.join(words)} names no value: nothing would be trained")
+        points = sweep.checked_points(combinations, self._compose)
         sweep.complete(points, self._launch, retry_failed=self.retry_failed)
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The config of a job, as `hydra.core.utils.run_job` hands it over."""
+        """Return the config of a job, as `hydra.core.utils.run_job` hands it over."""
         assert self.config is not None, "Hydra calls setup first"
         try:
             config = job_config(self.context, self.config, overrides)
@@ -67,7 +75,7 @@ class ResumableSweeper(Sweeper):
         return config
 
     def _launch(self, points: Sequence[Point]) -> list[Any]:
-        """Run the points; what each of them raised, or None."""
+        """Run the points; return the exception that each of them raised, or None."""
         assert self.launcher is not None, "Hydra calls setup first"
         returned = self.launcher.launch([point.overrides for point in points], initial_job_idx=0)
         return [job._return_value if job.status is JobStatus.FAILED else None for job in returned]

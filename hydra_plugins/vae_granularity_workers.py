@@ -1,4 +1,4 @@
-"""Hydra's side of the launchers that hand points to workers: of this machine, or of Ray."""
+"""Launch the points of a multirun on workers: of this machine, or of a Ray cluster."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,27 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from vae_granularity.errors import ArgumentError, BusyError, integer, number
+from vae_granularity.errors import ArgumentError, integer, number
+from vae_granularity.terminal import say
 
-OUTPUT = ".output"  # what each job prints, in a file beside the runs
+OUTPUT = ".output"  # beside the runs: a file for what each job prints
+# Imported once for all workers of this machine. The first one ignores Ctrl-C.
+PRELOAD = (
+    "vae_granularity.sweeps.preload",
+    "vae_granularity.population.jobs",
+    "vae_granularity.train",
+    "pydantic",
+)
 
 
 class WorkersLauncher(Launcher):
-    """Hands the jobs to workers and collects what became of them."""
+    """Hand the jobs to workers and collect their results.
+
+    Args:
+        attempts: workers that a point may lose before it is given up.
+    """
 
     def __init__(self, attempts: int) -> None:
         self.attempts = integer("hydra.launcher.attempts", attempts, 1)
@@ -29,58 +42,85 @@ class WorkersLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.context, self.task, self.config = hydra_context, task_function, config
+        """Keep Hydra's objects for `launch`."""
+        self.context = hydra_context
+        self.task = task_function
+        self.config = config
 
     @abstractmethod
     def pool(self, task: Callable[[Any], Any]) -> Any:
-        """The workers, as a context that ends them."""
+        """Return the workers, a context that ends them."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the jobs; one return for each, a failed one with its exception."""
-        from vae_granularity.sweeps.queue import run_all
+        """Run the jobs; return one result for each, a failed one with its exception."""
+        from vae_granularity.sweeps.workers import run_all
 
         setup_globals()
         folder = Path(self.config.hydra.sweep.dir).absolute() / OUTPUT
         folder.mkdir(parents=True, exist_ok=True)
         task = _task(self.context, self.task, self.config, os.getcwd(), Singleton.get_state())
         items = [
-            (initial_job_idx + i, list(overrides), folder / f"{name}.txt")
+            _Item(initial_job_idx + i, list(overrides), folder / f"{name}.txt")
             for i, (overrides, name) in enumerate(
                 zip(job_overrides, names(job_overrides), strict=True)
             )
         ]
-        print(f"the output of each point is in {folder}", flush=True)
+        say(f"the output of each point is in {folder}")
         with self.pool(task) as pool:
-            results = run_all(
-                pool, items, self.attempts, _is_locked, name=lambda item: item[2].stem
-            )
-        return [_returned(result, item[1]) for result, item in zip(results, items, strict=True)]
+            results = run_all(pool, items, self.attempts, name=lambda item: item.output.stem)
+        return [
+            _job_return(result, item.overrides) for result, item in zip(results, items, strict=True)
+        ]
 
 
 class CoresLauncher(WorkersLauncher):
-    """Points on the cores of this machine, by processes that end with the command.
+    """Run points in processes of this machine, which end with the command.
 
     Args:
         n_jobs: points at a time; -1 is one a core.
         attempts: workers that a point may lose before it is given up.
+        gpus: values of CUDA_VISIBLE_DEVICES that are dealt to the workers in turn; None are those
+            that this process sees, one each, where a point takes one device.
     """
 
-    def __init__(self, n_jobs: int = -1, attempts: int = 5) -> None:
+    def __init__(
+        self, n_jobs: int = -1, attempts: int = 5, gpus: Sequence[str | int] | None = None
+    ) -> None:
         super().__init__(attempts)
         if n_jobs != -1:
             integer("hydra.launcher.n_jobs", n_jobs, 1)
         self.n_jobs = n_jobs
+        if isinstance(gpus, (str, int)):
+            raise ArgumentError(
+                f"hydra.launcher.gpus must be null or a list of devices, as [0,1], got {gpus!r}"
+            )
+        self.gpus = None if gpus is None else [str(name) for name in gpus]
 
     def pool(self, task: Callable[[Any], Any]) -> Any:
-        from vae_granularity.sweeps.processes import LocalPool, cores
+        from vae_granularity.sweeps.workers import LocalPool, cores
 
-        return LocalPool(task, cores() if self.n_jobs == -1 else self.n_jobs)
+        gpus = self.gpus
+        if gpus is None:
+            # A run on several devices chooses them itself.
+            one_device = OmegaConf.select(self.config, "trainer.devices") == 1
+            gpus = visible_gpus() if one_device else []
+        size = cores() if self.n_jobs == -1 else self.n_jobs
+        return LocalPool(task, size, gpus, preload=PRELOAD)
+
+
+def visible_gpus() -> list[str]:
+    """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    import torch
+
+    count = torch.cuda.device_count()
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return names[:count] if len(names) >= count > 0 and names[0] else [str(i) for i in range(count)]
 
 
 class RayLauncher(WorkersLauncher):
-    """Points on a Ray cluster, which is started here or runs already.
+    """Run points on a Ray cluster, which is started here or runs already.
 
     Args:
         address: of a cluster that runs (auto | HOST:PORT); None starts one on this machine.
@@ -109,7 +149,7 @@ class RayLauncher(WorkersLauncher):
             raise ArgumentError(
                 f"hydra.launcher.gpus must be in [0, 1] or a whole number, got {gpus}"
             )
-        for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+        for name, value in {"num_cpus": num_cpus, "num_gpus": num_gpus}.items():
             if value is not None:
                 integer(f"hydra.launcher.{name}", value, 0)
                 if address is not None:
@@ -126,72 +166,85 @@ class RayLauncher(WorkersLauncher):
 
 
 def names(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """A readable file name for each job: the overrides that not all jobs have.
+    """Return a readable file name for each job: the overrides that not all jobs have.
 
     >>> names([["a.b=1", "c=2"], ["a.b=1", "c=3"]])
     ['c=2', 'c=3']
     """
-    common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set[str]()
-    own = [" ".join(o for o in overrides if o not in common) for overrides in job_overrides]
-    own = [re.sub(r"\+pack=\S*/(\S+)\.json", r"pack \1", name) for name in own]
-    return [re.sub(r"[^\w=.,+\- \[\]]", "_", name)[-200:] or "job" for name in own]
+    common: set[str] = set()
+    if len(job_overrides) > 1:
+        common = set.intersection(*map(set, job_overrides))
+    return [_file_name(overrides, common) for overrides in job_overrides]
+
+
+def _file_name(overrides: Sequence[str], common: set[str]) -> str:
+    name = " ".join(override for override in overrides if override not in common)
+    # A pack is called by its file, not by the path of it.
+    name = re.sub(r"\+pack=\S*/(\S+)\.json", r"pack \1", name)
+    return re.sub(r"[^\w=.,+\- \[\]]", "_", name)[-200:] or "job"
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One job of a multirun."""
+
+    number: int
+    overrides: list[str]
+    output: Path  # the file that takes what it prints
 
 
 def _task(
     context: HydraContext, task: TaskFunction, config: DictConfig, cwd: str, singletons: Any
-) -> Callable[[Any], Any]:
-    """What a worker does with (number, overrides, file of its output) of a job."""
+) -> Callable[[_Item], JobReturn]:
+    """Return the function that runs one job in a worker."""
 
-    def run(item: tuple[int, list[str], Path]) -> JobReturn:
-        index, overrides, output = item
+    def run(item: _Item) -> JobReturn:
         os.chdir(cwd)
-        with _output_to(output):
+        with _output_to(item.output):
             setup_globals()
             Singleton.set_state(singletons)
-            job = context.config_loader.load_sweep_config(config, overrides)
+            job = context.config_loader.load_sweep_config(config, item.overrides)
             with open_dict(job):
-                job.hydra.job.id, job.hydra.job.num = f"job_{index}", index
-            done = run_job(
+                job.hydra.job.id = f"job_{item.number}"
+                job.hydra.job.num = item.number
+            result = run_job(
                 hydra_context=context,
                 task_function=task,
                 config=job,
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
             )
-        done.cfg = done.hydra_cfg = None  # long, and known to whoever launched
-        return done
+        # Configs are long, and the launcher has them.
+        result.cfg = None
+        result.hydra_cfg = None
+        return result
 
     return run
 
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Everything that this process and its children print goes to the end of a file."""
+    """Add everything that this process and its children print to the end of a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept, streams = (os.dup(1), os.dup(2)), (sys.stdout, sys.stderr)
+    stdout = sys.stdout
+    stderr = sys.stderr
+    descriptors = {number: os.dup(number) for number in (1, 2)}
     with path.open("a", buffering=1, encoding="utf-8") as file:
-        for number_ in (1, 2):
-            os.dup2(file.fileno(), number_)
+        for number in descriptors:
+            os.dup2(file.fileno(), number)
         sys.stdout = sys.stderr = file
         try:
             yield
         finally:
-            sys.stdout, sys.stderr = streams
-            for number_, old in zip((1, 2), kept, strict=True):
-                os.dup2(old, number_)
-                os.close(old)
+            sys.stdout = stdout
+            sys.stderr = stderr
+            for number, descriptor in descriptors.items():
+                os.dup2(descriptor, number)
+                os.close(descriptor)
 
 
-def _is_locked(result: Any) -> bool:
-    return (
-        isinstance(result, JobReturn)
-        and result.status is JobStatus.FAILED
-        and isinstance(result._return_value, BusyError)
-    )
-
-
-def _returned(result: Any, overrides: Sequence[str]) -> JobReturn:
-    """The return of a job, also of one whose worker raised or was lost."""
+def _job_return(result: Any, overrides: Sequence[str]) -> JobReturn:
+    """Return the result of a job in Hydra's form, also of one whose worker raised or was lost."""
     if isinstance(result, JobReturn):
         return result
     failed = JobReturn(overrides=list(filter_overrides(overrides)), status=JobStatus.FAILED)

@@ -1,4 +1,4 @@
-"""`python -m vae_granularity.status runs=FOLDER`: what a folder of runs is at, from its files."""
+"""`python -m vae_granularity.status runs=FOLDER`: list the runs of a folder with their state."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ TYPES = {"runs": str | list[str] | None, "watch": bool, "every": float, "max_row
 def run(cfg: DictConfig) -> None:
     """Show the runs that the config names, once or until interrupted."""
     values: Any = OmegaConf.to_container(cfg, resolve=True)
-    given = check_values(values, TYPES)
-    runs = given["runs"]
+    arguments = check_values(values, TYPES)
+    runs = arguments["runs"]
     if not runs:
         raise ArgumentError(f"runs must be a folder of run directories, or a list, got {runs!r}")
-    places = [runs] if isinstance(runs, str) else runs
-    every = number("every", given["every"], 0.1)
-    rows = integer("max_rows", given["max_rows"], 0)
-    from vae_granularity.sweeps.screen import show
+    folders = [runs] if isinstance(runs, str) else runs
+    seconds = number("every", arguments["every"], 0.1)
+    max_rows = integer("max_rows", arguments["max_rows"], 0)
+    from vae_granularity.sweeps.status import show
 
-    show(places, " ".join(places), rows, given["watch"], every)
+    show(folders, " ".join(folders), max_rows, arguments["watch"], seconds)
 
 
 def main() -> None:

@@ -148,4 +148,7 @@ def test_a_damaged_record_of_sources_is_settled_anew(damage, tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vae_granularity.data.files.sources.reachable", lambda *_: set())
         assert settled_source(config) == settled_source(config) == "rendered"
-    assert "is damaged, it is now .sources.json.damaged" in capsys.readouterr().out
+    assert (
+        "was damaged (renamed to .sources.json.damaged); resolving dataset.source again"
+        in capsys.readouterr().out
+    )

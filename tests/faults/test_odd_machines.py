@@ -164,7 +164,7 @@ def test_a_command_whose_output_nobody_reads_ends_silently(arguments, tmp_path):
 
 
 def test_another_pipe_that_breaks_is_no_silent_end(capfd):
-    from vae_granularity.training.terminal import tolerant_output
+    from vae_granularity.terminal import tolerant_output
 
     with pytest.raises(BrokenPipeError, match="a worker"), tolerant_output():
         raise BrokenPipeError("a worker")

@@ -12,7 +12,7 @@ from damage import Damage, folder, noise, pipe, within
 from fake_runs import fake_results, write_run
 
 from vae_granularity import status
-from vae_granularity.runs.overview import SWEEPS
+from vae_granularity.sweeps.status import SWEEPS
 
 
 def told(monkeypatch, capsys, runs: Path) -> str:

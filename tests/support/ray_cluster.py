@@ -62,7 +62,7 @@ def two_nodes() -> Iterator[TwoNodes]:
 
 def settings() -> dict[str, str]:
     """Environment variables of the cluster and of those that join it."""
-    return ray_pool.ENVIRONMENT | ray_pool.OWN | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return ray_pool.ENVIRONMENT | ray_pool.LOCAL_CLUSTER | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def started() -> Any:

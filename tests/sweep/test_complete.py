@@ -10,10 +10,10 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from vae_granularity.errors import BusyError, TrainingError
-from vae_granularity.runs.overview import asked_for, overview
 from vae_granularity.runs.status import FAILURE, LOCK, failures_recorded, is_busy, recorded_failure
 from vae_granularity.runs.table import PARTS
 from vae_granularity.sweeps.complete import Point, complete
+from vae_granularity.sweeps.status import list_runs, swept_runs
 
 
 @pytest.fixture
@@ -213,6 +213,6 @@ def test_a_point_that_is_done_is_said_at_once_with_its_number_and_what_is_left(
 
 def test_a_sweep_leaves_word_of_what_it_asks_for(points):
     complete(points[:2], Recorder())
-    assert len(overview(points[0].directory.parent)) == 2
-    asked = asked_for(points[0].directory.parent)
+    assert len(list_runs(points[0].directory.parent)) == 2
+    asked = swept_runs(points[0].directory.parent)
     assert [directory.rpartition("/")[2] for directory in asked] == ["run0", "run1"]

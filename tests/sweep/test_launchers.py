@@ -79,9 +79,18 @@ def _has_begun(run: Path) -> bool:
     return found is not None and bool(found.step)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
-@pytest.mark.parametrize("launcher", ["cores", "ray"])
-def test_no_worker_outlives_the_command(tmp_path, launcher, how):
+@pytest.mark.parametrize(
+    "launcher, number",
+    [
+        ("cores", signal.SIGKILL),
+        ("cores", signal.SIGTERM),
+        ("cores", signal.SIGINT),
+        ("ray", signal.SIGKILL),
+        ("ray", signal.SIGTERM),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_no_worker_outlives_the_command(tmp_path, launcher, number):
     """The workers of `cores` save what they train, as on SIGTERM; those of Ray just end."""
     needs(PLUGINS[launcher])
     endless = ("trainer.max_steps=1000000", "callbacks.checkpoint.every_n_train_steps=1000000")
@@ -97,7 +106,10 @@ def test_no_worker_outlives_the_command(tmp_path, launcher, how):
         time.sleep(0.1)
     started = commands.descendants(process.pid)
     assert len(started) >= 2
-    os.kill(process.pid or 0, how)
+    os.kill(process.pid or 0, number)
+    if number == signal.SIGINT:  # Ctrl-C in a terminal reaches all processes of it
+        for pid in started:
+            os.kill(pid, number)
     process.join()
     deadline = time.monotonic() + PATIENCE
     while any(map(commands.is_alive, started)):
@@ -109,3 +121,4 @@ def test_no_worker_outlives_the_command(tmp_path, launcher, how):
     if launcher == "cores":
         assert all(checkpoints(run) for run in runs)
         assert all("\nstopped at step " in path.read_text() for path in outputs.iterdir())
+        assert "Traceback" not in commands.output(tmp_path)

@@ -127,8 +127,8 @@ def test_points_of_a_node_that_dies_are_continued_on_the_other(tmp_path, cluster
 
 def seen(jobs: int, gpus: float, **where: Any) -> Counter[tuple[str, str]]:
     """How many of some jobs at once are on which node with which devices."""
-    from vae_granularity.sweeps.queue import run_all
     from vae_granularity.sweeps.ray_pool import RayPool
+    from vae_granularity.sweeps.workers import run_all
 
     def place(seconds: float) -> tuple[str, str]:
         import ray

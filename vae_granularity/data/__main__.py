@@ -16,10 +16,9 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import ArgumentError, UserError, writable_folder
-from vae_granularity.terminal import say
+from vae_granularity.terminal import end_if_unread, say, tolerant_output
 from vae_granularity.training.arguments import check_arguments
 from vae_granularity.training.config import compose, config_dir, end_with_message
-from vae_granularity.training.terminal import end_if_unread, tolerant_output
 
 VERBS = ("prepare", "info")
 

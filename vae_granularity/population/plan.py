@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from vae_granularity.population.compiled import no_compiler
-from vae_granularity.sweeps.processes import cores
+from vae_granularity.sweeps.workers import cores
 
 AUTO, ALONE, EAGER, COMPILED = "auto", "alone", "eager", "compiled"
 # Sixteen members together are no faster than eight on a CPU.

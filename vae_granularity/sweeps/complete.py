@@ -1,9 +1,9 @@
-"""A sweep is a set of runs to be completed: all points are checked before the first one trains."""
+"""Check all points of a sweep, then train and measure those that are not complete."""
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,10 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from vae_granularity.errors import BusyError, DataError, UserError
 from vae_granularity.evaluation.request import missing
 from vae_granularity.runs.identity import RunInfo, short_digest
-from vae_granularity.runs.overview import record_sweep
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
 from vae_granularity.runs.table import read_results
-from vae_granularity.sweeps.screen import duration
+from vae_granularity.sweeps.status import duration, record_sweep
 from vae_granularity.terminal import say
 from vae_granularity.training.config import check_training_config
 
@@ -32,46 +31,51 @@ class Point:
     """One run of a sweep with what is to be measured of it."""
 
     overrides: tuple[str, ...]  # of its config, all of them, with the settled source
-    label: str  # those that are swept
+    label: str  # the overrides that are swept
     config: DictConfig = field(compare=False)
     directory: Path
 
     @cached_property
     def measures(self) -> dict[str, Any]:
-        """The part of the config that says what is measured."""
-        asked = {key: self.config[key] for key in ("evaluation", "metrics") if self.config.get(key)}
-        return {key: OmegaConf.to_container(node, resolve=True) for key, node in asked.items()}
+        """The nodes of the config that say what is measured."""
+        nodes = {key: self.config.get(key) for key in ("evaluation", "metrics")}
+        return {
+            key: OmegaConf.to_container(node, resolve=True) for key, node in nodes.items() if node
+        }
 
     @property
     def is_done(self) -> bool:
-        """Whether the run is trained."""
+        """True if the run is trained."""
         return is_done(self.directory)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run is trained and all that is asked of it measured. Loads no torch."""
+        """True if the run is trained and everything measured. Loads no torch."""
         try:
             return not missing(self.measures, read_results(self.directory))
         except Exception:  # of any kind: whoever trains or measures it says what is wrong
             return False
 
 
-# What a launcher makes of points: the exception that each of them raised, or None. It raises itself
-# when a worker of its own dies.
+# Runs the points; returns the exception that each of them raised, or None. It raises itself when it
+# loses a worker.
 Launch = Callable[[Sequence[Point]], Sequence[BaseException | None]]
 
 
 def checked_points(
     combinations: Sequence[tuple[Sequence[str], Sequence[str]]], compose: Compose
 ) -> list[Point]:
-    """The points of a sweep, each once; `combinations` are (all overrides, those that are swept).
+    """Return the points of a sweep, each once.
 
     What needs no torch is checked of all points, the rest of those that are not complete.
+
+    Args:
+        combinations: all overrides of a point, and those that are swept.
 
     Raises:
         SystemExit: 2, after a list of all invalid points with what is wrong with each.
     """
-    invalid: dict[str, list[str]] = {}  # message: labels
+    invalid: dict[str, list[str]] = {}  # labels by message
     points: dict[tuple[Path, str], Point] = {}
     for overrides, swept in combinations:
         label = " ".join(swept)
@@ -80,25 +84,30 @@ def checked_points(
             points.setdefault((point.directory, short_digest(point.measures)), point)
         except UserError as error:
             invalid.setdefault(str(error), []).append(label)
-    left = [point for point in points.values() if not point.is_complete]
-    if left:
-        from vae_granularity.training.prepare import prepare  # torch and Lightning take seconds
+    incomplete = [point for point in points.values() if not point.is_complete]
+    if incomplete:
+        # Torch and Lightning, which take seconds to load, are not needed where all is done.
+        from vae_granularity.training.prepare import prepare
 
-        for point in left:
+        for point in incomplete:
             try:
-                prepare(_on_any_machine(point.config))
+                prepare(_with_cpu_data(point.config))
             except UserError as error:
                 invalid.setdefault(str(error), []).append(point.label)
     if invalid:
         for message, labels in invalid.items():
             say("\n  ".join([f"error: {message}", *labels]), to_stderr=True)
-        count = f"{sum(map(len, invalid.values()))} of {len(combinations)} points"
-        print(f"{count} are invalid; nothing was trained", file=sys.stderr)
+        count = sum(map(len, invalid.values()))
+        say(
+            f"{count} of {len(combinations)} points are invalid; nothing was trained",
+            to_stderr=True,
+        )
         sys.exit(2)
     return list(points.values())
 
 
 def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
+    """Check a composed config as far as that needs no torch, and name its run directory."""
     check_training_config(config)
     if config.dataset.source == "auto":
         from vae_granularity.sweeps.source import settled_source
@@ -111,13 +120,14 @@ def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         from vae_granularity.training.prepare import prepare
 
-        prepare(_on_any_machine(config))  # names the value that no name can be made of
+        # A value cannot be a part of a name: the whole check says which.
+        prepare(_with_cpu_data(config))
         raise
     return Point(tuple(overrides), label, config, directory)
 
 
-def _on_any_machine(config: DictConfig) -> DictConfig:
-    """The config for a check on a machine that need not have the GPU of the one that trains."""
+def _with_cpu_data(config: DictConfig) -> DictConfig:
+    """Return the config for a check on a machine without the GPU of the one that trains."""
     if config.dataset.device == "cuda":
         config = config.copy()
         config.dataset.device = "cpu"
@@ -125,76 +135,99 @@ def _on_any_machine(config: DictConfig) -> DictConfig:
 
 
 def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = False) -> None:
-    """Train the points that are not done, measure those that lack a measure; prints a table.
+    """Train the points that are not done, measure those that lack a measure; print a table.
 
-    A point that fails does not stop the others. What a dying worker left is launched again as long
-    as each launch gets further. A point that another process trains is waited for.
+    A point that fails does not stop the others. The points of a worker that died are launched again
+    as long as each launch completes some. A point that another process trains is waited for.
 
     Raises:
         SystemExit: 1 if a point is not complete in the end.
     """
-    states = {point: "skipped" for point in points if point.is_complete}
-    skipped, trained = len(states), {point for point in points if point.is_done}
-    left = [point for point in points if point not in states]
-    causes = {} if retry_failed else _recorded(left)
-    left = [point for point in left if point not in causes]
-    counts = [f"{sum(point not in trained for point in left)} to train"]
-    counts += [f"{n} to measure"] if (n := sum(point in trained for point in left)) else []
-    counts += [f"{skipped} done before", f"{len(causes)} failed before"]
-    print(f"{len(points)} points: {', '.join(counts)}", flush=True)
+    trained = {point for point in points if point.is_done}
+    outcomes = {point: "skipped" for point in points if point.is_complete}
+    causes: dict[Point, str] = {}
+    if not retry_failed:
+        causes = _recorded_failures(point for point in points if point not in outcomes)
+    remaining = [point for point in points if point not in outcomes and point not in causes]
+    _say_counts(len(points), len(outcomes), remaining, trained, len(causes))
     record_sweep(point.directory for point in points)
-    lost = "worker died without an error (killed?)"
-    while left:
+    while remaining:
+        untrained = [point for point in remaining if point not in trained]
+        cause = "the worker process died (killed or out of memory?)"
+        errors: dict[Point, BaseException | None] = {}
         try:
-            with _announced([point for point in left if point not in trained], len(points)):
-                raised = list(launch(left))
+            with _progress_lines(untrained, len(points)):
+                errors = dict(zip(remaining, launch(remaining), strict=True))
         except Exception as error:  # of any kind: launchers pass on what killed a worker of theirs
-            lost = f"the launcher stopped: {_message(error)}"
-            raised = None
-        for point, error in zip(left, raised or [], strict=raised is not None):
+            cause = f"the launcher stopped: {_first_line(error)}"
+        for point in remaining:
+            error = errors.get(point)
             if error is not None and not isinstance(error, BusyError):
-                causes[point] = _message(error)
-        ended = {p for p, error in zip(left, raised or [], strict=False) if error is None}
-        for point in left:
-            # What a launched point returned without an error is all that can be measured.
-            if point.is_done if point in ended else point.is_complete:
-                states[point] = "measured" if point in trained else "done"
-        causes |= _recorded([point for point in left if point not in states])
-        remaining = [point for point in left if point not in states and point not in causes]
-        busy = [point for point in remaining if is_busy(point.directory)]
-        blocked = any(isinstance(error, BusyError) for error in raised or [])
-        if len(remaining) == len(left) and not busy and not blocked:
-            causes |= dict.fromkeys(remaining, lost)
+                causes[point] = _first_line(error)
+            # A launched point that ended without an error has all that can be measured of it.
+            has_ended = point in errors and error is None
+            if point.is_done if has_ended else point.is_complete:
+                outcomes[point] = "measured" if point in trained else "done"
+        causes |= _recorded_failures(point for point in remaining if point not in outcomes)
+        unfinished = [point for point in remaining if point not in outcomes and point not in causes]
+        busy = [point for point in unfinished if is_busy(point.directory)]
+        was_busy = any(isinstance(error, BusyError) for error in errors.values())
+        if len(unfinished) == len(remaining) and not busy and not was_busy:
+            causes |= dict.fromkeys(unfinished, cause)
             break
-        if busy and len(busy) == len(remaining):
-            print(f"waiting for {len(busy)} points that another process trains", flush=True)
+        if busy and len(busy) == len(unfinished):
+            say(f"waiting for {len(busy)} points that another process trains")
             while all(is_busy(point.directory) for point in busy):
                 time.sleep(POLL_SECONDS)
-        left = remaining
-    _report(points, states, causes)
-    if any(point not in states for point in points):
+        elif was_busy and unfinished:
+            # The process that had it has ended meanwhile, or is on a machine whose locks cannot be
+            # seen here: then each launch asks again.
+            time.sleep(POLL_SECONDS)
+        remaining = unfinished
+    _say_table(points, outcomes, causes)
+    if any(point not in outcomes for point in points):
         sys.exit(1)
 
 
+def _recorded_failures(points: Iterable[Point]) -> dict[Point, str]:
+    """Return the causes of the points whose run has failed."""
+    causes = {point: recorded_failure(point.directory) for point in points}
+    return {point: cause for point, cause in causes.items() if cause}
+
+
+def _say_counts(
+    total: int, complete: int, remaining: Sequence[Point], trained: set[Point], failed: int
+) -> None:
+    measured = sum(point in trained for point in remaining)
+    counts = [f"{len(remaining) - measured} to train"]
+    if measured:
+        counts.append(f"{measured} to measure")
+    counts += [f"{complete} done before", f"{failed} failed before"]
+    say(f"{total} points: {', '.join(counts)}")
+
+
 @contextmanager
-def _announced(points: Sequence[Point], total: int) -> Iterator[None]:
-    """Print a line for each of the points that is done meanwhile: its ELBO, and what is left."""
+def _progress_lines(points: Sequence[Point], total: int) -> Iterator[None]:
+    """Print a line for each point that is done meanwhile: its ELBO, and the time left."""
+    # The one point of a sweep needs no count; its table follows at once.
     if len(points) < 2:
         yield
         return
-    stop, started, before = Event(), time.monotonic(), total - len(points)
+    stop = Event()
+    started = time.monotonic()
 
     def watch() -> None:
-        waiting, ended = list(points), False
-        while waiting and not ended:
-            ended = stop.wait(POLL_SECONDS)
+        waiting = list(points)
+        has_stopped = False
+        while waiting and not has_stopped:
+            has_stopped = stop.wait(POLL_SECONDS)
             for point in [point for point in waiting if point.is_done]:
                 waiting.remove(point)
                 count = len(points) - len(waiting)
-                left = (time.monotonic() - started) / count * len(waiting)
-                share = f"{before + count}/{total} points"
-                rest = f", about {duration(left)} left" if waiting else ""
-                say(f"{share}{rest}: {point.label}  {_numbers(point)}")
+                seconds = (time.monotonic() - started) / count * len(waiting)
+                estimate = f", about {duration(seconds)} left" if waiting else ""
+                number = total - len(waiting)
+                say(f"{number}/{total} points{estimate}: {point.label}  {_scores(point)}")
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
@@ -205,42 +238,50 @@ def _announced(points: Sequence[Point], total: int) -> Iterator[None]:
         watcher.join()
 
 
-def _numbers(point: Point) -> str:
-    """ELBO in nats and MIG of a finished run, as far as they were measured."""
+def _scores(point: Point) -> str:
+    """Return ELBO in nats and MIG of a finished run, as far as they were measured."""
     try:
-        found = read_results(point.directory)
+        results = read_results(point.directory)
     except (DataError, OSError):
         return ""
-    elbo, mig = found["terms"].get("val/elbo"), found["scores"].get("mig")
-    shown = ("" if elbo is None else f"ELBO {elbo:.2f}", "" if mig is None else f"MIG {mig:.3f}")
-    return "  ".join(filter(None, shown))
+    elbo = results["terms"].get("val/elbo")
+    mig = results["scores"].get("mig")
+    words: list[str] = []
+    if elbo is not None:
+        words.append(f"ELBO {elbo:.2f}")
+    if mig is not None:
+        words.append(f"MIG {mig:.3f}")
+    return "  ".join(words)
 
 
-def _recorded(points: Sequence[Point]) -> dict[Point, str]:
-    found = {point: recorded_failure(point.directory) for point in points}
-    return {point: cause for point, cause in found.items() if cause}
-
-
-def _report(points: Sequence[Point], states: dict[Point, str], causes: dict[Point, str]) -> None:
+def _say_table(
+    points: Sequence[Point], outcomes: dict[Point, str], causes: dict[Point, str]
+) -> None:
+    """Print the outcome of each point, those that failed last, and what to do about them."""
     width = max((len(point.label) for point in points), default=0)
-    failed = [point for point in points if point not in states]
-    for point in [*(point for point in points if point in states), *failed]:
-        line = f"{states.get(point, 'failed'):8} {point.label:{width}}  {point.directory.name}"
-        say(f"{line}  {_numbers(point)}".rstrip())
+    completed = [point for point in points if point in outcomes]
+    failed = [point for point in points if point not in outcomes]
+    for point in completed + failed:
+        outcome = outcomes.get(point, "failed")
+        line = f"{outcome:8} {point.label:{width}}  {point.directory.name}  {_scores(point)}"
+        say(line.rstrip())
         if point in failed:
             say(f"         {causes.get(point, 'not done')}")
-    counts = Counter(states.values()) | Counter(failed=len(failed))
-    shown = [f"{counts[state]} {state}" for state in ("done", "skipped", "failed")]
-    shown += [f"{counts['measured']} measured"] if counts["measured"] else []
-    known, hints = [recorded_failure(point.directory) for point in failed], []
-    if None in known:
-        hints.append("the same command goes on with what was interrupted")
-    if any(known):
-        hints.append("hydra.sweeper.retry_failed=true tries failed points again")
-    print("; ".join([", ".join(shown), *hints]), flush=True)
+    counts = Counter(outcomes.values())
+    summary = f"{counts['done']} done, {counts['skipped']} skipped, {len(failed)} failed"
+    if counts["measured"]:
+        summary += f", {counts['measured']} measured"
+    # A run that failed by its own doing has a record of it; the others were interrupted.
+    recorded = _recorded_failures(failed)
+    if len(recorded) < len(failed):
+        summary += "; run the same command again to continue interrupted points"
+    if recorded:
+        summary += "; add hydra.sweeper.retry_failed=true to try failed points again"
+    say(summary)
 
 
-def _message(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, with its kind where that is no user error."""
+    lines = str(error).strip().splitlines()
     name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return name + (text[0] if text else "")
+    return name + (lines[0] if lines else "")

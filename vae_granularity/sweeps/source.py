@@ -1,4 +1,4 @@
-"""Resolves `dataset.source=auto` once a folder: a sweep never mixes real and drawn images."""
+"""Resolve `dataset.source=auto` once a folder: a sweep never mixes real and drawn images."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ RECORD = ".sources.json"
 
 
 def settled_source(config: DictConfig) -> str:
-    """The source of a config's data set: as in its folder's record, else settled and recorded.
+    """Return the data source recorded for this folder; resolve and record it the first time.
 
     Torch is loaded only in the second case.
 
@@ -25,28 +25,33 @@ def settled_source(config: DictConfig) -> str:
     folder = Path(config.paths.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     node: Any = OmegaConf.to_container(config.dataset, resolve=True)
-    # What decides where images come from: which they are, and where files of them may lie.
-    left_out = [*ORDER, "device", "source", *unsaid_keys(node)]
-    key = f"{file_name(node)}-{short_digest(without(node, left_out))}"
+    dataset = file_name(node)
+    # The key holds what decides where images come from: which they are, and where files of them
+    # may lie.
+    unrelated = [*ORDER, "device", "source", *unsaid_keys(node)]
+    key = f"{dataset}-{short_digest(without(node, unrelated))}"
     path = folder / RECORD
     with locked(folder / f"{RECORD}.lock"):
-        known = _known(path)
-        if key not in known:
+        sources = _recorded_sources(path)
+        if key not in sources:
             from vae_granularity.runs.build import create
 
-            known[key] = create(config.dataset).resolve()
-            write_json(path, known)
-            said = f"dataset.source=auto is {known[key]} for {file_name(node)}"
-            say(f"{said}, and stays so for all runs of {folder} ({path})")
-        return known[key]
+            sources[key] = create(config.dataset).resolve()
+            write_json(path, sources)
+            say(
+                f"dataset.source=auto resolved to {sources[key]!r} for {dataset}; all runs in "
+                f"{folder} use it (recorded in {path})"
+            )
+        return sources[key]
 
 
-def _known(path: Path) -> dict[str, str]:
-    """Source by data set of the record; one that is damaged is set aside."""
+def _recorded_sources(path: Path) -> dict[str, str]:
+    """Return the recorded sources by data set; a damaged record is set aside."""
     if not path.exists():
         return {}
     try:
         return {str(key): str(source) for key, source in read_json(path).items()}
     except (OSError, ValueError, AttributeError):
-        say(f"{path} is damaged, it is now {set_aside(path).name}: settled anew")
+        aside = set_aside(path)
+        say(f"{path} was damaged (renamed to {aside.name}); resolving dataset.source again")
         return {}

@@ -23,12 +23,11 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from vae_granularity.errors import ArgumentError, UserError, choice, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.trust import NOT_ONES_OWN
-from vae_granularity.terminal import PrintableRecord, say
+from vae_granularity.terminal import PrintableRecord, end_if_unread, say, tolerant_output
 from vae_granularity.training.arguments import check_arguments, group_options
 from vae_granularity.training.help import help_text
 from vae_granularity.training.loggers.login import check_home, project_name, resolved_mode
 from vae_granularity.training.suggestions import key_message, option_message
-from vae_granularity.training.terminal import end_if_unread, tolerant_output
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")  # tpu needs packages that we do not test
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -121,10 +120,10 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         check_arguments(config_name, sys.argv[1:], config_dir())
         main(reported)()
     except KeyboardInterrupt:  # outside the steps of training, which stop by themselves
-        print("\ninterrupted: the same command continues", file=sys.stderr)
+        say("\ninterrupted: the same command continues", to_stderr=True)
         sys.exit(128 + signal.SIGINT)
     except ArgumentError as error:  # in words that Hydra has not read yet
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", to_stderr=True)
         sys.exit(2)
     except Exception as error:
         end_if_unread(error)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from vae_granularity.errors import UserError
+from vae_granularity.terminal import say
 from vae_granularity.training.loggers.login import logged_in
 
 STEP, TITLE = "trainer/global_step", "Disentangling granularity"
@@ -105,4 +106,4 @@ def publish(entity: str | None, project: str) -> None:
     owner = entity or str(wandb.Api().default_entity)
     for made in (workspace(owner, project), report(owner, project)):
         made.save()
-        print(made.url)
+        say(made.url)
