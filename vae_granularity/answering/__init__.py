@@ -1,0 +1,1 @@
+"""From a data set and a budget of time to an answer: which granularity do the data need?"""
