@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
 from tiny import results, tiny_config
 
 from vae_granularity.data.batches import BatchOrder, WeightedOrder, split
 from vae_granularity.data.blocks import Blocks
-from vae_granularity.data.dependence import Dependence, entries
+from vae_granularity.data.dependence import Dependence, draw_distinct, entries
 from vae_granularity.data.shapes3d import Shapes3D
 from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import evaluate
@@ -167,6 +168,39 @@ def test_a_data_set_without_such_labels_says_so(open_dataset, small, tmp_path) -
 
 
 BLOCKS = "dataset.correlation=[{factors: [block0, block1], sigma: 0.15}]"
+
+
+def test_different_images_are_drawn_as_often_as_the_factors_say() -> None:
+    """Chances are m p, up to 1 for the most probable row."""
+    weights = np.array([8.0, 4.0, 2.0, 1.0, 1.0, *[0.25] * 64])
+    probabilities = weights / weights.sum()
+    rng = np.random.default_rng(0)
+    counts = np.zeros(len(weights))
+    for _ in range(4_000):
+        rows = draw_distinct(probabilities, 10, rng)
+        assert len(rows) == len(set(rows.tolist())) == 4, "1 / max(p) rows, rounded down"
+        counts[rows] += 1
+    np.testing.assert_allclose(counts[:5] / 4_000, 4 * probabilities[:5], atol=0.03)
+
+
+def test_no_test_image_is_a_training_image_so_noise_scores_as_noise() -> None:
+    """A reader that remembers every training code scores by chance on other images."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(3_000, 10))
+    labels = np.stack((rng.integers(0, 5, 3_000), rng.integers(0, 5, 3_000)), axis=1)
+    related = Dependence.of(entries([{"factors": ["a", "b"], "sigma": 0.3}]), ("a", "b"), (5, 5))
+    probabilities = related.probabilities(labels)
+
+    def accuracy(rows: np.ndarray) -> float:
+        middle = 2 * len(rows) // 3
+        reader = KNeighborsClassifier(1).fit(codes[rows[:middle]], labels[rows[:middle], 0])
+        return float(reader.score(codes[rows[middle:]], labels[rows[middle:], 0]))
+
+    distinct = draw_distinct(probabilities, 3_000, rng)
+    chance = np.bincount(labels[distinct, 0]).max() / len(distinct)
+    assert accuracy(distinct) < chance + 0.06
+    repeated = rng.choice(3_000, 3_000, p=probabilities)  # as it was done before
+    assert accuracy(repeated) > 0.5
 
 
 def test_evaluation_reports_the_full_distribution_and_the_dependent_one(tmp_path) -> None:

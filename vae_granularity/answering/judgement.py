@@ -97,7 +97,7 @@ def _judge_by_factors(runs: pd.DataFrame) -> Judgement:
 def _factor_line(runs: pd.DataFrame) -> str:
     sizes = []
     absent = []
-    for column in (name for name in runs if name.startswith(DIRECTIONS)):
+    for column in (name for name in map(str, runs) if name.startswith(DIRECTIONS)):
         name = column.removeprefix(DIRECTIONS)
         values = runs[column].dropna()
         if len(values) < len(runs) / 2:

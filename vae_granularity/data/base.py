@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vae_granularity import errors
 from vae_granularity.data import batches
-from vae_granularity.data.dependence import Dependence, entries
+from vae_granularity.data.dependence import Dependence, draw_distinct, entries
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files import cache, hub, sources
 from vae_granularity.data.files.cache import Conversion, ImageStream
@@ -351,6 +351,14 @@ class ImageDataModule(LightningDataModule):
         """`count` of the indices (n,), drawn independently as factors depend, by the seed."""
         rng = np.random.default_rng([seed, batches.DRAWS])
         return batches.drawn(among, np.cumsum(self._probabilities(among)), count, rng)
+
+    def draw_distinct(self, among: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Return different ones of the indices (n,), drawn as factors depend; see `dependence`.
+
+        At most `count`: fewer where an image would have to be drawn twice.
+        """
+        rng = np.random.default_rng([seed, batches.DRAWS])
+        return among[draw_distinct(self._probabilities(among), count, rng)]
 
     def dependence_stated(self) -> dict[str, Any]:
         """The pairs, and what they truly tell of each other among training images, in nats."""

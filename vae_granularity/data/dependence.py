@@ -146,3 +146,31 @@ class Dependence:
             nats = (joint * np.log(np.where(joint > 0, ratio, 1.0))).sum()
             found[f"{self.names[i]},{self.names[j]}"] = float(nats)
         return found
+
+
+def draw_distinct(probabilities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw different rows, each with a chance proportional to its probability; in random order.
+
+    Systematic sampling (Madow 1949): a row of probability p is among them with chance m p for m
+    rows, so that frequencies in the draw are those of the distribution. No chance can be above 1:
+    m is at most 1 / max(p).
+
+    Args:
+        probabilities: (n,), which sum to 1.
+        count: rows to draw, at most; fewer where the distribution allows no more.
+
+    Returns:
+        Positions (m,) of the rows.
+
+    >>> rows = draw_distinct(np.array([0.5, 0.25, 0.25]), 3, np.random.default_rng(0))
+    >>> len(rows), 0 in rows
+    (2, True)
+    """
+    most = int(np.floor(1.0 / probabilities.max() + 1e-9))
+    count = min(count, most)
+    order = rng.permutation(len(probabilities))
+    ends = np.cumsum(probabilities[order]) * count
+    marks = rng.random() + np.arange(count)
+    # Rounding may leave the last end a little below the last mark.
+    places = np.minimum(np.searchsorted(ends, marks, side="right"), len(order) - 1)
+    return rng.permutation(order[np.unique(places)])

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import TOO_LITTLE
 from vae_granularity.evaluation import figures, request
+from vae_granularity.evaluation.encoding import num_images
 from vae_granularity.evaluation.protocol import EvaluationProtocol
 from vae_granularity.evaluation.request import FIGURES, MODEL, TERMS
 from vae_granularity.evaluation.score_table import (
@@ -201,7 +202,11 @@ def evaluate(
         "not_applicable": missing | suite.not_applicable,
     }
     if data.dependence is not None:
-        how["dependence"] = data.dependence_stated()
+        drawn = data.draw_distinct(
+            np.arange(num_images(data)), protocol.num_codes + protocol.num_test_codes, protocol.seed
+        )
+        # Behind the scores of dependent factors: an image is drawn once at most.
+        how["dependence"] = data.dependence_stated() | {"distinct_images": len(drawn)}
     if suite.results:
         how["inactive_latents"] = list(suite.inactive)
     scores |= harmonic_scores(scores)

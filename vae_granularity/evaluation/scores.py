@@ -24,6 +24,8 @@ from vae_granularity.partition import LatentPartition
 Metrics = Mapping[str, Callable[..., MetricResult]]
 
 BLOCK_ROWS = 2_000  # behind the assignment of latents to true blocks
+# Different images without which scores under dependent factors are not computed.
+LEAST_DISTINCT = 500
 
 
 def score(
@@ -34,7 +36,10 @@ def score(
     `num_codes` points of the metrics and `num_test_codes` test points are drawn together, without
     replacement, from all images of the data set; where it has fewer, both parts shrink in
     proportion. Where factors depend on each other in training, the metrics of such tables also have
-    scores of as many points drawn so, with replacement, under names that end in `DEPENDENT`.
+    scores of as many different images drawn so, under names that end in `DEPENDENT`: no image is
+    both a training point and a test point of a metric. Where an image would have to be drawn twice,
+    there are fewer; with fewer than half of them and than `LEAST_DISTINCT` there are no such
+    scores, and a reason.
     """
     if not metrics:
         return SuiteResult()
@@ -43,7 +48,13 @@ def score(
     indices = np.random.default_rng(seed).permutation(subset(every_image, size, seed))
     suite = _scores_at(indices, model, data, protocol, metrics)
     if data.dependence is not None:
-        drawn = data.draw_dependent(np.arange(every_image), len(indices), seed)
+        drawn = data.draw_distinct(np.arange(every_image), len(indices), seed)
+        if len(drawn) < min(LEAST_DISTINCT, len(indices) // 2):
+            suite.not_applicable[f"*{DEPENDENT}"] = (
+                f"only {len(drawn)} different images can be drawn as the factors depend, "
+                f"fewer than {LEAST_DISTINCT}"
+            )
+            return suite
         dependent = _scores_at(drawn, model, data, protocol, metrics, grid=False)
         for name in set(suite.results) & set(dependent.results):
             ended = {f"{key}{DEPENDENT}": v for key, v in dependent.scores_of(name).items()}
