@@ -22,7 +22,7 @@ from filelock import FileLock
 from tiny import tiny_config
 
 from vae_granularity import analyze, read_runs
-from vae_granularity.analysis.page import traversals, written
+from vae_granularity.analysis.page import traversals, write
 from vae_granularity.errors import DataError
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
@@ -134,7 +134,7 @@ def test_the_second_says_that_it_waits(runs, capsys, monkeypatch):
         print(*words, **options)
         said.set()
 
-    monkeypatch.setattr(written, "print", show, raising=False)
+    monkeypatch.setattr(write, "print", show, raising=False)
     threading.Thread(target=other).start()
     held.wait()
     run(f"runs={runs}")
@@ -282,7 +282,7 @@ def test_damaged_findings_of_an_earlier_pass_are_made_again(name, damage, drawn,
     before = path.read_bytes()
     damage(path)
     run(*asked)
-    assert "could not be asked" not in (tmp_path / "runs/analysis/report.html").read_text()
+    assert "could not be loaded" not in (tmp_path / "runs/analysis/report.html").read_text()
     if path.suffix == ".npz":
         assert zipfile.ZipFile(path).testzip() is None
     else:
