@@ -1,7 +1,6 @@
 """Find the best point of each data set, with its interval and the command that trains it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,6 @@ class BestPoint:
     remarks: str
     command: str | None  # that trains its seeds
     no_command: str  # reason why there is none
-    runs: tuple[Path, ...]  # of its seeds
 
 
 def best_points(table: pd.DataFrame, names: list[str], settings: Settings) -> list[BestPoint]:
@@ -54,6 +52,7 @@ def _best_point(
 ) -> BestPoint:
     value = settings.value
     points = average_seeds(runs, names, [value])
+    # Where no point has enough seeds, those with the most are compared.
     has_seeds = points["runs"] >= min(settings.min_seeds, points["runs"].max())
     ranked = points[has_seeds].sort_values(value, ascending=not settings.maximise)
     best = ranked.iloc[0]
@@ -78,7 +77,6 @@ def _best_point(
         " ".join(remarks),
         command_line,
         no_command,
-        runs=tuple(Path(str(path)) for path in best_runs["path"]),
     )
 
 
@@ -142,6 +140,7 @@ def _comparison(
     text = f"Next best: {label}, {number(gap, 3)} behind"
     if min(len(best), len(second)) < 3:
         return f"{text}; too few seeds to say whether that is chance."
+    # Several runs of a point may share a seed: one number a seed, as they are not independent.
     seed_means = [runs.groupby("seed")[value].mean() for runs in (best, second)]
     differences = (seed_means[0] - seed_means[1]).dropna()
     if len(differences) >= 3:
@@ -161,6 +160,7 @@ def _chance_of_zero(differences: pd.Series) -> float:
     """Return the two-sided p of Student's t test that the mean is 0; 0 or 1 where all are equal."""
     mean = abs(float(differences.mean()))
     error = float(differences.std()) / np.sqrt(len(differences))
+    # Differences that are equal up to rounding have no deviation to divide by.
     if error <= 1e-12 * max(mean, 1e-300):
         return 0.0 if mean > 0 else 1.0
     return float(2 * stats.t.sf(mean / error, len(differences) - 1))

@@ -55,6 +55,7 @@ def all_codes(
         try:
             run = settings.load_run(str(row["path"]))
             node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
+            # Runs on the same images share one data module, which may take long to set up.
             name = short_digest(images_of(node))
             if name not in datamodules:
                 run.datamodule.setup()

@@ -30,6 +30,7 @@ def check_comparable(table: pd.DataFrame, allowed: Collection[str] = ()) -> dict
     if names.nunique() > 1:
         sentences["dataset"] = f"the runs differ in data set: {_counted(names.value_counts())}"
     for name, runs in table.groupby(names):
+        # A new version gives the same run another number, so nothing allows to mix two.
         versions = sorted(runs[VERSION].unique())
         if len(versions) > 1:
             got = " and ".join(f"{version:g}" for version in versions)
@@ -68,6 +69,7 @@ def _differences(runs: pd.DataFrame) -> dict[str, str]:
         if (counts > 0).sum() > 1:
             words_of_kind[kind] = f"{column}: {_counted(counts[counts > 0])}"
     if "split" not in words_of_kind:
+        # The sizes agree, but a seed may have drawn other images: runs record a digest of them.
         recorded = runs.dropna(subset=["split_of_seed"])
         per_seed = recorded.groupby("seed", observed=True)["split_of_seed"].nunique()
         if (per_seed > 1).any():
@@ -99,6 +101,7 @@ def keep_where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     """
     for name, value in where.items():
         check_column(table, f"where.{name}", name)
+        # As words, since `where` may say 4 of a column that holds 4.0 or "4".
         words = table[name].astype(object).map(word, na_action="ignore")
         same = words.isna() if value is None else words == word(value)
         if not same.any():

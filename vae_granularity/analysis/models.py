@@ -71,6 +71,7 @@ def analyse_models(
     if profile.empty:
         return ModelFindings(agreement, failed=failed)
     complexity = complexity_of(codes[0].data)
+    # The claim is about γ, so seeds and settings are compared at equal values of all others.
     others = [name for name in parameters if name != "model.granularity"]
     thresholds = separation_thresholds(table, profile, others)
     return ModelFindings(
@@ -94,6 +95,7 @@ def _profile(settings: Settings, table: pd.DataFrame, codes: "Sequence[Codes]") 
     profiles = []
     for code in codes:
         run = table.loc[code.run]
+        # A run that is trained further writes results.json anew: its time stands for the model.
         key = f"{run['run.name']} {run['mtime_ns']} {settings.num_codes} {PROTOCOL_VERSION}"
         rows = stored[key] if key in stored else pd.DataFrame(profile_rows(code))
         profiles.append(rows.assign(key=key, run=code.run))

@@ -44,6 +44,7 @@ def analyse(settings: Settings) -> Analysis:
         DataError: there is no finished run.
     """
     collected = _collect(settings)
+    # The chosen runs alone have to be comparable.
     table = keep_where(collected.table, settings.where)
     for argument, name in (("value", settings.value), ("x", settings.x), ("y", settings.y)):
         if name is not None:
@@ -52,8 +53,10 @@ def analyse(settings: Settings) -> Analysis:
     parameters = swept(table)
     names = list(parameters)
     findings = analyse_models(settings, table, names)
+    # From here on UDR is a score of the runs like any other.
     if findings.udr is not None:
         table = table.join(findings.udr)
+    # The optimised number may be none that `numbers_of` lists, such as `run.num_parameters`.
     numbers = list(dict.fromkeys((settings.value, *numbers_of(table))))
     slices = analyse_slices(table, names, settings)
     suggestions = []
@@ -81,6 +84,7 @@ def _collect(settings: Settings) -> Collected:
     Raises:
         DataError: there is no finished run.
     """
+    # A run folder of somebody else may hold a link in place of `analysis`.
     if settings.out is None:
         check_links(settings.folder, settings.runs[0])
     file = settings.folder / TABLE
@@ -93,6 +97,7 @@ def _collect(settings: Settings) -> Collected:
             f"{len(collected.unfinished)} unfinished, {len(collected.broken)} broken{first}"
         )
     settings.folder.mkdir(parents=True, exist_ok=True)
+    # An unchanged table is not written again.
     if last is None or not collected.reused == len(collected.table) == len(last):
         write_table(file, collected.table)
     return collected

@@ -41,6 +41,7 @@ def average_seeds(
     {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [1.0, nan]}
     """
     measured = table[list(numbers)].astype(np.float64)
+    # Without swept parameters all runs are one point.
     keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
     groups = measured.groupby(keys, observed=True, dropna=False)
     count = groups.count()
@@ -148,6 +149,7 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
 
 def _places(column: pd.Series, axis: tuple[Any, ...]) -> NDArray[np.int64]:
     """Return (N,) the place of each value on an axis of `ordered`: a missing one comes first."""
+    # A Categorical gives missing values the code -1.
     first = int(axis[:1] == (None,))
     return pd.Categorical(column, categories=list(axis[first:])).codes.astype(np.int64) + first
 

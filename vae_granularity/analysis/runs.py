@@ -64,6 +64,7 @@ def collect(places: Sequence[Path], last: pd.DataFrame | None = None) -> Collect
             return None
         return dict(zip(STATE, state, strict=True)) | row_of(run_rows.read_results(directory))
 
+    # `read_new` returns None for a run whose row is reused: it is in the last table already.
     directories = run_rows.candidates(places)
     table = frame_of(run_rows.rows_of(directories, read_new, unfinished, broken))
     if last is not None:
@@ -122,6 +123,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     val_split = protocol.get("terms", {}).get("val")
     size = data.get("train_size")
     fraction = data.get("val_fraction")
+    # Keys that decide no weight are left out: runs that differ in them alone are one point.
     decisive = identity(config) | {"names": config.get("names", {})}
     row = run_rows.row_of({**results, "config": decisive})
     return {key: value for key, value in row.items() if key not in REPEATED} | {
@@ -171,6 +173,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     """Return two tables of `frame_of` as one, with the types that `frame_of` would give it."""
     if first.empty or second.empty:
         return (second if first.empty else first).reset_index(drop=True)
+    # pandas makes objects of two categorical columns with different categories.
     joined = pd.concat([first, second], ignore_index=True)
     for name, dtype in joined.dtypes.items():
         if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(dtype):

@@ -111,6 +111,7 @@ def pairs(table: pd.DataFrame, parameters: Sequence[str]) -> list[tuple[str, str
     all of them if only two are swept.
     """
     usual = [name for name in parameters if name in PRIORITY]
+    # Of many swept parameters those with two values would give surfaces without an inside.
     if len(usual) > 2:
         usual = [name for name in usual if table[name].nunique(dropna=False) >= MIN_VALUES]
     if "model.granularity" in usual:
@@ -144,6 +145,7 @@ def slices(table: pd.DataFrame, parameters: Sequence[str], x: str, y: str) -> li
     split = []
     for key, runs in table.groupby(others, observed=True, dropna=False):
         if all(runs[axis].nunique(dropna=False) > 1 for axis in (x, y)):
+            # pandas gives nan for a missing value, which equals nothing.
             values = [None if is_missing(value) else value for value in key]
             settings = dict(zip(others, values, strict=True))
             fixed = {name: value for name, value in settings.items() if name in parameters}

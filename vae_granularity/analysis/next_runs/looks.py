@@ -78,6 +78,7 @@ def next_step(
             return Look(runs, alpha, alpha)
         before = max((look.spent for look in looks), default=0.0)
         spent = max(before, allowed_error(fraction, alpha))
+        # Tests of few seeds do not follow the normal law that the group-sequential bound needs.
         if question.union_bound:
             return Look(runs, spent, spent - before)
         information = [look.runs for look in looks] + [max(runs, 1)]
@@ -86,6 +87,7 @@ def next_step(
 
     look = look_at(used / budget)
     additions = affordable(question.sharpen(measured, look.level), costs, remaining)
+    # Nothing more can be run, so this is the last look: it may spend all that remains.
     if not additions:
         look = look_at(1.0)
     answer = question.look(measured, look.level)

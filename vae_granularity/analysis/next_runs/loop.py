@@ -52,6 +52,7 @@ def decide(
         point: the run at a place.
         run: completes some runs; those that fail for good leave their cause, any other raises.
     """
+    # Runs of an interrupted round come first; finished ones cost nothing.
     run([point(place) for place in _requested_places(record, plan)])
     while True:
         surface, seconds = _measured_surface(plan, record, point)
@@ -77,6 +78,7 @@ def decide(
             record.end = {"why": _reason_to_end(step, used, costs), "runs": runs} | entry
             record.write(folder)
             return step
+        # Written before the round runs: the same command continues an interrupted round.
         places_before = set(_requested_places(record, plan))
         record.rounds.append(entry | {"additions": _recorded_additions(step, plan, requested)})
         record.write(folder)

@@ -127,6 +127,7 @@ def additions_on_grid(surface: Surface, settings: Settings) -> tuple[list[_Seeds
         first_seeds=settings.min_seeds, min_seeds=settings.min_seeds, max_seeds=MAX_SEEDS
     )
     measured = Measured(replace(surface, values=sign * surface.values), surface.count)
+    # What is to be settled is one look at the runs, so at the level of a single one.
     requests = question.prepare(measured) or question.sharpen(measured, ALPHA)
     additions = []
     for request in requests:
@@ -170,6 +171,7 @@ def _new_value(name: str, values: tuple[Any, ...], inside: bool) -> Any:
     if len(values) < 2 or not all(isinstance(value, (int, float)) for value in values):
         return None
     numbers = np.array(values, dtype=np.float64)
+    # Grids of positive values are usually geometric (β = 1, 2, 4).
     positive = numbers.min() > 0
     scaled = np.log(numbers) if positive else numbers
     if inside:
@@ -209,6 +211,7 @@ def _commands(slice_: Slice, surface: Surface, grids: list[_Grid]) -> list[str]:
     for axis in (surface.x_name, surface.y_name):
         if "." not in axis or axis.startswith("run."):
             raise DataError(f"{axis} is no key of a config")
+    # The overrides of the first run, less the swept ones, stand for those of all.
     swept = (surface.x_name, surface.y_name, "seed")
     recorded = recorded_overrides(str(slice_.runs["path"].iloc[0]))
     fixed = [override for override in recorded if override.lstrip("+").split("=")[0] not in swept]

@@ -59,6 +59,7 @@ class TrajectoryQuestion:
         return Answer(verdict.shape != NOT_ENOUGH, verdict.shape, verdict.sentence, verdict.support)
 
     def sharpen(self, measured: Measured, level: float) -> list[Addition]:
+        # While a parallel path may be as good, no seeds of single rows settle the shape.
         rivals = self._seeds_of_rivals(measured, level)
         if rivals:
             return rivals
@@ -69,6 +70,7 @@ class TrajectoryQuestion:
         for row in sorted(rows, key=lambda row: -blame.get(row, 1.0)):
             if blame.get(row, 1.0) >= MIN_BLAME:
                 additions += self._seeds_of_row(measured, row, row in clear)
+        # Rows that are level for all we know may never show an optimum: another row may.
         if len(clear) < MIN_PLACES or not additions:
             additions += self._new_row(measured, rows)
         return additions or self._one_more_seed(measured, rows)
@@ -89,9 +91,9 @@ class TrajectoryQuestion:
             return []  # all failed
         best = int(behind.argmin())
         reason = f"beside the best {y} so far"
-        beside = [(row, column) for column in gaps(tried, best)]
-        if beside:
-            return self._first_seeds_at(beside, reason)
+        halfway = [(row, column) for column in gaps(tried, best)]
+        if halfway:
+            return self._first_seeds_at(halfway, reason)
         # A row whose optimum has a neighbour with too few seeds is left out of the verdict.
         neighbours = [column for column in (best - 1, best + 1) if 0 <= column < len(tried)]
         targets = [(row, column, self.first_seeds) for column in neighbours]

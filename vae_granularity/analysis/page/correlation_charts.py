@@ -41,6 +41,7 @@ def scatter_data(table: pd.DataFrame, value: str, numbers: Sequence[str]) -> dic
     others = [name for name in _varying(measured, numbers) if name != value]
     if len(measured) < MIN_RUNS or not others:
         return None
+    # More marks would be slow to draw and could not be told apart.
     runs = measured.sample(min(MAX_RUNS, len(measured)), random_state=0).sort_index()
     by_gamma = GAMMA in runs and 1 < runs[GAMMA].nunique() <= len(PALETTE)
     if by_gamma:

@@ -41,7 +41,8 @@ def render(
     for section in sections:
         figures += section.figures
     data = _page_data(analysis, figures, traversals)
-    shown_parts = {
+    # Only sections with content are in the navigation, in the order of the page.
+    content = {
         "answer": True,
         "verdicts": True,
         "missing": analysis.suggestions,
@@ -58,7 +59,7 @@ def render(
         title=text.page_title(settings),
         facts=text.page_facts(analysis),
         notes=[*text.page_notes(analysis), *traversal_notes, *damaged],
-        parts=[name for name, shown in shown_parts.items() if shown],
+        parts=[name for name, is_shown in content.items() if is_shown],
         value_name=name_of(settings.value),
         method=text.METHOD,
         verdicts=text.verdict_rows(analysis),

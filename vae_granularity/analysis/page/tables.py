@@ -144,7 +144,9 @@ def training_curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         {"name": f"γ = {run['granularity']}", "lines": _curves(Path(run["path"]) / "metrics.csv")}
         for run in runs
     ]
-    names = {name for curve in curves for name in curve["lines"]}
+    names: set[str] = set()
+    for curve in curves:
+        names |= set(curve["lines"])
     if not names:
         return None
     titles = {name: title for name, title in CURVE_TITLES.items() if name in names}
