@@ -241,9 +241,9 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_picture_is_seen(damage, drawn, tmp_path):
     picture = copied(drawn, tmp_path / "runs") / "figures" / "traversals.png"
-    assert traversals._is_whole(picture)
+    assert traversals._is_readable(picture)
     DAMAGES[damage](picture)
-    assert not traversals._is_whole(picture)
+    assert not traversals._is_readable(picture)
 
 
 def test_a_damaged_picture_is_drawn_again(drawn, tmp_path):
@@ -251,7 +251,7 @@ def test_a_damaged_picture_is_drawn_again(drawn, tmp_path):
     picture = directory / "figures" / "traversals.png"
     cut(picture)
     run(f"runs={tmp_path / 'runs'}")
-    assert traversals._is_whole(picture)
+    assert traversals._is_readable(picture)
     assert picture.stat().st_size > 5000
     assert "no traversals of" not in (tmp_path / "runs" / "analysis" / "report.html").read_text()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vae_granularity.analysis.codes import Codes
+from vae_granularity.analysis.points import point_keys
 from vae_granularity.metrics.udr import udr
 
 SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
@@ -22,8 +23,8 @@ def udr_scores(
     by_run = {code.run: code for code in codes}
     columns = [f"scores/{name}" for name in SCORES]
     udr_table = pd.DataFrame(np.nan, index=table.index, columns=columns)
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index)]
-    for _, runs in table.groupby(keys, observed=True, dropna=False):
+    points = table.groupby(point_keys(table, parameters), observed=True, dropna=False)
+    for _, runs in points:
         members = [by_run[index] for index in runs.index if index in by_run]
         if len(members) < 2:
             continue

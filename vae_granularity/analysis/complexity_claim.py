@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from vae_granularity.analysis.labels import seeds_label
+from vae_granularity.analysis.points import point_keys
 from vae_granularity.metrics.core.rank_test import RankTest, rank_test
 
 # Share of the factors that must separate somewhere: else the ranks say only which never do.
@@ -80,8 +81,7 @@ def separation_thresholds(
     groups = joined.groupby(["partition", *keys, "factor"], observed=True, dropna=False)
     thresholds = groups.agg(first=("first", "min"), tried=(GAMMA, "max"), values=(GAMMA, "nunique"))
     thresholds = thresholds.reset_index()
-    settings = [thresholds[name] for name in others] or [pd.Series(0, index=thresholds.index)]
-    by_setting = thresholds.groupby(settings, observed=True, dropna=False)
+    by_setting = thresholds.groupby(point_keys(thresholds, others), observed=True, dropna=False)
     complete = thresholds["values"] == by_setting["values"].transform("max")
     return thresholds[complete].drop(columns="values")
 

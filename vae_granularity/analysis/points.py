@@ -27,6 +27,11 @@ def numbers_of(table: pd.DataFrame) -> list[str]:
     return [*numbers, "run.seconds"]
 
 
+def point_keys(table: pd.DataFrame, parameters: Sequence[str]) -> list[pd.Series]:
+    """Return the columns to group runs by point; without parameters all runs are one point."""
+    return [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
+
+
 def average_seeds(
     table: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
 ) -> pd.DataFrame:
@@ -41,9 +46,7 @@ def average_seeds(
     {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [1.0, nan]}
     """
     measured = table[list(numbers)].astype(np.float64)
-    # Without swept parameters all runs are one point.
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
-    groups = measured.groupby(keys, observed=True, dropna=False)
+    groups = measured.groupby(point_keys(table, parameters), observed=True, dropna=False)
     count = groups.count()
     half = student_reach(groups.std(), count)
     half = half.where(count != 2, (groups.max() - groups.min()) / 2).add_prefix("±")
@@ -63,8 +66,8 @@ def far_seeds(table: pd.DataFrame, parameters: Sequence[str], value: str) -> pd.
     [False, False, False, False, True]
     """
     values = table[value].astype(np.float64)
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
-    medians = values.groupby(keys, observed=True, dropna=False).transform("median")
+    points = values.groupby(point_keys(table, parameters), observed=True, dropna=False)
+    medians = points.transform("median")
     distances = (values - medians).abs()
     # The middle run of an odd number of seeds is the median and has no distance.
     typical = distances[distances > 0].median()

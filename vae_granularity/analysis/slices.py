@@ -57,6 +57,16 @@ class TrajectoryVerdict:
         surface = self.trajectory.surface
         return f"best {name_of(surface.y_name)} for each {name_of(surface.x_name)}"
 
+    @property
+    def shape(self) -> str:
+        """Return the shape of the verdict."""
+        return self.verdict.shape
+
+    @property
+    def sentence(self) -> str:
+        """Return the verdict in words."""
+        return self.verdict.sentence
+
 
 @dataclass(frozen=True, eq=False)
 class SliceResult:

@@ -59,9 +59,7 @@ def suggest_runs(result: SliceResult, settings: Settings) -> list[SuggestedRuns]
 
     A trajectory that no run is expected to settle gets no suggestion.
     """
-    open_verdicts = [
-        verdict for verdict in result.verdicts if verdict.verdict.shape in (NOT_ENOUGH, EDGE)
-    ]
+    open_verdicts = [verdict for verdict in result.verdicts if verdict.shape in (NOT_ENOUGH, EDGE)]
     suggestions = [_suggestion(result.slice, verdict, settings) for verdict in open_verdicts]
     return [suggestion for suggestion in suggestions if suggestion is not None]
 
@@ -85,7 +83,7 @@ def _suggestion(
     surface = verdict.trajectory.surface
     used = sorted({int(seed) for seed in slice_.runs["seed"]})[: settings.min_seeds]
     seeds = (*used, *_unused_seeds(used, settings.min_seeds - len(used)))
-    if verdict.verdict.shape == EDGE or len(surface.y) < 3:
+    if verdict.shape == EDGE or len(surface.y) < 3:
         reason = "values beyond the edge"
         additions = [_Seeds(x, y, seeds) for x, y in _points_beyond(surface, verdict)]
     elif len(surface.x) < MIN_PLACES:

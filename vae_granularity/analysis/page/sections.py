@@ -73,15 +73,15 @@ def _slice_section(number: int, result: SliceResult, source: str) -> Section:
     heat = Figure(
         f"surface_{number}",
         surface_chart(surface, forward.trajectory, backward.trajectory, title),
-        f"Heat map of {value} {over}. {forward.verdict.sentence}. {backward.verdict.sentence}.",
+        f"Heat map of {value} {over}. {forward.sentence}. {backward.sentence}.",
         f"Mean over {seeds} a point; circles: {forward.title}; diamonds: {backward.title}.",
     )
     paths = [
         Figure(
             f"trajectory_{number}_{direction}",
             trajectory_chart(verdict.trajectory, verdict.verdict, verdict.title),
-            f"{verdict.title}: {verdict.verdict.sentence}",
-            f"{_capital(verdict.verdict.sentence)}. {_capital(source)}.",
+            f"{verdict.title}: {verdict.sentence}",
+            f"{_capital(verdict.sentence)}. {_capital(source)}.",
         )
         for direction, verdict in (("forward", forward), ("backward", backward))
         if len(verdict.trajectory.rows)  # rows that chance alone may have made have no optimum

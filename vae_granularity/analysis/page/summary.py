@@ -32,7 +32,7 @@ def _lines(analysis: Analysis, seconds: float) -> Iterator[str]:
     for result in analysis.slices:
         held = f" [{result.slice.title}]" if result.slice.title else ""
         for verdict in result.verdicts:
-            yield f"{verdict.title}{held}: {verdict.verdict.sentence}"
+            yield f"{verdict.title}{held}: {verdict.sentence}"
     for suggestion in analysis.suggestions:
         held = f" [{suggestion.held}]" if suggestion.held else ""
         yield f"missing for the {suggestion.reading}{held}: {describe_suggestion(suggestion)}"

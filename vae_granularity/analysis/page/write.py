@@ -61,8 +61,8 @@ def _write_tables(analysis: Analysis, folder: Path) -> None:
                 {
                     "trajectory": verdict.title,
                     "held": result.slice.title,
-                    "verdict": verdict.verdict.shape,
-                    "sentence": verdict.verdict.sentence,
+                    "verdict": verdict.shape,
+                    "sentence": verdict.sentence,
                     "support": orjson.dumps(verdict.verdict.support).decode(),
                 }
             )
