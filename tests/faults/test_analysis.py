@@ -282,7 +282,7 @@ def test_damaged_findings_of_an_earlier_pass_are_made_again(name, damage, drawn,
     before = path.read_bytes()
     damage(path)
     run(*asked)
-    assert "could not be loaded" not in (tmp_path / "runs/analysis/report.html").read_text()
+    assert "models could not be loaded" not in (tmp_path / "runs/analysis/report.html").read_text()
     if path.suffix == ".npz":
         assert zipfile.ZipFile(path).testzip() is None
     else:
