@@ -1,5 +1,6 @@
-"""Hydra's side of a deciding sweep: axes from swept keys, rounds through the usual launcher."""
+"""Connect a deciding sweep to Hydra: axes from swept keys, rounds through the usual launcher."""
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,16 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra_plugins.vae_granularity_sweeper import ResumableSweeper
 from vae_granularity.errors import ArgumentError, choice, integer, number
 from vae_granularity.runs.status import recorded_failure
-from vae_granularity.sweeps import complete as sweep
+from vae_granularity.sweeps import complete
 from vae_granularity.sweeps.complete import Point
-from vae_granularity.sweeps.rounds import opened
+from vae_granularity.sweeps.rounds import Axis, opened
 from vae_granularity.terminal import say
 
 KEY = "hydra.sweeper."
 QUESTIONS = ("trajectory", "best", "difference")
+
+
+SINGLE_ROW = Axis("", (None,), ((),))
 
 
 class DecidingSweeper(ResumableSweeper):
@@ -48,7 +52,9 @@ class DecidingSweeper(ResumableSweeper):
     ) -> None:
         super().__init__(params, retry_failed)
         self.question = choice(f"{KEY}question", question, QUESTIONS)
-        self.value, self.x, self.y = value, x, y
+        self.value = value
+        self.x = x
+        self.y = y
         if not value.startswith(("val/", "test/", "scores/")):
             raise ArgumentError(f"{KEY}value must begin with val/, test/ or scores/, got {value!r}")
         self.maximise = choice(f"{KEY}optimum", optimum, ("max", "min")) == "max"
@@ -60,11 +66,11 @@ class DecidingSweeper(ResumableSweeper):
         self.values = integer(f"{KEY}values", values, 3)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ask the question of the override strings until it is answered or the budget ends.
+        """Run the question of the override strings until it is answered or the budget ends.
 
         Raises:
             SystemExit: 2 if an argument or a point is invalid, before anything is trained; 1 if a
-                round was interrupted, which the same command goes on with.
+                round was interrupted, which the same command continues.
         """
         try:
             self._decide(arguments)
@@ -73,60 +79,70 @@ class DecidingSweeper(ResumableSweeper):
             sys.exit(2)
 
     def _decide(self, arguments: list[str]) -> None:
-        given = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        options = [f"{key}={value}" for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
-        overrides = parser.parse_overrides(given)
-        last = {one.get_key_element(): one for one in overrides}  # the command line wins
-        swept = {key: one for key, one in last.items() if one.is_sweep_override()}
-        fixed = [str(one.input_line) for one in last.values() if not one.is_sweep_override()]
+        # Of two overrides of a key the last one holds: the command line comes last.
+        overrides = {
+            override.get_key_element(): override for override in parser.parse_overrides(options)
+        }
+        swept = {key: item for key, item in overrides.items() if item.is_sweep_override()}
+        fixed = [
+            str(item.input_line) for item in overrides.values() if not item.is_sweep_override()
+        ]
         seeds = self._seeds(swept.pop("seed", None))
-        x, y = self._axes({key: axis_values(one, self.values) for key, one in swept.items()})
+        values = {key: axis_values(item, self.values) for key, item in swept.items()}
+        x, y = self._axes(values)
 
-        from vae_granularity.analysis.deciding import sweep as deciding  # scipy: after the checks
+        from vae_granularity.analysis.next_runs import loop  # scipy: after the checks
 
-        axes = [deciding.Axis(*axis) for axis in (x, y)]
-        plan = deciding.Plan(
+        plan = loop.Plan(
             self._question(len(seeds)),
-            *axes,
+            x=x,
+            y=y,
             seeds=seeds,
             value=self.value,
             maximise=self.maximise,
             alpha=round(1 - self.confidence, 9),
             budget=self.budget,
         )
-        known: dict[tuple[int, int, int], Point] = {}
+        points: dict[tuple[int, int, int], Point] = {}
 
         def overrides_of(place: tuple[int, int, int]) -> tuple[list[str], list[str]]:
-            i, j, s = place
-            moved = [*axes[0].overrides[i], *axes[1].overrides[j], f"seed={seeds[s]}"]
+            """Return all overrides of a run, and those that move it from the others."""
+            row, column, seed = place
+            moved = [*x.overrides[row], *y.overrides[column], f"seed={seeds[seed]}"]
             return [*fixed, *moved], moved
 
         def point(place: tuple[int, int, int]) -> Point:
-            if place not in known:
-                (known[place],) = sweep.checked_points([overrides_of(place)], self._compose)
-            return known[place]
+            if place not in points:
+                (points[place],) = complete.checked_points([overrides_of(place)], self._compose)
+            return points[place]
 
-        everywhere = [
-            (i, j, 0) for i in range(len(axes[0].values)) for j in range(len(axes[1].values))
-        ]
-        checked = sweep.checked_points([overrides_of(place) for place in everywhere], self._compose)
+        # A point is valid with all seeds or with none, so one of each is checked.
+        lattice = itertools.product(range(len(x.values)), range(len(y.values)), [0])
+        checked = complete.checked_points([overrides_of(place) for place in lattice], self._compose)
         folder = Path(checked[0].config.paths.output_dir)
-        record = opened(folder, self._asks(axes, seeds, checked[0]), dict(self.budget))
+        record = opened(
+            folder, self._record_of_question(x, y, seeds, checked[0]), dict(self.budget)
+        )
         if record.end is None:
-            deciding.decide(plan, record, folder, point, self._run)
-        say(deciding.ending(record))
+            loop.decide(plan, record, folder, point, self._run)
+        say(loop.ending(record))
         print(f"what was added and why: python -m vae_granularity.analyze runs={folder}")
 
     def _run(self, points: Sequence[Point]) -> None:
-        """Complete some points. One that fails by its own doing is left out; an interrupted one
-        ends the command.
+        """Complete some points; leave out one that fails by its own doing.
+
+        Raises:
+            SystemExit: a run was interrupted.
         """
         if all(point.is_complete for point in points):
             return
         try:
-            sweep.complete(points, self._launch, retry_failed=self.retry_failed)
+            complete.complete(points, self._launch, retry_failed=self.retry_failed)
         except SystemExit:
-            if any(not p.is_complete and recorded_failure(p.directory) is None for p in points):
+            open_points = [point for point in points if not point.is_complete]
+            if any(recorded_failure(point.directory) is None for point in open_points):
                 raise
 
     def _seeds(self, swept: Override | None) -> tuple[int, ...]:
@@ -137,59 +153,56 @@ class DecidingSweeper(ResumableSweeper):
             raise ArgumentError(f"seed must be swept over 3 values or more, got {list(seeds)}")
         return seeds
 
-    def _axes(self, axes: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]]) -> list[tuple]:
-        """Name, values and overrides of x and y from the swept keys."""
-        keys = list(axes)
+    def _axes(self, axes: dict[str, Axis]) -> tuple[Axis, Axis]:
+        """Return x and y of the question's lattice; x is a single row where one key is swept."""
         if self.question == "difference":
-            lengths = {key: len(values) for key, (values, _) in axes.items()}
-            if not axes or set(lengths.values()) != {2}:
-                raise ArgumentError(
-                    "question=difference needs swept keys of two values each, the first point's "
-                    f"and the second's, got {lengths or 'no swept key'}"
-                )
-            both = [tuple(words[place] for _, words in axes.values()) for place in (0, 1)]
-            labels = tuple(", ".join(word.partition("=")[2] for word in words) for words in both)
-            return [("", (None,), ((),)), (", ".join(keys), labels, tuple(both))]
-        most, least = 2, 2 if self.question == "trajectory" else 1
-        if not least <= len(keys) <= most:
-            wanted = "two swept keys" if least == most else "one or two swept keys"
+            return SINGLE_ROW, _two_points(axes)
+        keys = list(axes)
+        if self.question == "trajectory" and len(keys) != 2:
             raise ArgumentError(
-                f"question={self.question} needs {wanted} besides the seed, got {keys or 'none'}"
+                f"question=trajectory needs two swept keys besides the seed, got {keys or 'none'}"
+            )
+        if self.question == "best" and len(keys) not in (1, 2):
+            raise ArgumentError(
+                f"question=best needs one or two swept keys besides the seed, got {keys or 'none'}"
             )
         for name, key in (("x", self.x), ("y", self.y)):
             if key is not None and key not in keys:
                 raise ArgumentError(
                     f"{KEY}{name} must be a swept key ({', '.join(keys)}), got {key!r}"
                 )
+        # Without a choice the key that is swept last is y.
         y = self.y or next(key for key in reversed(keys) if key != self.x)
-        rest = [key for key in keys if key != y]
         if self.x == y:
             raise ArgumentError(f"{KEY}x and {KEY}y must differ, got {y!r} for both")
-        needed = {**dict.fromkeys(rest, 5 if self.question == "trajectory" else 3), y: 3}
-        for key, count in needed.items():
-            if len(axes[key][0]) < count:
-                raise ArgumentError(
-                    f"{key} must have {count} values or more for question={self.question}, "
-                    f"got {len(axes[key][0])}"
-                )
+        x = next((key for key in keys if key != y), None)
+        if x is not None:
+            self._check_length(axes[x], 5 if self.question == "trajectory" else 3)
+        self._check_length(axes[y], 3)
+        return SINGLE_ROW if x is None else axes[x], axes[y]
 
-        def axis(key: str) -> tuple:
-            values, words = axes[key]
-            return key, values, tuple((word,) for word in words)
-
-        return [axis(rest[0]) if rest else ("", (None,), ((),)), axis(y)]
+    def _check_length(self, axis: Axis, least: int) -> None:
+        if len(axis.values) < least:
+            raise ArgumentError(
+                f"{axis.name} must have {least} values or more for question={self.question}, "
+                f"got {len(axis.values)}"
+            )
 
     def _question(self, seeds: int) -> Any:
-        from vae_granularity.analysis.deciding.questions import Best, Difference, Trajectory
+        from vae_granularity.analysis.next_runs.questions import BestQuestion, DifferenceQuestion
+        from vae_granularity.analysis.next_runs.trajectory_question import TrajectoryQuestion
 
         first = min(self.first_seeds, seeds)
         if self.question == "trajectory":
-            return Trajectory(first_seeds=first, max_seeds=seeds)
+            return TrajectoryQuestion(first_seeds=first, max_seeds=seeds)
         if self.question == "best":
-            return Best(first_seeds=first, max_seeds=seeds)
-        return Difference(self.larger_than, max(first, 3), seeds)
+            return BestQuestion(first_seeds=first, max_seeds=seeds)
+        return DifferenceQuestion(self.larger_than, max(first, 3), seeds)
 
-    def _asks(self, axes: Sequence[Any], seeds: tuple[int, ...], first: Point) -> dict[str, Any]:
+    def _record_of_question(
+        self, x: Axis, y: Axis, seeds: tuple[int, ...], first: Point
+    ) -> dict[str, Any]:
+        """Return what must not change while the sweep goes on."""
         return {
             "question": self.question,
             "larger_than": self.larger_than,
@@ -197,48 +210,80 @@ class DecidingSweeper(ResumableSweeper):
             "optimum": "max" if self.maximise else "min",
             "confidence": self.confidence,
             "first_seeds": self.first_seeds,
-            "x": {"name": axes[0].name, "values": list(axes[0].values)},
-            "y": {"name": axes[1].name, "values": list(axes[1].values)},
+            "x": {"name": x.name, "values": list(x.values)},
+            "y": {"name": y.name, "values": list(y.values)},
             "seeds": list(seeds),
             "first run": first.directory.name,
         }
 
 
-def axis_values(swept: Override, count: int) -> tuple[tuple[Any, ...], tuple[str, ...]]:
-    """Values of a swept key in order, numbers ascending, and an override for each.
+def _two_points(axes: Mapping[str, Axis]) -> Axis:
+    """Return the axis of question=difference: two points, the first and second values of all keys.
+
+    Raises:
+        ArgumentError: a key has another number of values, or none is swept.
+    """
+    lengths = {key: len(axis.values) for key, axis in axes.items()}
+    if not axes or set(lengths.values()) != {2}:
+        raise ArgumentError(
+            "question=difference needs swept keys of two values each, the first point's "
+            f"and the second's, got {lengths or 'no swept key'}"
+        )
+    points = tuple(tuple(axis.overrides[place][0] for axis in axes.values()) for place in (0, 1))
+    labels = tuple(", ".join(_value_of(word) for word in words) for words in points)
+    return Axis(", ".join(axes), labels, points)
+
+
+def _value_of(override: str) -> str:
+    return override.partition("=")[2]
+
+
+def axis_values(swept: Override, count: int) -> Axis:
+    """Return the values of a swept key in order, numbers ascending, and an override for each.
 
     An interval is divided into `count` values, evenly or, tagged `log`, by equal factors.
 
     Raises:
         ArgumentError: an interval is empty, or not positive where it is logarithmic.
     """
-    value, key = swept.value(), swept.get_key_element()
-    if not isinstance(value, IntervalSweep):
-        words = list(swept.sweep_string_iterator())
-        values: list[Any] = list(swept.sweep_iterator())
-        if all(type(v) in (int, float) for v in values):
-            pairs = sorted(zip(values, words, strict=True), key=lambda pair: float(str(pair[0])))
-            values, words = map(list, zip(*pairs, strict=True))
-        else:
-            values = words
-        if len(set(words)) < len(words):
-            raise ArgumentError(f"{key} must have different values, got {', '.join(words)}")
-        return tuple(values), tuple(f"{key}={word}" for word in words)
-    low, high, log = value.start, value.end, "log" in value.tags
+    value = swept.value()
+    key = swept.get_key_element()
+    if isinstance(value, IntervalSweep):
+        numbers = _interval_values(key, value, count)
+        return Axis(key, numbers, tuple((f"{key}={number}",) for number in numbers))
+    words = list(swept.sweep_string_iterator())
+    values: list[Any] = list(swept.sweep_iterator())
+    if all(type(item) in (int, float) for item in values):
+        order = sorted(range(len(values)), key=lambda index: values[index])
+        values = [values[index] for index in order]
+        words = [words[index] for index in order]
+    else:
+        values = words
+    if len(set(words)) < len(words):
+        raise ArgumentError(f"{key} must have different values, got {', '.join(words)}")
+    return Axis(key, tuple(values), tuple((f"{key}={word}",) for word in words))
+
+
+def _interval_values(key: str, interval: IntervalSweep, count: int) -> tuple[Any, ...]:
+    """Return `count` values of an interval; fewer where integers repeat."""
+    low, high = interval.start, interval.end
+    log = "log" in interval.tags
     if low is None or high is None or not low < high or (log and low <= 0):
         accepted = "0 < low < high" if log else "low < high"
         raise ArgumentError(f"{key} must be an interval with {accepted}, got ({low}, {high})")
-    parts = [place / (count - 1) for place in range(count)]
-    steps = [low * (high / low) ** p if log else low + (high - low) * p for p in parts]
-    if isinstance(low, int) and isinstance(high, int):
-        numbers: list[Any] = sorted({round(step) for step in steps})
+    fractions = [step / (count - 1) for step in range(count)]
+    if log:
+        numbers = [low * (high / low) ** fraction for fraction in fractions]
     else:
-        numbers = [float(f"{step:.4g}") for step in steps]
-    return tuple(numbers), tuple(f"{key}={one}" for one in numbers)
+        numbers = [low + (high - low) * fraction for fraction in fractions]
+    if isinstance(low, int) and isinstance(high, int):
+        return tuple(sorted({round(number) for number in numbers}))
+    return tuple(float(f"{number:.4g}") for number in numbers)
 
 
 def _checked_budget(budget: Mapping[str, Any]) -> dict[str, float | None]:
-    runs, hours = budget.get("runs"), budget.get("hours")
+    runs = budget.get("runs")
+    hours = budget.get("hours")
     if runs is None and hours is None:
         raise ArgumentError(
             f"{KEY}budget.runs or {KEY}budget.hours must be given: an integer >= 1, a number > 0"

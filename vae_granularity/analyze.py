@@ -1,4 +1,4 @@
-"""`python -m vae_granularity.analyze runs=FOLDER`: finished runs as one page to read."""
+"""Write one page to read about finished runs: `python -m vae_granularity.analyze runs=FOLDER`."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ def run(cfg: DictConfig) -> None:
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     settings = Settings.from_config(values)
-    from vae_granularity.analysis.page.written import write_analysis  # scipy: after the checks
+    from vae_granularity.analysis.page.write import write_report  # scipy: after the checks
 
-    write_analysis(settings)
+    write_report(settings)
 
 
 def main() -> None:

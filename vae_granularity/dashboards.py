@@ -1,4 +1,4 @@
-"""`python -m vae_granularity.dashboards project=NAME entity=NAME`: W&B dashboards of a project."""
+"""Create W&B dashboards of a project: `python -m vae_granularity.dashboards project=NAME`."""
 
 from omegaconf import DictConfig
 

@@ -5,8 +5,8 @@
 Surfaces of `experiments/verdicts/surfaces.py`, whose verdict is known, with the noise of our own
 runs (`noise.py`), and two points for the other questions. Each simulation draws ten seeds at every
 point; the full grid sees them all at one look, a deciding sweep those that it asks for, through
-`analysis.deciding.step`, which the sweeper calls too. One line a cell, appended to the named file;
-cells that the file has are left out, so it can be stopped at any time.
+`next_step`, which the sweeper calls too. One line a cell, appended to the named file; cells that
+the file has are left out, so it can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pathlib import Path
 import numpy as np
 from noise import FOLDERS, noise_of
 
-from vae_granularity.analysis.deciding.measured import Measured
-from vae_granularity.analysis.deciding.questions import (
+from vae_granularity.analysis.next_runs.looks import Look, next_step
+from vae_granularity.analysis.next_runs.measured import Measured
+from vae_granularity.analysis.next_runs.questions import (
     Answer,
-    Best,
-    Difference,
+    BestQuestion,
+    DifferenceQuestion,
     Question,
-    Trajectory,
 )
-from vae_granularity.analysis.deciding.step import Look, step
+from vae_granularity.analysis.next_runs.trajectory_question import TrajectoryQuestion
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import make_trajectory
 from vae_granularity.analysis.verdict import judge
@@ -74,7 +74,9 @@ def decide(
         seen = np.where(np.arange(SEEDS) < asked[..., None], full.values, np.nan)
         measured = Measured(replace(full, values=seen), asked)
         used, costs = int(asked.sum()), np.ones(asked.shape)
-        now = step(question, measured, looks, costs, used=used, budget=budget, corrected=corrected)
+        now = next_step(
+            question, measured, looks, costs, used=used, budget=budget, corrected=corrected
+        )
         looks += [now.look] if now.look else []
         if now.ended:
             assert now.answer is not None
@@ -89,11 +91,13 @@ def cells() -> dict[tuple[str, str], tuple[np.ndarray, Question]]:
     found: dict[tuple[str, str], tuple[np.ndarray, Question]] = {}
     for kind, grid in itertools.product(ORDER, GRIDS):
         if grid in KINDS[kind]:
-            found[kind, grid] = means(kind, grid), Trajectory()
+            found[kind, grid] = means(kind, grid), TrajectoryQuestion()
     for kind, grid in itertools.product(TIES, ("7x7",)):
-        found[kind, grid] = means(kind, grid), Trajectory()
+        found[kind, grid] = means(kind, grid), TrajectoryQuestion()
     for kind, (row, _) in POINTS.items():
-        question = Best() if kind.startswith("best") else Difference(larger_than=0.0)
+        question = (
+            BestQuestion() if kind.startswith("best") else DifferenceQuestion(larger_than=0.0)
+        )
         found[kind, f"1x{len(row)}"] = np.array([row], dtype=float), question
     return found
 
@@ -112,7 +116,7 @@ def outcome(kind: str, answer: Answer) -> str:
 
 def of_full(kind: str, question: Question, full: Surface) -> Answer:
     """What one look at all runs says."""
-    if isinstance(question, Trajectory):
+    if isinstance(question, TrajectoryQuestion):
         verdict = judge(make_trajectory(full))
         decided = verdict.shape != "not enough runs"
         return Answer(decided, verdict.shape, verdict.sentence)
@@ -139,7 +143,7 @@ def cell(kind: str, grid: str, noise: str) -> dict[str, float]:
             if way == "all points kept" and kind not in KEPT:
                 continue
             kept = way == "all points kept"
-            asked = replace(question, hopeless=1e9) if kept else question  # pyright: ignore
+            asked = replace(question, give_up_se=1e9) if kept else question  # pyright: ignore
             answer, used, taken = decide(asked, full, budget, way != "uncorrected")
             found[way, outcome(kind, answer)] += 1
             runs[way] += used

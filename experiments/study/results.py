@@ -15,7 +15,7 @@ from plan import DATA, PARTITIONS, UNITS
 from scipy.stats import ttest_ind
 
 from vae_granularity import load_run, read_runs
-from vae_granularity.analysis.correlation import correlations, separating
+from vae_granularity.analysis.complexity_claim import claim_tests, separation_thresholds
 from vae_granularity.analysis.features import complexity_of
 from vae_granularity.runs.identity import RESULTS, checkpoints
 
@@ -186,7 +186,7 @@ def claim(piece: Path) -> pd.DataFrame | None:
     for least, beta in product(LEAST_UNITS, sorted(runs["model.beta"].unique())):
         table = runs[(runs["model.beta"] == beta) & (runs["net.width"] * UNITS >= least)]
         part = profile[profile["run"].isin(table.index)]
-        for found in correlations(separating(table, part, ["net.width"]), complexity):
+        for found in claim_tests(separation_thresholds(table, part, ["net.width"]), complexity):
             rho, p = (found.test.rho, found.test.p) if found.test else (None, None)
             rows.append(
                 {

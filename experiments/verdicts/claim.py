@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vae_granularity.analysis.correlation import correlations
+from vae_granularity.analysis.complexity_claim import claim_tests
 
 GRID = (1, 2, 3, 4, 6, 12)  # the γ tried; the place after the last: separated at none of them
 FACTORS, SEEDS = (5, 10), (3, 5, 10)
@@ -50,7 +50,7 @@ def draw(relation: str, factors: int, seeds: int, rng: np.random.Generator) -> p
 
 def borne_out(first: pd.DataFrame, factors: int) -> bool:
     """Whether the page would say that the claim is borne out."""
-    [found] = correlations(first, {f"f{f}": float(f + 1) for f in range(factors)})
+    [found] = claim_tests(first, {f"f{f}": float(f + 1) for f in range(factors)})
     return "the claim is borne out" in found.sentence
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_granularity.analysis.codes import Codes, udr_scores
+from vae_granularity.analysis.agreement import udr_scores
+from vae_granularity.analysis.codes import Codes
 from vae_granularity.metrics import udr
 from vae_granularity.partition import LatentPartition
 

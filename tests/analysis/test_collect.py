@@ -12,7 +12,7 @@ from fake_runs import fake_results, grid, v_elbo, write_run
 
 from vae_granularity.analysis.comparable import check_comparable, keep_where
 from vae_granularity.analysis.points import make_surface
-from vae_granularity.analysis.runs_table import check_places, collect
+from vae_granularity.analysis.runs import check_places, collect
 from vae_granularity.analysis.slices import pairs, slices, swept
 from vae_granularity.errors import ArgumentError
 
@@ -236,7 +236,7 @@ def test_three_data_sets_are_refused_in_one_sentence_that_names_them(tmp_path: P
         check_comparable(three_data_sets(tmp_path))
     message = str(caught.value)
     assert all(f"{name} (1 runs)" in message for name in ("mnist", "shapes3d", "dsprites"))
-    assert message.endswith("or allow it with allow_mixed=[dataset]")
+    assert message.endswith("or accept it with allow_mixed=[dataset]")
 
 
 def test_data_sets_never_share_a_surface_whatever_is_allowed(tmp_path: Path) -> None:

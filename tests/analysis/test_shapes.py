@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from vae_granularity.analysis.shapes import SIGMA, best, fits, isotonic
+from vae_granularity.analysis.shapes import SIGMA, best_fit, fits, isotonic
 
 PATHS = st.lists(st.integers(0, 6), min_size=5, max_size=9)
 OPPOSITE = {"V": "inverted V", "inverted V": "V"}
@@ -37,7 +37,7 @@ def squares(path: np.ndarray) -> dict[str, float]:
 )
 def test_shape_of_a_path(path: list[int], shape: str) -> None:
     found = fits(np.arange(len(path)), np.array([path]))
-    assert found[best(found)[0]].shape == shape
+    assert found[best_fit(found)[0]].shape == shape
 
 
 @given(PATHS)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vae_granularity import analyze
 from vae_granularity.analysis import pipeline
-from vae_granularity.analysis.analyse_models import ModelFindings
+from vae_granularity.analysis.models import ModelFindings
 from vae_granularity.training.config import compose
 
 if TYPE_CHECKING:

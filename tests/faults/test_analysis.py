@@ -22,7 +22,7 @@ from filelock import FileLock
 from tiny import tiny_config
 
 from vae_granularity import analyze, read_runs
-from vae_granularity.analysis.page import traversals, written
+from vae_granularity.analysis.page import traversals, write
 from vae_granularity.errors import DataError
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
@@ -134,7 +134,7 @@ def test_the_second_says_that_it_waits(runs, capsys, monkeypatch):
         print(*words, **options)
         said.set()
 
-    monkeypatch.setattr(written, "print", show, raising=False)
+    monkeypatch.setattr(write, "print", show, raising=False)
     threading.Thread(target=other).start()
     held.wait()
     run(f"runs={runs}")
@@ -241,9 +241,9 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_picture_is_seen(damage, drawn, tmp_path):
     picture = copied(drawn, tmp_path / "runs") / "figures" / "traversals.png"
-    assert traversals._is_whole(picture)
+    assert traversals._is_readable(picture)
     DAMAGES[damage](picture)
-    assert not traversals._is_whole(picture)
+    assert not traversals._is_readable(picture)
 
 
 def test_a_damaged_picture_is_drawn_again(drawn, tmp_path):
@@ -251,7 +251,7 @@ def test_a_damaged_picture_is_drawn_again(drawn, tmp_path):
     picture = directory / "figures" / "traversals.png"
     cut(picture)
     run(f"runs={tmp_path / 'runs'}")
-    assert traversals._is_whole(picture)
+    assert traversals._is_readable(picture)
     assert picture.stat().st_size > 5000
     assert "no traversals of" not in (tmp_path / "runs" / "analysis" / "report.html").read_text()
 
@@ -282,7 +282,7 @@ def test_damaged_findings_of_an_earlier_pass_are_made_again(name, damage, drawn,
     before = path.read_bytes()
     damage(path)
     run(*asked)
-    assert "could not be asked" not in (tmp_path / "runs/analysis/report.html").read_text()
+    assert "models could not be loaded" not in (tmp_path / "runs/analysis/report.html").read_text()
     if path.suffix == ".npz":
         assert zipfile.ZipFile(path).testzip() is None
     else:

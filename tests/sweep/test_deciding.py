@@ -100,10 +100,10 @@ def test_a_bad_setting_is_named_with_its_range(given, message):
     ],
 )
 def test_axes_are_lists_ranges_and_intervals(swept, values):
-    found, overrides = axis_values(OverridesParser.create().parse_override(swept), 5)
-    assert found == values
+    axis = axis_values(OverridesParser.create().parse_override(swept), 5)
+    assert axis.values == values
     key = swept.split("=")[0]
-    assert overrides == tuple(f"{key}={value}" for value in values)
+    assert axis.overrides == tuple((f"{key}={value}",) for value in values)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""From a folder of finished runs to tables, trajectories, verdicts and one page to read."""
+"""Analyse a folder of finished runs: tables, trajectories, verdicts and one page to read."""

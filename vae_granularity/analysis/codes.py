@@ -1,7 +1,7 @@
-"""The codes that every model gives the same images, kept on disk; how far seeds agree on them."""
+"""Encode the same images by every model, and store the codes."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,39 +11,36 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from vae_granularity.analysis.page.labels import first_line
+from vae_granularity.analysis.labels import first_line
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.densities.gaussian import kl_to_standard_normal
 from vae_granularity.evaluation.encoding import encode_table, num_images, subset
 from vae_granularity.files import open_regular_file, replace_file
-from vae_granularity.metrics.udr import udr
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.runs.identity import images_of, short_digest
 from vae_granularity.runs.images import check_images
-from vae_granularity.runs.reading import Run
 
 BATCH = 256
-SCORES = ("udr", "udr_group", "udr_null_group", "udr_null_sd_group", "udr_lift_group")
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """What one model makes of the n common images of its data set."""
+    """Codes that one model gives the n common images of its data set."""
 
     run: Any  # index of the run in the table
     data: ImageDataModule  # set up; one for all runs on a data set
     indices: np.ndarray  # (n,) the images
     mu: np.ndarray  # (n, D) posterior means
     kl: np.ndarray  # (D,) mean KL(q(z_d|x) || N(0, 1)), nats; nan for a model without posterior
-    partition: LatentPartition | None = None  # the run's last by its config; None: found by itself
+    partition: LatentPartition | None = None  # the run's last by its config; None: learned
 
 
 def all_codes(
     table: pd.DataFrame, settings: Settings, failed: dict[str, str], seed: int = 0
 ) -> Iterator[Codes]:
-    """The codes of each run of the table, of `settings.num_codes` images at most.
+    """Yield the codes of each run of the table, of `settings.num_codes` images at most.
 
     Those that folder/codes holds from an earlier pass are read.
 
@@ -51,26 +48,29 @@ def all_codes(
         failed: takes the directory of a run whose model cannot be read, and why.
         seed: of the draw of the images.
     """
-    folder, num_codes = settings.folder / "codes", settings.num_codes
+    folder = settings.folder / "codes"
     folder.mkdir(parents=True, exist_ok=True)
-    data_of: dict[str, ImageDataModule] = {}
+    datamodules: dict[str, ImageDataModule] = {}
     for index, row in table.iterrows():
         try:
             run = settings.load_run(str(row["path"]))
             node: Any = OmegaConf.to_container(run.config.dataset, resolve=True)
+            # Runs on the same images share one data module, which may take long to set up.
             name = short_digest(images_of(node))
-            if name not in data_of:
+            if name not in datamodules:
                 run.datamodule.setup()
-                data_of[name] = run.datamodule
-            data = data_of[name]
+                datamodules[name] = run.datamodule
+            data = datamodules[name]
             check_images(run.directory, data.fingerprint)
-            images = subset(num_images(data), num_codes, seed)
-            key = f"{row['mtime_ns']} {num_codes} {seed}"
+            images = subset(num_images(data), settings.num_codes, seed)
+            key = f"{row['mtime_ns']} {settings.num_codes} {seed}"
             file = folder / f"{run.directory.resolve().name}.npz"
-            model: Any = OmegaConf.to_container(run.config.model, resolve=True)
-            rule = grouping_of(model)
-            last = None if rule.regrouping is not None else rule.at(int(row["run.steps"]))
-            yield Codes(index, data, images, *_codes_of(file, key, run, data, images), last)
+            mu, kl = _codes_of(file, key, run.model, data, images)
+            model_node: Any = OmegaConf.to_container(run.config.model, resolve=True)
+            grouping = grouping_of(model_node)
+            learned = grouping.regrouping is not None
+            partition = None if learned else grouping.at(int(row["run.steps"]))
+            yield Codes(index, data, images, mu, kl, partition)
         # A damaged run, or one of another version, must not end the analysis.
         except Exception as error:
             # Runs that fail for one reason are told together, so it must not name each.
@@ -78,17 +78,17 @@ def all_codes(
 
 
 def _codes_of(
-    file: Path, key: str, run: Run, data: ImageDataModule, images: np.ndarray
+    file: Path, key: str, model: Any, data: ImageDataModule, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return means (n, D) and mean KL (D,) of the images, those of an earlier pass if they fit."""
-    shape = (len(images), run.model.latent_dim)
+    shape = (len(images), model.latent_dim)
     stored = _stored_codes(file, key, shape)
     if stored is not None:
         return stored
-    table = encode_table(run.model, data, images, BATCH)
+    table = encode_table(model, data, images, BATCH)
     mu = table.mu.numpy()
     kl = np.full(mu.shape[1], np.nan)
-    if run.model.stochastic:
+    if model.stochastic:
         kl = kl_to_standard_normal(table.mu, table.logvar).mean(0).numpy()
     with replace_file(file) as whole:
         np.savez(whole, mu=mu, kl=kl, key=key)
@@ -118,30 +118,3 @@ def _stored_codes(
     if mu.dtype.kind != "f" or kl.dtype.kind != "f" or not np.isfinite(mu).all():
         return None
     return mu, kl
-
-
-def udr_scores(
-    table: pd.DataFrame, parameters: Sequence[str], codes: Sequence[Codes]
-) -> pd.DataFrame:
-    """`scores/udr`, `scores/udr_group` and its null of each run, from the other seeds of its point.
-
-    Spearman form. Missing for a point with one model, and by groups where there is one group or the
-    seeds found groups of their own.
-    """
-    by_run = {code.run: code for code in codes}
-    found = pd.DataFrame(np.nan, index=table.index, columns=[f"scores/{name}" for name in SCORES])
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index)]
-    for _, runs in table.groupby(keys, observed=True, dropna=False):
-        members = [by_run[index] for index in runs.index if index in by_run]
-        if len(members) < 2:
-            continue
-        kl = np.stack([member.kl for member in members])
-        result = udr(
-            [member.mu for member in members],
-            kl=kl if np.isfinite(kl).all() else None,
-            partition=members[0].partition,
-        )
-        for member, scores in zip(members, result.of_models, strict=True):
-            for name, value in scores.items():
-                found.loc[member.run, f"scores/{name}"] = np.nan if value is None else value
-    return found

@@ -1,6 +1,4 @@
-"""What the factors of a data set are to its models: complexity, and where each factor is found
-under common partitions.
-"""
+"""Measure the factors of a data set: complexity, and their information under common partitions."""
 
 from __future__ import annotations
 
@@ -20,10 +18,12 @@ DIMENSIONS, PAIRS, BLOCKS = "single dimensions", "best pairs", "true blocks"
 
 
 def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
-    """A row for each common partition and factor: `share` of the factor's entropy in its best unit,
-    `gap` to the second, `separated`.
+    """Return a row for each common partition and factor: how well a unit holds the factor.
 
-    Every model is seen under the same partitions, whatever groups it was trained with: each
+    `share` is that of the factor's entropy in its best unit, `gap` the distance to the second,
+    `separated` whether the factor is separated.
+
+    Every model is compared under the same partitions, whatever groups it was trained with: each
     dimension alone; the assignment of the dimensions to the factors, two to each, of largest total
     mutual information; and for blocks the one with their true sizes. k-NN mutual information on the
     common images.
@@ -39,33 +39,34 @@ def profile_rows(codes: Codes, seed: int = 0) -> list[dict[str, object]]:
         seed=seed,
         kl=codes.kl if np.isfinite(codes.kl).all() else None,
     )
-    names = [codes.data.label_names[f] for f in information.sample.kept_factors]
-    dim = codes.mu.shape[1]
-    singles = LatentPartition.from_granularity(dim, 1)
-    alone = information.shares(singles)
-    partitions = {PAIRS: best_partition(alone, [2] * len(names))}
+    names = [codes.data.label_names[factor] for factor in information.sample.kept_factors]
+    singles = LatentPartition.from_granularity(codes.mu.shape[1], 1)
+    single_shares = information.shares(singles)
+    partitions = {DIMENSIONS: singles, PAIRS: best_partition(single_shares, [2] * len(names))}
     if isinstance(codes.data, Blocks) and len(names) == len(codes.data.partition.sizes):
-        partitions[BLOCKS] = best_partition(alone, codes.data.partition.sizes)
-    shares = {name: (p, information.shares(p)) for name, p in partitions.items()}
+        partitions[BLOCKS] = best_partition(single_shares, codes.data.partition.sizes)
     rows: list[dict[str, object]] = []
-    for partition, (units, table) in ({DIMENSIONS: (singles, alone)} | shares).items():
-        profile = profile_of(table, units.groups, information.protocol())
-        found = {
+    for name, partition in partitions.items():
+        shares = single_shares if partition is singles else information.shares(partition)
+        profile = profile_of(shares, partition.groups, information.protocol())
+        columns = {
             "share": profile.share,
             "gap": np.full(len(names), np.nan) if profile.gap is None else profile.gap,
             "alone": profile.alone,
             "separated": profile.separated,
         }
-        for f, factor in enumerate(names):
-            told = {name: values[f].item() for name, values in found.items()}
-            rows.append({"run": codes.run, "partition": partition, "factor": factor, **told})
+        for index, factor in enumerate(names):
+            row: dict[str, object] = {"run": codes.run, "partition": name, "factor": factor}
+            rows.append(row | {key: values[index].item() for key, values in columns.items()})
     return rows
 
 
 def complexity_of(data: ImageDataModule, seed: int = 0) -> dict[str, float]:
-    """Complexity of each factor of a data set that is set up: `factor_complexity` on a grid; for
-    blocks, which have none, the same participation ratio along orbits that exchange one block's
-    coordinates for drawn ones. Empty where there are neither."""
+    """Return the complexity of each factor of a data set that is set up.
+
+    `factor_complexity` on a grid; for blocks, which have none, the same participation ratio along
+    orbits that exchange one block's coordinates for drawn ones. Empty where there are neither.
+    """
     space = data.factor_space
     if space is not None:
         result = factor_complexity(
@@ -78,7 +79,7 @@ def complexity_of(data: ImageDataModule, seed: int = 0) -> dict[str, float]:
     if not isinstance(data, Blocks):
         return {}
     rng = np.random.default_rng(seed)
-    found = {}
+    complexity = {}
     for name, block in zip(data.label_names, data.true_blocks, strict=True):
         ratios = []
         for _ in range(SETTINGS):
@@ -86,5 +87,5 @@ def complexity_of(data: ImageDataModule, seed: int = 0) -> dict[str, float]:
             orbit = np.repeat(drawn[:1], ORBIT, axis=0)
             orbit[:, list(block)] = drawn[:, list(block)]
             ratios.append(participation_ratio(data.mixing.forward(orbit.astype(np.float64))))
-        found[name] = float(np.mean(ratios))
-    return found
+        complexity[name] = float(np.mean(ratios))
+    return complexity

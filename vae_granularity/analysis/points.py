@@ -1,4 +1,4 @@
-"""Measured numbers over seeds: mean and interval of every point, and surfaces of two parameters."""
+"""Average measured numbers over seeds: mean and interval of points, surfaces of two parameters."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_granularity.analysis.page.labels import is_missing
+from vae_granularity.analysis.labels import is_missing
 from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.interval import student_reach
 
@@ -20,29 +20,33 @@ FAR = 10.0  # typical distances from the median of a point: normal noise has 7 s
 
 
 def numbers_of(table: pd.DataFrame) -> list[str]:
-    """Columns that hold measured numbers: terms, scores, time."""
+    """Return the columns that hold measured numbers: terms, scores, time."""
     measured = [name for name in table.columns if name.startswith(("val/", "test/", "scores/"))]
     # TC within single groups exists for one partition alone and says nothing across points.
-    known = [name for name in measured if name.count("/") == 1 and table[name].notna().any()]
-    return [*known, "run.seconds"]
+    numbers = [name for name in measured if name.count("/") == 1 and table[name].notna().any()]
+    return [*numbers, "run.seconds"]
 
 
-def aggregate(
+def point_keys(table: pd.DataFrame, parameters: Sequence[str]) -> list[pd.Series]:
+    """Return the columns to group runs by point; without parameters all runs are one point."""
+    return [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
+
+
+def average_seeds(
     table: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a point: its parameters, `runs`, the mean of each number and `±<number>`.
+    """Return a row a point: its parameters, `runs`, the mean of each number and `±<number>`.
 
     The latter is half of Student's t interval at 95 %; of two runs half their difference, as their
     interval would say nothing; missing where only one run has the number. Missing numbers are left
     out.
 
     >>> runs = pd.DataFrame({"net.width": [1, 1, 2], "val/kl": [1.0, 3.0, 5.0]})
-    >>> aggregate(runs, ["net.width"], ["val/kl"]).round(2).to_dict("list")
+    >>> average_seeds(runs, ["net.width"], ["val/kl"]).round(2).to_dict("list")
     {'net.width': [1, 2], 'runs': [2, 1], 'val/kl': [2.0, 5.0], '±val/kl': [1.0, nan]}
     """
     measured = table[list(numbers)].astype(np.float64)
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
-    groups = measured.groupby(keys, observed=True, dropna=False)
+    groups = measured.groupby(point_keys(table, parameters), observed=True, dropna=False)
     count = groups.count()
     half = student_reach(groups.std(), count)
     half = half.where(count != 2, (groups.max() - groups.min()) / 2).add_prefix("±")
@@ -62,8 +66,8 @@ def far_seeds(table: pd.DataFrame, parameters: Sequence[str], value: str) -> pd.
     [False, False, False, False, True]
     """
     values = table[value].astype(np.float64)
-    keys = [table[name] for name in parameters] or [pd.Series(0, index=table.index, name="all")]
-    medians = values.groupby(keys, observed=True, dropna=False).transform("median")
+    points = values.groupby(point_keys(table, parameters), observed=True, dropna=False)
+    medians = points.transform("median")
     distances = (values - medians).abs()
     # The middle run of an odd number of seeds is the median and has no distance.
     typical = distances[distances > 0].median()
@@ -107,13 +111,19 @@ class Surface:
 
     @property
     def transposed(self) -> "Surface":
-        """The same numbers with the two parameters exchanged."""
-        axes = {"x_name": self.y_name, "y_name": self.x_name, "x": self.y, "y": self.x}
-        return replace(self, values=self.values.transpose(1, 0, 2), **axes)
+        """Return the same numbers with the two parameters exchanged."""
+        return replace(
+            self,
+            x_name=self.y_name,
+            y_name=self.x_name,
+            x=self.y,
+            y=self.x,
+            values=self.values.transpose(1, 0, 2),
+        )
 
 
 def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
-    """The surface of a column over two others, of a table with a row a run and its `seed`.
+    """Return the surface of a column over two others, of a table with a row a run and its `seed`.
 
     Runs of one point and seed are averaged.
 
@@ -122,26 +132,27 @@ def make_surface(runs: pd.DataFrame, x: str, y: str, value: str) -> Surface:
     """
     for argument, name in (("x", x), ("y", y), ("value", value)):
         if name not in runs:
-            there = ", ".join(map(str, runs.columns))
             raise ArgumentError(
-                f"{argument} must be a column of the runs, got {name!r}; there are {there}"
+                f"{argument} must be a column of the runs, got {name!r}; "
+                f"there are {', '.join(map(str, runs.columns))}"
             )
-    known = runs[runs[value].notna()]
-    names = x, y, "seed"
-    axes = [ordered(known[name]) for name in names]
-    shape = tuple(map(len, axes))
-    places = tuple(_places(known[name], axis) for name, axis in zip(names, axes, strict=True))
+    measured = runs[runs[value].notna()]
+    axes = {name: ordered(measured[name]) for name in (x, y, "seed")}
+    shape = tuple(len(axis) for axis in axes.values())
+    places = tuple(_places(measured[name], axis) for name, axis in axes.items())
     point = np.ravel_multi_index(places, shape)
-    count, total = (
-        np.bincount(point, weights, math.prod(shape)).reshape(shape)
-        for weights in (None, known[value].to_numpy(dtype=np.float64))
-    )
+    numbers = measured[value].to_numpy(dtype=np.float64)
+    count = np.bincount(point, minlength=math.prod(shape)).reshape(shape)
+    total = np.bincount(point, numbers, math.prod(shape)).reshape(shape)
     values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return Surface(x, y, value, axes[0], axes[1], tuple(map(int, axes[2])), values)
+    return Surface(
+        x, y, value, x=axes[x], y=axes[y], seeds=tuple(map(int, axes["seed"])), values=values
+    )
 
 
 def _places(column: pd.Series, axis: tuple[Any, ...]) -> NDArray[np.int64]:
-    """(N,) the place of each value on an axis made by `ordered`: a missing one comes first."""
+    """Return (N,) the place of each value on an axis of `ordered`: a missing one comes first."""
+    # A Categorical gives missing values the code -1.
     first = int(axis[:1] == (None,))
     return pd.Categorical(column, categories=list(axis[first:])).codes.astype(np.int64) + first
 
@@ -149,7 +160,7 @@ def _places(column: pd.Series, axis: tuple[Any, ...]) -> NDArray[np.int64]:
 def rows_of_point(
     table: pd.DataFrame, point: Mapping[str, Any] | pd.Series, parameters: Iterable[str]
 ) -> pd.DataFrame:
-    """The rows that have a point's values of the parameters; missing ones are values too."""
+    """Return the rows that have a point's values of the parameters; missing ones are values too."""
     for name in parameters:
         column, value = table[name], point[name]
         table = table[column.isna() if is_missing(value) else column == value]
@@ -157,7 +168,7 @@ def rows_of_point(
 
 
 def spread_out(length: int, count: int) -> list[int]:
-    """Places spread evenly over 0 … length − 1, both ends among them.
+    """Return places spread evenly over 0 … length − 1, both ends among them.
 
     >>> spread_out(7, 5)
     [0, 2, 3, 4, 6]
@@ -166,7 +177,9 @@ def spread_out(length: int, count: int) -> list[int]:
 
 
 def ordered(column: pd.Series) -> tuple[Any, ...]:
-    """The distinct values of a column: a missing one (None) first, numbers ascending, then words.
+    """Return the distinct values of a column: a missing one (None) first, numbers, then words.
+
+    Numbers ascend.
 
     >>> ordered(pd.Series([2.0, None, 0.5, 2.0]))
     (None, 0.5, 2.0)
@@ -174,4 +187,4 @@ def ordered(column: pd.Series) -> tuple[Any, ...]:
     distinct = column.drop_duplicates()
     missing = (None,) if distinct.isna().any() else ()
     values = distinct.dropna().tolist()
-    return (*missing, *sorted(values, key=lambda v: (isinstance(v, str), v)))
+    return (*missing, *sorted(values, key=lambda value: (isinstance(value, str), value)))

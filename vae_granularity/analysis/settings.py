@@ -1,4 +1,4 @@
-"""What an analysis is asked to do, checked before anything is read."""
+"""Settings of an analysis, checked before anything is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,32 +10,39 @@ from vae_granularity.errors import ArgumentError, choice, integer
 from vae_granularity.runs.identity import flat
 from vae_granularity.runs.types import check_values
 
-Names = list[str]
-# Of the keys as they are written.
-TYPES: dict[str, Any] = dict.fromkeys(("value", "optimum"), str)
-TYPES |= dict.fromkeys(("wandb", "out", "x", "y"), str | None)
-TYPES |= dict.fromkeys(("udr", "profile"), bool) | {"runs": str | Names | None}
-TYPES |= dict.fromkeys(("allow_mixed", "trust"), Names) | {"paths": dict[str, str | None]}
-TYPES |= {"where": dict[str, Any]}
-
 if TYPE_CHECKING:
     from vae_granularity.runs.reading import Run
 
-LEAST = {"min_seeds": 2, "num_bootstrap": 20, "seed": 0}
-LEAST |= {"num_codes": 10, "max_rows": 1, "figures": 0}
-TYPES |= dict.fromkeys(LEAST, int)
+MINIMA = {
+    "min_seeds": 2,
+    "num_bootstrap": 20,
+    "seed": 0,
+    "num_codes": 10,
+    "max_rows": 1,
+    "figures": 0,
+}
+# Of the keys as they are written in a config.
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(("value", "optimum"), str),
+    **dict.fromkeys(("wandb", "out", "x", "y"), str | None),
+    **dict.fromkeys(("udr", "profile"), bool),
+    **dict.fromkeys(("allow_mixed", "trust"), list[str]),
+    **dict.fromkeys(MINIMA, int),
+    "runs": str | list[str] | None,
+    "paths": dict[str, str | None],
+    "where": dict[str, Any],
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of conf/analyze.yaml, which explains them.
+    """Keys of conf/analyze.yaml, which explains them.
 
     Raises:
         ArgumentError: a key is out of range.
     """
 
     runs: tuple[Path, ...] = ()
-    wandb: str | None = None
     out: Path | None = None
     value: str = "val/elbo"
     optimum: str = "max"
@@ -56,30 +63,32 @@ class Settings:
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Self:
-        """The settings of a config as plain values.
+        """Return the settings of a config, given as plain values.
+
+        Raises:
+            ArgumentError: a value has another type or is out of range, or names a W&B project.
 
         >>> Settings.from_config({"runs": "a", "where": {"model": {"beta": 4}}}).where
         {'model.beta': 4}
         """
-        given = check_values(values, TYPES)
-        runs = given.get("runs") or []
-        given["runs"] = tuple(map(Path, runs if isinstance(runs, list) else [runs]))
-        given["out"] = None if given.get("out") is None else Path(given["out"])
-        given["where"] = dict(flat(given.get("where", {})))
+        checked = check_values(values, TYPES)
+        project = checked.pop("wandb", None)
+        if project is not None:
+            raise ArgumentError(
+                "wandb must be null: W&B does not hold how a run was measured, so its numbers "
+                f"cannot be compared; pass the run directories by runs=FOLDER, got {project!r}"
+            )
+        runs = checked.get("runs") or []
+        checked["runs"] = tuple(map(Path, runs if isinstance(runs, list) else [runs]))
+        checked["out"] = None if checked.get("out") is None else Path(checked["out"])
+        checked["where"] = dict(flat(checked.get("where", {})))
         for key in ("allow_mixed", "trust"):
-            given[key] = tuple(given.get(key, ()))
-        return cls(**given)
+            checked[key] = tuple(checked.get(key, ()))
+        return cls(**checked)
 
     def __post_init__(self) -> None:
-        if bool(self.runs) == (self.wandb is not None):
-            raise ArgumentError(
-                "give either runs=FOLDER or wandb=ENTITY/PROJECT, got "
-                f"runs={[*map(str, self.runs)]}, wandb={self.wandb}"
-            )
-        if self.wandb is not None and self.wandb.count("/") != 1:
-            raise ArgumentError(f"wandb must be ENTITY/PROJECT, got {self.wandb!r}")
-        if self.wandb is not None and self.out is None:
-            raise ArgumentError("out must name a folder where runs come from W&B, got null")
+        if not self.runs:
+            raise ArgumentError("runs must name a folder of run directories, got none")
         for kind in self.allow_mixed:
             choice("allow_mixed", kind, KINDS)
         choice("optimum", self.optimum, ("max", "min"))
@@ -87,21 +96,21 @@ class Settings:
             raise ArgumentError(
                 f"x and y must be two different columns or both null, got x={self.x}, y={self.y}"
             )
-        for name, low in LEAST.items():
+        for name, low in MINIMA.items():
             integer(name, getattr(self, name), low)
 
     @property
     def folder(self) -> Path:
-        """Where the results go."""
+        """Return the folder of the results."""
         return self.out if self.out is not None else self.runs[0] / "analysis"
-
-    def load_run(self, directory: str | Path) -> "Run":
-        """A run read back, with what the settings trust."""
-        from vae_granularity.runs.reading import load_run  # torch: only where a model is needed
-
-        return load_run(directory, self.trust, **self.paths)
 
     @property
     def maximise(self) -> bool:
-        """Whether larger is better."""
+        """Return whether larger is better."""
         return self.optimum == "max"
+
+    def load_run(self, directory: str | Path) -> "Run":
+        """Load a run with the packages and paths of these settings."""
+        from vae_granularity.runs.reading import load_run  # torch: only where a model is needed
+
+        return load_run(directory, self.trust, **self.paths)

@@ -1,4 +1,4 @@
-"""Which shape a trajectory has: level, straight, monotone, or two straight pieces that form a V.
+"""Fit shapes to a trajectory: level, straight, monotone, or two straight pieces that form a V.
 
 A trajectory is a place on a grid for each of n equally spaced places, so distances are grid steps
 on both axes: only the order of a parameter's values counts, not their scale. All functions take R
@@ -23,8 +23,9 @@ LINE, MONOTONE, V, INVERTED_V = "line", "monotone", "V", "inverted V"
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A least-squares fit of one shape to R trajectories; where it does not apply, `squares` is
-    infinite.
+    """Least-squares fit of one shape to R trajectories.
+
+    Where the shape does not apply, `squares` is infinite.
     """
 
     shape: str
@@ -35,33 +36,45 @@ class Fit:
 
     @property
     def criterion(self) -> Array:
-        """(R,) Bayesian information criterion for residuals of known spread `SIGMA`; the smaller
-        the better.
+        """(R,) Bayesian information criterion for residuals of known spread `SIGMA`.
+
+        The smaller the better.
         """
         return self.squares / SIGMA**2 + self.parameters * np.log(self.fitted.shape[1])
 
 
 def fits(places: Array, paths: Array) -> list[Fit]:
-    """Every shape fitted to the trajectories `paths` (R, n) at `places` (n,), both in grid steps, n
-    >= 3; the simpler ones first.
+    """Fit every shape to the trajectories `paths` (R, n) at `places` (n,), n >= 3.
+
+    Both in grid steps. The simpler shapes come first.
     """
-    t, y = np.asarray(places, dtype=np.float64), np.asarray(paths, dtype=np.float64)
-    level, slope = np.ones((len(t), 1)), np.stack([np.ones_like(t), t], axis=1)
-    straight = [_fit(LINE, y, _project(design, y), design.shape[1]) for design in (level, slope)]
-    return [*straight, _monotone(y), *(fit for turn in t[1:-1] for fit in _vees(t, y, float(turn)))]
+    t = np.asarray(places, dtype=np.float64)
+    y = np.asarray(paths, dtype=np.float64)
+    level = np.ones((len(t), 1))
+    slope = np.stack([np.ones_like(t), t], axis=1)
+    shapes = [
+        _fit(LINE, y, _project(level, y), parameters=1),
+        _fit(LINE, y, _project(slope, y), parameters=2),
+        _monotone(y),
+    ]
+    for turn in t[1:-1]:
+        shapes += _vees(t, y, float(turn))
+    return shapes
 
 
-def best(found: list[Fit]) -> NDArray[np.int64]:
-    """(R,) which of the fits has the smallest criterion; of two equal ones the simpler."""
-    return np.stack([fit.criterion for fit in found]).round(9).argmin(0)
+def best_fit(shapes: list[Fit]) -> NDArray[np.int64]:
+    """Return (R,) the index of the fit with the smallest criterion; of equal ones the simpler."""
+    return np.stack([fit.criterion for fit in shapes]).round(9).argmin(0)
 
 
 def _monotone(y: Array) -> Fit:
-    """Isotonic regression in the direction that fits better; each level of it is a parameter. It
-    does not apply where the other direction fits about as well: what falls and rises has no
+    """Fit the isotonic regression in the direction that fits better; each level is a parameter.
+
+    It does not apply where the other direction fits about as well: what falls and rises has no
     direction.
     """
-    up, down = isotonic(y), -isotonic(-y)
+    up = isotonic(y)
+    down = -isotonic(-y)
     ahead = np.sum((y - down) ** 2, -1) - np.sum((y - up) ** 2, -1)
     fitted = np.where(ahead[:, None] >= 0, up, down)
     levels = 1 + (np.abs(np.diff(fitted, axis=-1)) > 1e-9).sum(-1)
@@ -69,8 +82,9 @@ def _monotone(y: Array) -> Fit:
 
 
 def isotonic(y: Array) -> Array:
-    """The rising curve (R, n) of least squares, by its max-min formula (Robertson, Wright and
-    Dykstra 1988, section 1.4).
+    """Return the rising curve (R, n) of least squares.
+
+    By its max-min formula (Robertson, Wright and Dykstra 1988, section 1.4).
     """
     n = y.shape[-1]
     sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, -1)], axis=-1)
@@ -82,17 +96,20 @@ def isotonic(y: Array) -> Array:
 
 
 def _vees(t: Array, y: Array, turn: float) -> list[Fit]:
-    """Two straight pieces that meet at `turn`, one falling and one rising, each by `MIN_ARM` or
-    more: the V and the inverted V.
+    """Fit the V and the inverted V with their tip at `turn`.
+
+    Two straight pieces, one falling and one rising, each by `MIN_ARM` or more.
     """
     past = t - turn
     design = np.stack([np.ones_like(t), np.minimum(past, 0.0), np.maximum(past, 0.0)], axis=1)
     fitted = _project(design, y)
     tip = fitted[:, np.searchsorted(t, turn)]
-    left, right = fitted[:, 0] - tip, fitted[:, -1] - tip
-    applies = {V: np.minimum(left, right), INVERTED_V: -np.maximum(left, right)}
+    first_arm = fitted[:, 0] - tip
+    last_arm = fitted[:, -1] - tip
+    rises = {V: np.minimum(first_arm, last_arm), INVERTED_V: -np.maximum(first_arm, last_arm)}
     return [
-        _fit(shape, y, fitted, 4, turn, arm >= MIN_ARM - 1e-9) for shape, arm in applies.items()
+        _fit(shape, y, fitted, parameters=4, turn=turn, applies=rise >= MIN_ARM - 1e-9)
+        for shape, rise in rises.items()
     ]
 
 

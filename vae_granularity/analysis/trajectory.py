@@ -1,6 +1,4 @@
-"""Where the optimum lies for each value of the first parameter, and how much that moves with the
-seeds that happened to be drawn.
-"""
+"""Find the optimum for each value of the first parameter, and how far it moves with the seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ CHUNK = 20  # draws at a time: what they need stays in the cache
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The optimum of each row of a surface, as a place on the grid of the second parameter."""
+    """Optimum of each row of a surface, as a place on the grid of the second parameter."""
 
     surface: Surface
     rows: Path  # (k,) rows of the surface that have enough points; the others are left out
@@ -48,7 +46,7 @@ class Trajectory:
         return self._on_edge(self.best)
 
     def only(self, rows: NDArray[np.bool_]) -> Trajectory:
-        """The same with some of its rows (k,) alone."""
+        """Return the same with some of its rows (k,) alone."""
         names = ("rows", "best", "low", "high", "flat", "enclosed", "values")
         chosen = {name: getattr(self, name)[rows] for name in names}
         return replace(self, **chosen, draws=self.draws[:, rows])
@@ -74,14 +72,15 @@ class Trajectory:
         """
         from scipy.stats import t
 
-        known = np.isfinite(self.values)
-        count = known.sum(-1)
+        finite = np.isfinite(self.values)
+        count = finite.sum(-1)
         divisor = np.maximum(count, 1)
-        means = np.where(known, self.values, 0.0).sum(-1) / divisor
-        deviations = np.where(known, self.values - means[..., None], 0.0)
-        # Each seed's part of the error of a point's mean, of the variance that the mean has.
+        means = np.where(finite, self.values, 0.0).sum(-1) / divisor
+        deviations = np.where(finite, self.values - means[..., None], 0.0)
+        # Each seed's share of the error of a point's mean, scaled so that the squares add up to the
+        # variance that the mean has.
         stretch = np.sqrt(count / np.maximum(count - 1, 1)) / divisor
-        parts = deviations * stretch[..., None]
+        seed_errors = deviations * stretch[..., None]
         num_rows, num_places = count.shape
         rows = np.arange(num_rows)
         for shift in range(1 - num_places, num_places):
@@ -92,11 +91,12 @@ class Trajectory:
             measured = inside & (count[rows, path] > 1) & (count[rows, other] > 1)
             if measured.sum() <= num_rows / 2:
                 continue
-            here = (rows[measured], path[measured])
-            there = (rows[measured], other[measured])
-            ahead = float((means[here] - means[there]).sum())
-            error = float(np.sqrt(((parts[here] - parts[there]).sum(0) ** 2).sum()))
-            free = int(min(count[here].min(), count[there].min())) - 1
+            points = (rows[measured], path[measured])
+            shifted = (rows[measured], other[measured])
+            ahead = float((means[points] - means[shifted]).sum())
+            difference = (seed_errors[points] - seed_errors[shifted]).sum(0)
+            error = float(np.sqrt((difference**2).sum()))
+            free = int(min(count[points].min(), count[shifted].min())) - 1
             if ahead <= float(t.isf(chance / 2, free)) * error:
                 return shift
         return None
@@ -111,11 +111,11 @@ def make_trajectory(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Trajectory:
-    """The optimum of every row by the means over seeds, and under `draws` resamplings of the seeds;
-    and how likely each row is no more than level.
+    """Return the optimum of every row by the means over seeds, and under resamplings of the seeds.
 
-    What a seed adds to all points alike (its split, its first weights) moves no optimum and is
-    removed first.
+    With it the chance that each row is no more than level. What a seed adds to all points alike
+    (its split, its first weights) moves no optimum and is removed first.
+
     Points with fewer than `min_seeds` seeds cannot be resampled and are left out, then rows with
     fewer than `MIN_POINTS` points: they have no inside. Where such a point lies beside the optimum
     of a row, the row is not `enclosed`.
@@ -162,16 +162,20 @@ def make_trajectory(
 
 
 def without_seed_effects(values: Array) -> Array:
-    """Values (n, m, S) less the seed effects of the additive model point + seed, fitted by least
-    squares; nan stays nan.
+    """Return values (n, m, S) less the seed effects of the additive model point + seed.
+
+    Fitted by least squares; nan stays nan.
     """
-    known = np.isfinite(values)
-    filled, per_point, per_seed = np.where(known, values, 0.0), known.sum(-1), known.sum((0, 1))
+    finite = np.isfinite(values)
+    filled = np.where(finite, values, 0.0)
+    per_point = finite.sum(-1)
+    per_seed = finite.sum((0, 1))
     effect = np.zeros(values.shape[-1])
     missing = (per_point[per_point > 0] < values.shape[-1]).any()
-    for _ in range(SWEEPS if missing else 1):  # exact at once where nothing is missing
-        point = ((filled - known * effect).sum(-1)) / np.maximum(per_point, 1)
-        effect = ((filled - known * point[..., None]).sum((0, 1))) / np.maximum(per_seed, 1)
+    # Alternating least squares; exact at once where nothing is missing.
+    for _ in range(SWEEPS if missing else 1):
+        point = ((filled - finite * effect).sum(-1)) / np.maximum(per_point, 1)
+        effect = ((filled - finite * point[..., None]).sum((0, 1))) / np.maximum(per_seed, 1)
         effect -= effect.mean()
     return values - effect
 
@@ -193,37 +197,39 @@ def resampled_means(values: Array, draws: int, rng: np.random.Generator) -> Arra
     Args:
         values: (n, m, S), nan where a seed is missing.
     """
-    known = np.isfinite(values)
-    count = known.sum(-1)
+    finite = np.isfinite(values)
+    count = finite.sum(-1)
     divisor = np.maximum(count, 1)
-    mean = np.where(known, values, 0.0).sum(-1) / divisor
-    deviations = np.where(known, values - mean[..., None], 0.0)
-    profiles = deviations.sum(0) / np.maximum(known.sum(0), 1)  # (m, S)
-    shared = np.where(known, profiles, 0.0)
-    # A point without some of the seeds sees the others around their own mean.
-    shared = np.where(known, shared - (shared.sum(-1) / divisor)[..., None], 0.0)
+    mean = np.where(finite, values, 0.0).sum(-1) / divisor
+    deviations = np.where(finite, values - mean[..., None], 0.0)
+    profiles = deviations.sum(0) / np.maximum(finite.sum(0), 1)  # (m, S)
+    shared = np.where(finite, profiles, 0.0)
+    # At a point without some of the seeds, the others spread around their own mean.
+    shared = np.where(finite, shared - (shared.sum(-1) / divisor)[..., None], 0.0)
     weights = rng.exponential(size=(values.shape[-1], draws))
     weights_of_rows = rng.exponential(size=(len(values), values.shape[-1], draws))
-    drawn = _weighted_means(shared, known, weights)
-    drawn += _weighted_means(deviations - shared, known, weights_of_rows)
+    shifts = _weighted_means(shared, finite, weights)
+    shifts += _weighted_means(deviations - shared, finite, weights_of_rows)
     stretch = np.sqrt((count + 1) / np.maximum(count - 1, 1))
-    resampled = mean[..., None] + stretch[..., None] * drawn
+    resampled = mean[..., None] + stretch[..., None] * shifts
     return np.where(count[..., None] > 0, resampled, -np.inf).transpose(2, 0, 1)
 
 
-def _weighted_means(deviations: Array, known: NDArray[np.bool_], weights: Array) -> Array:
-    """Return means (n, m, R) of deviations (n, m, S), 0 where nothing is known, under weights
-    (S, R) or (n, S, R).
+def _weighted_means(deviations: Array, finite: NDArray[np.bool_], weights: Array) -> Array:
+    """Return means (n, m, R) of deviations (n, m, S), 0 where a seed is missing.
+
+    Args:
+        finite: (n, m, S) whether a point has a seed.
+        weights: (S, R) or (n, S, R).
     """
-    if known.all():
+    if finite.all():
         return deviations @ (weights / weights.sum(-2, keepdims=True))
-    total = known.astype(np.float64) @ weights
+    total = finite.astype(np.float64) @ weights
     return (deviations @ weights) / np.where(total > 0, total, 1.0)
 
 
 def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Array:
-    """(n,) for each row the chance of means as far from level if the second parameter changes
-    nothing in it.
+    """Return (n,) for each row the chance of means as far from level if y changes nothing in it.
 
     A permutation test: the values that a seed has in a row change places among themselves, so
     neither the noise's distribution nor what a seed adds to a row matters.
@@ -234,28 +240,31 @@ def flatness(values: Array, permutations: int, rng: np.random.Generator) -> Arra
     if not permutations:
         return np.ones(len(values))
     blocks = values.transpose(0, 2, 1)  # (n, S, m): what changes places lies together
-    known = np.isfinite(blocks)
-    filled = np.where(known, blocks, 0.0)
-    per_block, per_point = np.maximum(known.sum(-1), 1), np.maximum(known.sum(-2), 1)
-    filled -= np.where(known, filled.sum(-1, keepdims=True) / per_block[..., None], 0.0)
+    finite = np.isfinite(blocks)
+    filled = np.where(finite, blocks, 0.0)
+    per_block = np.maximum(finite.sum(-1), 1)
+    per_point = np.maximum(finite.sum(-2), 1)
+    filled -= np.where(finite, filled.sum(-1, keepdims=True) / per_block[..., None], 0.0)
 
-    def between(arranged: Array) -> Array:
+    def squares_between_points(arranged: Array) -> Array:
         return (arranged.sum(-2) ** 2 / per_point).sum(-1)
 
     # Missing values keep their places: they are packed last, and put back after the others are
-    # dealt.
-    order = np.argsort(~known, axis=-1, kind="stable")
-    packed, back = np.take_along_axis(filled, order, -1), np.argsort(order, axis=-1)
-    missing = np.where(np.take_along_axis(known, order, -1), 0.0, 1.0)
-    whole = not missing.any()
-    found, reached = between(filled) * (1 - 1e-9), np.ones(len(values))
+    # permuted.
+    order = np.argsort(~finite, axis=-1, kind="stable")
+    packed = np.take_along_axis(filled, order, -1)
+    back = np.argsort(order, axis=-1)
+    missing = np.where(np.take_along_axis(finite, order, -1), 0.0, 1.0)
+    # Rounding must not make a permutation that changes nothing count as smaller.
+    measured = squares_between_points(filled) * (1 - 1e-9)
+    reached = np.ones(len(values))
     for start in range(0, permutations, CHUNK):
-        shape = (min(CHUNK, permutations - start), *known.shape)
-        if whole:
-            arranged = rng.permuted(np.broadcast_to(filled, shape), axis=-1)
-        else:
-            dealt = (rng.random(shape) + missing).argsort(-1)
-            arranged = np.take_along_axis(np.broadcast_to(packed, shape), dealt, -1)
+        shape = (min(CHUNK, permutations - start), *finite.shape)
+        if missing.any():
+            permuted = (rng.random(shape) + missing).argsort(-1)
+            arranged = np.take_along_axis(np.broadcast_to(packed, shape), permuted, -1)
             arranged = np.take_along_axis(arranged, np.broadcast_to(back, shape), -1)
-        reached += (between(arranged) >= found).sum(0)
+        else:
+            arranged = rng.permuted(np.broadcast_to(filled, shape), axis=-1)
+        reached += (squares_between_points(arranged) >= measured).sum(0)
     return reached / (permutations + 1)

@@ -11,6 +11,15 @@ from vae_granularity.files import read_json, write_json
 FILE = "deciding.json"
 
 
+@dataclass(frozen=True)
+class Axis:
+    """Values of a swept key that may be tried, in order, and the overrides that set each."""
+
+    name: str
+    values: tuple[Any, ...]
+    overrides: tuple[tuple[str, ...], ...]
+
+
 @dataclass
 class Record:
     """What `deciding.json` of an output folder holds; everything else follows from the runs."""

@@ -1,1 +1,1 @@
-"""The report page: its charts, its words, its assets."""
+"""Write the report page: its charts, tables, words and assets."""

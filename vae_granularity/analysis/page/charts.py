@@ -1,4 +1,7 @@
-"""Plotly figures as plain dictionaries (`data`, `layout`): heat maps and trajectories on grids."""
+"""Describe charts as plain dictionaries (`data`, `layout`): heat maps and trajectories on grids.
+
+One description serves both media: Plotly draws it in the page, `figures` for a paper.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_granularity.analysis.page import labels as words
-from vae_granularity.analysis.page.labels import name_of, number, value_label, with_unit
+from vae_granularity.analysis.labels import name_of, number, seeds_label, value_label, with_unit
 from vae_granularity.analysis.points import Surface
 from vae_granularity.analysis.trajectory import Trajectory
 from vae_granularity.analysis.verdict import Verdict
@@ -17,14 +19,19 @@ Chart = dict[str, Any]
 # Okabe and Ito's palette: told apart with any kind of colour vision; and a scale of even lightness
 # steps.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1b1f24")
-BLUE, RED, BLACK, WHITE, GREY = PALETTE[0], PALETTE[1], PALETTE[-1], "#ffffff", "#b9c0c9"
+BLUE = PALETTE[0]
+RED = PALETTE[1]
+BLACK = PALETTE[-1]
+WHITE = "#ffffff"
+GREY = "#b9c0c9"
 SCALE = "Cividis"
+GAMMA = "model.granularity"
 MAX_TICKS = 24
-MAX_WRITTEN = 9  # values of an axis up to which a cell has room for its number
+MAX_CELLS = 9  # values of an axis up to which a cell has room for its number
 
 
 def layout(title: str, x: str, y: str) -> Chart:
-    """What all charts share; the axis titles carry the units."""
+    """Return the layout that all charts share; the axis titles carry the units."""
     axis = {"automargin": True, "gridcolor": "#e3e6ea", "linecolor": "#8a929c", "zeroline": False}
     return {
         "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 14}},
@@ -40,17 +47,20 @@ def layout(title: str, x: str, y: str) -> Chart:
 
 
 def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title: str) -> Chart:
-    """Means over seeds as a heat map, with the optimum for each value of either axis marked."""
-    x, y = name_of(surface.x_name), name_of(surface.y_name)
-    labels = _labels(surface)
-    hover = [
-        [f"{x} {a}\n{y} {b}\n{_hover(surface, i, j)}" for i, a in enumerate(labels[0])]
-        for j, b in enumerate(labels[1])
-    ]
-    heat = _heatmap(surface.mean.T, with_unit(surface.value_name), hover)
-    if len(labels[0]) <= MAX_WRITTEN and len(labels[1]) <= MAX_WRITTEN:
+    """Draw means over seeds as a heat map, with the optimum of each row and column marked."""
+    x = name_of(surface.x_name)
+    y = name_of(surface.y_name)
+    x_labels = _axis_labels(surface.x_name, surface.x)
+    y_labels = _axis_labels(surface.y_name, surface.y)
+    hover = []
+    for column, y_label in enumerate(y_labels):
+        points = [_point_words(surface, row, column) for row in range(len(x_labels))]
+        pairs = zip(x_labels, points, strict=True)
+        hover.append([f"{x} {x_label}\n{y} {y_label}\n{words}" for x_label, words in pairs])
+    heat = heatmap(surface.mean.T, with_unit(surface.value_name), hover)
+    if len(x_labels) <= MAX_CELLS and len(y_labels) <= MAX_CELLS:
         # Below the marks: a number at the lower edge of its cell.
-        heat |= {"text": _written(surface.mean.T, number), "texttemplate": "\n\n%{text}"}
+        heat |= {"text": cell_texts(surface.mean.T, number), "texttemplate": "\n\n%{text}"}
     circles = {"symbol": "circle", "size": 16, "color": WHITE, "line": {"color": BLACK, "width": 2}}
     diamonds = {"symbol": "diamond", "size": 9, "color": BLACK}
     diamonds["line"] = {"color": WHITE, "width": 2}
@@ -58,160 +68,145 @@ def surface_chart(surface: Surface, rows: Trajectory, columns: Trajectory, title
         _scatter(f"best {y}", rows.rows, rows.best, marker=circles),
         _scatter(f"best {x}", columns.best, columns.rows, marker=diamonds),
     ]
-    names = (with_unit(surface.x_name), with_unit(surface.y_name))
-    return {"data": [heat, *marks], "layout": _grid(layout(title, *names), *labels)}
+    chart = layout(title, with_unit(surface.x_name), with_unit(surface.y_name))
+    return {"data": [heat, *marks], "layout": with_ticks(chart, x_labels, y_labels)}
 
 
 def trajectory_chart(trajectory: Trajectory, verdict: Verdict, title: str) -> Chart:
-    """The optimum of each row with the fit; grey discs are as large as the share of the resampled
-    seeds whose optimum lies there."""
+    """Draw the optimum of each row with the fit, over the optima of the resampled seeds.
+
+    Grey discs are as large as the share of the resampled seeds whose optimum lies there.
+    """
     surface = trajectory.surface
-    x_labels, y_labels = _labels(surface)
+    x_labels = _axis_labels(surface.x_name, surface.x)
+    y_labels = _axis_labels(surface.y_name, surface.y)
     best = f"best {name_of(surface.y_name)}"
-    data: list[Chart] = []
-    spread = [
-        (int(row), int(place), count / len(trajectory.draws))
-        for k, row in enumerate(trajectory.rows)
-        for place, count in zip(*np.unique(trajectory.draws[:, k], return_counts=True), strict=True)
-    ]
-    if spread:
-        rows, places, shares = zip(*spread, strict=True)
-        text = [
-            f"{x_labels[row]}: {y_labels[place]} in {share:.0%} of the resamplings"
-            for row, place, share in spread
-        ]
-        sizes = [round(34 * share**0.5, 1) for share in shares]
-        discs = {"size": sizes, "color": GREY, "line": {"width": 0}}
-        data.append(_scatter("share of resampled seeds", rows, places, text, marker=discs))
-    at = zip(trajectory.best_value, trajectory.best, strict=True)
-    text = [f"{number(value)} at {y_labels[place]}" for value, place in at]
-    line, marker = {"color": BLUE, "width": 2}, {"color": BLUE, "size": 8}
-    data.append(_scatter(best, trajectory.rows, trajectory.best, text, line=line, marker=marker))
+    data = [_resampled_discs(trajectory, x_labels, y_labels)] if len(trajectory.rows) else []
+    optima = zip(trajectory.best_value, trajectory.best, strict=True)
+    hover = [f"{number(value)} at {y_labels[column]}" for value, column in optima]
+    line = {"color": BLUE, "width": 2}
+    marker = {"color": BLUE, "size": 8}
+    data.append(_scatter(best, trajectory.rows, trajectory.best, hover, line=line, marker=marker))
     if verdict.curve is not None:
         line = {"color": RED, "dash": "dash", "width": 2}
         fitted = np.round(verdict.curve.fitted, 3)
         data.append(_scatter(f"fit: {verdict.curve.shape}", verdict.places, fitted, line=line))
-    chart = _grid(layout(title, with_unit(surface.x_name), best), x_labels, y_labels)
-    for axis, labels in (("xaxis", x_labels), ("yaxis", y_labels)):
-        chart[axis]["range"] = [-0.6, len(labels) - 0.4]
+    chart = with_ticks(layout(title, with_unit(surface.x_name), best), x_labels, y_labels)
+    chart["xaxis"]["range"] = [-0.6, len(x_labels) - 0.4]
+    chart["yaxis"]["range"] = [-0.6, len(y_labels) - 0.4]
     return {"data": data, "layout": chart}
+
+
+def _resampled_discs(
+    trajectory: Trajectory, x_labels: Sequence[str], y_labels: Sequence[str]
+) -> Chart:
+    """Return a disc for each place that is the optimum of its row in some resamplings."""
+    rows: list[int] = []
+    columns: list[int] = []
+    sizes: list[float] = []
+    hover: list[str] = []
+    for index, row in enumerate(trajectory.rows.tolist()):
+        optima, counts = np.unique(trajectory.draws[:, index], return_counts=True)
+        for column, count in zip(optima.tolist(), counts.tolist(), strict=True):
+            share = count / len(trajectory.draws)
+            rows.append(row)
+            columns.append(column)
+            sizes.append(round(34 * share**0.5, 1))
+            hover.append(f"{x_labels[row]}: {y_labels[column]} in {share:.0%} of the resamplings")
+    discs = {"size": sizes, "color": GREY, "line": {"width": 0}}
+    return _scatter("share of resampled seeds", rows, columns, hover, marker=discs)
 
 
 def profile_charts(
     table: pd.DataFrame, profile: pd.DataFrame, complexity: Mapping[str, float], source: str
 ) -> dict[str, Chart]:
-    """For each common partition, the share of each factor's entropy in its best unit, over γ.
+    """Draw for each common partition the share of each factor's entropy in its best unit, over γ.
 
     Means over seeds and settings, factors by complexity; in the cells, how many of the models
     separate the factor.
     """
-    gamma = "model.granularity"
-    of_runs = profile.join(table[gamma], on="run")
-    found = {}
+    of_runs = profile.join(table[GAMMA], on="run")
+    charts = {}
     for partition, rows in of_runs.groupby("partition", observed=True):
-        means = rows.groupby(["factor", gamma], observed=True)[["share", "separated"]].mean()
+        means = rows.groupby(["factor", GAMMA], observed=True)[["share", "separated"]].mean()
         means = means.unstack()
         order = sorted(means.index, key=lambda factor: (complexity.get(factor, np.inf), factor))
-        share, separated = (means.loc[order, key] for key in ("share", "separated"))
-        factors = [f"{f} ({complexity[f]:.1f})" if f in complexity else str(f) for f in order]
-        granularities = [value_label(gamma, value) for value in share.columns]
-        cells = _written(separated.to_numpy(), "{:.0%}".format)
-        hover = [
-            [
-                f"{factor}, γ {g}\nshare {number(value)}\nseparated in {cell} of the models"
-                for g, value, cell in zip(granularities, values, cells[f], strict=True)
-            ]
-            for f, (factor, values) in enumerate(zip(factors, share.to_numpy(), strict=True))
-        ]
-        heat = _heatmap(share.to_numpy(), "share of entropy in the best unit", hover)
+        share = means.loc[order, "share"]
+        cells = cell_texts(means.loc[order, "separated"].to_numpy(), "{:.0%}".format)
+        factors = [_factor_label(factor, complexity) for factor in order]
+        granularities = [value_label(GAMMA, value) for value in share.columns]
+        hover = []
+        for factor, shares, separated in zip(factors, share.to_numpy(), cells, strict=True):
+            columns = zip(granularities, shares, separated, strict=True)
+            hover.append(
+                [
+                    f"{factor}, γ {gamma}\nshare {number(value)}\nseparated in {cell} of the models"
+                    for gamma, value, cell in columns
+                ]
+            )
+        heat = heatmap(share.to_numpy(), "share of entropy in the best unit", hover)
         top = round(max(float(np.nan_to_num(share.to_numpy()).max()), 0.1), 2)
         heat |= {"text": cells, "texttemplate": "%{text}", "zmin": 0, "zmax": top}
-        title = f"Under {partition}, {source}"
-        chart = layout(title, name_of(gamma), "factor (complexity)")
-        found[str(partition)] = {"data": [heat], "layout": _grid(chart, granularities, factors)}
-    return found
+        chart = layout(f"Under {partition}, {source}", name_of(GAMMA), "factor (complexity)")
+        charts[str(partition)] = {
+            "data": [heat],
+            "layout": with_ticks(chart, granularities, factors),
+        }
+    return charts
 
 
-def matrix_chart(matrix: np.ndarray, labels: list[str], title: str) -> Chart:
-    """Correlations (n, n) of n labelled numbers as a heat map with numbers."""
-    hover = [
-        [f"{a} and {b}: {number(float(matrix[j, i]), 2)}" for i, a in enumerate(labels)]
-        for j, b in enumerate(labels)
-    ]
-    cells = _written(matrix, "{:.2f}".format)
-    heat = _heatmap(matrix, "rank correlation", hover)
-    heat |= {"colorscale": "RdBu", "zmin": -1, "zmax": 1, "reversescale": False}
-    heat |= {"text": cells, "texttemplate": "%{text}", "textfont": {"size": 10}}
-    chart = _grid(layout(title, "", ""), labels, labels)
-    chart["xaxis"] |= {"tickangle": 45}
-    return {"data": [heat], "layout": chart | {"height": 180 + 26 * len(labels)}}
+def _factor_label(factor: str, complexity: Mapping[str, float]) -> str:
+    return f"{factor} ({complexity[factor]:.1f})" if factor in complexity else str(factor)
 
 
-def parallel_chart(
-    heights: np.ndarray, bands: np.ndarray, axes: Mapping[str, tuple[str, str]], title: str
-) -> Chart:
-    """Lines (n, axes) of heights in [0, 1], coloured by band, the last and best on top.
-
-    Args:
-        bands: (n,) from 0; names the fifth that a line's colour stands for.
-        axes: name to what its bottom and its top mean.
-    """
-    shades = ("#d9dde2", "#9fb4c7", "#56b4e9", "#0072b2", "#d55e00")
-    data = []
-    for band in np.unique(bands):
-        lines = heights[bands == band]
-        y = np.column_stack([lines, np.full(len(lines), np.nan)])
-        x = np.tile([*range(len(axes)), np.nan], len(lines))
-        flat = [[None if np.isnan(v) else round(float(v), 3) for v in a.ravel()] for a in (x, y)]
-        name = ("lowest", "second", "middle", "fourth", "highest")[int(band)] + " fifth"
-        style = {"line": {"color": shades[int(band)], "width": 1.2}}
-        line = {"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip"}
-        data.append(line | {"x": flat[0], "y": flat[1], **style})
-    chart = layout(title, "", "")
-    names = [f"{axis}\n{low} … {top}" for axis, (low, top) in axes.items()]
-    chart["xaxis"] |= {"tickvals": list(range(len(axes))), "ticktext": names}
-    chart["xaxis"] |= {"range": [-0.3, len(axes) - 0.7]}
-    chart["yaxis"] |= {"showticklabels": False, "range": [-0.05, 1.05]}
-    return {"data": data, "layout": chart}
+def cell_texts(values: np.ndarray, form: Callable[[float], str]) -> list[list[str]]:
+    """Return the texts of the cells of a heat map; that of a missing value is empty."""
+    texts = np.vectorize(lambda value: form(value) if np.isfinite(value) else "", otypes=[object])
+    return texts(values).tolist()
 
 
-def _written(values: np.ndarray, form: Callable[[float], str]) -> list[list[str]]:
-    return [[form(float(v)) if np.isfinite(v) else "" for v in row] for row in values]
-
-
-def _heatmap(values: np.ndarray, label: str, hover: list[list[str]]) -> Chart:
-    """Values (rows, columns) at the places 0, 1, … of both axes; what is missing stays empty."""
-    rounded = [[float(f"{v:.5g}") if np.isfinite(v) else None for v in row] for row in values]
+def heatmap(values: np.ndarray, label: str, hover: list[list[str]]) -> Chart:
+    """Draw values (rows, columns) at the places 0, 1, … of both axes; missing ones stay empty."""
+    rounded = np.vectorize(
+        lambda value: float(f"{value:.5g}") if np.isfinite(value) else None, otypes=[object]
+    )
     bar = {"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
     style = {"colorscale": SCALE, "colorbar": bar, "xgap": 1, "ygap": 1}
-    return {"type": "heatmap", "z": rounded, "hovertext": hover, "hoverinfo": "text", **style}
+    z = rounded(values).tolist()
+    return {"type": "heatmap", "z": z, "hovertext": hover, "hoverinfo": "text", **style}
 
 
-def _scatter(name: str, x: Any, y: Any, text: Sequence[str] = (), **style: Any) -> Chart:
-    """Points at (x, y), with a line, markers or both, as `style` has them."""
-    mode = "+".join(f"{kind}s" for kind in ("line", "marker") if kind in style)
-    hover = {"hoverinfo": "text", "hovertext": list(text)} if text else {"hoverinfo": "skip"}
-    at = {"x": np.asarray(x).tolist(), "y": np.asarray(y).tolist()}
-    return {"type": "scatter", "mode": mode, "name": name, **at, **hover, **style}
+def _scatter(name: str, x: Any, y: Any, hover: Sequence[str] = (), **style: Any) -> Chart:
+    """Draw points at (x, y), with a line, markers or both, as `style` has them."""
+    return {
+        "type": "scatter",
+        "mode": "+".join(f"{kind}s" for kind in ("line", "marker") if kind in style),
+        "name": name,
+        "x": np.asarray(x).tolist(),
+        "y": np.asarray(y).tolist(),
+        **({"hoverinfo": "text", "hovertext": list(hover)} if hover else {"hoverinfo": "skip"}),
+        **style,
+    }
 
 
-def _grid(chart: Chart, x_labels: list[str], y_labels: list[str]) -> Chart:
-    """The layout with the places 0, 1, … of both axes labelled, or every so many of them."""
+def with_ticks(chart: Chart, x_labels: list[str], y_labels: list[str]) -> Chart:
+    """Label the places 0, 1, … of both axes of a layout, or every so many of them."""
     for axis, labels in (("xaxis", x_labels), ("yaxis", y_labels)):
-        places = range(0, len(labels), 1 + len(labels) // MAX_TICKS)
-        chart[axis] |= {"tickvals": list(places), "ticktext": [labels[i] for i in places]}
+        ticks = range(0, len(labels), 1 + len(labels) // MAX_TICKS)
+        chart[axis] |= {"tickvals": list(ticks), "ticktext": [labels[tick] for tick in ticks]}
     return chart
 
 
-def _labels(surface: Surface) -> tuple[list[str], list[str]]:
-    axes = ((surface.x_name, surface.x), (surface.y_name, surface.y))
-    x, y = ([value_label(name, value) for value in values] for name, values in axes)
-    return x, y
+def _axis_labels(name: str, values: Sequence[Any]) -> list[str]:
+    return [value_label(name, value) for value in values]
 
 
-def _hover(surface: Surface, i: int, j: int) -> str:
-    count, mean, std = int(surface.count[i, j]), float(surface.mean[i, j]), float(surface.std[i, j])
+def _point_words(surface: Surface, row: int, column: int) -> str:
+    """Return mean, deviation and number of seeds of a point."""
+    count = int(surface.count[row, column])
     if not count:
         return "no run"
+    mean = number(float(surface.mean[row, column]))
+    std = float(surface.std[row, column])
     spread = f" ± {number(std, 3)} (standard deviation)" if np.isfinite(std) else ""
-    return f"{with_unit(surface.value_name)}: {number(mean)}{spread}\n{words.seeds_label(count)}"
+    return f"{with_unit(surface.value_name)}: {mean}{spread}\n{seeds_label(count)}"

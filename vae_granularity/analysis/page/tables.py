@@ -1,4 +1,4 @@
-"""What the page lists and draws as lines: best points and runs, cuts, training curves."""
+"""List best points and runs, and draw numbers as lines: cuts through the best point, training."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -9,18 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_granularity.analysis.page import labels
-from vae_granularity.analysis.page.labels import is_missing, value_label, with_unit
+from vae_granularity.analysis.labels import (
+    is_missing,
+    name_of,
+    settings_label,
+    value_label,
+    with_unit,
+)
 from vae_granularity.analysis.points import ordered, rows_of_point, spread_out
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.files import read_regular_file
 
-MAX_LINES, MAX_PARAMETERS = 7, 4
-TERMS = ("elbo", "reconstruction", "kl", "mutual_information")
-TERMS += ("between_group_tc", "within_group_tc", "dimension_kl")
-TITLES = {f"val/{term}": with_unit(f"val/{term}") for term in TERMS}
-TITLES |= {"train/elbo": "ELBO of training batches (nats)"}
-MOST = 200  # points of a curve
+MAX_LINES = 7
+MAX_PARAMETERS = 4
+MAX_CURVE_POINTS = 200
+TERMS = (
+    "elbo",
+    "reconstruction",
+    "kl",
+    "mutual_information",
+    "between_group_tc",
+    "within_group_tc",
+    "dimension_kl",
+)
+CURVE_TITLES = {
+    **{f"val/{term}": with_unit(f"val/{term}") for term in TERMS},
+    "train/elbo": "ELBO of training batches (nats)",
+}
 
 
 def best_rows(
@@ -30,27 +45,28 @@ def best_rows(
     settings: Settings,
     file: str,
 ) -> dict[str, Any]:
-    """Columns of the best rows of a table, at most `max_rows`; all of them are in the file."""
+    """Return columns of the best rows of a table, at most `max_rows`; all are in the file."""
     value = settings.value
     best = frame.sort_values(value, ascending=not settings.maximise, na_position="last")
-    shown = best.head(settings.max_rows)[list(columns)]
-    named = {
+    best = best.head(settings.max_rows)[list(columns)]
+    titles = {
         f"±{value}": "± 95 %, each point alone (2 seeds: range)",
         "run.num_parameters": "parameters",
     }
+    rows = []
+    for cells in best.itertuples(index=False, name=None):
+        named = zip(columns, cells, strict=True)
+        rows.append([_cell(name, cell, name in parameters) for name, cell in named])
     return {
-        "columns": [named.get(name) or with_unit(name) for name in columns],
-        "rows": [
-            [_cell(name, cell, name in parameters) for name, cell in zip(columns, row, strict=True)]
-            for row in shown.itertuples(index=False, name=None)
-        ],
-        "left_out": len(frame) - len(shown),
+        "columns": [titles.get(name) or with_unit(name) for name in columns],
+        "rows": rows,
+        "left_out": len(frame) - len(best),
         "file": file,
     }
 
 
 def _cell(column: str, value: Any, is_parameter: bool) -> Any:
-    """Numbers stay numbers, so that they sort as such."""
+    """Return a cell for the page; numbers stay numbers, so that they sort as such."""
     if is_missing(value):
         return value_label(column, value) if is_parameter else None
     if isinstance(value, str):
@@ -62,77 +78,96 @@ def _cell(column: str, value: Any, is_parameter: bool) -> Any:
 def line_charts(
     points: pd.DataFrame, parameters: Sequence[str], numbers: Sequence[str], settings: Settings
 ) -> list[dict[str, Any]]:
-    """Cuts through the best point: numbers over one parameter, a line for each value of another.
+    """Return cuts through the best point: numbers over one parameter, a line for each of another.
 
-    One for each ordered pair of the first parameters (or for the only one), the rest held where it
+    One for each ordered pair of the first parameters (or for the only one), the rest fixed where it
     is best: labels of the axis, lines with means and half intervals of every number.
     """
-    known = points[settings.value].dropna()
-    if known.empty or not parameters:
+    values = points[settings.value].dropna()
+    if values.empty or not parameters:
         return []
-    at: Any = known.idxmax() if settings.maximise else known.idxmin()
-    best = points.loc[at]
+    index: Any = values.idxmax() if settings.maximise else values.idxmin()
+    best = points.loc[index]
     first = list(parameters)[:MAX_PARAMETERS]
-    chosen = list(permutations(first, 2)) if len(first) > 1 else [(first[0], None)]
-    return [
-        _line_chart(points, best[[p for p in parameters if p not in pair]], pair, numbers)
-        for pair in chosen
-    ]
+    pairs = list(permutations(first, 2)) if len(first) > 1 else [(first[0], None)]
+    charts = []
+    for x, by in pairs:
+        fixed = best[[name for name in parameters if name not in (x, by)]]
+        charts.append(_line_chart(points, fixed, x, by, numbers))
+    return charts
 
 
 def _line_chart(
-    points: pd.DataFrame, held: pd.Series, pair: tuple[str, str | None], numbers: Sequence[str]
+    points: pd.DataFrame, fixed: pd.Series, x: str, by: str | None, numbers: Sequence[str]
 ) -> dict[str, Any]:
-    x, by = pair
-    points = rows_of_point(points, held, held.index)
+    points = rows_of_point(points, fixed, fixed.index)
     axis = ordered(points[x])
-    values = () if by is None else ordered(points[by])
-    lines = [values[place] for place in spread_out(len(values), MAX_LINES)]
-    parts = [points] if by is None else [rows_of_point(points, {by: v}, [by]) for v in lines]
+    if by is None:
+        names = ["all"]
+        lines = [points]
+    else:
+        values = ordered(points[by])
+        shown_values = [values[index] for index in spread_out(len(values), MAX_LINES)]
+        names = [value_label(by, value) for value in shown_values]
+        lines = [rows_of_point(points, {by: value}, [by]) for value in shown_values]
     return {
         "x": with_unit(x),
-        "by": None if by is None else labels.name_of(by),
-        "held": labels.settings_label({str(name): value for name, value in held.items()}),
+        "by": None if by is None else name_of(by),
+        "held": settings_label({str(name): value for name, value in fixed.items()}),
         "axis": [value_label(x, value) for value in axis],
-        "lines": ["all"] if by is None else [value_label(by, value) for value in lines],
-        "mean": {name: [_along(part, x, axis, name) for part in parts] for name in numbers},
-        "half": {name: [_along(part, x, axis, f"±{name}") for part in parts] for name in numbers},
+        "lines": names,
+        "mean": {number: _column_of_lines(lines, x, axis, number) for number in numbers},
+        "half": {number: _column_of_lines(lines, x, axis, f"±{number}") for number in numbers},
     }
+
+
+def _column_of_lines(
+    lines: Sequence[pd.DataFrame], x: str, axis: Sequence[Any], column: str
+) -> list[list[float | None]]:
+    """Return for each line the values of a column along an axis; None where a point is missing."""
+    return [_along(line, x, axis, column) for line in lines]
 
 
 def _along(points: pd.DataFrame, x: str, axis: Sequence[Any], column: str) -> list[float | None]:
     keys = (None if is_missing(value) else value for value in points[x])
-    found = dict(zip(keys, points[column], strict=True))
-    values = [found.get(value, np.nan) for value in axis]
+    by_key = dict(zip(keys, points[column], strict=True))
+    values = [by_key.get(value, np.nan) for value in axis]
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 
-def curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The curves of runs, each with `granularity` and `path`; None where no run has a curve of two
-    or more points.
+def training_curves(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the curves of runs, each with `granularity` and `path`.
+
+    None where no run has a curve of two or more points.
     """
-    found = [
-        {"name": f"γ = {run['granularity']}", "lines": _lines(Path(run["path"]) / "metrics.csv")}
+    curves = [
+        {"name": f"γ = {run['granularity']}", "lines": _curves(Path(run["path"]) / "metrics.csv")}
         for run in runs
     ]
-    there = {key for run in found for key in run["lines"]}
-    if not there:
+    names: set[str] = set()
+    for curve in curves:
+        names |= set(curve["lines"])
+    if not names:
         return None
-    return {"titles": {k: TITLES[k] for k in TITLES if k in there}, "runs": found}
+    titles = {name: title for name, title in CURVE_TITLES.items() if name in names}
+    return {"titles": titles, "runs": curves}
 
 
-def _lines(file: Path) -> dict[str, tuple[list[int], list[float]]]:
+def _curves(file: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Return steps and values of the numbers in a metrics.csv."""
     try:
         table = pd.read_csv(BytesIO(read_regular_file(file)))
     except (OSError, ValueError):  # no CSV was kept, or it is damaged: a page without these curves
         return {}
-    found = {}
-    for key in TITLES:
-        if key in table and "step" in table:
-            steps, values = (pd.to_numeric(table[k], errors="coerce") for k in ("step", key))
-            known = np.flatnonzero(np.isfinite(values))
-            kept = known[spread_out(len(known), MOST)]
-            if len(known) > 1:
-                lines = [float(f"{v:.5g}") for v in values.iloc[kept]]
-                found[key] = (steps.iloc[kept].tolist(), lines)
-    return found
+    curves = {}
+    for name in CURVE_TITLES:
+        if name not in table or "step" not in table:
+            continue
+        steps = pd.to_numeric(table["step"], errors="coerce")
+        values = pd.to_numeric(table[name], errors="coerce")
+        finite = np.flatnonzero(np.isfinite(values))
+        if len(finite) > 1:
+            rows = finite[spread_out(len(finite), MAX_CURVE_POINTS)]
+            rounded = [float(f"{value:.5g}") for value in values.iloc[rows]]
+            curves[name] = (steps.iloc[rows].tolist(), rounded)
+    return curves

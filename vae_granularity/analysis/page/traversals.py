@@ -1,70 +1,83 @@
-"""What the best run of each granularity does to an image: its traversals, small enough to embed."""
+"""Embed the traversals of the best run of each granularity, drawn first where they are missing."""
 
 import base64
 import io
 from pathlib import Path
 from typing import Any
 
-from vae_granularity.analysis.page import labels
+from vae_granularity.analysis.labels import (
+    first_line,
+    number,
+    settings_label,
+    value_label,
+    with_unit,
+)
+from vae_granularity.analysis.page.charts import GAMMA
 from vae_granularity.analysis.pipeline import Analysis
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.files import open_regular_file
 from vae_granularity.runs.status import only_writer
 
 FIGURES = ("traversals", "group_traversals", "reconstructions")
-MAX_WIDTH, MAX_GRANULARITIES, QUALITY = 900, 10, 72
+MAX_WIDTH = 900  # pixels
+MAX_GRANULARITIES = 10
+QUALITY = 72  # of WebP
+LOCK_SECONDS = 60  # to wait for another analysis that draws the same pictures
 
 
 def best_traversals(analysis: Analysis) -> tuple[list[dict[str, Any]], list[str]]:
-    """Pictures of the best run of each γ, ascending, and notes on those that are missing."""
-    value, gamma = analysis.settings.value, "model.granularity"
-    known = analysis.table[analysis.table[value].notna()]
-    if gamma not in known or known.empty:
+    """Return pictures of the best run of each γ, ascending, and notes on those that are missing."""
+    value = analysis.settings.value
+    measured = analysis.table[analysis.table[value].notna()]
+    if GAMMA not in measured or measured.empty:
         return [], []
-    groups = known.groupby(gamma, observed=True)[value]
-    places = groups.idxmax() if analysis.settings.maximise else groups.idxmin()
-    told = [*(name for name in analysis.parameters if name != gamma), "seed"]
-    shown, missing = [], []
-    for granularity, place in list(places.items())[:MAX_GRANULARITIES]:
-        run, why = known.loc[place], "it has neither figures nor a checkpoint"
+    groups = measured.groupby(GAMMA, observed=True)[value]
+    best = groups.idxmax() if analysis.settings.maximise else groups.idxmin()
+    parameters = [*(name for name in analysis.parameters if name != GAMMA), "seed"]
+    traversals = []
+    notes = []
+    for granularity, index in list(best.items())[:MAX_GRANULARITIES]:
+        run = measured.loc[index]
+        reason = "it has neither figures nor a checkpoint"
         try:
             images = _pictures(Path(str(run["path"])), analysis.settings)
         except Exception as error:  # a damaged run, or one of another version
-            images, why = {}, labels.first_line(error)
+            images = {}
+            reason = first_line(error)
         if not images:
-            missing.append(f"no traversals of {run['run.name']}: {why}")
+            notes.append(f"no traversals of {run['run.name']}: {reason}")
             continue
-        shown.append(
+        traversals.append(
             {
-                "granularity": labels.value_label(gamma, granularity),
+                "granularity": value_label(GAMMA, granularity),
                 "name": str(run["run.name"]),
                 "path": str(run["path"]),
-                "value": f"{labels.with_unit(value)} {labels.number(run[value])}",
-                "parameters": labels.settings_label(run[told].to_dict()),
+                "value": f"{with_unit(value)} {number(run[value])}",
+                "parameters": settings_label(run[parameters].to_dict()),
                 "images": images,
             }
         )
-    return shown, missing
+    return traversals, notes
 
 
 def _pictures(directory: Path, settings: Settings) -> dict[str, str]:
-    """Figure to data URI, for those that exist; drawn first where there is only a checkpoint."""
+    """Return the figures of a run as data URIs by name; drawn first where only a checkpoint is."""
     folder = directory / "figures"
     checkpoints = any((directory / "checkpoints").glob("*.ckpt"))
     files = {name: folder / f"{name}.png" for name in FIGURES}
 
     def are_drawn() -> bool:
-        return files["traversals"].is_file() and all(map(_is_whole, files.values()))
+        return files["traversals"].is_file() and all(map(_is_readable, files.values()))
 
     if checkpoints and not are_drawn():
-        with only_writer(directory, patience=60):  # another analysis may be drawing them
+        with only_writer(directory, patience=LOCK_SECONDS):
             if not are_drawn():
                 _draw(directory, settings)
     return {name: data_uri(file) for name, file in files.items() if file.is_file()}
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether a picture can be read, or is not there; one that was cut off is drawn again."""
+def _is_readable(file: Path) -> bool:
+    """Return whether a picture can be read, or is missing; one that was cut off is drawn again."""
     from PIL import Image
 
     try:
@@ -90,7 +103,7 @@ def _draw(directory: Path, settings: Settings) -> None:
 
 
 def data_uri(file: Path) -> str:
-    """A picture, at most `MAX_WIDTH` pixels wide, as a data URI (WebP)."""
+    """Return a picture, at most `MAX_WIDTH` pixels wide, as a data URI (WebP)."""
     from PIL import Image
 
     with open_regular_file(file) as opened, Image.open(opened, formats=("PNG",)) as whole:

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_granularity.analysis.missing import _more, missing, missing_words
+from vae_granularity.analysis.next_runs.suggest import (
+    additions_on_grid,
+    describe_suggestion,
+    suggest_runs,
+)
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.analysis.slices import analyse_slices
 
@@ -34,28 +38,28 @@ def peaks(places, length: int):
 
 def lacking(runs: pd.DataFrame):
     [result] = analyse_slices(runs, list(COLUMNS.values()), SETTINGS)
-    return {one.reading: one for one in missing(result, SETTINGS)}, result
+    return {one.reading: one for one in suggest_runs(result, SETTINGS)}, result
 
 
 def test_seeds_are_asked_for_at_the_points_that_compete_with_their_cost():
     runs = table(peaks([3, 2, 1, 2, 3], 5), 1.2, seeds=3)
     found, result = lacking(runs)
-    assert result.readings[0].verdict.shape == "not enough runs"
+    assert result.verdicts[0].verdict.shape == "not enough runs"
     one = found["best granularity γ for each β"]
     assert one.seconds == pytest.approx(60.0 * one.runs)
     assert "competes for the best granularity γ" in one.what
-    assert f"{one.runs} runs, about {one.runs} minutes" in missing_words(one)
+    assert f"{one.runs} runs, about {one.runs} minutes" in describe_suggestion(one)
 
 
 def test_a_decided_verdict_lacks_nothing():
     found, result = lacking(table(peaks([3, 2, 1, 2, 3], 5), 0.1, seeds=3))
-    assert result.readings[0].verdict.shape == "V"
+    assert result.verdicts[0].verdict.shape == "V"
     assert "best granularity γ for each β" not in found
 
 
 def test_beyond_an_edge_the_next_value_is_asked_for():
     found, result = lacking(table(peaks([4, 4, 4, 4, 3], 5), 0.1, seeds=3))
-    assert result.readings[0].verdict.shape == "edge"
+    assert result.verdicts[0].verdict.shape == "edge"
     one = found["best granularity γ for each β"]
     assert one.what.startswith("values beyond the edge: 3 seeds at β = 1, 2, 4, 8, granularity γ =")
     assert one.runs == 12
@@ -89,11 +93,11 @@ def test_what_was_asked_for_settles_it_more_often_than_not():
                 }
             )
             [result] = analyse_slices(runs, list(COLUMNS.values()), SETTINGS)
-            verdict = result.readings[0].verdict
+            verdict = result.verdicts[0].verdict
             if verdict.shape != "not enough runs":
                 break
-            for x, y, seeds in _more(result.surface, SETTINGS)[0]:
-                count[int(np.log2(x)), int(y) - 1] += len(seeds)
+            for added in additions_on_grid(result.surface, SETTINGS)[0]:
+                count[int(np.log2(added.x)), int(added.y) - 1] += len(added.seeds)
         tried += 1
         assert verdict is not None
         settled += verdict.shape == "V"

@@ -1,4 +1,4 @@
-"""Names of parameters and numbers as a reader knows them, with units; values as words."""
+"""Write names of parameters and numbers as a reader knows them, with units; values as words."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ UNITS = {"run.seconds": "s"}
 
 
 def name_of(column: str) -> str:
-    """A column's name in words.
+    """Return a column's name in words.
 
     >>> name_of("net.width"), name_of("scores/mig_entropy")
     ('network width', 'mig entropy')
@@ -39,7 +39,7 @@ def name_of(column: str) -> str:
 
 
 def with_unit(column: str) -> str:
-    """The name with its unit: terms are in nats, scores have none.
+    """Return a column's name with its unit: terms are in nats, scores have none.
 
     >>> with_unit("val/elbo"), with_unit("scores/mig")
     ('held-out ELBO (nats)', 'mig')
@@ -49,7 +49,7 @@ def with_unit(column: str) -> str:
 
 
 def word(value: Any) -> str:
-    """A parameter's value as text: whole numbers without a point, lists joined by dashes.
+    """Return a parameter's value as text: whole numbers without a point, lists joined by dashes.
 
     >>> word(4.0), word([1, 1, 2]), word(True)
     ('4', '1-1-2', 'true')
@@ -62,19 +62,19 @@ def word(value: Any) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell of a table is empty: None or nan."""
+    """Return whether a cell of a table is empty: None or nan."""
     return value is None or value != value
 
 
 def value_label(column: str, value: Any) -> str:
-    """A parameter's value in words; a missing one is a default that the model's yaml explains."""
+    """Return a parameter's value in words; a missing one is a default of the model's yaml."""
     if is_missing(value):
         return "−β/2" if column == "model.within_group_weight" else "none"
     return word(value)
 
 
 def values_label(column: str, values: Iterable[Any]) -> str:
-    """Values of one parameter.
+    """Return a parameter and its values.
 
     >>> values_label("model.beta", [1.0, 4.0])
     'β = 1, 4'
@@ -83,7 +83,7 @@ def values_label(column: str, values: Iterable[Any]) -> str:
 
 
 def settings_label(values: Mapping[str, Any]) -> str:
-    """Parameters and their values in one line.
+    """Return parameters and their values in one line.
 
     >>> settings_label({"model.beta": 4.0, "net.width": None})
     'β = 4, network width = none'
@@ -92,19 +92,19 @@ def settings_label(values: Mapping[str, Any]) -> str:
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """A measured number for reading; a dash where there is none."""
+    """Return a measured number for reading; a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     return f"{value:.{digits}g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
 def seeds_label(count: int) -> str:
-    """`1 seed`, `3 seeds`."""
+    """Return a number of seeds: `1 seed`, `3 seeds`."""
     return f"{count} seed{'s' if count > 1 else ''}"
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, else the name of its class.
+    """Return the first line of an error's message, else the name of its class.
 
     >>> first_line(ValueError("a bad value\\nand more")), first_line(KeyError())
     ('a bad value', 'KeyError')

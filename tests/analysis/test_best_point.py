@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from fake_runs import fake_results, with_command, write_run
 
-from vae_granularity.analysis.answer import answers
+from vae_granularity.analysis.best_point import best_points
 from vae_granularity.analysis.pipeline import analyse
-from vae_granularity.analysis.points import aggregate, far_seeds
+from vae_granularity.analysis.points import average_seeds, far_seeds
 from vae_granularity.analysis.settings import Settings
 from vae_granularity.runs.interval import best_reach, interval
 
@@ -23,7 +23,7 @@ def asked(tmp_path, elbos, **options):
             write_run(tmp_path, with_command(results, *given))
     settings = Settings(runs=(tmp_path,), **options)
     found = analyse(settings)
-    return answers(found.table, list(found.parameters), settings)
+    return best_points(found.table, list(found.parameters), settings)
 
 
 def test_the_best_point_is_the_best_of_those_with_enough_seeds(tmp_path):
@@ -33,7 +33,7 @@ def test_the_best_point_is_the_best_of_those_with_enough_seeds(tmp_path):
         "held-out ELBO (nats) -20, the best of 2 points in these seeds "
         "(-20.24 to -19.75, 95 %, the pick allowed for), 3 seeds: -20.1, -20, -19.9"
     )
-    assert "granularity γ = 1, 1 behind: more than chance" in answer.beside
+    assert "granularity γ = 1, 1 behind: more than chance" in answer.remarks
     assert answer.command == (
         "python -m vae_granularity.train -m model=stcvae dataset=blocks model.granularity=2 "
         f"trainer=quick paths.output_dir={tmp_path} seed=0,1,2"
@@ -53,7 +53,7 @@ def test_points_with_few_seeds_count_where_no_other_is_there(tmp_path):
         "held-out ELBO (nats) -19, the best of 2 points in these seeds "
         "(range -20 to -18), 2 seeds: -20, -18"
     )
-    assert "too few seeds" in answer.beside
+    assert "too few seeds" in answer.remarks
 
 
 def test_the_smallest_number_wins_where_that_is_asked_for(tmp_path):
@@ -72,7 +72,7 @@ def test_each_data_set_has_its_own_answer(tmp_path):
 @pytest.mark.parametrize(("values", "half"), [([1.0, 3.0], 1.0), ([1.0, 2.0, 3.0], 2.484)])
 def test_two_seeds_give_their_range_and_three_an_interval(values, half):
     runs = pd.DataFrame({"net.width": 1, "val/kl": values})
-    found = aggregate(runs, ["net.width"], ["val/kl"])
+    found = average_seeds(runs, ["net.width"], ["val/kl"])
     assert found["±val/kl"].tolist() == pytest.approx([half], abs=1e-3)
 
 
@@ -123,8 +123,8 @@ def test_failed_seeds_are_shown_and_said(tmp_path):
     elbos[3] = (-35.0, -35.1, -34.9, -35.2)
     (answer,) = asked(tmp_path, elbos)
     assert answer.sentence.endswith("4 seeds: -39, -19.1, -19, -18.9")
-    assert answer.beside.startswith("1 seed lies far from the others")
-    assert "the median is -19.05" in answer.beside
+    assert answer.remarks.startswith("1 seed lies far from the others")
+    assert "the median is -19.05" in answer.remarks
 
 
 @pytest.mark.parametrize("seeds", [3, 10])
@@ -142,5 +142,5 @@ def test_ordinary_noise_has_hardly_any_far_seeds(seeds):
 def test_next_best_is_compared_within_seeds(tmp_path):
     """A seed that moves both points alike hides no difference between them."""
     (answer,) = asked(tmp_path, {1: (-21.0, -31.1, -40.9), 2: (-20.0, -30.0, -40.0)})
-    assert "t test of the differences in 3 seeds" in answer.beside
-    assert "more than chance" in answer.beside
+    assert "t test of the differences in 3 seeds" in answer.remarks
+    assert "more than chance" in answer.remarks

@@ -1,0 +1,1 @@
+"""Propose runs that would settle an open question, and run a deciding sweep until it is settled."""
