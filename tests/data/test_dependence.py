@@ -167,7 +167,7 @@ def test_a_data_set_without_such_labels_says_so(open_dataset, small, tmp_path) -
         open_dataset("mnist", correlation=[{"factors": ["digit", "slant"], "sigma": 1}]).resolve()
 
 
-BLOCKS = "dataset.correlation=[{factors: [block0, block1], sigma: 0.15}]"
+BLOCKS = "dataset.correlation=[{factors: [block0, block1], sigma: 0.25}]"
 
 
 def test_different_images_are_drawn_as_often_as_the_factors_say() -> None:

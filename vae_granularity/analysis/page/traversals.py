@@ -90,16 +90,15 @@ def _is_readable(file: Path) -> bool:
 
 def _draw(directory: Path, settings: Settings) -> None:
     """Draw the pictures of a run's model into its directory, as its training would have."""
-    from vae_granularity.evaluation.figures import model_figures, run_title, save_figures
+    from vae_granularity.evaluation.figures import draw_model
     from vae_granularity.runs.build import create
     from vae_granularity.runs.trust import check_links
 
     check_links(directory, written=("figures", ".lock"))
     run = settings.load_run(directory)
     run.datamodule.setup()
-    title = run_title(run.model, run.datamodule, int(run.results["run"]["steps"]))
-    figures = model_figures(run.model, run.datamodule, create(run.config.evaluation), title)
-    save_figures(figures, directory / "figures")
+    steps = int(run.results["run"]["steps"])
+    draw_model(run.model, run.datamodule, create(run.config.evaluation), steps, directory)
 
 
 def data_uri(file: Path) -> str:
