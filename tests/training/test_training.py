@@ -145,7 +145,7 @@ def test_a_finished_run_is_not_done_again(tmp_path, capsys):
     run = train(tiny_config(tmp_path))
     before = (run / "results.json").stat().st_mtime_ns
     assert train(tiny_config(tmp_path)) == run
-    assert "done before" in capsys.readouterr().out
+    assert "already trained and measured" in capsys.readouterr().out
     assert (run / "results.json").stat().st_mtime_ns == before
 
 

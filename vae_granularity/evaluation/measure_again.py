@@ -11,12 +11,12 @@ from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import DataError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
+from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before, missing
 from vae_granularity.files import json_text, read_regular_file, write_text
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
+from vae_granularity.runs.checkpoint import check_images
 from vae_granularity.runs.identity import RESULTS
-from vae_granularity.runs.images import check_images
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import LOCK, only_writer
@@ -27,6 +27,18 @@ from vae_granularity.terminal import say
 
 # Files and folders of a run directory that evaluating a finished run writes.
 WRITTEN = (RESULTS, "figures", LOCK)
+
+
+def lacks_measurements(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether results.json lacks something that a resolved config asks to measure.
+
+    Raises:
+        DataError: results.json is damaged.
+    """
+    try:
+        return bool(missing(config, read_results(directory)))
+    except DataError as error:
+        raise DataError(f"{directory}: {error}") from None
 
 
 def measure_missing(

@@ -82,11 +82,11 @@ def checked_points(
             invalid.setdefault(str(error), []).append(label)
     left = [point for point in points.values() if not point.is_complete]
     if left:
-        from vae_granularity.training.prepare import prepare  # torch and Lightning take seconds
+        from vae_granularity.training.job import prepare_ahead  # torch and Lightning take seconds
 
         for point in left:
             try:
-                prepare(_on_any_machine(point.config))
+                prepare_ahead(point.config)
             except UserError as error:
                 invalid.setdefault(str(error), []).append(point.label)
     if invalid:
@@ -109,19 +109,11 @@ def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
     try:
         directory = RunInfo(resolved, Path(config.paths.output_dir)).directory
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        from vae_granularity.training.prepare import prepare
+        from vae_granularity.training.job import prepare_ahead
 
-        prepare(_on_any_machine(config))  # names the value that no name can be made of
+        prepare_ahead(config)  # names the value that no name can be made of
         raise
     return Point(tuple(overrides), label, config, directory)
-
-
-def _on_any_machine(config: DictConfig) -> DictConfig:
-    """The config for a check on a machine that need not have the GPU of the one that trains."""
-    if config.dataset.device == "cuda":
-        config = config.copy()
-        config.dataset.device = "cpu"
-    return config
 
 
 def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = False) -> None:
