@@ -23,8 +23,9 @@ from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
 from vae_granularity.training.config import compose
-from vae_granularity.training.job import Job, open_trainer, prepare
+from vae_granularity.training.job import Job, prepare
 from vae_granularity.training.run import fit
+from vae_granularity.training.trainer import open_trainer
 
 FEW, MANY, ROUNDS = 100, 600, 5
 SMALL = (

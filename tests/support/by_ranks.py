@@ -17,7 +17,7 @@ from lightning import Trainer
 from tiny import tiny_config
 
 from vae_granularity.runs.build import build
-from vae_granularity.training.callbacks.gather import GatherBatches
+from vae_granularity.training.callbacks import GatherBatches
 from vae_granularity.training.run import EXPECTED_WARNINGS
 
 RANKS = 2

@@ -18,7 +18,7 @@ from vae_granularity import load_run
 from vae_granularity.errors import ArgumentError, DataError, TrainingError, UserError
 from vae_granularity.evaluation.measure_again import evaluate_run
 from vae_granularity.runs.identity import RunInfo, checkpoints
-from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.callbacks import TermLogger
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 

@@ -16,7 +16,7 @@ from vae_granularity.errors import ArgumentError, DataError, integer
 from vae_granularity.files import digest
 from vae_granularity.runs import table as runs
 from vae_granularity.runs.identity import RESULTS, identity
-from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
+from vae_granularity.runs.protocol import NOT_COMPARED_OVER_SEEDS, VERSION, version_of, without
 
 # Parts of a config that are parameters of a run, and keys below them that repeat another key.
 PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer", "callbacks")
@@ -108,7 +108,7 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         "split": f"{size} training images, val_fraction {fraction}, val on {held_out}",
         "split_of_seed": data.get("split_sha256"),
         VERSION: version,
-        "protocol": canonical({VERSION: version} | without(protocol, BY_CHANCE)),
+        "protocol": canonical({VERSION: version} | without(protocol, NOT_COMPARED_OVER_SEEDS)),
         "version": str(results["versions"].get("vae-granularity")),
     }
 

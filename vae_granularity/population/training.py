@@ -20,9 +20,9 @@ from vae_granularity.population.plan import EAGER
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.runs.status import is_done
-from vae_granularity.training.callbacks.progress import ProgressBar
+from vae_granularity.training.callbacks import ProgressBar
 from vae_granularity.training.interrupt import catch_stop_signals, report_stop
-from vae_granularity.training.job import Job, check_trainer, open_trainer, prepare, reset_rank
+from vae_granularity.training.job import Job, prepare, reset_rank
 from vae_granularity.training.record import begin_run, finish_run
 from vae_granularity.training.run import (
     ignore_expected_warnings,
@@ -31,6 +31,7 @@ from vae_granularity.training.run import (
     train_job,
     truncate_logs,
 )
+from vae_granularity.training.trainer import check_trainer, open_trainer
 
 PROGRESS_LINES = 10
 # Steps that one batch of members takes before the next has its turn: its weights stay in the cache,

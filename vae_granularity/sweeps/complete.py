@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import BusyError, DataError, UserError
-from vae_granularity.evaluation.request import missing
+from vae_granularity.evaluation.request import unmeasured
 from vae_granularity.runs.identity import RunInfo, short_digest
 from vae_granularity.runs.overview import record_sweep
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
@@ -51,7 +51,7 @@ class Point:
     def is_complete(self) -> bool:
         """Whether the run is trained and all that is asked of it measured. Loads no torch."""
         try:
-            return not missing(self.measures, read_results(self.directory))
+            return not unmeasured(self.measures, read_results(self.directory))
         except Exception:  # of any kind: whoever trains or measures it says what is wrong
             return False
 

@@ -51,6 +51,7 @@ def catch_stop_signals(*, forward: bool = False) -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread may set handlers: whoever started this one ends it
         return
+    # Not every system has all of them.
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     caught = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in caught}

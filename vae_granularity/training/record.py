@@ -25,7 +25,7 @@ from vae_granularity.runs.identity import CHECKPOINTS, CONFIG, RESULTS, without
 from vae_granularity.runs.status import FAILURE, PROGRESS, failures_recorded, is_done, only_writer
 from vae_granularity.terminal import say
 from vae_granularity.training.job import Job
-from vae_granularity.training.loggers.wandb import sync_hint
+from vae_granularity.training.loggers import sync_hint
 
 TORCH = ("torch", "lightning", "torchmetrics")
 PACKAGES = ("vae-granularity", *TORCH, "numpy", "scikit-learn", "hydra-core")
@@ -49,6 +49,7 @@ def begin_run(job: Job) -> Iterator[bool]:
         if is_done(directory):
             yield True
             return
+        # Before the data are opened: what cannot be written should not be trained.
         _check_places(directory)
         remove_unfinished(directory)
         write_text(directory / CONFIG, OmegaConf.to_yaml(job.config, resolve=True))
@@ -97,6 +98,7 @@ def finish_run(job: Job, trainer: Trainer, seconds: float, **notes: Any) -> None
     )
     seconds += time.monotonic() - started
     write_json(job.directory / RESULTS, _results(job, evaluation, trainer, seconds, notes))
+    # Results say that the run is done; a sign of training beside them would contradict that.
     (job.directory / PROGRESS).unlink(missing_ok=True)
     say(in_short(evaluation, job.directory))
     hint = sync_hint(job.directory)
@@ -126,6 +128,7 @@ def _results(
             "overrides": info.config.get("overrides"),
             **notes,
         },
+        # Overrides are part of `run`: two command lines may compose one config.
         "config": without(info.config, ["overrides"]),
         "data": job.data.provenance,
         "terms": evaluation.terms,

@@ -15,22 +15,15 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from vae_granularity.distributed import processes_ended
-from vae_granularity.evaluation.evaluate import as_lines
 from vae_granularity.evaluation.measure_again import lacks_measurements, measure_missing
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.terminal import say
 from vae_granularity.training.interrupt import catch_stop_signals, report_stop, time_is_over
-from vae_granularity.training.job import (
-    Job,
-    check_trainer,
-    is_first_process,
-    open_trainer,
-    prepare,
-    reset_rank,
-)
-from vae_granularity.training.loggers.csv import MetricsCSV
+from vae_granularity.training.job import Job, is_first_process, prepare, reset_rank
+from vae_granularity.training.loggers import MetricsCSV
 from vae_granularity.training.record import begin_run, finish_run
+from vae_granularity.training.trainer import check_trainer, open_trainer
 
 # Warnings of Lightning about what is intended here: a run that continues finds its checkpoints,
 # perhaps with other observers; the data module, not the loader, carries the position in the data;
@@ -66,6 +59,7 @@ def train_job(job: Job) -> Path:
         UserError: as `train`, but for arguments that `prepare` checks.
     """
     reset_rank(job.config)
+    # Errors of the trainer come before a search for the data, which may take seconds.
     check_trainer(job.config)
     job.resolve_source()
     if not is_first_process():  # it trains, and writes nothing
@@ -78,6 +72,7 @@ def train_job(job: Job) -> Path:
             measure_done(job)
         else:
             job.open_data()
+            # The clock starts here: downloads and conversions are no part of the training time.
             started = time.monotonic()
             with open_trainer(job) as trainer:
                 fit(job, trainer)
@@ -144,10 +139,7 @@ def measure_done(job: Job) -> None:
         return
     job.load_weights()
     job.open_data()
-    evaluation, computed = measure_missing(
-        job.directory, job.model, job.data, job.protocol, job.metrics
-    )
-    say(as_lines(evaluation, computed))
+    _, computed = measure_missing(job.directory, job.model, job.data, job.protocol, job.metrics)
     say(f"already trained: {job.directory}; computed what was missing: {', '.join(computed)}")
 
 
