@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 
 from vae_granularity.runs.types import check_values
 from vae_granularity.training import config
-from vae_granularity.training.loggers.login import project_name
+from vae_granularity.training.wandb_login import project_name
 
 
 def run(cfg: DictConfig) -> None:
@@ -15,7 +15,7 @@ def run(cfg: DictConfig) -> None:
     project_name("project", cfg.project)
     if cfg.entity is not None:
         project_name("entity", cfg.entity)
-    from vae_granularity.training.loggers.dashboards import publish  # Lightning: after the checks
+    from vae_granularity.training.wandb_dashboards import publish  # Lightning: after the checks
 
     publish(cfg.entity, cfg.project)
 

@@ -22,9 +22,10 @@ import torch
 from lightning import Callback, Trainer
 from machine import CUDA, about, write
 
-from vae_granularity.training import prepare as jobs
 from vae_granularity.training.config import compose
-from vae_granularity.training.prepare import Job
+from vae_granularity.training.job import Job, prepare
+from vae_granularity.training.run import fit
+from vae_granularity.training.trainer import open_trainer
 
 FEW, MANY, ROUNDS = 100, 600, 5
 SMALL = (
@@ -70,10 +71,10 @@ def a_job(folder: Path) -> Job:
         "evaluation.every=100000",
         "dataset.source=synthetic",
     )
-    found = jobs.prepare_run(compose("train", [*SMALL, *steps, *paths]))
-    found.directory.mkdir(parents=True)
-    found.open_data()
-    return found
+    job = prepare(compose("train", [*SMALL, *steps, *paths]))
+    job.directory.mkdir(parents=True)
+    job.open_data()
+    return job
 
 
 def bare(folder: Path) -> dict[int, float]:
@@ -95,13 +96,13 @@ def lightning(folder: Path, *, ours: bool) -> dict[int, float]:
     nothing around the loop.
     """
     job, clock = a_job(folder), Clock()
-    with jobs.trainer(job) as trainer:
+    with open_trainer(job) as trainer:
         if not ours:
             trainer.callbacks.clear()  # pyright: ignore[reportAttributeAccessIssue]
             trainer.loggers = []
         trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
         with redirect_stdout(StringIO()):
-            jobs.fit(job, trainer, None)
+            fit(job, trainer)
     return clock.at
 
 

@@ -26,7 +26,7 @@ from vae_granularity.population.plan import cache_bytes, members_in_cache
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.runs.build import create
 from vae_granularity.training.config import compose
-from vae_granularity.training.prepare import prepare
+from vae_granularity.training.job import prepare
 
 IMAGES = ("dataset.image_size=32", "likelihood=bernoulli", "dataset.num_samples=2000")
 CASES = {
@@ -59,7 +59,8 @@ def parts(overrides: tuple[str, ...], folder: str, seed: int) -> tuple[Any, Any,
     point = (f"seed={seed}", f"model.beta={1 + seed}", f"model.granularity={1 + seed % 3}")
     paths = (f"paths.data_dir={folder}", f"paths.cache_dir={folder}")
     config = compose("train", [*overrides, *paths, *point, "optimizer=adam_fast"])
-    model, data, *_ = prepare(config)
+    job = prepare(config)
+    model, data = job.model, job.data
     data.setup()
     model.dataset_size = data.train_size
     return config, model.to("cuda" if CUDA else "cpu"), data

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import build
-from vae_granularity.training.callbacks.compiled import CompiledStep
+from vae_granularity.training.callbacks import CompiledStep
 from vae_granularity.training.config import compose
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))

@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 
 from vae_granularity import train
 from vae_granularity.runs.identity import RunInfo
-from vae_granularity.training import prepare as job
+from vae_granularity.training import record, trainer
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train as train_run
 
@@ -159,7 +159,7 @@ def timed(arguments: list[str]) -> None:
     """
     clocks: list[Clock] = []
     runs: list[dict[str, float]] = []
-    callbacks, report = job.create_callbacks, job.report
+    callbacks, report = trainer.create_callbacks, record.report
 
     def with_clock(*given: Any) -> list[Callback]:
         clocks.append(Clock())
@@ -175,7 +175,7 @@ def timed(arguments: list[str]) -> None:
         runs.append({"ended": ended, "training": training, "evaluation": ended - started})
         return found
 
-    job.create_callbacks, job.report = with_clock, with_time
+    trainer.create_callbacks, record.report = with_clock, with_time
     sys.argv = ["train", *arguments]
     try:
         train.main()

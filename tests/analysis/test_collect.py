@@ -282,7 +282,7 @@ def test_what_is_held_splits_even_where_only_the_number_of_steps_differs(tmp_pat
 
 def test_callbacks_that_act_on_training_split_and_observers_do_not(tmp_path: Path) -> None:
     """Runs of two options of one callback were averaged as if they were seeds."""
-    observer = {"_target_": "vae_granularity.training.callbacks.terms.TermLogger"}
+    observer = {"_target_": "vae_granularity.training.callbacks.TermLogger"}
     for norm in (1, 5):
         acting = {"_target_": "my.callbacks.Clip", "norm": norm}
         for results in grid(v_elbo, widths=(0.5, 1.0), granularities=(1, 2), seeds=1):

@@ -12,8 +12,8 @@ import pytest
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import DataError
 from vae_granularity.population import jobs
-from vae_granularity.training import prepare
-from vae_granularity.training.loggers import dashboards
+from vae_granularity.training import wandb_dashboards as dashboards
+from vae_granularity.training.job import prepare
 from vae_granularity.training.suggestions import same_option, suggestion
 
 SMALL = ("logger=csv", "trainer=debug", "trainer.accelerator=cpu", "dataset.source=rendered")
@@ -117,7 +117,7 @@ def answer(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def built(config):
-        prepare.prepare(config)
+        prepare(config)
         prepare._trainer(config, tmp_path, [])
 
     def stop(*_, **__):

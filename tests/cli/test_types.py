@@ -13,8 +13,8 @@ import pytest
 from vae_granularity import errors
 from vae_granularity.data.base import ImageDataModule
 from vae_granularity.population import jobs
-from vae_granularity.training import prepare
-from vae_granularity.training.loggers import dashboards
+from vae_granularity.training import wandb_dashboards as dashboards
+from vae_granularity.training.job import prepare
 
 COUNT, NUMBER, RATE, TEXT, PLACES, FLAG, MAPPING, NAMES, NODE = [
     "count",
@@ -135,7 +135,7 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def built(cfg):
-        prepare.prepare(cfg)
+        prepare(cfg)
         prepare._trainer(cfg, tmp_path, [])
 
     def stop(*_, **__):

@@ -11,7 +11,7 @@ from tiny import results, tiny_config
 
 from vae_granularity import load_run, read_runs
 from vae_granularity.runs.identity import RunInfo
-from vae_granularity.training import prepare
+from vae_granularity.training import run as training_run
 from vae_granularity.training.run import train
 
 SAME = (
@@ -111,7 +111,7 @@ def no_training(monkeypatch):
     def fit(*arguments: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(prepare, "fit", fit)
+    monkeypatch.setattr(training_run, "fit", fit)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def no_training(monkeypatch):
 )
 def test_nothing_is_measured_of_a_done_run_that_has_it_all(trained, no_training, capsys, change):
     run = train(tiny_config(trained, "metrics=mig", change))
-    assert f"done before: nothing missing: {run}" in capsys.readouterr().out
+    assert f"already trained and measured: {run}" in capsys.readouterr().out
 
 
 def test_more_metrics_of_a_done_run_are_measured_and_nothing_is_trained(
@@ -137,7 +137,7 @@ def test_more_metrics_of_a_done_run_are_measured_and_nothing_is_trained(
     before = results(run)
     assert train(tiny_config(trained, "metrics=full")) == run
     said = capsys.readouterr().out
-    assert "done before: nothing to train; measured: " in said
+    assert "; computed what was missing: " in said
     after = results(run)
     assert {"mig", "sap", "dci_disentanglement", "infom"} <= set(after["scores"])
     assert {name: after["scores"][name] for name in before["scores"]} == before["scores"]
@@ -146,30 +146,30 @@ def test_more_metrics_of_a_done_run_are_measured_and_nothing_is_trained(
     }
     assert set(after["protocol"]["metrics"]) > set(before["protocol"]["metrics"])
     train(tiny_config(trained, "metrics=full"))
-    assert "done before: nothing missing" in capsys.readouterr().out
+    assert "already trained and measured: " in capsys.readouterr().out
 
 
 def test_figures_of_a_done_run_are_drawn_and_nothing_is_trained(trained, no_training, capsys):
     pictured = (trained, "metrics=mig", "evaluation.figures=true")
     run = train(tiny_config(*pictured))
-    assert "done before: nothing to train; measured: figures" in capsys.readouterr().out
+    assert "; computed what was missing: figures" in capsys.readouterr().out
     assert (run / "figures" / "traversals.png").is_file()
     assert not (run / "figures" / "mi_histogram.png").exists()
     train(tiny_config(*pictured, "evaluation.metric_figures=true"))
     assert (run / "figures" / "mi_histogram.png").is_file()
     capsys.readouterr()
     train(tiny_config(*pictured, "evaluation.metric_figures=true"))
-    assert "done before: nothing missing" in capsys.readouterr().out
+    assert "already trained and measured: " in capsys.readouterr().out
 
 
 def test_an_interrupted_run_goes_on_with_other_observers(tmp_path, monkeypatch):
     """The newest and the best checkpoint keep their state although their intervals change."""
     every = ("trainer.max_steps=6", "metrics=mig", "evaluation.every=2")
-    original = prepare.save_final
-    monkeypatch.setattr(prepare, "save_final", lambda *_: 1 / 0)
+    original = training_run.save_final
+    monkeypatch.setattr(training_run, "save_final", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tiny_config(tmp_path, *every, "callbacks.checkpoint.every_n_train_steps=4"))
-    monkeypatch.setattr(prepare, "save_final", original)
+    monkeypatch.setattr(training_run, "save_final", original)
     changed = ("callbacks.checkpoint.every_n_train_steps=3", "callbacks.terms.every=1")
     run = train(tiny_config(tmp_path, *every[:2], "evaluation.every=5", *changed))
     undisturbed = train(tiny_config(tmp_path / "other", *every[:2]))

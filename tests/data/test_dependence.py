@@ -18,7 +18,7 @@ from vae_granularity.data.shapes3d import Shapes3D
 from vae_granularity.errors import ArgumentError
 from vae_granularity.evaluation.evaluate import evaluate
 from vae_granularity.population.step_inputs import StepInputs
-from vae_granularity.training.prepare import prepare
+from vae_granularity.training.job import prepare
 from vae_granularity.training.run import train
 
 HUES = {"factors": ["floor_hue", "wall_hue"], "sigma": 0.2}
@@ -208,10 +208,10 @@ def test_evaluation_reports_the_full_distribution_and_the_dependent_one(tmp_path
     found = []
     for overrides in ((), (BLOCKS,)):
         cfg = tiny_config(tmp_path, "metrics=mig", *overrides)
-        model, data, protocol, metrics = prepare(cfg)
-        data.setup()
-        model.dataset_size = data.dataset_size
-        found.append(evaluate(model.eval(), data, protocol, metrics))
+        job = prepare(cfg)
+        job.data.setup()
+        job.model.dataset_size = job.data.dataset_size
+        found.append(evaluate(job.model.eval(), job.data, job.protocol, job.metrics))
     plain, dependent = found
     assert "dependence" not in plain.protocol
     assert dependent.protocol["dependence"]["mutual_information"]["block0,block1"] > 0.3
@@ -227,7 +227,8 @@ def test_a_run_trains_and_a_population_gets_its_batches(tmp_path) -> None:
     said = results(train(cfg))
     assert "-dependent" in said["run"]["name"]
     assert {"val/elbo", "val/elbo_correlated"} <= set(said["terms"])
-    model, data, _, _ = prepare(cfg)
+    job = prepare(cfg)
+    model, data = job.model, job.data
     data.setup()
     inputs = StepInputs([model, model], [data, data.reseeded(3)])(4)
     assert torch.equal(inputs.x[0], data.images(data.batch_indices(4)))

@@ -12,7 +12,8 @@ from PIL import Image
 from vae_granularity.data.dsprites import DSprites
 from vae_granularity.data.sprite_variants import prepared
 from vae_granularity.errors import ArgumentError, DataError, ResourceError
-from vae_granularity.runs.images import check_images, record_images
+from vae_granularity.files import write_json
+from vae_granularity.runs.checkpoint import check_images
 
 SOME = np.arange(0, 1440, 7)
 
@@ -107,14 +108,15 @@ def test_the_background_is_of_the_images_that_a_run_records(build, background, t
     data = build(variant="scream", background=str(background))
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
-    record_images(run, data.fingerprint)
+    write_json(run / "images.json", data.fingerprint)
     check_images(run, data.fingerprint)
     Image.new("RGB", (300, 300), "red").save(background)
     other = build(variant="scream", background=str(background))
     with pytest.raises(ResourceError, match="trained on other images: background"):
         check_images(run, other.fingerprint)
     # of a version that shrank the background in another way, and did not record it
-    record_images(run, {name: h for name, h in data.fingerprint.items() if name != "background"})
+    recorded = {name: h for name, h in data.fingerprint.items() if name != "background"}
+    write_json(run / "images.json", recorded)
     with pytest.raises(ResourceError, match="trained on other images: background"):
         check_images(run, data.fingerprint)
 

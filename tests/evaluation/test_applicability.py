@@ -14,7 +14,7 @@ from vae_granularity import LatentPartition, metrics
 from vae_granularity.evaluation.evaluate import evaluate
 from vae_granularity.metrics.core.suite import Companions
 from vae_granularity.models.qlae import QLAE
-from vae_granularity.training.prepare import prepare
+from vae_granularity.training.job import prepare
 from vae_granularity.training.run import train
 
 CHOSEN = (
@@ -166,7 +166,8 @@ class Autoencoder(QLAE):
 @pytest.mark.parametrize("kind, discrete", [(QLAE, True), (Autoencoder, False)])
 def test_a_deterministic_model_is_not_taken_for_a_quantised_one(tmp_path, kind, discrete):
     """Old: an autoencoder got InfoE 1.000 and InfoM 0.010 from counts of values that occur once."""
-    model, data, protocol, _ = prepare(tiny_config(tmp_path, "model=qlae"))
+    job = prepare(tiny_config(tmp_path, "model=qlae"))
+    model, data, protocol = job.model, job.data, job.protocol
     data.setup()
     model.__class__ = kind
     evaluation = evaluate(model.eval(), data, protocol, {"infomec": metrics.infomec})

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from damage import flip, interrupted, noise
 from digits import write_digits
 from omegaconf import OmegaConf
@@ -18,7 +19,7 @@ from vae_granularity.data.files import cache
 from vae_granularity.errors import ResourceError
 from vae_granularity.evaluation.measure_again import evaluate_run
 from vae_granularity.population.training import train_population
-from vae_granularity.runs.images import RECORD
+from vae_granularity.runs.checkpoint import IMAGES, OLD_RECORD
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 
@@ -80,11 +81,33 @@ def test_a_run_without_a_checkpoint_takes_the_images_that_are_there(tmp_path):
     train(config(tmp_path))
 
 
-def test_a_damaged_record_is_none(stopped, tmp_path):
-    noise(stopped / RECORD)
+def as_of_an_earlier_version(run: Path) -> dict[str, str]:
+    """Move the record of the images from the run's checkpoints to its directory."""
+    images: dict[str, str] = {}
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        saved = torch.load(path, weights_only=True)
+        images = saved.pop(IMAGES)
+        torch.save(saved, path)
+    (run / OLD_RECORD).write_text(json.dumps(images))
+    return images
+
+
+def test_the_record_of_an_earlier_version_is_read(stopped, tmp_path):
+    assert "images.npy" in as_of_an_earlier_version(stopped)
+    write_digits(tmp_path / "data", seed=1)
+    with pytest.raises(ResourceError, match=REFUSED):
+        train(config(tmp_path))
+    write_digits(tmp_path / "data")
     train(config(tmp_path))
-    assert "sha256" not in (stopped / RECORD).read_text()
-    assert len((stopped / RECORD).read_text()) > 100
+    final = torch.load(stopped / "checkpoints" / "final.ckpt", weights_only=True)
+    assert len(final[IMAGES]["images.npy"]) == 64
+
+
+def test_a_damaged_record_of_an_earlier_version_is_none(stopped, tmp_path):
+    as_of_an_earlier_version(stopped)
+    noise(stopped / OLD_RECORD)
+    write_digits(tmp_path / "data", seed=1)
+    train(config(tmp_path))
 
 
 def test_bit_rot_in_the_cache_is_found_and_mended_by_prepare(tmp_path, caplog):

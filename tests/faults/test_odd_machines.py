@@ -17,7 +17,7 @@ from vae_granularity.errors import ArgumentError, ResourceError
 from vae_granularity.runs.identity import MAX_NAME_BYTES, MAX_TAG, RunInfo, shortened
 from vae_granularity.runs.status import is_busy, only_writer
 from vae_granularity.training.config import compose
-from vae_granularity.training.loggers.login import check_home, logged_in
+from vae_granularity.training.wandb_login import check_home, logged_in
 
 
 def info(tmp_path, *overrides: str) -> RunInfo:

@@ -9,9 +9,9 @@ from damage import NOISE, interrupted
 from tiny import tiny_config
 from wandb_records import read_offline_run
 
-from vae_granularity.training.loggers.wandb import sync_hint
-from vae_granularity.training.loggers.wandb_records import records
+from vae_granularity.training.loggers import sync_hint
 from vae_granularity.training.run import train
+from vae_granularity.training.wandb_records import records
 
 OPTIONS = (
     "logger=wandb",

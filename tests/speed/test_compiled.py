@@ -9,7 +9,7 @@ from torch._dynamo.testing import CompileCounter
 
 from vae_granularity.errors import ArgumentError
 from vae_granularity.runs.build import build
-from vae_granularity.training.callbacks.compiled import CompiledStep
+from vae_granularity.training.callbacks import CompiledStep
 
 # Both are torch's own, from inside its compiler.
 pytestmark = [

@@ -17,8 +17,8 @@ from lightning import Trainer
 from tiny import tiny_config
 
 from vae_granularity.runs.build import build
-from vae_granularity.training.callbacks.gather import GatherBatches
-from vae_granularity.training.prepare import IGNORED_WARNINGS
+from vae_granularity.training.callbacks import GatherBatches
+from vae_granularity.training.run import EXPECTED_WARNINGS
 
 RANKS = 2
 State = dict[str, torch.Tensor]
@@ -44,7 +44,7 @@ def trained(overrides: Sequence[str], gathers: bool, ranks: int = 1) -> State:
         use_distributed_sampler=False,
     )
     with warnings.catch_warnings():
-        for message in IGNORED_WARNINGS:
+        for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, datamodule=data)
     return model.state_dict()

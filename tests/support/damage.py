@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lightning import Callback
 
-from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.callbacks import TermLogger
 
 Damage = Callable[[Path], object]
 NOISE = bytes(range(256)) * 8

@@ -110,7 +110,7 @@ def fake_results(
                 "devices": 1,
             },
             "callbacks": {"terms": {"every": 50}, "evaluation": {"protocol": protocol}},
-            "logger": {"_target_": "vae_granularity.training.loggers.csv.csv_loggers"},
+            "logger": {"_target_": "vae_granularity.training.loggers.csv_loggers"},
         },
         "data": {
             "name": dataset,

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_granularity.training.loggers.wandb_records import history_row, records
+from vae_granularity.training.wandb_records import history_row, records
 
 
 class OfflineRun(NamedTuple):

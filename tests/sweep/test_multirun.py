@@ -47,7 +47,7 @@ def test_a_sweep_trains_each_point_as_a_single_command_would_and_then_has_nothin
     assert code == 0, said
     assert "4 points: 0 to train, 4 to measure, 0 done before, 0 failed before" in said
     assert "0 done, 0 skipped, 0 failed, 4 measured" in said
-    assert said.count("done before: nothing to train; measured: sap") == 4
+    assert said.count("; computed what was missing: sap") == 4
     measured = [commands.numbers(run) for run in commands.run_directories(tmp_path)]
     assert [run["rows"] for run in measured] == [run["rows"] for run in found]
     assert all("sap" in run["scores"] for run in measured)

@@ -28,7 +28,7 @@ from vae_granularity.sweeps.status import (
     swept_runs,
     typical_seconds,
 )
-from vae_granularity.training.loggers import progress
+from vae_granularity.training import loggers
 
 
 def run(folder: Path, seed: int, **changes) -> Path:
@@ -158,7 +158,7 @@ def test_a_table_has_max_rows_of_each_state(folder, monkeypatch, capsys):
 def test_a_run_that_trains_is_seen_with_step_and_elbo_and_leaves_no_sign_behind(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    monkeypatch.setattr(loggers, "SECONDS", 0.0)
     steps = ("trainer.max_steps=200", "callbacks.terms.every=10", "metrics=mig", "compile=none")
     process = commands.start(tmp_path, "seed=5", *steps)
     seen: list[RunStatus] = []

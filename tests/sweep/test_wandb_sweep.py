@@ -117,7 +117,7 @@ def panel_references(panels: list[Any]) -> set[str]:
 )  # wandb-workspaces' own code
 def test_dashboards_refer_only_to_what_runs_log(last):
     pytest.importorskip("wandb_workspaces")
-    from vae_granularity.training.loggers.dashboards import report, sections, workspace
+    from vae_granularity.training.wandb_dashboards import report, sections, workspace
 
     run = next(iter(last.values()))
     rows = [row for each in last.values() for row in each.history]

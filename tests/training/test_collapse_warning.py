@@ -9,7 +9,7 @@ from vae_granularity.likelihoods.gaussian import Gaussian
 from vae_granularity.models.base import Forward, Parts
 from vae_granularity.models.stcvae import BetaSTCVAE
 from vae_granularity.nets.mlp import MLP
-from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.callbacks import TermLogger
 
 B, D = 64, 4
 

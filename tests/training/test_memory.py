@@ -7,7 +7,7 @@ import pytest
 
 STEPS = """
 import resource, sys
-from vae_granularity.training.memory import keep_freed_memory
+from vae_granularity.training.job import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -3,7 +3,7 @@
 import io
 import logging
 
-from vae_granularity.training.callbacks.progress import _redirected
+from vae_granularity.training.callbacks import _redirected
 
 
 def test_log_handlers_write_where_the_bar_does_and_come_back():

@@ -18,7 +18,7 @@ from vae_granularity import load_run
 from vae_granularity.errors import ArgumentError, DataError, TrainingError, UserError
 from vae_granularity.evaluation.measure_again import evaluate_run
 from vae_granularity.runs.identity import RunInfo, checkpoints
-from vae_granularity.training.callbacks.terms import TermLogger
+from vae_granularity.training.callbacks import TermLogger
 from vae_granularity.training.config import compose
 from vae_granularity.training.run import train
 
@@ -145,7 +145,7 @@ def test_a_finished_run_is_not_done_again(tmp_path, capsys):
     run = train(tiny_config(tmp_path))
     before = (run / "results.json").stat().st_mtime_ns
     assert train(tiny_config(tmp_path)) == run
-    assert "done before" in capsys.readouterr().out
+    assert "already trained and measured" in capsys.readouterr().out
     assert (run / "results.json").stat().st_mtime_ns == before
 
 

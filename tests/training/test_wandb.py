@@ -9,9 +9,9 @@ from tiny import tiny_config
 from wandb_records import read_offline_run
 
 from vae_granularity.runs.protocol import PROTOCOL_VERSION
-from vae_granularity.training.loggers.login import logged_in
-from vae_granularity.training.loggers.wandb import sync_hint
+from vae_granularity.training.loggers import sync_hint
 from vae_granularity.training.run import train
+from vae_granularity.training.wandb_login import logged_in
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from vae_granularity.evaluation.encoding import encode_table, num_images, subset
 from vae_granularity.files import open_regular_file, replace_file
 from vae_granularity.partition import LatentPartition
 from vae_granularity.partitions.grouping import grouping_of
+from vae_granularity.runs.checkpoint import check_images
 from vae_granularity.runs.identity import images_of, short_digest
-from vae_granularity.runs.images import check_images
 
 BATCH = 256
 

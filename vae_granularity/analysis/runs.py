@@ -17,7 +17,7 @@ from vae_granularity.errors import ArgumentError, DataError, integer
 from vae_granularity.files import digest, replace_file
 from vae_granularity.runs import table as run_rows
 from vae_granularity.runs.identity import RESULTS, identity
-from vae_granularity.runs.protocol import BY_CHANCE, VERSION, version_of, without
+from vae_granularity.runs.protocol import NOT_COMPARED_OVER_SEEDS, VERSION, version_of, without
 
 # Nodes of a config whose keys are parameters of a run, and keys below them that repeat another key.
 PARAMETERS = ("model", "net", "dataset", "likelihood", "optimizer", "trainer", "callbacks")
@@ -134,7 +134,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
         "split": f"{size} training images, val_fraction {fraction}, val on {val_split}",
         "split_of_seed": data.get("split_sha256"),
         VERSION: protocol_version,
-        "protocol": canonical({VERSION: protocol_version} | without(protocol, BY_CHANCE)),
+        "protocol": canonical(
+            {VERSION: protocol_version} | without(protocol, NOT_COMPARED_OVER_SEEDS)
+        ),
         "version": str(results["versions"].get("vae-granularity")),
     }
 

@@ -1,4 +1,4 @@
-"""Finished runs measured again or further: only what results.json lacks; nothing is trained."""
+"""Measure finished runs again or further: only what results.json lacks; nothing is trained."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from vae_granularity.data.base import ImageDataModule
 from vae_granularity.errors import DataError, UserError
 from vae_granularity.evaluation.evaluate import Evaluation, as_lines, report
 from vae_granularity.evaluation.protocol import EvaluationProtocol
-from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before
+from vae_granularity.evaluation.request import FIGURES, TERMS, drawn_before, unmeasured
 from vae_granularity.files import json_text, read_regular_file, write_text
 from vae_granularity.models.base import LatentModel
 from vae_granularity.runs.build import create, create_metrics
+from vae_granularity.runs.checkpoint import check_images
 from vae_granularity.runs.identity import RESULTS
-from vae_granularity.runs.images import check_images
 from vae_granularity.runs.protocol import PROTOCOL_VERSION, version_of
 from vae_granularity.runs.reading import load_run
 from vae_granularity.runs.status import LOCK, only_writer
@@ -29,6 +29,18 @@ from vae_granularity.terminal import say
 WRITTEN = (RESULTS, "figures", LOCK)
 
 
+def lacks_measurements(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether results.json lacks something that a resolved config asks to measure.
+
+    Raises:
+        DataError: results.json is damaged.
+    """
+    try:
+        return bool(unmeasured(config, read_results(directory)))
+    except DataError as error:
+        raise DataError(f"{directory}: {error}") from None
+
+
 def measure_missing(
     directory: Path,
     model: LatentModel,
@@ -36,7 +48,7 @@ def measure_missing(
     protocol: EvaluationProtocol,
     metrics: Mapping[str, Any],
 ) -> tuple[Evaluation, list[str]]:
-    """Compute what results.json lacks or holds under another protocol, and replace it in one move.
+    """Compute and print what results.json lacks or holds under another protocol; replace it.
 
     Nothing that it holds is lost, but for numbers of another version of the protocol that are not
     asked for. Whoever calls holds the lock of the directory.
@@ -53,21 +65,31 @@ def measure_missing(
     """
     before = read_results(directory)
     steps = before["run"]["steps"]
-    found = report(model, data, protocol, metrics, [], steps, directory, final=True, before=before)
-    skipped = {*found.kept, *found.protocol["not_applicable"]}
+    evaluation = report(
+        model, data, protocol, metrics, [], steps, directory, final=True, before=before
+    )
+    skipped = {*evaluation.kept, *evaluation.protocol["not_applicable"]}
     computed = [name for name in (TERMS, *metrics) if name not in skipped]
-    if set(found.protocol[FIGURES]) - drawn_before(before) - set(computed):
+    if set(evaluation.protocol[FIGURES]) - drawn_before(before) - set(computed):
         computed.append(FIGURES)
-    parts = {"terms": found.terms, "scores": found.scores, "protocol": found.protocol}
-    text = json_text(before | parts, RESULTS)
+    measured = {
+        "terms": evaluation.terms,
+        "scores": evaluation.scores,
+        "protocol": evaluation.protocol,
+    }
+    text = json_text(before | measured, RESULTS)
+    say(as_lines(evaluation, computed))
+    # A file that would not change keeps its time of writing.
     if text.encode() != read_regular_file(directory / RESULTS):
         write_text(directory / RESULTS, text)
     version = version_of(before["protocol"])
     if version != PROTOCOL_VERSION:
-        lost = ", ".join(name for name in before["scores"] if name not in found.scores)
-        became = f"protocol version {version} became {PROTOCOL_VERSION}"
-        say(f"{became}; left out, not asked for: {lost or 'nothing'}")
-    return found, computed
+        lost = ", ".join(name for name in before["scores"] if name not in evaluation.scores)
+        say(
+            f"protocol version {version} became {PROTOCOL_VERSION}; "
+            f"left out, not asked for: {lost or 'nothing'}"
+        )
+    return evaluation, computed
 
 
 def evaluate_runs(cfg: DictConfig, directories: Sequence[Path], broken: dict[Path, str]) -> None:
@@ -106,11 +128,11 @@ def evaluate_run(directory: Path, cfg: DictConfig) -> None:
         run = load_run(directory, cfg.trust, **cfg.paths)
         run.datamodule.setup()
         check_images(directory, run.datamodule.fingerprint)
-        asked: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
-        check_types(OmegaConf.create({"evaluation": asked, "metrics": cfg.get("metrics")}))
+        options: Any = OmegaConf.merge(run.config.evaluation, cfg.evaluation)
+        check_types(OmegaConf.create({"evaluation": options, "metrics": cfg.get("metrics")}))
         metrics = create_metrics(cfg if cfg.get("metrics") else run.config)
-        measured = (run.model, run.datamodule, create(asked), metrics)
-        found, computed = measure_missing(directory, *measured)
-    say(as_lines(found, computed))
-    say(f"kept, same protocol: {', '.join(found.kept) or 'nothing'}")
+        evaluation, computed = measure_missing(
+            directory, run.model, run.datamodule, create(options), metrics
+        )
+    say(f"kept, same protocol: {', '.join(evaluation.kept) or 'nothing'}")
     say(f"computed: {', '.join(computed) or 'nothing'}")

@@ -15,8 +15,8 @@ from vae_granularity.population.engine import Outputs, Population
 from vae_granularity.population.plan import COMPILED
 from vae_granularity.population.step_inputs import StepInputs
 from vae_granularity.terminal import say
-from vae_granularity.training.callbacks.terms import TermLogger, term_logger
-from vae_granularity.training.prepare import Job
+from vae_granularity.training.callbacks import TermLogger, term_logger
+from vae_granularity.training.job import Job
 
 
 @dataclass

@@ -70,14 +70,14 @@ def train_pack(path: str | Path) -> list[Exception | None]:
         how = plan.how
         together = plan.together
     if how == ALONE:
-        return [training.train_alone(cfg) for cfg in configs]
+        return [training.train_alone(config) for config in configs]
     return training.train_population(configs, how, together)
 
 
 def train_one(config: DictConfig) -> Any:
     """Train a single run: compiled where `compile=auto` and it pays, else by Lightning's loop.
 
-    Says what was chosen and why.
+    Prints which of the two was chosen and why.
 
     Raises:
         UserError: as `training.run.train`.
@@ -85,20 +85,21 @@ def train_one(config: DictConfig) -> Any:
     from vae_granularity.population import training
     from vae_granularity.population.packing import reason_to_train_alone
     from vae_granularity.population.plan import COMPILED, reason_to_train_uncompiled
-    from vae_granularity.runs.build import build
-    from vae_granularity.training.run import train
+    from vae_granularity.training.job import prepare
+    from vae_granularity.training.run import train_job
 
+    job = prepare(config)
     compile_ = config.callbacks.get("compile")
     if compile_ is None or compile_.mode != "auto":
-        return train(config)
-    model, _ = build(config)
+        return train_job(job)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    reason = reason_to_train_uncompiled(config, model) or reason_to_train_alone(resolved, model)
+    reason = reason_to_train_uncompiled(config, job.model)
+    reason = reason or reason_to_train_alone(resolved, job.model)
     if reason is not None:
         print(f"compile=auto: not compiling ({reason})", flush=True)
-        return train(config)
+        return train_job(job)
     print("compile=auto: compiling (a small network and enough steps to pay for it)", flush=True)
-    (error,) = training.train_population([config], COMPILED)
+    (error,) = training.train_jobs([job], COMPILED)
     if error is not None:
         raise error
     return None

@@ -20,11 +20,18 @@ from vae_granularity.population.plan import EAGER
 from vae_granularity.runs.checkpoint import newest_readable
 from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.runs.status import is_done
-from vae_granularity.training import prepare as jobs
-from vae_granularity.training.callbacks.progress import ProgressBar
-from vae_granularity.training.interrupt import asked_to_end, stopped
-from vae_granularity.training.prepare import Job
-from vae_granularity.training.run import train
+from vae_granularity.training.callbacks import ProgressBar
+from vae_granularity.training.interrupt import catch_stop_signals, report_stop
+from vae_granularity.training.job import Job, prepare, reset_rank
+from vae_granularity.training.record import begin_run, finish_run
+from vae_granularity.training.run import (
+    ignore_expected_warnings,
+    save_final,
+    train,
+    train_job,
+    truncate_logs,
+)
+from vae_granularity.training.trainer import check_trainer, open_trainer
 
 PROGRESS_LINES = 10
 # Steps that one batch of members takes before the next has its turn: its weights stay in the cache,
@@ -49,32 +56,55 @@ def train_population(
     Raises:
         SystemExit: the process was asked to end; all runs have been saved.
     """
-    planned: list[Job | Exception] = [_attempt(jobs.prepare_run, cfg) for cfg in configs]
-    ended = [
-        isinstance(p, Job)
-        and (is_done(p.directory) or (p.directory / CHECKPOINTS / FINAL).exists())
-        for p in planned
-    ]
-    outcomes: list[Exception | None] = [p if isinstance(p, Exception) else None for p in planned]
+    jobs = [_attempt(prepare, config) for config in configs]
+    return train_jobs(jobs, how, together)
+
+
+def train_jobs(
+    jobs: Sequence[Job | Exception], how: str = EAGER, together: int = 64
+) -> list[Exception | None]:
+    """Train prepared runs as `train_population` does; return an exception in place of a job."""
+    outcomes: list[Exception | None] = [None] * len(jobs)
+    trained: list[int] = []
     members: dict[int, Member] = {}
     with ExitStack() as everything:
-        for i, job in enumerate(planned):
-            if isinstance(job, Job) and not ended[i]:
-                first = next((m.job for m in members.values()), None)
-                opened = _attempt(_opened, job, everything, first)
+        for i, job in enumerate(jobs):
+            checked = job if isinstance(job, Exception) else _attempt(_check, job)
+            if isinstance(checked, Exception):
+                outcomes[i] = checked
+            elif is_done(checked.directory) or (checked.directory / CHECKPOINTS / FINAL).exists():
+                trained.append(i)
+            else:
+                first = next((member.job for member in members.values()), None)
+                opened = _attempt(_opened, checked, everything, first)
                 if isinstance(opened, Exception):
                     outcomes[i] = opened
                 elif opened is not None:
                     members[i] = opened
         if members:
             _train(list(members.values()), how, together)
-        outcomes = [members[i].failure if i in members else o for i, o in enumerate(outcomes)]
-    return [train_alone(configs[i]) if ended[i] else o for i, o in enumerate(outcomes)]
+    for i, member in members.items():
+        outcomes[i] = member.failure
+    # What remains of these is to be evaluated; their locks are free by now.
+    for i in trained:
+        outcomes[i] = _exception_of(_attempt(train_job, jobs[i]))
+    return outcomes
+
+
+def _check(job: Job) -> Job:
+    """Check what only a machine that trains can: its trainer, and where the images come from."""
+    reset_rank(job.config)
+    check_trainer(job.config)
+    job.resolve_source()
+    return job
 
 
 def train_alone(config: DictConfig) -> Exception | None:
     """Train a run by the ordinary path; return what it raised, or None."""
-    outcome = _attempt(train, config)
+    return _exception_of(_attempt(train, config))
+
+
+def _exception_of(outcome: Any) -> Exception | None:
     return outcome if isinstance(outcome, Exception) else None
 
 
@@ -91,10 +121,10 @@ def _attempt(function: Callable, *arguments: Any) -> Any:
 def _opened(job: Job, everything: ExitStack, first: Job | None) -> Member | None:
     """Lock the run directory and return the member, with the first one's images; None if done."""
     with ExitStack() as held:
-        if not held.enter_context(jobs.writing(job)):
+        if held.enter_context(begin_run(job)):
             return None
         job.open_data(None if first is None else first.data)
-        trainer: Any = held.enter_context(jobs.trainer(job))
+        trainer: Any = held.enter_context(open_trainer(job))
         trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, ProgressBar)]
         return Member(job, trainer, everything.enter_context(held.pop_all()))
 
@@ -105,7 +135,7 @@ def _train(members: list[Member], how: str, together: int) -> None:
     start = common_start([member.job.directory for member in members])
     if start:
         print(f"continues from step {start} of {members[0].trainer.max_steps}", flush=True)
-    with jobs.meant_warnings_ignored():
+    with ignore_expected_warnings():
         for member in members:
             member.attempt(_begin, start)
     alive = [member for member in members if member.failure is None]
@@ -120,7 +150,7 @@ def _train(members: list[Member], how: str, together: int) -> None:
 def _begin(member: Member, start: int) -> None:
     job = member.job
     trainer = member.trainer
-    jobs.truncate_logs(trainer, start)
+    truncate_logs(trainer, start)
     loop.attach(trainer, job.model, job.data)
     if start:
         loop.restore(trainer, job.directory / CHECKPOINTS / f"step={start}.ckpt")
@@ -129,8 +159,8 @@ def _begin(member: Member, start: int) -> None:
 
 def _end(member: Member, seconds: float, members: int) -> None:
     loop.detach(member.trainer)
-    jobs.save_final(member.job, member.trainer)
-    jobs.finish(member.job, member.trainer, seconds, population=members)
+    save_final(member.job, member.trainer)
+    finish_run(member.job, member.trainer, seconds, population=members)
 
 
 def common_start(directories: Sequence[Path]) -> int:
@@ -168,7 +198,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
     done = start
     callbacks: Any = members[0].job.config.callbacks
     intervals = [steps for node in callbacks.values() if (steps := interval(node))]
-    with asked_to_end() as signals:
+    with catch_stop_signals() as signals:
         while done < max_steps and any(member.failure is None for member in members):
             first = done
             due = [first - first % steps + steps for steps in intervals]
@@ -190,7 +220,7 @@ def _take_steps(batches: list[Batch], start: int) -> None:
             if signals and done < max_steps:
                 for batch in batches:
                     _save(batch, done)
-                sys.exit(stopped(signals, done, len(members)))
+                sys.exit(report_stop(signals, done, len(members)))
 
 
 def _after_step(member: Member, done: int, outputs: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""From a composed config to the objects it names."""
+"""Build the objects that a composed config names."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -32,16 +32,18 @@ def build(cfg: DictConfig, reads_only: Collection[str] = ()) -> tuple[LatentMode
     """
     data: ImageDataModule = create(cfg.dataset)
     data.reads_only = reads_only
+    # The network says which sizes of images it takes, and `inspect` checks them unread.
     data.size_multiple = getattr(get_class(cfg.net._target_), "size_multiple", 1)
     data.inspect()
     likelihood = create(cfg.likelihood)
     check_support(likelihood, data)
+    # The seed decides the initial weights, whatever was drawn in this process before.
     torch.manual_seed(cfg.seed)
     net = create(cfg.net, image_shape=data.image_shape)
     net.to(memory_format=torch.channels_last)  # convolutions up to a third faster (docs/speed.md)
     make, learning_rate = create_optimizer(cfg)
-    parts = Parts(net, likelihood, make, cfg.seed, learning_rate)
-    return create(cfg.model, parts=parts), data
+    components = Parts(net, likelihood, make, cfg.seed, learning_rate)
+    return create(cfg.model, parts=components), data
 
 
 def match_precision(model: LatentModel, trainer: Mapping[str, Any]) -> None:
@@ -58,10 +60,11 @@ def check_support(likelihood: Any, data: ImageDataModule) -> None:
     """
     values = data.card.values
     if not admits(likelihood.support, values):
-        names = [f"{likelihoods.__name__}.{m.name}" for m in iter_modules(likelihoods.__path__)]
-        found = [kind for name in names for kind in vars(import_module(name)).values()]
-        able = [k for k in found if hasattr(k, "support") and admits(k.support, values)]
-        fitting = {kind.__module__.rpartition(".")[2] for kind in able}
+        fitting: set[str] = set()
+        for module in iter_modules(likelihoods.__path__):
+            members = vars(import_module(f"{likelihoods.__name__}.{module.name}")).values()
+            if any(hasattr(m, "support") and admits(m.support, values) for m in members):
+                fitting.add(module.name)
         raise ArgumentError(
             f"likelihood must fit dataset={data.name}, whose values are {VALUES[values]}: "
             f"one of {', '.join(sorted(fitting))}; got {type(likelihood).__name__}, whose values "
@@ -84,23 +87,26 @@ def create(node: DictConfig, **runtime: Any) -> Any:
         strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if strange is None or strange[1] not in call.keywords:
             raise
-        key, value = node._get_full_key(strange[1]), call.keywords[strange[1]]
-        said = f"{key} is no argument of {call.func.__name__}, got {value!r}"
-        raise ArgumentError(said) from error
+        raise ArgumentError(
+            f"{node._get_full_key(strange[1])} is no argument of {call.func.__name__}, "
+            f"got {call.keywords[strange[1]]!r}"
+        ) from error
 
 
 def create_optimizer(cfg: DictConfig) -> tuple[Any, Schedule | None]:
-    """The optimiser of a config, still without weights, and its learning rate where that moves.
+    """Return the optimiser of a config, still without weights, and its learning rate schedule.
 
     Its arguments are tried on one number.
 
     Raises:
         ArgumentError: an argument is out of range.
     """
-    make, learning_rate = instantiate(cfg.optimizer), None
+    make = instantiate(cfg.optimizer)
+    learning_rate = None
     if isinstance(cfg.optimizer.get("lr"), DictConfig):
         learning_rate = schedule("optimizer.lr", OmegaConf.to_object(cfg.optimizer.lr), 0.0)
         make = partial(make, lr=learning_rate(0))
+    # A wrong argument shows here, before data are fetched.
     try:
         make([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
@@ -109,7 +115,7 @@ def create_optimizer(cfg: DictConfig) -> tuple[Any, Schedule | None]:
 
 
 def create_callbacks(cfg: DictConfig) -> list[Any]:
-    """The callbacks of a config; those that need the run directory come as partial functions.
+    """Return the callbacks of a config; one that needs the run directory is a partial function.
 
     Raises:
         ArgumentError: an argument is out of range.
@@ -123,5 +129,5 @@ def create_callbacks(cfg: DictConfig) -> list[Any]:
 
 
 def create_metrics(cfg: DictConfig) -> dict[str, Any]:
-    """The metrics of a config by name, with their options bound; none where it names none."""
+    """Return the metrics of a config by name, with their options bound."""
     return instantiate(cfg.metrics, _convert_="all") if cfg.get("metrics") else {}

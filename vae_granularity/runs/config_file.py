@@ -47,8 +47,8 @@ def load_config(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: {error}") from None
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        told = " ".join(str(reason or error).split())
-        raise DataError(f"{path} cannot be read: {told}") from error
+        text = " ".join(str(reason or error).split())
+        raise DataError(f"{path} cannot be read: {text}") from error
 
 
 def _check_events(text: str) -> None:

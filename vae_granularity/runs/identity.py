@@ -1,4 +1,4 @@
-"""What decides a run's trained weights, and the name, directory and files that follow from it."""
+"""Name a run after what decides its trained weights; its directory and files follow."""
 
 import json
 import re
@@ -12,15 +12,22 @@ from vae_granularity.files import digest
 from vae_granularity.partitions.grouping import grouping_of
 from vae_granularity.partitions.schedules import label
 
-RESULTS, CONFIG, CHECKPOINTS, FINAL = "results.json", "config.yaml", "checkpoints", "final.ckpt"
+RESULTS = "results.json"
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+FINAL = "final.ckpt"
 # Bytes of a run's name. An encrypted home takes 143 for a file, and W&B names a folder by 28 more.
 MAX_NAME_BYTES = 115
 MAX_TAG = 64  # letters of a W&B tag
 VERSION = 2  # of this rule, and part of the hash: what another rule named is never continued
-PARTS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
-PLACES = ("data_dir", "cache_dir", "device")  # keys of a data set: where its files and images lie
+GROUPS = ("model", "net", "likelihood", "optimizer", "dataset", "seed", "trainer", "callbacks")
+PATH_KEYS = (
+    "data_dir",
+    "cache_dir",
+    "device",
+)  # keys of a data set: where its files and images lie
 # And which of its images a run sees when.
-ORDER = ("seed", "batch_size", "val_fraction", "correlation")
+SPLIT_KEYS = ("seed", "batch_size", "val_fraction", "correlation")
 # What a data set's config says since its runs are named, as long as it says nothing new: runs of
 # before keep their names. Older keys count as they are written: the size of mnist and blocks.
 SIZED = ("dsprites", "shapes3d", "cars3d", "mpi3d", "celeba", "smallnorb")
@@ -38,15 +45,22 @@ SHOWN = ("enable_model_summary", "enable_progress_bar", "limit_val_batches", "lo
 IDLE_TRAINER_KEYS = frozenset({*HARDWARE, *CHECKS, *LIMITS, *LOGS, *SHOWN})
 # Of standard errors of single scores, which are no longer computed.
 RETIRED_KEYS = ("evaluation.subsamples", "evaluation.draws")
-# Modules of callbacks that only watch: `compiled` changes rounding only. `gather` is none of them.
+# Callbacks that only watch; CompiledStep changes rounding only. GatherBatches changes the loss.
+CALLBACKS = "vae_granularity.training.callbacks."
 OBSERVERS = frozenset(
-    f"vae_granularity.training.callbacks.{name}"
-    for name in ("checkpoint", "compiled", "evaluation", "progress", "terms")
+    {
+        "BestCheckpoint",
+        "CompiledStep",
+        "NewestCheckpoints",
+        "PeriodicEvaluation",
+        "ProgressBar",
+        "TermLogger",
+    }
 )
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides the trained weights: runs equal in it are one run.
+    """Return the keys of a resolved config that decide the weights: runs equal in them are one run.
 
     Model, network, likelihood, optimiser, images and their order, seed, the trainer's length,
     precision and number of processes, and callbacks that act on training. Not where files lie,
@@ -55,39 +69,52 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     >>> identity({"seed": 1, "trainer": {"devices": 2, "accelerator": "gpu"}, "metrics": {}})
     {'seed': 1, 'trainer': {'processes': 2}, 'callbacks': {}}
     """
-    found = {part: config[part] for part in PARTS if part in config}
-    places = [f"dataset.{key}" for key in PLACES]
+    deciding = {group: config[group] for group in GROUPS if group in config}
+    paths = [f"dataset.{key}" for key in PATH_KEYS]
     idle = [f"trainer.{key}" for key in IDLE_TRAINER_KEYS]
-    unsaid = [f"dataset.{key}" for key in unsaid_keys(config.get("dataset", {}))]
-    unsaid += [key for key, value in flat(config) if LATER_OPTIONS.get(key) == value]
-    found = without(found, [*places, *idle, *unsaid]) | {"callbacks": acting_callbacks(config)}
-    if "trainer" in found:
-        found["trainer"]["processes"] = processes(config["trainer"])
-    return found
+    legacy = [f"dataset.{key}" for key in legacy_default_keys(config.get("dataset", {}))]
+    legacy += [key for key, value in flat(config) if LATER_OPTIONS.get(key) == value]
+    deciding = without(deciding, [*paths, *idle, *legacy])
+    deciding["callbacks"] = acting_callbacks(config)
+    if "trainer" in deciding:
+        deciding["trainer"]["processes"] = processes(config["trainer"])
+    return deciding
 
 
 def acting_callbacks(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The callbacks of a config that may change the weights: all but this package's observers.
+    """Return the callbacks that may change the weights: all but this package's observers.
 
     >>> acting_callbacks({"callbacks": {"mine": {"_target_": "my.Clip"}, "none": None}})
     {'mine': {'_target_': 'my.Clip'}}
+    >>> earlier = "vae_granularity.training.callbacks.terms.TermLogger"
+    >>> acting_callbacks({"callbacks": {"terms": {"_target_": earlier}}})
+    {}
     """
     return {
         name: node
         for name, node in config.get("callbacks", {}).items()
-        if node and "_target_" in node and node["_target_"].rpartition(".")[0] not in OBSERVERS
+        if node and "_target_" in node and not _only_watches(node["_target_"])
     }
 
 
+def _only_watches(target: str) -> bool:
+    """Return whether a callback is an observer of this package, in this or an earlier version.
+
+    Earlier versions had each callback in a module of its own below `CALLBACKS`.
+    """
+    return target.startswith(CALLBACKS) and target.rpartition(".")[2] in OBSERVERS
+
+
 def processes(trainer: Mapping[str, Any]) -> int | str:
-    """Number of processes of a trainer's config; words such as `auto` stay as they are.
+    """Return the number of processes of a trainer's config; words such as `auto` stay.
 
     >>> processes({"devices": [0, 1], "num_nodes": 2}), processes({"devices": "auto"})
     (4, 'auto')
     """
-    devices, nodes = trainer.get("devices", "auto"), trainer.get("num_nodes", 1)
+    devices = trainer.get("devices", "auto")
+    nodes = trainer.get("num_nodes", 1)
     if isinstance(devices, str) and "," in devices:
-        devices = [place for place in devices.split(",") if place.strip()]
+        devices = [index for index in devices.split(",") if index.strip()]
     count = len(devices) if isinstance(devices, (list, tuple)) else devices
     if isinstance(count, str) and count.isdigit():
         count = int(count)
@@ -96,10 +123,10 @@ def processes(trainer: Mapping[str, Any]) -> int | str:
     return str(count) if nodes == 1 else f"{count} on {nodes} nodes"
 
 
-def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
-    """Keys of a data set's config, younger than the names of runs, that ask for nothing new.
+def legacy_default_keys(dataset: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a data set, younger than the names of runs, that have their default.
 
-    >>> unsaid_keys({"_target_": "data.shapes3d.Shapes3D", "image_size": 64, "seed": 0})
+    >>> legacy_default_keys({"_target_": "data.shapes3d.Shapes3D", "image_size": 64, "seed": 0})
     ['image_size']
     """
     name = file_name(dataset) if "_target_" in dataset else ""
@@ -114,16 +141,16 @@ def unsaid_keys(dataset: Mapping[str, Any]) -> list[str]:
 
 
 def images_of(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a data set's config that decide which image is which.
+    """Return the keys of a data set's config that decide which image is which.
 
     >>> images_of({"variant": "toy", "seed": 1, "batch_size": 64, "data_dir": "data"})
     {'variant': 'toy'}
     """
-    return without(dataset, [*PLACES, *ORDER, *unsaid_keys(dataset)])
+    return without(dataset, [*PATH_KEYS, *SPLIT_KEYS, *legacy_default_keys(dataset)])
 
 
 def run_hash(config: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of the identity of a resolved config; 4 and 4.0 are one value.
+    """Return eight hexadecimal digits of a config's identity; 4 and 4.0 are one value.
 
     >>> run_hash({"seed": 1.0, "logger": {"mode": "online"}}) == run_hash({"seed": 1})
     True
@@ -132,7 +159,7 @@ def run_hash(config: Mapping[str, Any]) -> str:
 
 
 def short_digest(node: Any) -> str:
-    """Eight hexadecimal digits of plain values, whatever the order of their keys.
+    """Return eight hexadecimal digits of plain values, whatever the order of their keys.
 
     >>> short_digest({"a": 1, "b": 2.0}) == short_digest({"b": 2, "a": 1.0})
     True
@@ -145,11 +172,12 @@ def _whole(node: Any) -> Any:
         return {str(key): _whole(value) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         return [_whole(value) for value in node]
+    # A config file says 4 where a command line says 4.0.
     return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
 def without(config: Mapping[str, Any], keys: Iterable[str], prefix: str = "") -> dict[str, Any]:
-    """A nested config less some dotted keys.
+    """Return a nested config less some dotted keys.
 
     >>> without({"model": {"beta": 4, "granularity": 2}, "seed": 1}, ["model.beta", "no.key"])
     {'model': {'granularity': 2}, 'seed': 1}
@@ -177,7 +205,7 @@ def without_retired(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested config.
+    """Yield dotted keys and values of a nested config.
 
     >>> dict(flat({"model": {"beta": 4}, "seed": 1}))
     {'model.beta': 4, 'seed': 1}
@@ -191,7 +219,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What names a run: its resolved config, with the source of its data settled, and a folder."""
+    """Name of a run, from its resolved config, the source of its data settled, and a folder."""
 
     config: dict[str, Any]
     output_dir: Path
@@ -212,7 +240,8 @@ class RunInfo:
         `rendered` for images that are not real.
         """
         node = self.config["dataset"]
-        size, usual = node.get("image_size"), USUAL_SIZES.get(file_name(node))
+        size = node.get("image_size")
+        usual = USUAL_SIZES.get(file_name(node))
         words = [option_name(self.config, "dataset"), _of_path(node), node.get("variant")]
         words += [str(size)] if size and size != usual else []
         words += ["dependent"] if node.get("correlation") else []
@@ -225,6 +254,7 @@ class RunInfo:
         model = self.config["model"]
         beta = [f"b{label('model.beta', model['beta'])}"] if "beta" in model else []
         words = "_".join([self.model, self.dataset, *beta, grouping_of(model).label])
+        # Seed and hash stay whole: they tell runs apart. Only the words before them are shortened.
         end = f"_s{self.config['seed']}_{self.hash}"
         return shortened(words, MAX_NAME_BYTES - len(end)) + end
 
@@ -241,7 +271,8 @@ class RunInfo:
     @property
     def tags(self) -> tuple[str, ...]:
         """W&B tags: model, data set, source, beta, granularity."""
-        model, data = self.config["model"], self.config["dataset"]
+        model = self.config["model"]
+        data = self.config["dataset"]
         beta = [f"beta={label('model.beta', model['beta'])}"] if "beta" in model else []
         name = option_name(self.config, "dataset")
         tags = (self.model, name, data["source"], *beta, grouping_of(model).tag)
@@ -263,13 +294,13 @@ def shortened(text: str, most: int) -> str:
 
 
 def _of_path(dataset: Mapping[str, Any]) -> str | None:
-    """The last part of the path of one's own images, in letters and digits."""
+    """Return the last part of the path of one's own images, in letters and digits."""
     stem = str(dataset.get("path") or "").rstrip("/").rpartition("/")[2].removesuffix(".npz")
     return re.sub(r"[^A-Za-z0-9]+", "", stem)[:24] or None
 
 
 def option_name(config: Mapping[str, Any], group: str) -> str:
-    """The name of a group's option in a run's config: its yaml file's, as the command line has it.
+    """Return the name of a group's option in a run's config: that of its yaml file.
 
     >>> option_name({"names": {"model": "mine"}, "model": {"_target_": "a.b.C"}}, "model")
     'mine'
@@ -280,7 +311,7 @@ def option_name(config: Mapping[str, Any], group: str) -> str:
 
 
 def file_name(node: Mapping[str, Any]) -> str:
-    """The name of the file that a config node's class lies in.
+    """Return the name of the file that a config node's class lies in.
 
     >>> file_name({"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"})
     'stcvae'
@@ -289,7 +320,7 @@ def file_name(node: Mapping[str, Any]) -> str:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """Checkpoints to continue training from, the newest first; the best one is not among them."""
+    """Return checkpoints to continue from, the newest first; the best one is not among them."""
     folder = directory / CHECKPOINTS
     named = ((p.stem.removeprefix("step="), p) for p in folder.glob("step=*.ckpt"))
     steps = sorted((int(step), p) for step, p in named if step.isascii() and step.isdigit())

@@ -1,4 +1,4 @@
-"""Are two measurements comparable? What of the protocol in results.json decides. Loads nothing."""
+"""Decide whether two measurements are comparable, from the protocols in results.json."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -9,9 +9,9 @@ from vae_granularity.runs.identity import flat
 # Protocol fields ignored when comparing runs: what came out, what was drawn, the model's own
 # partition, which factors depend in training (a config key says so), what else was installed (a
 # metric that depends on a library names its version itself).
-BESIDES = {"saturation", "scores", "partition", "partition_labels"}
-BESIDES |= {"inactive_latents", "versions", "figures", "dependence"}
-BY_CHANCE = BESIDES | {"seed", "found"}
+NOT_COMPARED = {"saturation", "scores", "partition", "partition_labels"}
+NOT_COMPARED |= {"inactive_latents", "versions", "figures", "dependence"}
+NOT_COMPARED_OVER_SEEDS = NOT_COMPARED | {"seed", "found"}
 
 # Of the measurement itself: one higher whenever the same run and settings give another number.
 # CHANGELOG says which, and why.
@@ -21,7 +21,7 @@ MEASURE_AGAIN = "measure again: python -m vae_granularity.evaluate run=…"
 
 
 def version_of(protocol: Mapping[str, Any]) -> int:
-    """The version that a protocol was measured under; the first ones did not say: 1.
+    """Return the version that a protocol was measured under: 1 where it states none.
 
     >>> version_of({}), version_of({"protocol_version": 2})
     (1, 2)
@@ -30,9 +30,9 @@ def version_of(protocol: Mapping[str, Any]) -> int:
 
 
 def without(node: Any, entries: Collection[str]) -> Any:
-    """A protocol, or a part of one, without some entries at any depth.
+    """Return a protocol, or an entry of one, without some keys at any depth.
 
-    >>> without({"seed": 1, "metrics": {"mig": {"seed": 2, "num_bins": 20}}}, BY_CHANCE)
+    >>> without({"seed": 1, "metrics": {"mig": {"seed": 2, "num_bins": 20}}}, ["seed"])
     {'metrics': {'mig': {'num_bins': 20}}}
     """
     if isinstance(node, Mapping):
@@ -41,9 +41,9 @@ def without(node: Any, entries: Collection[str]) -> Any:
 
 
 def differences(
-    protocols: Iterable[Mapping[str, Any]], ignored: Collection[str] = BY_CHANCE
+    protocols: Iterable[Mapping[str, Any]], ignored: Collection[str] = NOT_COMPARED_OVER_SEEDS
 ) -> dict[str, list[Any]]:
-    """The entries in which measurements differ, by dotted key, with their values (None: absent).
+    """Return the entries in which measurements differ, by dotted key; None stands for absent.
 
     None at all: the measurements are comparable. A metric that one of them lacks is no difference.
 
@@ -51,22 +51,25 @@ def differences(
     >>> differences([few, many, {"metrics": {"sap": {}}}])
     {'metrics.mig.asked.null_draws': [5, 20]}
     """
-    given = [{VERSION: 1} | without(protocol, ignored) for protocol in protocols]
-    entries = [dict(flat(protocol)) for protocol in given]
-    found: dict[str, dict[str, Any]] = {}
-    for key in dict.fromkeys(key for entry in entries for key in entry):
+    compared = [{VERSION: 1} | without(protocol, ignored) for protocol in protocols]
+    entries = [dict(flat(protocol)) for protocol in compared]
+    keys: dict[str, None] = {}
+    for entry in entries:
+        keys.update(dict.fromkeys(entry))
+    by_key: dict[str, dict[str, Any]] = {}
+    for key in keys:
         if key.startswith("not_applicable."):
             continue
-        for protocol, entry in zip(given, entries, strict=True):
+        for protocol, entry in zip(compared, entries, strict=True):
             if key in entry or _lacks(protocol, key):
                 value = entry.get(key)
-                found.setdefault(key, {})[json.dumps(value, sort_keys=True)] = value
-    return {key: list(values.values()) for key, values in found.items() if len(values) > 1}
+                by_key.setdefault(key, {})[json.dumps(value, sort_keys=True)] = value
+    return {key: list(values.values()) for key, values in by_key.items() if len(values) > 1}
 
 
 def _lacks(protocol: Mapping[str, Any], key: str) -> bool:
-    """Whether an absent entry was part of the request for something that was measured."""
-    part, *rest = key.split(".")
-    if part == "metrics":
-        return rest[0] in protocol.get(part, {}) and rest[1:2] == ["asked"]
-    return part != "terms" or rest[:1] == ["asked"]
+    """Return whether an absent entry belongs to the request for something that was measured."""
+    top, *keys = key.split(".")
+    if top == "metrics":
+        return keys[0] in protocol.get(top, {}) and keys[1:2] == ["asked"]
+    return top != "terms" or keys[:1] == ["asked"]

@@ -1,4 +1,4 @@
-"""A run directory read back: its model with the last weights, its data and its results."""
+"""Read a run directory back: its model with the last weights, its data and its results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Run:
     results: dict[str, Any]
 
     def encode(self, images: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
-        """mu, logvar (n, D) of q(z|x) for images (n, *image_shape), floats in the data's range.
+        """Return mu, logvar (n, D) of q(z|x) for images (n, *image_shape), scaled as the data.
 
         Raises:
             ArgumentError: another shape, or integers.
@@ -41,7 +41,7 @@ class Run:
             return self.model.encode(self._batch("images", images, shape))
 
     def decode(self, z: Tensor | np.ndarray) -> Tensor:
-        """Means of p(x|z), (n, *image_shape), for codes z (n, D).
+        """Return means of p(x|z), (n, *image_shape), for codes z (n, D).
 
         Raises:
             ArgumentError: another shape, or integers.
@@ -50,7 +50,7 @@ class Run:
             return self.model.decode(self._batch("z", z, (self.model.latent_dim,)))
 
     def sample(self, n: int = 1, seed: int = 0) -> Tensor:
-        """Means of p(x|z), (n, *image_shape), for n codes drawn from the prior N(0, I).
+        """Return means of p(x|z), (n, *image_shape), for n codes drawn from the prior N(0, I).
 
         Raises:
             ArgumentError: n < 1; a model without a prior.
@@ -64,7 +64,7 @@ class Run:
     def traverse(
         self, image: Tensor | np.ndarray, dimension: int, values: Sequence[float] | np.ndarray
     ) -> Tensor:
-        """Means of p(x|z), (T, *image_shape), along one dimension: z is the code of an image.
+        """Return means of p(x|z), (T, *image_shape), along one dimension of an image's code.
 
         Args:
             image: (*image_shape), where the traversal starts.
@@ -84,17 +84,19 @@ class Run:
         return self.decode(z)
 
     def _batch(self, name: str, values: Tensor | np.ndarray, shape: tuple[int, ...]) -> Tensor:
-        found = torch.as_tensor(values)
-        if tuple(found.shape[1:]) != shape or found.ndim != len(shape) + 1:
-            expected, got = (", ".join(map(str, s)) for s in (("n", *shape), found.shape))
-            raise ArgumentError(f"{name} must have shape ({expected}), got ({got})")
-        if not found.is_floating_point():
-            accepted = "floats, as the data module gives"
-            raise ArgumentError(f"{name} must be {accepted}, got {found.dtype}")
-        return found.to(self.model.device, next(self.model.parameters()).dtype)
+        batch = torch.as_tensor(values)
+        if tuple(batch.shape[1:]) != shape or batch.ndim != len(shape) + 1:
+            expected = ", ".join(map(str, ("n", *shape)))
+            actual = ", ".join(map(str, batch.shape))
+            raise ArgumentError(f"{name} must have shape ({expected}), got ({actual})")
+        if not batch.is_floating_point():
+            raise ArgumentError(
+                f"{name} must be floats, as the data module gives, got {batch.dtype}"
+            )
+        return batch.to(self.model.device, next(self.model.parameters()).dtype)
 
     def __repr__(self) -> str:
-        """Five lines: where, what on what, groups, how it ended, what can be asked."""
+        """Summarise the run: path, model and data, groups, result, available methods."""
         model, terms, scores = (self.results.get(k, {}) for k in ("run", "terms", "scores"))
         named = {"ELBO": terms.get("val/elbo"), "MIG": scores.get("mig")}
         numbers = ", ".join(f"{k} {v:.4g}" for k, v in named.items() if v is not None)
@@ -135,6 +137,7 @@ def load_run(
     config = read_config(directory, trust)
     places = {"data_dir": data_dir, "cache_dir": cache_dir}
     named = {key: str(path) for key, path in places.items() if path is not None}
+    # A folder that only the run names is read from, never written to.
     config.dataset.update(named)
     check_types(config, BUILT_NODES)
     model, data = build(config, tuple(key for key in places if key not in named))

@@ -24,7 +24,7 @@ ENVIRONMENT = (OSError, MemoryError, ResourceError)
 
 
 def is_done(directory: Path) -> bool:
-    """Whether the run has results, readable and complete; damaged ones are measured again."""
+    """Return whether the run has results, readable and complete; damaged ones are made again."""
     try:
         read_results(directory)
     except (FileNotFoundError, UserError):
@@ -33,7 +33,7 @@ def is_done(directory: Path) -> bool:
 
 
 def is_busy(directory: str | Path) -> bool:
-    """Whether a process trains or measures the run right now. Needs no right to write there."""
+    """Return whether a process trains or measures the run. Needs no right to write there."""
     try:
         # Without O_NONBLOCK a pipe of that name would be waited for.
         lock = os.open(os.path.join(directory, LOCK), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

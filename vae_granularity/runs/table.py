@@ -1,4 +1,4 @@
-"""Folders of finished runs as one table, without loading torch."""
+"""Read folders of finished runs into one table, without loading torch."""
 
 import glob
 import os
@@ -33,7 +33,7 @@ Places = str | Path | Iterable[str | Path]  # run directories, folders of them, 
 
 
 def read_runs(runs: Places) -> "pd.DataFrame":
-    """One row a finished run: its config, numbers and provenance; other runs are in `.attrs`.
+    """Return one row a finished run: config, numbers and provenance; other runs are in `.attrs`.
 
     Columns: `path`; the config by its keys (`model.beta`, `seed`), where `model`, `net`, … name the
     file or class chosen; terms in nats (`val/elbo`); scores (`scores/mig`); `data.*`; `run.*`.
@@ -61,9 +61,9 @@ def read_runs(runs: Places) -> "pd.DataFrame":
     table = pd.DataFrame(series)
     table.attrs = {"unreadable": unreadable, "unfinished": unfinished}
     if unreadable:
-        shown = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
-        told = printable(f"{len(unreadable)} runs cannot be read: {shown}")
-        warnings.warn(told, stacklevel=2)
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in unreadable.items())
+        message = printable(f"{len(unreadable)} runs cannot be read: {reasons}")
+        warnings.warn(message, stacklevel=2)
     return table
 
 
@@ -73,7 +73,7 @@ def rows_of(
     unfinished: list[str],
     unreadable: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """The rows that are read of those `candidates` that are run directories; the others are noted,
+    """Yield the rows of those `candidates` that are run directories; the others are noted,
     those without results and those that are damaged, with the reason."""
     for directory in directories:
         try:
@@ -90,7 +90,7 @@ def rows_of(
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Raises a DataError in place of what a value of an odd kind makes the code within raise."""
+    """Raise a DataError in place of whatever a value of an odd kind makes the block raise."""
     try:
         yield
     except DataError:
@@ -101,7 +101,7 @@ def damage_named() -> Iterator[None]:
 
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Rows of differing keys as columns of one length, None where a row has no such key.
+    """Return rows of differing keys as columns of one length, None where a row lacks a key.
 
     One object a distinct word, however many rows have it.
 
@@ -109,6 +109,7 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     {'a': [1, 2], 'b': [None, 'x']}
     """
     columns: dict[str, list[Any]] = {}
+    # A folder of many runs repeats the same few words in each row.
     words: dict[str, str] = {}
     count = 0
     for row in rows:
@@ -128,17 +129,18 @@ def _dtype(column: list[Any]) -> type:
 
 
 def run_directories(runs: Places) -> Iterator[str]:
-    """The run directories among folders, run directories and patterns, each once, by name."""
+    """Yield the run directories among folders, run directories and patterns, once, by name."""
     return filter(is_run, candidates(runs))
 
 
 def candidates(runs: Places) -> Iterator[str]:
-    """What may be a run directory among folders, run directories and patterns: reading it asks the
-    disk once, `is_run` before that twice.
+    """Yield paths that may be run directories; cheaper than `is_run` on each.
+
+    They are taken from folders, run directories and patterns.
     """
     seen = set()
-    for given in [runs] if isinstance(runs, (str, Path)) else runs:
-        for path in [str(given)] if os.path.exists(given) else sorted(glob.glob(str(given))):
+    for name in [runs] if isinstance(runs, (str, Path)) else runs:
+        for path in [str(name)] if os.path.exists(name) else sorted(glob.glob(str(name))):
             for directory in [path] if is_run(path) else _inside(path):
                 if directory not in seen:
                     seen.add(directory)
@@ -146,7 +148,7 @@ def candidates(runs: Places) -> Iterator[str]:
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a path is a run directory, finished or not."""
+    """Return whether a path is a run directory, finished or not."""
     return any(os.path.exists(os.path.join(path, name)) for name in (CONFIG, RESULTS))
 
 
@@ -157,14 +159,15 @@ def _inside(path: str) -> list[str]:
         return sorted(entry.path for entry in entries if entry.is_dir())
 
 
-def find_runs(given: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
-    """Finished runs among run directories, folders and patterns, and the others with the reason.
+def find_runs(names: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the finished runs among directories and patterns, and the others with the reason.
 
     Raises:
         DataError: there is no finished run at all.
     """
-    finished, broken = [], {}
-    for name in given:
+    finished: list[Path] = []
+    broken: dict[Path, str] = {}
+    for name in names:
         for directory in map(Path, list(run_directories(name)) or [name]):
             reason = _unfinished(directory)
             if reason is not None:
@@ -192,7 +195,7 @@ def _unfinished(directory: Path) -> str | None:
 
 
 def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[str, Any]:
-    """results.json of a run directory, which must have these parts.
+    """Return results.json of a run directory, which must have the entries `parts`.
 
     Raises:
         DataError: it is damaged or not the results of a run; the message does not name the file.
@@ -204,18 +207,20 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
         if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
             check_depth(results)
     except ValueError as error:
-        said = f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
-        raise DataError(said) from error
+        raise DataError(
+            f"its {RESULTS} is damaged: no JSON, half-written perhaps: {error}"
+        ) from error
     except FileNotFoundError:
         raise
     except OSError as error:
         raise DataError(f"its {RESULTS} cannot be read: {error.strerror}") from error
     if not isinstance(results, dict):
         raise DataError(f"its {RESULTS} is damaged: it holds {type(results).__name__}")
-    for part in parts:
-        if not isinstance(results.get(part), dict):
-            other = "or of another version of this program"
-            raise DataError(f"its {RESULTS} is damaged, {other}: no {part!r}")
+    for entry in parts:
+        if not isinstance(results.get(entry), dict):
+            raise DataError(
+                f"its {RESULTS} is damaged, or of another version of this program: no {entry!r}"
+            )
     name = results.get("run", {}).get("name", "")
     if "run" in parts and (not isinstance(name, str) or os.path.basename(name) != name):
         raise DataError(f"its {RESULTS} is damaged: run.name is {name!r}, no name of a directory")
@@ -224,7 +229,7 @@ def read_results(directory: str | Path, parts: Iterable[str] = PARTS) -> dict[st
 
 @damage_named()
 def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What `read_runs` tells of one results.json; lists become tuples.
+    """Return the row of one results.json in `read_runs`; lists become tuples.
 
     Raises:
         DataError: a term or score is not a number, or a part not as this program writes it.
@@ -232,9 +237,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     config = without(results["config"], ["metrics", "names"])
     row = dict(_config({**config, "callbacks": acting_callbacks(config)}))
     row |= {group: option_name(results["config"], group) for group in ("model", "dataset")}
-    for prefix, part in (("", "terms"), ("scores/", "scores")):
-        for name, value in results[part].items():
-            if part == "scores" and name.startswith(STANDARD_ERRORS):
+    for prefix, kind in (("", "terms"), ("scores/", "scores")):
+        for name, value in results[kind].items():
+            if kind == "scores" and name.startswith(STANDARD_ERRORS):
                 continue
             if value is not None and type(value) not in (int, float):
                 raise DataError(f"has {prefix}{name} = {value!r}, not a number")
@@ -245,9 +250,9 @@ def row_of(results: Mapping[str, Any]) -> dict[str, Any]:
     for name in MEASURED:
         if results["run"].get(name) is not None:  # runs of W&B lack some
             number(f"run.{name}", results["run"][name], 0)
-    for part in ("data", "run"):
-        for name, value in flat(without(results[part], ["overrides"])):
-            row[f"{part}.{name}"] = tuple(value) if type(value) is list else value
+    for kind in ("data", "run"):
+        for name, value in flat(without(results[kind], ["overrides"])):
+            row[f"{kind}.{name}"] = tuple(value) if type(value) is list else value
     return row
 
 
@@ -271,7 +276,7 @@ def _plain(value: Any) -> Any:
 
 
 def short_name(group: str, node: Mapping[str, Any]) -> str:
-    """What a config group's option is called: its file for models, networks and data, else a class.
+    """Return the name of a config group's option: its file for models, networks and data, or class.
 
     >>> short_name("model", {"_target_": "vae_granularity.models.stcvae.BetaSTCVAE"})
     'stcvae'

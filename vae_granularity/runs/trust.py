@@ -1,7 +1,8 @@
-"""What a run directory, which someone else may have written, makes this program call: nothing new.
+"""Check that a run's config names only classes of this package or of packages the caller trusts.
 
-Its config.yaml names what to build. Only the models, networks, data sets, likelihoods and metrics
-of this package, torch's optimisers and what the caller trusts are built; docs/trust.md.
+Someone else may have written the run directory. Of what its config.yaml names, only the models,
+networks, data sets, likelihoods and metrics of this package, torch's optimisers and what the caller
+trusts are built; see docs/trust.md.
 """
 
 import inspect
@@ -25,7 +26,7 @@ from vae_granularity.runs.identity import CONFIG, without_retired
 HERE = "vae_granularity"
 # By config group: the package that what it builds lies in, and the class that it is (None: a
 # function that the package lists in `__all__`).
-BUILT: dict[str, tuple[str, str | None]] = {
+ALLOWED_CLASSES: dict[str, tuple[str, str | None]] = {
     "model": (f"{HERE}.models", f"{HERE}.models.base.LatentModel"),
     "net": (f"{HERE}.nets", f"{HERE}.nets.base.Network"),
     "dataset": (f"{HERE}.data", f"{HERE}.data.base.ImageDataModule"),
@@ -38,16 +39,16 @@ NEEDED = ("model", "net", "dataset", "likelihood", "optimizer", "evaluation", "s
 # By config group: names of what only training builds, which no file of a run directory is read for.
 # Earlier versions had some of it elsewhere.
 LIGHTNING = r"lightning\.pytorch\.{}\.([a-z_]+\.)*[A-Z]\w+"
-OWN = rf"{HERE}\.(training\.)?" + r"{}\.[a-z_]+\.{}"
-IDLE = {
+OWN = rf"{HERE}\.(training\.)?" + r"{}\.([a-z_]+\.)?{}"
+TRAINING_ONLY = {
     "trainer": (r"lightning\.(pytorch\.)?Trainer", LIGHTNING.format("[a-z]+")),
     "logger": (OWN.format("loggers", "[a-z]+_loggers"), LIGHTNING.format("loggers")),
     "callbacks": (OWN.format("callbacks", r"[A-Z]\w+"), LIGHTNING.format("callbacks")),
 }
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 # Packages whose functions read, write or run whatever they are told: no advice to trust these.
-NOT_ONES_OWN = {*sys.stdlib_module_names, HERE, "torch", "lightning", "numpy", "pandas", "joblib"}
-NOT_ONES_OWN |= {"scipy", "sklearn", "hydra", "omegaconf", "yaml", "datasets", "h5py", "PIL"}
+NEVER_TRUSTED = {*sys.stdlib_module_names, HERE, "torch", "lightning", "numpy", "pandas", "joblib"}
+NEVER_TRUSTED |= {"scipy", "sklearn", "hydra", "omegaconf", "yaml", "datasets", "h5py", "PIL"}
 Trust = Sequence[str] | str
 
 
@@ -91,7 +92,7 @@ def check_targets(config: Any, trust: Trust = ()) -> None:
     """
     trusted = (trust,) if isinstance(trust, str) else tuple(trust)
     named = list(targets(config))
-    allowed = [_by_name(key, target, trusted) for key, target in named]
+    allowed = [_check_target(key, target, trusted) for key, target in named]
     for (key, target), is_allowed in zip(named, allowed, strict=True):
         if not is_allowed():
             raise DataError(f"{key} names {target}, which {_refusal(target)}")
@@ -109,8 +110,8 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from targets(value, f"{key}[{i}]")
 
 
-def _by_name(key: str, target: Any, trusted: Sequence[str]) -> Callable[[], bool]:
-    """The rest of the check of a target whose name is in order; it imports what it names.
+def _check_target(key: str, target: Any, trusted: Sequence[str]) -> Callable[[], bool]:
+    """Check the name of a target; return a function that imports it and checks its class.
 
     Raises:
         DataError: the name alone tells that it is not to be imported.
@@ -120,10 +121,10 @@ def _by_name(key: str, target: Any, trusted: Sequence[str]) -> Callable[[], bool
         raise DataError(f"{key}._target_ must be the dotted name of a class, got {target!r}")
     if _is_under(target, trusted):
         return lambda: target in trusted or _lies_in(target, trusted)
-    if any(re.fullmatch(name, target) for name in IDLE.get(group, ())):
+    if any(re.fullmatch(name, target) for name in TRAINING_ONLY.get(group, ())):
         return lambda: True
     groups = ("evaluation", "metrics") if group == "callbacks" else (group,)  # ${metrics}, resolved
-    kinds = [BUILT[name] for name in groups if name in BUILT]
+    kinds = [ALLOWED_CLASSES[name] for name in groups if name in ALLOWED_CLASSES]
     fitting = [kind for kind in kinds if _is_under(target, kind[:1])]
     if not fitting:
         raise DataError(f"{key} names {target}, which {_refusal(target)}")
@@ -135,38 +136,38 @@ def _is_under(target: str, packages: Sequence[str]) -> bool:
 
 
 def _lies_in(target: str, packages: Sequence[str]) -> bool:
-    """Whether the object was written in these packages: a module of theirs may have imported it."""
+    """Return whether the object was defined in these packages, not only imported by them."""
     try:
-        found = get_object(target)
+        imported = get_object(target)
     except (InstantiationException, ImportError, AttributeError, ValueError) as error:
         raise DataError(f"{target} cannot be imported: {error}") from error
-    return _is_under(_full_name(found), packages)
+    return _is_under(_full_name(imported), packages)
 
 
 def _is_one(target: str, package: str, kind: str | None) -> bool:
-    """Whether the target is a class of that kind, or a listed function, of the package itself."""
+    """Return whether the target is a class of that kind, or a listed function, of the package."""
     module, _, name = target.rpartition(".")
     if kind is None:
         listed = import_module(package)
-        found = getattr(listed, name, None)
-        return name in listed.__all__ and target in (f"{package}.{name}", _full_name(found))
+        function = getattr(listed, name, None)
+        return name in listed.__all__ and target in (f"{package}.{name}", _full_name(function))
     try:
-        found = getattr(import_module(module), name, None)
+        candidate = getattr(import_module(module), name, None)
     except ImportError:
         return False
     base = getattr(import_module(kind.rpartition(".")[0]), kind.rpartition(".")[2])
-    if not inspect.isclass(found) or not issubclass(found, base):
+    if not inspect.isclass(candidate) or not issubclass(candidate, base):
         return False
-    return _is_under(found.__module__, [package])
+    return _is_under(candidate.__module__, [package])
 
 
-def _full_name(found: Any) -> str:
-    return f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+def _full_name(thing: Any) -> str:
+    return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
 
 
 def _refusal(target: str) -> str:
     package = target.split(".")[0]
-    if package in NOT_ONES_OWN:
+    if package in NEVER_TRUSTED:
         return "a run directory may not call"
     return (
         f"is not of this program; if the package is yours, or you have read its code: "

@@ -112,7 +112,7 @@ def checked(key: str, value: Any, hint: Any) -> Any:
 
 
 def mapping(key: str, value: Any) -> Any:
-    """`value` if it is a mapping or null.
+    """Return `value` if it is a mapping or null.
 
     Raises:
         ArgumentError: it is neither.
@@ -123,12 +123,13 @@ def mapping(key: str, value: Any) -> Any:
 
 
 def words(hint: Any) -> str:
-    """An annotation in words.
+    """Return an annotation in words.
 
     >>> words(float | None), words(list[int])
     ('a number or null', 'a list of integers')
     """
-    origin, args = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    args = get_args(hint)
     if origin in (Union, types.UnionType):
         return " or ".join(filter(None, dict.fromkeys(map(words, args))))
     if origin is Literal:
@@ -154,7 +155,7 @@ def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _checked(key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The values of a node that became another, by name."""
+    """Yield name and value of the entries of a node that the check converted."""
     try:
         target = get_object(node["_target_"])
     except (InstantiationException, ImportError, ValueError, TypeError) as error:
@@ -175,38 +176,37 @@ def _checked(key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if hints is None or next(_nodes(value), None) is not None:
             continue
         path = f"{key}.{name}"
-        found = checked(path, value, OTHER_TYPES.get(path, hints[name]))
-        if type(found) is not type(value):
-            yield name, found
+        converted = checked(path, value, OTHER_TYPES.get(path, hints[name]))
+        if type(converted) is not type(value):
+            yield name, converted
 
 
 def parameters(target: Any) -> dict[str, Any] | None:
-    """Annotations by name of what a class or function takes; None where it takes any keyword.
+    """Return annotations by name of the parameters; None where any keyword is taken.
 
     The keys of `**options: Unpack[Options]` (PEP 692) are among them.
     """
     function = target.__init__ if inspect.isclass(target) else target
     try:
-        known = get_type_hints(function)
+        hints = get_type_hints(function)
     except (NameError, TypeError, AttributeError):  # annotations for type checkers alone
-        known = {}
-    found: dict[str, Any] = {}
+        hints = {}
+    annotations: dict[str, Any] = {}
     for name, parameter in inspect.signature(target).parameters.items():
-        hint = known.get(name, Any)
+        hint = hints.get(name, Any)
         if parameter.kind is parameter.VAR_KEYWORD:
             if get_origin(hint) is not Unpack:
                 return None
-            found |= get_type_hints(get_args(hint)[0])
+            annotations |= get_type_hints(get_args(hint)[0])
         elif parameter.kind is not parameter.VAR_POSITIONAL:
-            found[name] = hint
-    return found
+            annotations[name] = hint
+    return annotations
 
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Nothing looks for garbage meanwhile: a pass over all that torch has made takes 0.2 s, the
-    import that sets it off a fifth of that.
-    """
+    """Disable the garbage collector while pydantic is imported, which saves 0.2 s."""
+    # A pass over all objects of torch takes 0.2 s; the import that sets it off a fifth of that.
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -218,11 +218,12 @@ def _without_collections() -> Iterator[None]:
 
 @cache
 def _validation(hint: Any) -> Callable[[str], Any]:
-    """Validates JSON text against an annotation; anything where pydantic has no schema for it."""
+    """Return the validator of JSON text for an annotation; json.loads where pydantic has none."""
     with _without_collections():
         from pydantic import ConfigDict, TypeAdapter
         from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
+    # Dataclasses and typed mappings carry a config of their own and refuse another.
     for config in (ConfigDict(arbitrary_types_allowed=True), None):
         try:
             return partial(TypeAdapter(hint, config=config).validate_json, strict=True)

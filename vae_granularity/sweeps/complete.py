@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.errors import BusyError, DataError, UserError
-from vae_granularity.evaluation.request import missing
+from vae_granularity.evaluation.request import unmeasured
 from vae_granularity.runs.identity import RunInfo, short_digest
 from vae_granularity.runs.status import is_busy, is_done, recorded_failure
 from vae_granularity.runs.table import read_results
@@ -52,7 +52,7 @@ class Point:
     def is_complete(self) -> bool:
         """True if the run is trained and everything measured. Loads no torch."""
         try:
-            return not missing(self.measures, read_results(self.directory))
+            return not unmeasured(self.measures, read_results(self.directory))
         except Exception:  # of any kind: whoever trains or measures it says what is wrong
             return False
 
@@ -87,11 +87,11 @@ def checked_points(
     incomplete = [point for point in points.values() if not point.is_complete]
     if incomplete:
         # Torch and Lightning, which take seconds to load, are not needed where all is done.
-        from vae_granularity.training.prepare import prepare
+        from vae_granularity.training.job import prepare_ahead
 
         for point in incomplete:
             try:
-                prepare(_with_cpu_data(point.config))
+                prepare_ahead(point.config)
             except UserError as error:
                 invalid.setdefault(str(error), []).append(point.label)
     if invalid:
@@ -118,20 +118,12 @@ def _point(overrides: Sequence[str], label: str, config: DictConfig) -> Point:
     try:
         directory = RunInfo(resolved, Path(config.paths.output_dir)).directory
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        from vae_granularity.training.prepare import prepare
+        from vae_granularity.training.job import prepare_ahead
 
         # A value cannot be a part of a name: the whole check says which.
-        prepare(_with_cpu_data(config))
+        prepare_ahead(config)
         raise
     return Point(tuple(overrides), label, config, directory)
-
-
-def _with_cpu_data(config: DictConfig) -> DictConfig:
-    """Return the config for a check on a machine without the GPU of the one that trains."""
-    if config.dataset.device == "cuda":
-        config = config.copy()
-        config.dataset.device = "cpu"
-    return config
 
 
 def complete(points: Sequence[Point], launch: Launch, *, retry_failed: bool = False) -> None:

@@ -7,7 +7,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from vae_granularity.data.files.locks import locked
 from vae_granularity.files import read_json, set_aside, write_json
-from vae_granularity.runs.identity import ORDER, file_name, short_digest, unsaid_keys, without
+from vae_granularity.runs.identity import (
+    SPLIT_KEYS,
+    file_name,
+    legacy_default_keys,
+    short_digest,
+    without,
+)
 from vae_granularity.terminal import say
 
 RECORD = ".sources.json"
@@ -28,7 +34,7 @@ def settled_source(config: DictConfig) -> str:
     dataset = file_name(node)
     # The key holds what decides where images come from: which they are, and where files of them
     # may lie.
-    unrelated = [*ORDER, "device", "source", *unsaid_keys(node)]
+    unrelated = [*SPLIT_KEYS, "device", "source", *legacy_default_keys(node)]
     key = f"{dataset}-{short_digest(without(node, unrelated))}"
     path = folder / RECORD
     with locked(folder / f"{RECORD}.lock"):

@@ -54,7 +54,10 @@ def check_arguments(command: str, arguments: Sequence[str], folder: Path) -> Non
 
 def group_options(group: str, folders: Sequence[Path]) -> list[str]:
     """Return the names of a group's options in some folders of yaml files."""
-    return sorted(file.stem for folder in folders for file in (folder / group).glob("*.yaml"))
+    names: list[str] = []
+    for folder in folders:
+        names += [file.stem for file in (folder / group).glob("*.yaml")]
+    return sorted(names)
 
 
 def _check_flags(command: str, arguments: Sequence[str]) -> list[str]:

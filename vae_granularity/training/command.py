@@ -60,15 +60,18 @@ def recorded_overrides(directory: str) -> list[str]:
     recorded = results["run"].get("overrides")
     if recorded is None:
         raise DataError("the run is of a version that did not record its overrides")
-    if not isinstance(recorded, list) or not all(isinstance(one, str) for one in recorded):
+    if not isinstance(recorded, list) or not all(
+        isinstance(override, str) for override in recorded
+    ):
         raise DataError(f"the overrides that the run recorded are no list of texts: {recorded!r}")
     _check_overrides(recorded)
     config: dict[str, Any] = results["config"]
-    overrides = [one for one in recorded if _key(one) != "paths.output_dir"]
+    overrides = _without_key(recorded, "paths.output_dir")
     try:
         source = config["dataset"].get("source")
+        # `auto` was resolved when the run began; today it might resolve to another source.
         if _composed(tuple(overrides))["dataset"].get("source") == "auto" and source != "auto":
-            overrides = [one for one in overrides if _key(one) != "dataset.source"]
+            overrides = _without_key(overrides, "dataset.source")
             overrides.append(f"dataset.source={source}")
             _check_overrides(overrides)
         composed = _composed(tuple(overrides))
@@ -83,8 +86,8 @@ def recorded_overrides(directory: str) -> list[str]:
     return overrides
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
+def _without_key(overrides: list[str], key: str) -> list[str]:
+    return [text for text in overrides if text.lstrip("+~").partition("=")[0] != key]
 
 
 def _check_overrides(overrides: list[str]) -> None:
@@ -93,19 +96,21 @@ def _check_overrides(overrides: list[str]) -> None:
     Raises:
         DataError: names the override.
     """
+    # References read the environment, and a dash begins a flag of Hydra.
     for text in overrides:
         if not text.isprintable() or REFERENCE in text or text.startswith("-"):
             raise DataError(f"the run recorded the override {text!r}, which no command repeats")
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except (HydraException, RecursionError) as error:
-        told = " ".join(str(error).split())
-        raise DataError(f"the overrides that the run recorded cannot be read: {told}") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"the overrides that the run recorded cannot be read: {reason}") from error
     for text, override in zip(overrides, parsed, strict=True):
         group = config_dir() / override.key_or_group
         names = override.value() if group.is_dir() else []
         options = names if isinstance(names, list) else [names]
-        is_ours = override.key_or_group.replace("/", ".").split(".")[0] in _parts()
+        # A name with a slash is a path to a yaml file that someone else may have written.
+        is_ours = override.key_or_group.replace("/", ".").split(".")[0] in _changeable_keys()
         if (
             not is_ours
             or override.is_sweep_override()
@@ -115,8 +120,8 @@ def _check_overrides(overrides: list[str]) -> None:
 
 
 @cache
-def _parts() -> frozenset[str]:
-    """Return the parts of a config that overrides may change: not Hydra's own, no pack of runs."""
+def _changeable_keys() -> frozenset[str]:
+    """Return the top keys of a config that overrides may change: neither `hydra` nor `pack`."""
     folders = {path.name for path in config_dir().iterdir() if path.is_dir()} - {"hydra"}
     return frozenset({*folders, "seed", "paths"})
 
@@ -124,8 +129,10 @@ def _parts() -> frozenset[str]:
 @cache
 def _targets_of_options() -> frozenset[str]:
     """Return the names of what the options of this program build."""
-    texts = (path.read_text(encoding="utf-8") for path in config_dir().rglob("*.yaml"))
-    return frozenset(name for text in texts for name in re.findall(r"_target_:\s*([\w.]+)", text))
+    names: set[str] = set()
+    for path in config_dir().rglob("*.yaml"):
+        names.update(re.findall(r"_target_:\s*([\w.]+)", path.read_text(encoding="utf-8")))
+    return frozenset(names)
 
 
 @lru_cache(maxsize=64)
@@ -133,8 +140,8 @@ def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     try:
         config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        told = str(error).splitlines()[0]
-        raise DataError(f"the overrides that the run recorded do not compose: {told}") from error
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the overrides that the run recorded do not compose: {reason}") from error
     for key, target in targets(config):
         if target not in _targets_of_options():
             raise DataError(f"the overrides that the run recorded build {target} as {key}")
@@ -144,12 +151,12 @@ def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
 def _first_difference(config: Mapping[str, Any], composed: Mapping[str, Any]) -> str | None:
     """Return the first key, of those that decide weights and what is measured, with another value
     in the two configs."""
-    one, other = (
-        dict(flat({**identity(node), MEASURING: node[MEASURING]})) for node in (config, composed)
-    )
-    for key in sorted({*one, *other}):
-        values = [short_digest([node.get(key), key in node]) for node in (one, other)]
-        if values[0] != values[1]:
+    recorded = dict(flat({**identity(config), MEASURING: config[MEASURING]}))
+    again = dict(flat({**identity(composed), MEASURING: composed[MEASURING]}))
+    for key in sorted({*recorded, *again}):
+        # The digest, unlike ==, takes a list for a tuple and 4 for 4.0.
+        before = short_digest([recorded.get(key), key in recorded])
+        if before != short_digest([again.get(key), key in again]):
             return key
     return None
 
@@ -163,7 +170,7 @@ def value_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, Mapping):
-        inside = ",".join(f"{key}:{value_text(one)}" for key, one in value.items())
+        inside = ",".join(f"{key}:{value_text(child)}" for key, child in value.items())
         return f"{{{inside}}}"
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(value_text, value))}]"

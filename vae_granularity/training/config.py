@@ -22,37 +22,39 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vae_granularity.errors import ArgumentError, UserError, choice, integer, writable_folder
 from vae_granularity.partitions.grouping import grouping_of
-from vae_granularity.runs.trust import NOT_ONES_OWN
+from vae_granularity.runs.trust import NEVER_TRUSTED
 from vae_granularity.terminal import PrintableRecord, end_if_unread, say, tolerant_output
 from vae_granularity.training.arguments import check_arguments, group_options
 from vae_granularity.training.help import help_text
-from vae_granularity.training.loggers.login import check_home, project_name, resolved_mode
 from vae_granularity.training.suggestions import key_message, option_message
+from vae_granularity.training.wandb_login import check_home, project_name, resolved_mode
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")  # tpu needs packages that we do not test
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def config_dir() -> Path:
-    """The folder of yaml files: beside the package in a checkout, inside it in a wheel."""
+    """Return the folder of yaml files: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """The composed config without Hydra's own node."""
+    """Return the composed config without Hydra's node."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return _own(hydra.compose(config_name, overrides=overrides, return_hydra_config=True))
+        return _drop_hydra_node(
+            hydra.compose(config_name, overrides=overrides, return_hydra_config=True)
+        )
 
 
 def job_config(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config of one job of a multirun, without Hydra's own node."""
-    return _own(context.config_loader.load_sweep_config(config, list(overrides)))
+    """Return the config of one job of a multirun, without Hydra's node."""
+    return _drop_hydra_node(context.config_loader.load_sweep_config(config, list(overrides)))
 
 
-def _own(config: DictConfig) -> DictConfig:
+def _drop_hydra_node(config: DictConfig) -> DictConfig:
     with read_write(config), open_dict(config):
         return with_record(config, config.pop("hydra"))
 
@@ -66,10 +68,10 @@ def with_record(config: DictConfig, hydra_config: Any) -> DictConfig:
     choices = hydra_config.runtime.choices
     if "model" in choices:
         files = {group: choices[group].rpartition("/")[2] for group in ("model", "dataset")}
-        own = [one for one in hydra_config.overrides.task if not one.startswith("+pack=")]
+        task: Sequence[str] = hydra_config.overrides.task
         with read_write(config), open_dict(config):
             config.names = files
-            config.overrides = own
+            config.overrides = [override for override in task if not override.startswith("+pack=")]
     return config
 
 
@@ -88,10 +90,10 @@ def _run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         # What Lightning starts for each further device of a run is this command again: in a sweep,
         # for the running point alone.
         # Unresolved: a reference in a value is one of the run's config, not of Hydra's.
-        given: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)
-        sys.argv[1:] = [*given["hydra"], *given["task"]]
+        overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)
+        sys.argv[1:] = [*overrides["hydra"], *overrides["task"]]
         try:
-            _check_overrides(given["task"])
+            _check_overrides(overrides["task"])
             if OmegaConf.is_list(cfg.get("trust")):
                 cfg.trust += own_packages(HydraConfig.get().runtime.config_sources)
             return job(with_record(cfg, HydraConfig.get()))
@@ -143,12 +145,12 @@ def _message_without_traceback(error: Exception, config_name: str) -> str | None
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:
-    given = dict(one.split("=", 1) for one in overrides if "=" in one)
-    sizes = given.get("model.partition", "")
-    if sizes.startswith("[") and "model.granularity" in given:
+    values = dict(override.split("=", 1) for override in overrides if "=" in override)
+    sizes = values.get("model.partition", "")
+    if sizes.startswith("[") and "model.granularity" in values:
         raise ArgumentError(
             f"model.partition={sizes} takes the place of model.granularity: leave out "
-            f"model.granularity={given['model.granularity']}"
+            f"model.granularity={values['model.granularity']}"
         )
 
 
@@ -168,34 +170,32 @@ def _is_ours(error: Exception) -> bool:
 
     Of an odd command line Hydra raises anything.
     """
-    here, own = (
-        str(Path(__file__).parents[1]),
-        (_run_command.__name__, compose.__name__, "main", "_main"),
-    )
+    package = str(Path(__file__).parents[1])
+    callers_of_hydra = (_run_command.__name__, compose.__name__, "main", "_main")
     frames = traceback.extract_tb(error.__traceback__)
-    files = [frame.filename for frame in frames if frame.name not in own]
-    return any(file.startswith(here) or "hydra_plugins/vae_" in file for file in files)
+    files = [frame.filename for frame in frames if frame.name not in callers_of_hydra]
+    return any(file.startswith(package) or "hydra_plugins/vae_" in file for file in files)
 
 
 def own_packages(sources: Iterable[Any]) -> list[str]:
-    """Packages that the caller's own search path and --config-dir name, which are trusted.
+    """Return the packages that the caller's search path and --config-dir name, which are trusted.
 
     Args:
         sources: Hydra's `runtime.config_sources`.
     """
-    found = []
+    packages: list[str] = []
     for source in sources:
         if source.provider in ("hydra", "main", "schema"):
             continue
         if source.schema == "pkg":
-            found.append(source.path.split(".")[0])
+            packages.append(source.path.split(".")[0])
             continue
         for file in Path(source.path).rglob("*.yaml"):
             targets = re.findall(
                 r"^\s*_target_:\s*([^\W\d]\w*)\.", file.read_text(encoding="utf-8"), re.MULTILINE
             )
-            found += [package for package in targets if package not in NOT_ONES_OWN]
-    return list(dict.fromkeys(found))
+            packages += [package for package in targets if package not in NEVER_TRUSTED]
+    return list(dict.fromkeys(packages))
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -209,8 +209,8 @@ def explain(error: Exception, config_name: str) -> str:
         return option_message(group, name, options)
     first_line = (str(error).splitlines() or [""])[0]
     if not first_line or isinstance(error, AssertionError):
-        given = " ".join(sys.argv[1:])
-        return f"Hydra cannot read the arguments ({type(error).__name__}): {given}"
+        arguments = " ".join(sys.argv[1:])
+        return f"Hydra cannot read the arguments ({type(error).__name__}): {arguments}"
     if first_line.startswith("Ambiguous value for argument"):
         override = first_line.partition("'")[2].rstrip("'")
         name = override.partition("=")[0]
@@ -229,8 +229,8 @@ def explain(error: Exception, config_name: str) -> str:
         key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
         if key:
             request = first_line.partition("'")[2].partition("'")[0] or key
-            said = key_message(key, request, _default_config(config_name))
-            return f"{first_line.rstrip('.')}: {said}"
+            reason = key_message(key, request, _default_config(config_name))
+            return f"{first_line.rstrip('.')}: {reason}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value: {error.full_key}=VALUE"
     if isinstance(error, OmegaConfBaseException) and error.full_key:

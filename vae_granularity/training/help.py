@@ -1,4 +1,4 @@
-"""What `--help` of a command prints: its keys with their comments, from its yaml; no torch."""
+"""Return the text of `--help`: a command's keys with their comments, from its yaml; no torch."""
 
 import textwrap
 from itertools import groupby
@@ -35,29 +35,31 @@ def help_text(folder: Path, command: str, arguments: list[str]) -> str:
     """
     source = (folder / f"{command}.yaml").read_text(encoding="utf-8")
     defaults = yaml.safe_load(source).get("defaults", [])
-    chosen = {group: option for entry in defaults for group, option in _group(entry, folder)}
+    chosen: dict[str, str | None] = {}
+    for entry in defaults:
+        chosen.update(_group(entry, folder))
     named = (argument.split("=", 1) for argument in arguments if "=" in argument)
     chosen |= {group: option for group, option in named if group in chosen}
-    parts = ["examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[command])]
-    parts.append("keys, KEY=VALUE on the command line:\n" + _indented(_own(source)))
+    sections = ["examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[command])]
+    sections.append("keys, KEY=VALUE on the command line:\n" + _indented(_keys_of(source)))
     if chosen:
         lines = [
             f"  {group}={option or '(none)'}  of {_options(folder / group)}"
             for group, option in chosen.items()
         ]
-        parts.append("groups, GROUP=OPTION, the default first:\n" + _indented("\n".join(lines)))
+        sections.append("groups, GROUP=OPTION, the default first:\n" + _indented("\n".join(lines)))
     for group in DETAILED:
         path = folder / group / f"{chosen.get(group)}.yaml"
         if path.is_file():
-            parts.append(
+            sections.append(
                 f"{group}.KEY=VALUE, of {group}={path.stem}:\n"
-                + _indented(_own(path.read_text(encoding="utf-8")))
+                + _indented(_keys_of(path.read_text(encoding="utf-8")))
             )
-    return "\n\n".join([*parts, MORE])
+    return "\n\n".join([*sections, MORE])
 
 
 def _group(entry: object, folder: Path) -> list[tuple[str, str | None]]:
-    """Group and option of an entry of a defaults list, unless it is one of Hydra's own."""
+    """Return group and option of an entry of a defaults list, unless it is one of Hydra's."""
     pairs = entry.items() if isinstance(entry, dict) else ()
     named = [(str(key).split()[-1], option) for key, option in pairs]
     return [(group, option) for group, option in named if not group.startswith("hydra")]
@@ -67,17 +69,19 @@ def _options(folder: Path) -> str:
     return ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if not p.stem.startswith("_")))
 
 
-def _own(source: str) -> str:
-    """A yaml file without its lists of defaults, Hydra's node and what builds the object."""
-    kept, skipped = [], False
+def _keys_of(source: str) -> str:
+    """Return a yaml file without its lists of defaults, Hydra's node and what builds the object."""
+    lines: list[str] = []
+    skipped = False
     for line in source.splitlines():
+        # A line at the margin begins a block; indented lines belong to it.
         if line and not line[0].isspace():
             skipped = line.startswith(
                 ("defaults:", "hydra:", "_target_:", "_partial_:", "# @package")
             )
         if not skipped and line.strip():
-            kept.append(line)
-    return "\n".join(kept)
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _indented(text: str) -> str:

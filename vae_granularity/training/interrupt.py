@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from vae_granularity.errors import ArgumentError
+from vae_granularity.errors import ArgumentError, ResourceError
 
 # SLURM warns with SIGUSR1 or SIGTERM, a closing terminal with SIGHUP.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
@@ -22,7 +22,7 @@ NOTICE = b"\nstopping after this step; Ctrl-C again stops at once\n"
 
 
 @contextmanager
-def asked_to_end(*, forward: bool = False) -> Iterator[list[int]]:
+def catch_stop_signals(*, forward: bool = False) -> Iterator[list[int]]:
     """Catch the signals that ask a process to stop until the block ends; yield those received.
 
     All of `SIGNALS` are one request. A second SIGINT raises KeyboardInterrupt. A signal that the
@@ -51,6 +51,7 @@ def asked_to_end(*, forward: bool = False) -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread may set handlers: whoever started this one ends it
         return
+    # Not every system has all of them.
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     caught = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in caught}
@@ -104,8 +105,22 @@ class TimeLimit(Timer):
         """Ignore the time of earlier processes."""
 
 
-def stopped(received: list[int], step: int, num_runs: int = 1) -> int:
-    """Say that the runs are saved and what continues them; return the exit code of the process."""
+def time_is_over(max_time: Any, trainer: Trainer) -> ResourceError:
+    """Return the error of a run that `TimeLimit` ended; a sweep goes on with its next point.
+
+    >>> from types import SimpleNamespace
+    >>> print(time_is_over("00:00:01:00", SimpleNamespace(global_step=40, max_steps=90)))
+    trainer.max_time=00:00:01:00 is over: stopped at step 40 of 90, the run is saved. Run the same \
+command again to continue
+    """
+    return ResourceError(
+        f"trainer.max_time={max_time} is over: stopped at step {trainer.global_step} of "
+        f"{trainer.max_steps}, the run is saved. Run the same command again to continue"
+    )
+
+
+def report_stop(received: list[int], step: int, num_runs: int = 1) -> int:
+    """Print that the runs are saved and what continues them; return the process's exit code."""
     runs = "run" if num_runs == 1 else f"{num_runs} runs"
     print(f"stopped at step {step}, {runs} saved: the same command continues from here", flush=True)
     return 128 + (received[0] if received else signal.SIGTERM)

@@ -1,30 +1,45 @@
-"""One training run, from a checked config to results.json: can be killed and started again."""
+"""Train one run from top to bottom: check, build, fit, evaluate, write.
+
+A run can be killed at any moment and started again by the same command.
+"""
 
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
 
 from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vae_granularity.distributed import processes_ended
-from vae_granularity.errors import DataError, ResourceError
-from vae_granularity.evaluation.evaluate import as_lines
-from vae_granularity.evaluation.measure_again import measure_missing
-from vae_granularity.evaluation.request import missing
-from vae_granularity.runs.checkpoint import load_weights, newest_readable
-from vae_granularity.runs.identity import FINAL, checkpoints
-from vae_granularity.runs.table import read_results
+from vae_granularity.evaluation.measure_again import lacks_measurements, measure_missing
+from vae_granularity.runs.checkpoint import newest_readable
+from vae_granularity.runs.identity import CHECKPOINTS, FINAL, checkpoints
 from vae_granularity.terminal import say
-from vae_granularity.training import prepare
-from vae_granularity.training.interrupt import asked_to_end, stopped
-from vae_granularity.training.prepare import Job
+from vae_granularity.training.interrupt import catch_stop_signals, report_stop, time_is_over
+from vae_granularity.training.job import Job, is_first_process, prepare, reset_rank
+from vae_granularity.training.loggers import MetricsCSV
+from vae_granularity.training.record import begin_run, finish_run
+from vae_granularity.training.trainer import check_trainer, open_trainer
+
+# Warnings of Lightning about what is intended here: a run that continues finds its checkpoints,
+# perhaps with other observers; the data module, not the loader, carries the position in the data;
+# whole batches are gathered by index, without worker processes; held-out images are measured by a
+# callback, not by a validation step. The last is Lightning's own, under torch 2.13.
+EXPECTED_WARNINGS = (
+    "Checkpoint directory .* exists and is not empty",
+    ".*callbacks used to create the checkpoint need to be provided",
+    ".*your dataloader is not resumable",
+    ".*does not have many workers",
+    ".*LeafSpec.* is deprecated",
+)
 
 
-def train(cfg: DictConfig) -> Path:
-    """Train the run that `cfg` names, or continue it; one that is done is measured further.
+def train(config: DictConfig) -> Path:
+    """Train the run that a config names, or continue it; measure one that is done further.
 
     Returns:
         The run directory.
@@ -33,22 +48,83 @@ def train(cfg: DictConfig) -> Path:
         UserError: an argument is out of range, data cannot be had, the loss is not finite, or
             another process trains this run.
     """
-    job = prepare.prepare_run(cfg)
-    if not prepare.is_first_process():  # it trains, and writes nothing
+    return train_job(prepare(config))
+
+
+def train_job(job: Job) -> Path:
+    """Train, continue or measure a prepared run, and return its directory.
+
+    Raises:
+        UserError: as `train`, but for arguments that `prepare` checks.
+    """
+    reset_rank(job.config)
+    # Errors of the trainer come before a search for the data, which may take seconds.
+    check_trainer(job.config)
+    job.resolve_source()
+    if not is_first_process():  # it trains, and writes nothing
         job.open_data()
-        with prepare.trainer(job) as trainer:
-            _fit(job, trainer)
+        with open_trainer(job) as trainer:
+            fit(job, trainer)
         return job.directory
-    with prepare.writing(job) as untrained:
-        if untrained:
-            job.open_data()
-            started = time.monotonic()
-            with prepare.trainer(job) as trainer:
-                _fit(job, trainer)
-                prepare.finish(job, trainer, time.monotonic() - started)
-        else:
+    with begin_run(job) as is_trained:
+        if is_trained:
             measure_done(job)
+        else:
+            job.open_data()
+            # The clock starts here: downloads and conversions are no part of the training time.
+            started = time.monotonic()
+            with open_trainer(job) as trainer:
+                fit(job, trainer)
+                finish_run(job, trainer, time.monotonic() - started)
     return job.directory
+
+
+def fit(job: Job, trainer: Trainer) -> None:
+    """Train from the newest readable checkpoint, or the beginning, to the last step, and save.
+
+    Raises:
+        ResourceError: trainer.max_time is over.
+        SystemExit: a signal asked the process to stop; the run is saved.
+    """
+    newest = newest_readable(checkpoints(job.directory), job.model)
+    path = None
+    step = 0
+    if newest is not None:
+        path, saved = newest
+        step = int(saved["global_step"])
+        if is_first_process():
+            print(f"continues from step {step} of {trainer.max_steps}", flush=True)
+    truncate_logs(trainer, step)
+    with processes_ended(), catch_stop_signals(forward=True) as signals:
+        try:
+            with ignore_expected_warnings():
+                trainer.fit(job.model, datamodule=job.data, ckpt_path=path, weights_only=True)
+        except SIGTERMException:  # Lightning's exit code is 0
+            if not signals:
+                raise time_is_over(job.config.trainer.max_time, trainer) from None
+            sys.exit(report_stop(signals, trainer.global_step))
+        except SystemExit:  # at once, after a second Ctrl-C
+            sys.exit(128 + signals[0] if signals else 1)
+        last = trainer.global_step
+        if last < trainer.max_steps:
+            print(f"a callback ended training at step {last} of {trainer.max_steps}", flush=True)
+        if path is None or path.name != FINAL:
+            save_final(job, trainer)
+        # A signal in the last step does not make Lightning raise.
+        if trainer.received_sigterm:
+            sys.exit(report_stop(signals, last))
+
+
+def truncate_logs(trainer: Trainer, step: int) -> None:
+    """Remove the rows of metrics.csv after `step`, from which the run continues."""
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            logger.truncate(step)
+
+
+def save_final(job: Job, trainer: Trainer) -> None:
+    """Save the checkpoint whose presence says that training has ended."""
+    trainer.save_checkpoint(job.directory / CHECKPOINTS / FINAL)
 
 
 def measure_done(job: Job) -> None:
@@ -57,57 +133,19 @@ def measure_done(job: Job) -> None:
     Raises:
         DataError: results.json is damaged, or there is no readable checkpoint to measure.
     """
-    try:
-        config: Any = OmegaConf.to_container(job.config, resolve=True)
-        results = read_results(job.directory)
-        lacking = missing(config, results)
-    except DataError as error:
-        raise DataError(f"{job.directory}: {error}") from None
-    computed = []
-    if lacking:
-        load_weights(job.model, job.directory, results["run"].get("steps"))
-        job.match_precision()
-        job.open_data()
-        found, computed = measure_missing(
-            job.directory, job.model.eval(), job.data, job.protocol, job.metrics
-        )
-        say(as_lines(found, computed))
-    measured = f"to train; measured: {', '.join(computed)}" if computed else "missing"
-    say(f"done before: nothing {measured}: {job.directory}")
+    if not lacks_measurements(job.directory, job.info.config):
+        say(f"already trained and measured: {job.directory}")
+        return
+    job.load_weights()
+    job.open_data()
+    _, computed = measure_missing(job.directory, job.model, job.data, job.protocol, job.metrics)
+    say(f"already trained: {job.directory}; computed what was missing: {', '.join(computed)}")
 
 
-def _fit(job: Job, trainer: Trainer) -> None:
-    """Train from the newest readable checkpoint on, up to the final one."""
-    found = newest_readable(checkpoints(job.directory), job.model)
-    start = None if found is None else (found[0], int(found[1]["global_step"]))
-    if start is not None and prepare.is_first_process():
-        print(f"continues from step {start[1]} of {trainer.max_steps}", flush=True)
-    with processes_ended(), asked_to_end(forward=True) as signals:
-        try:
-            prepare.fit(job, trainer, start)
-        except SIGTERMException:  # Lightning's code is 0
-            if not signals:
-                _report_time_limit(job, trainer)
-            sys.exit(stopped(signals, trainer.global_step))
-        except SystemExit:  # at once, after a second Ctrl-C
-            sys.exit(128 + signals[0] if signals else 1)
-        step = trainer.global_step
-        if step < trainer.max_steps:
-            print(f"a callback ended training at step {step} of {trainer.max_steps}", flush=True)
-        if start is None or start[0].name != FINAL:
-            prepare.save_final(job, trainer)
-        if trainer.received_sigterm:  # after the last step Lightning goes on
-            sys.exit(stopped(signals, trainer.global_step))
-
-
-def _report_time_limit(job: Job, trainer: Trainer) -> NoReturn:
-    """Say that the time of a run is over, so that a sweep goes on with its next point.
-
-    Raises:
-        ResourceError: always; the same command continues the run.
-    """
-    raise ResourceError(
-        f"trainer.max_time={job.config.trainer.max_time} is over: stopped at step "
-        f"{trainer.global_step} of {trainer.max_steps}, the run is saved. Run the same command "
-        "again to continue"
-    )
+@contextmanager
+def ignore_expected_warnings() -> Iterator[None]:
+    """Hide Lightning's warnings about what is intended until the block ends."""
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield

@@ -91,13 +91,13 @@ def option_message(group: str, name: str, options: Sequence[str]) -> str:
     extra = EXTRAS.get(name) if group == "hydra/launcher" else None
     if extra is not None:
         return f"{group} needs the extra {extra!r}: pip install 'vae-granularity[{extra}]'"
-    shown = [option for option in options if not option.startswith("_")]
-    meant = suggestion(name, shown)
-    return f"{group} has no option {name!r}{meant}; there are {', '.join(shown)}"
+    public = [option for option in options if not option.startswith("_")]
+    meant = suggestion(name, public)
+    return f"{group} has no option {name!r}{meant}; there are {', '.join(public)}"
 
 
 def key_message(key: str, request: str, config: DictConfig) -> str:
-    """Return what to say of a key that the config does not have: one beside it, or how to add it.
+    """Return what to say of a key that the config does not have: a similar one, or how to add it.
 
     Args:
         key: as far as the first part that does not exist of the one in the `request`.
@@ -110,14 +110,14 @@ def key_message(key: str, request: str, config: DictConfig) -> str:
     parent, _, leaf = key.rpartition(".")
     while parent and parent not in keys:
         parent, _, leaf = parent.rpartition(".")
-    beside = [name for name in keys if name.rpartition(".")[0] == parent]
+    siblings = [name for name in keys if name.rpartition(".")[0] == parent]
     node = OmegaConf.select(config, parent) if parent else config
-    if parent and not beside and OmegaConf.is_dict(node) and not node:
+    if parent and not siblings and OmegaConf.is_dict(node) and not node:
         return f"{parent} is empty; add to it with +{request}=VALUE"
-    if parent and not beside:
+    if parent and not siblings:
         return f"no such key {key!r}: {parent} has no keys here"
     message = f"no such key {key!r}"
-    leaves = [name.rpartition(".")[2] for name in beside]
+    leaves = [name.rpartition(".")[2] for name in siblings]
     near = difflib.get_close_matches(leaf, leaves, n=1)
     if parent and near:
         return f"{message}, did you mean {f'{parent}.{near[0]}'!r}?"

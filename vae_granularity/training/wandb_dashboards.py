@@ -6,9 +6,10 @@ from typing import Any
 
 from vae_granularity.errors import UserError
 from vae_granularity.terminal import say
-from vae_granularity.training.loggers.login import logged_in
+from vae_granularity.training.wandb_login import logged_in
 
-STEP, TITLE = "trainer/global_step", "Disentangling granularity"
+STEP = "trainer/global_step"
+TITLE = "Disentangling granularity"
 WIDTH = "width of the network"
 DECOMPOSITION = ("mutual_information", "between_group_tc", "within_group_tc", "dimension_kl")
 TERMS = ("elbo", "reconstruction", *DECOMPOSITION)
@@ -18,11 +19,12 @@ COLOURS = (("#440154", 0), ("#21918c", 50), ("#fde725", 100))
 
 
 def sections() -> dict[str, list[Any]]:
-    """Panels by title of the part. They refer only to what runs with `metrics=fast` log."""
+    """Return panels by title of the section; they show only what runs with `metrics=fast` log."""
     wr: Any = import_module("wandb_workspaces.reports.v2")
 
     beta, width, granularity = map(wr.Config, ("model.beta", "net.width", "model.granularity"))
-    elbo, column = wr.SummaryMetric("val/elbo"), wr.ParallelCoordinatesPlotColumn
+    elbo = wr.SummaryMetric("val/elbo")
+    column = wr.ParallelCoordinatesPlotColumn
     colours = [wr.GradientPoint(color=colour, offset=offset) for colour, offset in COLOURS]
     surface: dict[str, Any] = {"y": granularity, "z": elbo, "gradient": colours}
     title = "val ELBO (nats) over {} and granularity"
@@ -35,7 +37,8 @@ def sections() -> dict[str, list[Any]]:
     named |= {"seed": wr.Config("seed"), "val ELBO": elbo}
     named |= {name: wr.SummaryMetric(f"scores/{name}") for name in SCORES}
     axes = [column(metric, display_name=name) for name, metric in named.items()]
-    wide, tall = wr.Layout(w=24, h=9), wr.Layout(w=24, h=12)
+    wide = wr.Layout(w=24, h=9)
+    tall = wr.Layout(w=24, h=12)
     return {
         "ELBO surface": [
             wr.ScatterPlot(title=title.format("beta"), x=beta, log_x=True, **surface),
@@ -58,32 +61,34 @@ def sections() -> dict[str, list[Any]]:
 
 
 def workspace(entity: str, project: str) -> Any:
-    """The saved view: every part a section, runs grouped by granularity."""
+    """Return the saved view: runs grouped by granularity."""
     ws: Any = import_module("wandb_workspaces.workspaces")
 
-    parts = sections().items()
     return ws.Workspace(
         entity=entity,
         project=project,
         name=TITLE,
-        sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in parts],
+        sections=[
+            ws.Section(name=name, panels=panels, is_open=True)
+            for name, panels in sections().items()
+        ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=100),
         runset_settings=ws.RunsetSettings(groupby=[ws.Config("model.granularity")]),
     )
 
 
 def report(entity: str, project: str) -> Any:
-    """The same parts as a document, each with its heading."""
+    """Return the same sections as a document, each with its heading."""
     wr: Any = import_module("wandb_workspaces.reports.v2")
 
-    place: dict[str, Any] = {"entity": entity, "project": project}
+    address: dict[str, Any] = {"entity": entity, "project": project}
     blocks = [wr.TableOfContents()]
     for name, panels in sections().items():
         groups = ["model.granularity"] if name.startswith("Traversals") else []
-        runs = wr.Runset(groupby=groups, **place)
+        runs = wr.Runset(groupby=groups, **address)
         blocks += [wr.H1(text=name), wr.PanelGrid(runsets=[runs], panels=panels)]
     about = "ELBO, its four terms, scores and traversals by granularity; terms in nats, held-out"
-    return wr.Report(title=TITLE, description=about, blocks=blocks, width="fluid", **place)
+    return wr.Report(title=TITLE, description=about, blocks=blocks, width="fluid", **address)
 
 
 def publish(entity: str | None, project: str) -> None:
@@ -104,6 +109,6 @@ def publish(entity: str | None, project: str) -> None:
     import wandb
 
     owner = entity or str(wandb.Api().default_entity)
-    for made in (workspace(owner, project), report(owner, project)):
-        made.save()
-        say(made.url)
+    for page in (workspace(owner, project), report(owner, project)):
+        page.save()
+        say(page.url)

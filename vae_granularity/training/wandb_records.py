@@ -1,4 +1,4 @@
-"""What an offline W&B run has written, read back from its .wandb file.
+"""Read back the history that offline W&B runs have written to their .wandb files.
 
 The file is LevelDB's log (github.com/google/leveldb, doc/log_format.md) of wandb's own messages.
 """
@@ -13,55 +13,63 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-BLOCK, HEADER, IDENTITY = 32768, 7, 7
+# Bytes of a block, of the header of a record, and of the identity that begins the file.
+BLOCK = 32768
+HEADER = 7
+IDENTITY = 7
+# Kinds of a record: whole, or the last fragment of one.
+LAST_KINDS = (1, 4)
 STEP = "trainer/global_step"
 MESSAGES: Any = import_module("wandb.proto.wandb_internal_pb2")
 
 
 def records(path: Path) -> Iterator[Any]:
-    """The whole records of a .wandb file, up to where a kill has cut it off."""
-    data, offset, parts = path.read_bytes(), IDENTITY, b""
+    """Yield the whole records of a .wandb file, up to where a kill has cut it off."""
+    data = path.read_bytes()
+    offset = IDENTITY
+    message = b""
     while offset + HEADER <= len(data):
-        left = BLOCK - offset % BLOCK
-        if left < HEADER:  # no header fits in the rest of a block: it is padding
-            offset += left
+        remaining = BLOCK - offset % BLOCK
+        if remaining < HEADER:  # no header fits in the rest of a block: it is padding
+            offset += remaining
             continue
         _, length, kind = struct.unpack_from("<IHB", data, offset)
         if offset + HEADER + length > len(data):
             return
-        parts += data[offset + HEADER : offset + HEADER + length]
+        message += data[offset + HEADER : offset + HEADER + length]
         offset += HEADER + length
-        if kind in (1, 4):  # a whole record, or the last part of one
+        if kind in LAST_KINDS:
             try:
-                yield MESSAGES.Record.FromString(parts)
+                yield MESSAGES.Record.FromString(message)
             except DecodeError:
                 return
-            parts = b""
+            message = b""
 
 
 def history_row(record: Any) -> dict[str, Any]:
-    """Key to value of a row of the history; keys of nested values are joined by slashes."""
+    """Return a row of the history by key; keys of nested values are joined by slashes."""
     items = record.history.item
     return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
 
 
 @dataclass
 class Logged:
-    """What the earlier folders of a run hold: which keys of which step, and how many rows."""
+    """Keys by step that the earlier folders of a run hold, and the number of their rows."""
 
     keys: dict[Any, set[str]] = field(default_factory=dict)
     rows: int = 0
 
 
 def logged_before(folder: Path) -> Logged:
-    """What the offline runs of a run directory's `wandb` folder hold together."""
-    found = Logged()
+    """Return the entries that all offline runs of a run directory's `wandb` folder hold."""
+    logged = Logged()
     for path in sorted(folder.glob("offline-run-*/*.wandb")):
         for record in records(path):
             if record.WhichOneof("record_type") == "history":
                 row = history_row(record)
-                keys = found.keys.setdefault(row.get(STEP), set())
+                keys = logged.keys.setdefault(row.get(STEP), set())
                 # A picture is a value of several parts: `figures/traversals/path`.
-                keys |= {name for key in row for name in (key, key.rpartition("/")[0])}
-                found.rows = max(found.rows, 1 + int(row.get("_step", 0)))
-    return found
+                keys.update(row)
+                keys.update(key.rpartition("/")[0] for key in row)
+                logged.rows = max(logged.rows, 1 + int(row.get("_step", 0)))
+    return logged

@@ -1,4 +1,4 @@
-"""Whether W&B is logged in, without asking and without loading it."""
+"""Check the W&B login and settings without importing wandb."""
 
 import netrc
 import os
@@ -9,7 +9,7 @@ from vae_granularity.errors import ArgumentError, choice
 
 
 def logged_in() -> bool:
-    """Whether W&B finds credentials without asking: a variable, or .netrc's entry of its host."""
+    """Return whether W&B finds credentials: an environment variable, or its host in .netrc."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -51,7 +51,7 @@ def project_name(key: str, value: object) -> str:
 
 
 def resolved_mode(mode: str) -> str:
-    """What logger.mode comes to: `auto` is as WANDB_MODE says, else online where logged in.
+    """Resolve logger.mode: `auto` follows WANDB_MODE, else is online if logged in.
 
     Raises:
         ArgumentError: an unknown mode, or online without a login.
@@ -59,6 +59,8 @@ def resolved_mode(mode: str) -> str:
     if choice("logger.mode", mode, ("auto", "online", "offline")) == "auto":
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     if mode == "online" and not logged_in():
-        needed = "a W&B login (`wandb login`, or WANDB_API_KEY)"
-        raise ArgumentError(f"logger.mode must be auto or offline without {needed}, got 'online'")
+        raise ArgumentError(
+            "logger.mode must be auto or offline without a W&B login (`wandb login`, or "
+            "WANDB_API_KEY), got 'online'"
+        )
     return mode

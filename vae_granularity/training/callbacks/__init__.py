@@ -1,1 +1,0 @@
-"""Lightning callbacks: logging of terms, periodic evaluation, progress."""

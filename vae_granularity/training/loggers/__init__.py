@@ -1,1 +1,0 @@
-"""Where numbers and figures go: metrics.csv and W&B."""
