@@ -35,5 +35,5 @@ class Shapes3D(FactorGridDataModule):
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; `labels` are not read."""
+        """Read `images` (N, 64, 64, 3) uint8 in index order; `labels` are not read."""
         return self.stream(h5_images(files[FILE], "images", self.official_shape))
