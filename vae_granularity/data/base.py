@@ -151,6 +151,7 @@ class ImageDataModule(SourceDataModule):
         twin = copy.copy(self)
         twin.seed = seed
         twin.step = 0
+        # The trainer of this module ends at its own step.
         twin.trainer = None
         twin._draw_split()
         twin._weigh()
@@ -254,6 +255,7 @@ class ImageDataModule(SourceDataModule):
 
     def _serve(self, step: int) -> torch.Tensor:
         """Return the batch of a step and count it as served; each process has its own."""
+        # Processes take turns at the batches of one order, so that no image is seen twice.
         self.step = step + 1
         rank, size = world()
         return self.images(self.batch_indices(step * size + rank))
@@ -308,6 +310,7 @@ def _loader(
     index_batches: Sequence[torch.Tensor], collate: Callable[..., Any], **options: Any
 ) -> DataLoader:
     """Return a loader that collates each batch of indices."""
+    # Batches are made here, one gather each; torch would ask for single images.
     options |= {"batch_size": None, "collate_fn": collate}
     # A list has all that a loader asks of a data set.
     return DataLoader(cast(Dataset, index_batches), **options)

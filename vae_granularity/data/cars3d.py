@@ -56,6 +56,7 @@ class Cars3D(FactorGridDataModule):
     def _views(self, path: Path, types: list[str], side: int) -> Chunks:
         elevations, azimuths, _ = self.space.sizes
         number_of = {f"{name}.mat": number for number, name in enumerate(types)}
+        # In the order of the archive, which can only be read from its beginning.
         missing = set(number_of)
         views = np.arange(elevations * azimuths)
         limit = self.card.files[0].max_bytes

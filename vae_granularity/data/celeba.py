@@ -119,6 +119,7 @@ class CelebA(ImageDataModule):
         if "train" not in counts:
             raise DataError(f"{files[PARTITION]} puts no picture into the training part (0)")
         split_order = list(SPLITS.values())
+        # Stable: within a split the order of the attribute list stays.
         order = np.argsort([split_order.index(name) for name in splits], kind="stable")
         positions = {names[row]: position for position, row in enumerate(order)}
         chunks = self._chunks(files[IMAGES], positions)

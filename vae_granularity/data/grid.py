@@ -111,8 +111,10 @@ class FactorGridDataModule(ImageDataModule):
         """Return how images are read; small rendered grids are drawn once a drawing code."""
         if self.source != "rendered":
             return super().conversion()
+        # Larger grids are drawn as they are asked for: drawing them once would take the disk.
         if self.space.size * prod(self.cached_shape) > CONVERTED_BYTES:
             return None
+        # The drawing code is part of the key: a changed renderer draws other images.
         look = f"{self.drawn_as} ({self.source})"
         key = [look, self.cached_shape, self.space.sizes, self._drawing_code()]
         stream = self.stream(self._drawn(), source=self.source)

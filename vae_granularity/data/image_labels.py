@@ -74,6 +74,7 @@ def labels_of(
                 f"{place}: factor {name} must have an integer, a word or a finite number for every "
                 f"image, got {values.dtype} values"
             )
+        # Codes count from 0 whatever the values are, so that they can index a grid.
         codes.append(np.unique(values, return_inverse=True)[1].reshape(-1))
     label_names = tuple(flat if names is None else map(str, names))
     labels = Labels(label_names, np.stack(codes, axis=1).astype(np.int64))
@@ -97,6 +98,7 @@ def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]
         DataError: it cannot be read, has no header and rows, or its rows do not fit the files.
     """
     try:
+        # Spreadsheets put a byte order mark first, which would be part of the first name.
         text = read_regular_file(path).decode("utf-8-sig")
         header, *rows = csv.reader(io.StringIO(text, newline=""))
     except OSError as error:
@@ -122,6 +124,8 @@ def csv_columns(path: Path, files: Sequence[str] | None) -> dict[str, list[str]]
                 raise DataError(
                     f"{path}, row {number}: column {name} is empty; fill it or leave the row out"
                 )
+    # The rows may be in any order, but a picture without a row, or a row without a picture, means
+    # that the table belongs to other pictures.
     if files is not None:
         by_file = {row[0].strip(): row for row in rows}
         if len(by_file) < len(rows):

@@ -98,6 +98,7 @@ def is_table(path: str) -> bool:
 
 def is_hub_id(path: str) -> bool:
     """Return whether a path can only be the id of a data set on the Hugging Face hub."""
+    # OWNER/NAME; a folder of that name here comes first.
     has_form = path.count("/") == 1 and not path.startswith((".", "~", "/"))
     return has_form and not Path(path).exists()
 
@@ -136,6 +137,7 @@ class Folder(ImageSource):
         def pixels(name: str) -> np.ndarray:
             return fit_picture(self._read(name), target, f"{self.path}: {name}")
 
+        # Threads are enough: decoders of pictures release the interpreter's lock.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for first in range(start, len(self.files), ROWS):
                 yield np.stack(list(pool.map(pixels, self.files[first : first + ROWS])))
@@ -191,6 +193,7 @@ class Archive(ImageSource):
         if not self.shape[0]:
             raise DataError(f"{self.place} holds no images")
         self.split_sizes = {"train": self.shape[0]}
+        # A uint8 array of 0 and 1 would be black to the eye, and its pixels all near 0.
         is_binary = self.dtype == bool or all(int(c.max(initial=0)) < 2 for c in self._raw())
         self.scale = 255 if is_binary else 1
         self.first = self._channels_first(next(self._raw(1))[:1])[0]
@@ -278,8 +281,8 @@ class Table(ImageSource):
         self.first = self._pixels(self.tables["train"][0][self.key], "train", 0)
 
     def _pixels(self, cell: Any, split: str, row: int) -> np.ndarray:
-        place = f"{self.name}: {split}, row {row}"
-        return accepted_pixels(hub.picture_of(cell, place), place)
+        title = f"{self.name}: {split}, row {row}"
+        return accepted_pixels(hub.picture_of(cell, title), title)
 
     def stamp(self) -> list[Any]:
         files = hub.cache_files(self.tables).values()

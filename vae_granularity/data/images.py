@@ -71,6 +71,7 @@ class Images(ImageDataModule):
         mixed_sizes: bool = False,
         **options: Unpack[SizedOptions],
     ) -> None:
+        # Both have another range here than in other data sets.
         source = options.pop("source", "auto")
         size = options.pop("image_size", None)
         super().__init__(**options)
@@ -143,6 +144,7 @@ class Images(ImageDataModule):
                 f"dataset.image_size must be given, e.g. 64, got null for pictures of "
                 f"{width}x{height}"
             )
+        # Multiples of 0 pixels are of no use: the network refuses the small pictures itself.
         size = side - side % self.size_multiple or side
         if size != side:
             log.warning(
@@ -185,9 +187,10 @@ class Images(ImageDataModule):
         return labels_of(columns, count, self.path, self.factor_names)
 
     def _read(self) -> ImageStream:
-        # All labels before any picture: a mistake in them is told before the long conversion.
+        # All labels before any picture: a mistake in them is reported before the long conversion.
         labels = self._read_labels()
         sizes = self.pictures.split_sizes
+        # With official splits the order of images is split by split, not that of a grid.
         grid = labels.grid if labels is not None and len(sizes) == 1 else None
         order = np.arange(sum(sizes.values()))
         facts: dict[str, Any] = {}

@@ -35,7 +35,9 @@ SHA256 = (
 
 def _file(name: str, sha256: str) -> RemoteFile:
     plain = name.removesuffix(".gz")
-    names = (name, plain, name.replace("-idx", ".idx"), plain.replace("-idx", ".idx"))
+    dotted = plain.replace("-idx", ".idx")
+    # Kaggle's archive has the dotted names, and folders of the plain names, so these come last.
+    names = (name, dotted, f"{dotted}.gz", f"{plain}/{plain}", plain)
     folders = ("", "raw/", "MNIST/raw/")
     return RemoteFile(
         name,
@@ -95,6 +97,7 @@ class MNIST(ImageDataModule):
                 )
             if len(classes) and classes.max() > 9:
                 raise DataError(f"{labels_file} must hold digits 0 to 9, got {classes.max()}")
+            # Splits follow each other in one store, the training part first.
             images.append(digits)
             labels.append(classes)
         counts = {split: len(digits) for split, digits in zip(SPLITS, images, strict=True)}

@@ -25,6 +25,7 @@ class Shapes3D(FactorGridDataModule):
                 urls=(f"https://storage.googleapis.com/3d-shapes/{FILE}",),
                 sha256="0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785",
                 md5="099a2078d58cec4daad0702c55d06868",
+                aliases=(f"3dshapes/{FILE}",),
             ),
         ),
         licence="Apache-2.0",

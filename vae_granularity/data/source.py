@@ -149,6 +149,7 @@ class SourceDataModule(LightningDataModule):
             DataError: the source that was chosen does not exist or cannot be had; the message names
                 the other ways.
         """
+        # Found once: later calls must not settle on other files.
         if not self.files:
             self.source, self.files = sources.settle(
                 self.card,
@@ -181,6 +182,7 @@ class SourceDataModule(LightningDataModule):
             return
         self._check_cache()
         root = self.cache_dir / self.card.name
+        # Resized binary images are gray: a bit a pixel would not hold them.
         packed = self.packed and self.cached_shape == self.source_shape
         directory = cache.directory_for(root, conversion.key, conversion.files)
         self.cache_directory = directory

@@ -85,6 +85,7 @@ def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
         actual = digest_of_file(
             path, expected[0], of_content=file.hash_of_content, max_bytes=file.max_bytes
         )
+        # Files of a family have the same shape: read as another one, nothing else would notice.
         if other := dict(file.impostors).get(actual):
             raise DataError(f"{path} is {other} under the name of {file.name}")
         verified &= actual == expected[1]

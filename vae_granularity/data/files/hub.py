@@ -42,6 +42,7 @@ def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables
     for name in card.hub.splits.values():
         if name not in tables:
             continue
+        # Never a guess: a column of another name may hold anything.
         features = tables[name].features
         if missing := sorted(set(card.hub_columns) - set(features)):
             raise DataError(
@@ -190,6 +191,7 @@ def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
     try:
         content = cell["bytes"] or read_regular_file(_downloaded(cell["path"], place))
         picture = open_picture(BytesIO(content), formats=FORMATS)
+        # PIL itself only warns up to twice its own limit.
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{place}: the picture is {picture.width}×{picture.height}")
         picture.load()

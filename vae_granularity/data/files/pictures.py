@@ -56,6 +56,7 @@ def accepted_pixels(picture: Image.Image, place: str) -> np.ndarray:
         DataError: it has an alpha channel, more than 8 bits, or another colour space; the message
             begins with `place`.
     """
+    # PIL opens pictures of 16 bits a channel as 8 bits; only the decoder's name tells.
     deep = any("16" in str(tile[3]) for tile in getattr(picture, "tile", []))
     if deep or picture.mode.startswith("I") or picture.mode == "F":
         raise DataError(
@@ -69,6 +70,7 @@ def accepted_pixels(picture: Image.Image, place: str) -> np.ndarray:
     if picture.mode not in ("1", "L", "P", "RGB"):
         raise DataError(f"{place} must be gray or RGB, got mode {picture.mode}; convert it to RGB")
     plain = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    # The transposing function copies pictures without EXIF, too.
     if "exif" in picture.info:
         plain = ImageOps.exif_transpose(plain)
     return np.atleast_3d(np.asarray(plain)).transpose(2, 0, 1)

@@ -176,6 +176,7 @@ def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarra
         DataError: not IDX, another type or number of dimensions, truncated, or longer than its
             header says, or than `max_bytes` (a bomb).
     """
+    # One byte more than accepted tells a bomb before it is unpacked.
     with unzipped(path) as inside:
         content = inside.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -220,6 +221,7 @@ def members(
                 raise DataError(
                     f"{path}: member {name!r} is a link or a device, not a file; it is refused"
                 )
+            # Sizes are those that the archive declares; its reader stops at them.
             total += size
             if size > MEMBER_BYTES or total > max_bytes:
                 raise DataError(

@@ -44,6 +44,7 @@ def settle(
             f"dataset.source=hub needs dataset.hub_id=FOLDER: {_no_hub(card)}. "
             f"{_other_ways(card, source)}"
         )
+    # Neither needs an official file.
     if source in ("rendered", "hub"):
         return source, {}
     roots = search_roots(card.name, data_dir, cache_dir)
@@ -57,6 +58,8 @@ def settle(
             )
         fetched = fetch_all(missing, roots, brisk=source == "auto") if missing else {}
     except DownloadError as error:
+        # The name promises the official data where they can be had, never an error without need;
+        # the warning is framed, since everything that follows is about other images.
         if source == "auto" and card.renderer:
             log.warning(rendered_warning(card, str(error)))
             return "rendered", {}
@@ -84,6 +87,7 @@ def find(files: tuple[RemoteFile, ...], roots: list[Path]) -> dict[str, Path]:
     for file in files:
         for root, name in product(roots, (file.name, *file.aliases)):
             path = root / name
+            # Not `exists`, which takes a folder that may not be read for one without the file.
             try:
                 mode = path.stat().st_mode
             except (FileNotFoundError, NotADirectoryError):
@@ -106,6 +110,8 @@ def fetch_all(missing: list[RemoteFile], roots: list[Path], *, brisk: bool) -> d
         DownloadError: a file could not be had; nothing is created when no host answers.
     """
     patience = BRISK if brisk else PATIENT
+    # Asked at once, all mirrors of all files: without a network the answer comes in seconds, and
+    # no folder is made.
     alive = reachable(set(chain.from_iterable(file.urls for file in missing)), patience.connect)
     for file in missing:
         if not alive.intersection(file.urls):
