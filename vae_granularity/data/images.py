@@ -144,7 +144,7 @@ class Images(ImageDataModule):
                 f"dataset.image_size must be given, e.g. 64, got null for pictures of "
                 f"{width}x{height}"
             )
-        # Multiples of 0 pixels are of no use: the network refuses the small pictures itself.
+        # Pictures below the multiple keep their size: the network's own message says what it takes.
         size = side - side % self.size_multiple or side
         if size != side:
             log.warning(

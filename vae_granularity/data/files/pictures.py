@@ -56,7 +56,7 @@ def accepted_pixels(picture: Image.Image, place: str) -> np.ndarray:
         DataError: it has an alpha channel, more than 8 bits, or another colour space; the message
             begins with `place`.
     """
-    # PIL opens pictures of 16 bits a channel as 8 bits; only the decoder's name tells.
+    # PIL opens some pictures of 16 bits a channel as 8 bits; only its decoder's arguments tell.
     deep = any("16" in str(tile[3]) for tile in getattr(picture, "tile", []))
     if deep or picture.mode.startswith("I") or picture.mode == "F":
         raise DataError(

@@ -176,7 +176,7 @@ def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarra
         DataError: not IDX, another type or number of dimensions, truncated, or longer than its
             header says, or than `max_bytes` (a bomb).
     """
-    # One byte more than accepted tells a bomb before it is unpacked.
+    # One byte more than accepted tells a bomb before it is unpacked whole.
     with unzipped(path) as inside:
         content = inside.read(max_bytes + 1)
     if len(content) > max_bytes:
