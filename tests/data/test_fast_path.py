@@ -96,7 +96,7 @@ def test_images_in_memory_take_their_own_size(name: str, bytes_an_image: int, tm
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1.1 * data.split_sizes["train"] * bytes_an_image
+    assert peak < 1.1 * data.parts["train"] * bytes_an_image
 
 
 def test_memory_mapped_images_take_next_to_none(tmp_path) -> None:

@@ -97,7 +97,7 @@ def test_celeba_keeps_its_three_parts_and_attributes(small, open_dataset, tmp_pa
     np.testing.assert_array_equal(
         data.labels(np.arange(20)), [small.attributes_of(n) for n in range(20)]
     )
-    assert data.split_sizes == {"train": 12, "valid": 3, "test": 5}
+    assert data.parts == {"train": 12, "valid": 3, "test": 5}
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_a_folder_as_people_get_it_holds_the_same_data(layout, small, open_datas
     rearrange(tmp_path / "files")
     data = open_dataset(name)
     data.setup()
-    indices = np.arange(sum(official.split_sizes.values()))
-    assert data.split_sizes == official.split_sizes
+    indices = np.arange(sum(official.parts.values()))
+    assert data.parts == official.parts
     np.testing.assert_array_equal(data.images(indices), official.images(indices))
     np.testing.assert_array_equal(data.labels(indices), official.labels(indices))
 

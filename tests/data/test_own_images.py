@@ -371,7 +371,7 @@ import resource, sys
 from vae_granularity.data.images import Images
 data = Images(path=sys.argv[1], cache_dir=sys.argv[2], device="mmap")
 data.prepare_data()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, data.split_sizes["train"])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, data.parts["train"])
 """
 
 

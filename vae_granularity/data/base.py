@@ -158,7 +158,7 @@ class ImageDataModule(SourceDataModule):
         return twin
 
     def _draw_split(self) -> None:
-        sizes = self.split_sizes
+        sizes = self.parts
         train = sizes["train"]
         valid = sizes.get("valid", 0)
         if valid:

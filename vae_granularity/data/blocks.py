@@ -125,7 +125,7 @@ class Blocks(ImageDataModule):
         return self.partition.groups
 
     @property
-    def split_sizes(self) -> dict[str, int]:
+    def parts(self) -> dict[str, int]:
         """All samples are for training: there is no official split."""
         return {"train": self.num_samples}
 

@@ -60,7 +60,7 @@ class FactorGridDataModule(ImageDataModule):
         channels, *_, usual = self.source_shape
         planes = ((positions, images.transpose(0, 3, 1, 2)) for positions, images in chunks)
         shape = (channels, side or usual, side or usual)
-        return ImageStream(shape, self.split_sizes, planes, facts=facts)
+        return ImageStream(shape, self.parts, planes, facts=facts)
 
     @property
     def official_shape(self) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ class FactorGridDataModule(ImageDataModule):
         return self.card.factors
 
     @property
-    def split_sizes(self) -> dict[str, int]:
+    def parts(self) -> dict[str, int]:
         """The whole grid is for training: there is no official split."""
         return {"train": self.space.size}
 

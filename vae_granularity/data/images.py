@@ -222,7 +222,7 @@ class Images(ImageDataModule):
 
     def summary(self) -> str:
         """Return the derived card in one line."""
-        counts = ", ".join(f"{split} {count:,}" for split, count in self.split_sizes.items())
+        counts = ", ".join(f"{split} {count:,}" for split, count in self.parts.items())
         colour = COLOURS[self.format.channels]
         side = self.format.size
         labels = "no labels: unsupervised metrics only"

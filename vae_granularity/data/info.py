@@ -37,7 +37,7 @@ def describe(data: ImageDataModule, *, hashed: bool = False) -> str:
     """
     card = data.card
     space = data.factor_space
-    sizes = data.split_sizes
+    sizes = data.parts
     counts = ", ".join(f"{split} {count:,}" for split, count in sizes.items())
     number = f"{sum(sizes.values()):,} ({counts})" if sizes else "number known after `prepare`"
     is_here = data.files or data.source != "official"

@@ -120,7 +120,7 @@ class SourceDataModule(LightningDataModule):
         return 255 // (self._source_card or self.card).max_value
 
     @property
-    def split_sizes(self) -> dict[str, int]:
+    def parts(self) -> dict[str, int]:
         """Images in each official split (train, valid, test) in order, after `prepare_data`."""
         return self._manifest.get("parts", {})
 
