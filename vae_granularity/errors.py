@@ -103,3 +103,18 @@ def writable_folder(name: str, value: object) -> Path:
         why = "it is a file" if path.is_file() else error.strerror or error
         accepted = "a folder that can be written to"
         raise ArgumentError(f"{name} must be {accepted}, got {str(path)!r}: {why}") from error
+
+
+def user_path(name: str, value: str | Path) -> Path:
+    """Return a path with `~` replaced by the home folder.
+
+    Raises:
+        ArgumentError: there is no such home folder.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ArgumentError(
+            f"{name}={value} names a home folder that this machine does not know; write the whole "
+            "path"
+        ) from error

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.feature_selection import mutual_info_regression
 
-from vae_granularity.data.block_kinds import KINDS, check_kind, draw_block
+from vae_granularity.data.blocks import KINDS, check_kind, draw_block
 from vae_granularity.errors import ArgumentError
 
 SIZES = [

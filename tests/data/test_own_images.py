@@ -343,12 +343,12 @@ def test_a_conversion_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypat
     """Ctrl-C: nothing that was read is read again, and the images are those of one pass."""
     folder = write_folder(tmp_path / "pictures")
     options = {"factors": str(write_csv(tmp_path / "labels.csv"))}
-    monkeypatch.setattr("vae_granularity.data.files.own.ROWS", 5)
+    monkeypatch.setattr("vae_granularity.data.image_sources.ROWS", 5)
     monkeypatch.setattr(cache, "SAVED_EVERY", 0.0)
     whole = opened(tmp_path / "whole", folder, **options)
     data = Images(path=str(folder), cache_dir=tmp_path / "cache", batch_size=4, **options)
     data.inspect()
-    sound = data.own.rows
+    sound = data.pictures.rows
 
     def interrupted(start: int, wanted: Any) -> Any:
         for number, chunk in enumerate(sound(start, wanted)):
@@ -356,14 +356,14 @@ def test_a_conversion_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypat
                 raise KeyboardInterrupt
             yield chunk
 
-    data.own.rows = interrupted
+    data.pictures.rows = interrupted
     with pytest.raises(KeyboardInterrupt):
         data.prepare_data()
     asked = []
     again = Images(path=str(folder), cache_dir=tmp_path / "cache", batch_size=4, **options)
     again.inspect()
-    sound = again.own.rows
-    again.own.rows = lambda start, wanted: asked.append(start) or sound(start, wanted)
+    sound = again.pictures.rows
+    again.pictures.rows = lambda start, target: asked.append(start) or sound(start, target)
     again.setup()
     assert asked[-1] == 15
     every = np.arange(len(ROWS))
@@ -373,18 +373,19 @@ def test_a_conversion_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypat
 
 CHILD = """
 import sys, time
-from vae_granularity.data.files import cache, own
+from vae_granularity.data import image_sources
+from vae_granularity.data.files import cache
 from vae_granularity.data.images import Images
-own.ROWS, cache.SAVED_EVERY = 2, 0.0
+image_sources.ROWS, cache.SAVED_EVERY = 2, 0.0
 data = Images(path=sys.argv[1], cache_dir=sys.argv[2], batch_size=4)
 data.inspect()
-rows = data.own.rows
+rows = data.pictures.rows
 def slow(start, wanted):
     print("from", start, flush=True)
     for chunk in rows(start, wanted):
         time.sleep(float(sys.argv[3]))
         yield chunk
-data.own.rows = slow
+data.pictures.rows = slow
 data.setup()
 print("done", data.images(range(24)).sum().item(), flush=True)
 """

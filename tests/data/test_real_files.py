@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vae_granularity.data.dsprites import DSprites
-from vae_granularity.data.mnist import MNIST, PARTS
+from vae_granularity.data.mnist import MNIST, SPLITS
 from vae_granularity.data.shapes3d import Shapes3D
 
 
@@ -63,7 +63,7 @@ def test_mnist_images_are_those_of_the_file_with_two_black_pixels_around(
 ) -> None:
     for part, start, count in (("train", 0, 60_000), ("test", 60_000, 10_000)):
         raw = np.frombuffer(
-            gzip.decompress((shared_data / "mnist" / PARTS[part][0]).read_bytes()),
+            gzip.decompress((shared_data / "mnist" / SPLITS[part][0]).read_bytes()),
             np.uint8,
             offset=16,
         ).reshape(-1, 28, 28)

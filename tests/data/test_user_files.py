@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from vae_granularity.data.files import cache
-from vae_granularity.data.files.labels import csv_columns
-from vae_granularity.data.files.own import Folder, open_own
 from vae_granularity.data.files.pictures import list_pictures
+from vae_granularity.data.image_labels import csv_columns
+from vae_granularity.data.image_sources import Folder, open_images
 from vae_granularity.data.images import Images
 from vae_granularity.errors import DataError
 from vae_granularity.runs.build import build
@@ -117,7 +117,7 @@ def test_a_missing_class_label_is_refused_with_its_row(tmp_path: Path, label) ->
     columns = {"image": pictures, "hue": [0, 1, label]}
     table = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
     table.save_to_disk(str(tmp_path / "saved"))
-    source = open_own(str(tmp_path / "saved"), tmp_path / "cache")
+    source = open_images(str(tmp_path / "saved"), tmp_path / "cache")
     with pytest.raises(DataError, match="train, row 2 has no label in column hue"):
         source.columns("hue")
 
@@ -150,7 +150,7 @@ def test_a_constructor_opens_nothing(tmp_path: Path, monkeypatch, kind) -> None:
     def refuse(*_, **__):
         raise AssertionError("something was opened")
 
-    monkeypatch.setattr("vae_granularity.data.images.open_own", refuse)
+    monkeypatch.setattr("vae_granularity.data.images.open_images", refuse)
     paths = {"folder": str(tmp_path), "npz": str(tmp_path / "a.npz"), "hub id": "a/b"}
     data = Images(path=paths.get(kind, "/not/there"), cache_dir=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()

@@ -78,7 +78,7 @@ SERVERS = {
     "headers": "no whole answer within 2.6 s",
     "endless": "more than the 500,000 bytes that the file may have",
     "416": "HTTP 416 to a request for the whole file",
-    "redirect": "it answers what is no HTTP",
+    "redirect": "invalid HTTP response",
     "retry": r"HTTP 503 \(2 attempts\)",
 }
 

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_granularity.data import cars3d
-from vae_granularity.data.files import cache, own, readers
+from vae_granularity.data import cars3d, image_sources
+from vae_granularity.data.files import cache, readers
 from vae_granularity.data.files.declaration import RemoteFile
-from vae_granularity.data.files.labels import csv_columns
 from vae_granularity.data.files.sources import find
+from vae_granularity.data.image_labels import csv_columns
 from vae_granularity.data.images import Images
 from vae_granularity.data.mnist import MNIST
 from vae_granularity.errors import DataError
@@ -97,7 +97,7 @@ def array_of_a_long_header(folder: Path) -> Read:
 
 
 def labels_bomb(folder: Path) -> Read:
-    big = {"descr": "<i8", "fortran_order": False, "shape": (2, own.MAX_LABEL_BYTES)}
+    big = {"descr": "<i8", "fortran_order": False, "shape": (2, image_sources.MAX_LABEL_BYTES)}
     with zipfile.ZipFile(folder / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("images.npy", "w") as member:
             np.save(member, np.zeros((2, 8, 8), np.uint8))

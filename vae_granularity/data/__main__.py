@@ -24,7 +24,7 @@ VERBS = ("prepare", "info")
 
 
 def main() -> None:
-    """Run the command of `sys.argv`; a mistake of the user's ends in one message and a code."""
+    """Run the command of `sys.argv`; a user error ends in one message and an exit code."""
     with tolerant_output():
         _main(sys.argv[1:])
 
@@ -55,8 +55,8 @@ def _main(arguments: list[str]) -> None:
 
 
 def run(verb: str, config: DictConfig) -> str:
-    """Prepare or describe the dataset of a config node; returns what to print."""
-    # torch and Lightning take seconds: a mistyped key is answered before
+    """Prepare or describe the dataset of a config node; return the text to print."""
+    # torch and Lightning take seconds to import: a mistyped key is answered before.
     from hydra.utils import instantiate
 
     from vae_granularity.data.base import ImageDataModule
@@ -66,10 +66,11 @@ def run(verb: str, config: DictConfig) -> str:
 
     checked = OmegaConf.create({"dataset": OmegaConf.to_container(config, resolve=True)})
     check_types(checked)
-    # partial: a full one would wrap our errors; no batches are drawn here
+    # Partial, because Hydra would wrap our errors otherwise.
     data = instantiate(checked.dataset, _partial_=True)()
     assert isinstance(data, ImageDataModule), "conf/dataset names data modules"
-    data.batch_size = 1  # of which every data set has enough images
+    # No batches are drawn here, and no data set is too small for one image.
+    data.batch_size = 1
     may_fetch = verb == "info" and data.source in ("auto", "official")
     if may_fetch and not sources.all_here(data.card, data.data_dir, data.cache_dir):
         if data.source == "official" or not data.card.renderer:

@@ -1,4 +1,4 @@
-"""Which images when: the seeded split and the order of batches, pure functions of (seed, step)."""
+"""Split images and order batches, as pure functions of (seed, step)."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,11 +7,14 @@ import torch
 
 from vae_granularity.errors import ArgumentError
 
-SPLIT, ORDER, DRAWS = 0, 1, 2  # streams of one seed that must not coincide
+# Streams of one seed that must not coincide.
+SPLIT = 0
+ORDER = 1
+DRAWS = 2
 
 
 def split(num_images: int, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Seeded random split of 0..num_images-1 into (train, validation), each sorted int64.
+    """Split 0..num_images-1 at random by the seed into (train, validation), each sorted int64.
 
     >>> train, val = split(10, 0.2, seed=0)
     >>> len(train), len(val), sorted([*train, *val]) == list(range(10))
@@ -37,18 +40,24 @@ class BatchOrder:
 
     def __init__(self, indices: np.ndarray, batch_size: int, seed: int) -> None:
         if batch_size > len(indices):
-            accepted = f"[1, size of the training set = {len(indices)}]"
-            raise ArgumentError(f"batch_size must be in {accepted}, got {batch_size}")
-        self.indices, self.batch_size, self.seed = indices, batch_size, seed
+            raise ArgumentError(
+                f"batch_size must be in [1, size of the training set = {len(indices)}], "
+                f"got {batch_size}"
+            )
+        self.indices = indices
+        self.batch_size = batch_size
+        self.seed = seed
         self.steps_per_epoch = len(indices) // batch_size
-        self._epoch, self._permuted = -1, torch.empty(0, dtype=torch.long)
+        self._epoch = -1
+        self._permuted = torch.empty(0, dtype=torch.long)
 
     def __call__(self, step: int) -> torch.Tensor:
-        """Indices (B,) int64 of training step `step`, counted from 0 over all epochs."""
+        """Return indices (B,) int64 of training step `step`, counted from 0 over all epochs."""
         epoch, batch = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(len(self.indices))
-            self._epoch, self._permuted = epoch, torch.from_numpy(self.indices[order])
+            self._permuted = torch.from_numpy(self.indices[order])
+            self._epoch = epoch
         return self._permuted[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
@@ -66,12 +75,14 @@ class WeightedOrder:
     def __init__(
         self, indices: np.ndarray, probabilities: np.ndarray, batch_size: int, seed: int
     ) -> None:
-        self.indices, self.batch_size, self.seed = indices, batch_size, seed
+        self.indices = indices
+        self.batch_size = batch_size
+        self.seed = seed
         self.steps_per_epoch = len(indices) // batch_size
         self._cumulative = np.cumsum(probabilities)
 
     def __call__(self, step: int) -> torch.Tensor:
-        """Indices (B,) int64 of training step `step`, counted from 0."""
+        """Return indices (B,) int64 of training step `step`, counted from 0."""
         rng = np.random.default_rng([self.seed, ORDER, step])
         return torch.from_numpy(drawn(self.indices, self._cumulative, self.batch_size, rng))
 
@@ -79,9 +90,9 @@ class WeightedOrder:
 def drawn(
     indices: np.ndarray, cumulative: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """`count` of the indices (n,), drawn independently by cumulative probabilities (n,)."""
-    at = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
-    return indices[at]
+    """Draw `count` of the indices (n,) independently by cumulative probabilities (n,)."""
+    position = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+    return indices[position]
 
 
 class TrainBatches:
@@ -93,7 +104,8 @@ class TrainBatches:
     """
 
     def __init__(self, steps: Callable[[], range], batch: Callable[[int], torch.Tensor]) -> None:
-        self.steps, self.batch = steps, batch
+        self.steps = steps
+        self.batch = batch
 
     def __len__(self) -> int:
         return self.steps().stop

@@ -1,6 +1,6 @@
 """Blocks: synthetic data whose true latent structure, and so the right granularity, is known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
@@ -8,12 +8,18 @@ import numpy as np
 import torch
 
 from vae_granularity.data.base import DataOptions, ImageDataModule
-from vae_granularity.data.block_kinds import check_kind, draw_block
 from vae_granularity.data.files.declaration import DatasetCard
 from vae_granularity.data.files.store import Store, array_store
 from vae_granularity.errors import ArgumentError, integer
 from vae_granularity.partition import LatentPartition
 
+# A sampler of a kind draws (count, dim) coordinates, and for each state the cell (count,) of the
+# support that it lies in, as an integer code.
+Draw = tuple[np.ndarray, np.ndarray]
+Sampler = Callable[[int, int, np.random.Generator], Draw]
+
+ARCS = 8  # cells along a curve
+CORRELATION = 0.8  # of any two coordinates of the Gaussian block
 LOGIT_SCALE = 2.0  # deviation of the logits of all pixels: pictures use most of the grey levels
 KNEE = 0.5  # width of the bend of a layer: coordinates have variance near 1
 
@@ -22,14 +28,14 @@ class Blocks(ImageDataModule):
     """K independent blocks of dependent coordinates, mixed by a fixed smooth invertible map.
 
     Observations are vectors of variance 1, or grey pictures whose pixels are sigmoids of the mixed
-    coordinates. Each block is a label: the cell that its state lies in (see `block_kinds`). There
+    coordinates. Each block is a label: the cell that its state lies in (see `KINDS`). There
     is no grid of factors. Beside what every data module does, `coordinates` are the true ones of
     given indices, and `true_blocks` says which of them belong together.
 
     Args:
         num_blocks: K.
         block_dim: coordinates n of a block, one number or one for each block.
-        kinds: name of the distribution, one or one for each block: see `block_kinds.KINDS`.
+        kinds: name of the distribution, one or one for each block: a key of `KINDS`.
         noise: standard deviation of the noise on the true coordinates, whose own is 1.
         num_samples: how many are drawn.
         observed_dim: length O of the observed vectors, at least the number D of coordinates; None
@@ -68,13 +74,18 @@ class Blocks(ImageDataModule):
         data_seed: int = 0,
         **options: Unpack[DataOptions],
     ) -> None:
-        source, device = options.pop("source", "auto"), options.get("device", "cpu")
+        source = options.pop("source", "auto")
         if source not in ("auto", "synthetic"):
-            wanted = "auto or synthetic for blocks, which are generated"
-            raise ArgumentError(f"dataset.source must be {wanted}, got {source!r}")
+            raise ArgumentError(
+                "dataset.source must be auto or synthetic for blocks, which are generated, "
+                f"got {source!r}"
+            )
+        device = options.get("device", "cpu")
         if device not in ("cpu", "cuda"):
-            wanted = "cpu or cuda for blocks, which are generated in memory"
-            raise ArgumentError(f"dataset.device must be {wanted}, got {device!r}")
+            raise ArgumentError(
+                "dataset.device must be cpu or cuda for blocks, which are generated in memory, "
+                f"got {device!r}"
+            )
         super().__init__(**options)
         self.source = "synthetic"
         integer("dataset.num_blocks", num_blocks, 1)
@@ -91,12 +102,15 @@ class Blocks(ImageDataModule):
         dim = self.partition.latent_dim
         if image_size is not None:
             if observed_dim is not None:
-                where = f"where image_size={image_size} is given, got {observed_dim}"
-                raise ArgumentError(f"dataset.observed_dim must be null {where}")
+                raise ArgumentError(
+                    f"dataset.observed_dim must be null where image_size={image_size} is given, "
+                    f"got {observed_dim}"
+                )
             integer("dataset.image_size", image_size, int(np.ceil(np.sqrt(dim + 1))))
         elif observed_dim is not None:
             integer("dataset.observed_dim", observed_dim, dim)
-        self.observed_dim, self.image_size = observed_dim or dim, image_size
+        self.observed_dim = observed_dim or dim
+        self.image_size = image_size
         self.card = replace(
             self.card,
             image_shape=(1, image_size, image_size) if image_size else (self.observed_dim,),
@@ -107,23 +121,27 @@ class Blocks(ImageDataModule):
 
     @property
     def true_blocks(self) -> tuple[tuple[int, ...], ...]:
-        """For each block, the columns of `coordinates` that belong to it."""
+        """Columns of `coordinates` of each block."""
         return self.partition.groups
 
     @property
     def parts(self) -> dict[str, int]:
-        """All samples are for training; the split is the seeded one."""
+        """All samples are for training: there is no official split."""
         return {"train": self.num_samples}
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """As for every dataset, and what the data were generated from."""
-        made_from = {name: getattr(self, name) for name in ("noise", "mixing_layers", "data_seed")}
-        kinds, sizes = list(self.kinds), list(self.partition.sizes)
-        return super().provenance | {"kinds": kinds, "block_dims": sizes} | made_from
+        """Provenance of every data set, and the parameters of the generator."""
+        return super().provenance | {
+            "kinds": list(self.kinds),
+            "block_dims": list(self.partition.sizes),
+            "noise": self.noise,
+            "mixing_layers": self.mixing_layers,
+            "data_seed": self.data_seed,
+        }
 
     def resolve(self) -> str:
-        """Always `synthetic`."""
+        """Return `synthetic`, the only source."""
         self.check_dependence()
         return self.source
 
@@ -154,17 +172,19 @@ class Blocks(ImageDataModule):
         return array_store(torch.from_numpy(observed).to(self.device))
 
     def coordinates(self, indices: torch.Tensor | np.ndarray) -> np.ndarray:
-        """True coordinates (n, D) float32 of the indices (n,), noise included."""
+        """Return the true coordinates (n, D) float32 of the indices (n,), noise included."""
         assert self._store is not None, "setup() comes first"
         return self._coordinates[torch.as_tensor(indices).cpu().numpy()]
 
 
 def _one_each(name: str, value: Any, count: int) -> tuple[Any, ...]:
-    """One value for every block: a single one is repeated."""
+    """Return a value for each block; a single one is repeated."""
     values = (value,) * count if isinstance(value, (str, int)) else tuple(value)
     if len(values) != count:
-        wanted = f"one value or one for each of num_blocks={count}"
-        raise ArgumentError(f"dataset.{name} must be {wanted}, got {list(values)}")
+        raise ArgumentError(
+            f"dataset.{name} must be one value or one for each of num_blocks={count}, "
+            f"got {list(values)}"
+        )
     return values
 
 
@@ -182,7 +202,7 @@ class MixingMap:
     embedding: np.ndarray  # (O, D) with orthonormal columns
 
     def forward(self, coordinates: np.ndarray) -> np.ndarray:
-        """Observations (n, O) of the true coordinates (n, D)."""
+        """Return the observations (n, O) of the true coordinates (n, D)."""
         hidden = coordinates
         for rotation, bend in zip(self.rotations, self.bends, strict=True):
             turned = hidden @ rotation.T
@@ -190,7 +210,7 @@ class MixingMap:
         return hidden @ self.embedding.T
 
     def inverse(self, observations: np.ndarray) -> np.ndarray:
-        """True coordinates (n, D) of observations (n, O), projected onto the map's range first."""
+        """Return the coordinates (n, D) of observations (n, O), projected onto the map's range."""
         hidden = observations @ self.embedding
         for rotation, bend in zip(self.rotations[::-1], self.bends[::-1], strict=True):
             raised = hidden + bend * KNEE
@@ -202,13 +222,14 @@ class MixingMap:
 def random_mixing(
     dim: int, layers: int, embedding: np.ndarray, rng: np.random.Generator
 ) -> MixingMap:
-    """A map of `dim` coordinates with bends of random sign and size uniform in [0.5, 0.8].
+    """Return a map of `dim` coordinates with bends of random sign and size uniform in [0.5, 0.8].
 
     Two layers leave about a sixth of the variance of the observations beyond a linear map of
     Gaussian coordinates; none leave the `embedding` (O, D) alone, which is linear.
 
     >>> rng = np.random.default_rng(0)
-    >>> mixing, x = random_mixing(2, 2, random_orthonormal(3, 2, rng), rng), np.ones((1, 2))
+    >>> mixing = random_mixing(2, 2, random_orthonormal(3, 2, rng), rng)
+    >>> x = np.ones((1, 2))
     >>> mixing.forward(x).shape, mixing.inverse(mixing.forward(x)).round(6).tolist()
     ((1, 3), [[1.0, 1.0]])
     """
@@ -218,18 +239,135 @@ def random_mixing(
 
 
 def random_orthonormal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """(rows, columns) with orthonormal columns, uniformly distributed (Mezzadri, 2007)."""
+    """Return (rows, columns) with orthonormal columns, uniformly distributed (Mezzadri, 2007)."""
     q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
     return q * np.sign(np.diag(r))
 
 
 def smooth_orthonormal(side: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """(side * side, columns), orthonormal: random mixtures of 2-D cosines of lowest frequency."""
+    """Return (side * side, columns), orthonormal: random mixtures of the lowest 2-D cosines."""
     per_axis = int(np.ceil(np.sqrt(columns + 1)))
-    frequency, centre = np.arange(per_axis), (np.arange(side) + 0.5) / side
+    frequency = np.arange(per_axis)
+    centre = (np.arange(side) + 0.5) / side
     cosine = np.cos(np.pi * centre[:, None] * frequency)
     cosine /= np.linalg.norm(cosine, axis=0)
     products = np.einsum("ia,jb->ijab", cosine, cosine).reshape(side * side, -1)
     order = np.argsort(np.add.outer(frequency, frequency).ravel(), kind="stable")
-    basis = products[:, order[1 : columns + 1]]  # without the constant: pictures keep their mean
+    # Without the constant: pictures keep their mean.
+    basis = products[:, order[1 : columns + 1]]
     return basis @ random_orthonormal(columns, columns, rng)
+
+
+def ring(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from the unit circle; the cell is one of 8 arcs."""
+    turn = rng.random(count)
+    return _circle(turn), _arc(turn, ARCS)
+
+
+def moons(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from two interleaved half circles; the cell is one of 4 arcs of either."""
+    lower = rng.integers(0, 2, count)
+    turn = rng.random(count)
+    angle = np.pi * turn
+    upper_points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.where(lower[:, None] == 1, [1.0, 0.5] - upper_points, upper_points)
+    return points, 4 * lower + _arc(turn, 4)
+
+
+def spiral(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from one and a half turns of an Archimedean spiral; the cell is one of 8 arcs."""
+    # The root makes the density along the curve nearly even.
+    radius = np.sqrt(rng.random(count))
+    return radius[:, None] * _circle(1.5 * radius), _arc(radius**2, ARCS)
+
+
+def checkerboard(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from the 8 dark squares of a board of 4 x 4; the cell is the square."""
+    cell = rng.integers(0, 8, count)
+    row = cell // 2
+    column = 2 * (cell % 2) + row % 2
+    return np.stack([column, row], axis=1) + rng.random((count, 2)), cell
+
+
+def sphere(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from the unit sphere in `dim` dimensions; the cell is an octant of three of them."""
+    points = _on_sphere(count, dim, rng)
+    return points, _octant(points)
+
+
+def torus(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw from a tube of radius 1 around a circle of radius 2; its section is a sphere of dim - 2.
+
+    The cell is one of 4 arcs of the circle, on the outer or the inner side of the tube.
+    """
+    turn = rng.random(count)
+    section = _on_sphere(count, dim - 1, rng)
+    points = np.concatenate([(2.0 + section[:, :1]) * _circle(turn), section[:, 1:]], axis=1)
+    return points, 2 * _arc(turn, 4) + (section[:, 0] > 0)
+
+
+def gaussian(count: int, dim: int, rng: np.random.Generator) -> Draw:
+    """Draw equally correlated Gaussians; the cell is the octant of three whitened coordinates."""
+    white = rng.standard_normal((count, dim))
+    covariance = np.full((dim, dim), CORRELATION) + (1.0 - CORRELATION) * np.eye(dim)
+    return white @ np.linalg.cholesky(covariance).T, _octant(white)
+
+
+# kind → (sampler, smallest dim, largest dim or None)
+KINDS: dict[str, tuple[Sampler, int, int | None]] = {
+    "ring": (ring, 2, 2),
+    "moons": (moons, 2, 2),
+    "spiral": (spiral, 2, 2),
+    "checkerboard": (checkerboard, 2, 2),
+    "sphere": (sphere, 2, None),
+    "torus": (torus, 3, None),
+    "gaussian": (gaussian, 1, None),
+}
+
+
+def check_kind(kind: str, dim: int) -> None:
+    """Check that a kind of block exists in `dim` dimensions.
+
+    Raises:
+        ArgumentError: no such kind, or not in so many dimensions.
+    """
+    if kind not in KINDS:
+        raise ArgumentError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    _, low, high = KINDS[kind]
+    if dim < low or (high is not None and dim > high):
+        accepted = f"{low}" if low == high else f">= {low}"
+        raise ArgumentError(f"block_dim must be {accepted} for kind={kind}, got {dim}")
+
+
+def draw_block(kind: str, dim: int, count: int, noise: float, rng: np.random.Generator) -> Draw:
+    """Draw (count, dim) coordinates of mean 0 and variance 1, and the (count,) int64 cells.
+
+    >>> points, cell = draw_block("ring", 2, 100, noise=0.0, rng=np.random.default_rng(0))
+    >>> points.shape, points.std(0).round(6).tolist(), cell[:3].tolist()
+    ((100, 2), [1.0, 1.0], [5, 2, 0])
+
+    `noise` is the standard deviation of the Gaussian noise added to each coordinate, in units of
+    the noiseless one's. The state is drawn first, so that the noise does not change it.
+    """
+    check_kind(kind, dim)
+    points, cell = KINDS[kind][0](count, dim, rng)
+    points = (points - points.mean(0)) / points.std(0) + noise * rng.standard_normal(points.shape)
+    return (points - points.mean(0)) / points.std(0), cell.astype(np.int64)
+
+
+def _circle(turn: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(2.0 * np.pi * turn), np.sin(2.0 * np.pi * turn)], axis=1)
+
+
+def _on_sphere(count: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+    points = rng.standard_normal((count, dim))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def _arc(turn: np.ndarray, arcs: int) -> np.ndarray:
+    return np.minimum((turn * arcs).astype(np.int64), arcs - 1)
+
+
+def _octant(points: np.ndarray) -> np.ndarray:
+    signs = points[:, :3] > 0
+    return signs @ (1 << np.arange(signs.shape[1]))

@@ -48,7 +48,7 @@ class Cars3D(FactorGridDataModule):
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`data/cars/list.txt` orders the types; each `car_NNN_mesh.mat` holds all views of one.
+        """Read `data/cars/list.txt`, which orders the types, and a `car_NNN_mesh.mat` of each.
 
         The array is `im` (128, 128, 3, azimuth, elevation) uint8.
         """
@@ -58,31 +58,35 @@ class Cars3D(FactorGridDataModule):
     def _views(self, path: Path, types: list[str], side: int) -> Chunks:
         elevations, azimuths, _ = self.space.sizes
         number_of = {f"{name}.mat": number for number, name in enumerate(types)}
-        left, views = set(number_of), np.arange(elevations * azimuths)
+        # In the order of the archive, which can only be read from its beginning.
+        missing = set(number_of)
+        views = np.arange(elevations * azimuths)
         limit = self.card.files[0].max_bytes
         for name, content in members(path, lambda name: _in_cars(path, name) in number_of, limit):
             mesh = PurePosixPath(name).name
-            left.discard(mesh)
+            missing.discard(mesh)
             images = _mesh(f"{path}: {name}", content, (128, 128, 3, azimuths, elevations))
             yield views * len(types) + number_of[mesh], images if side == 128 else _halved(images)
-        if left:
-            raise DataError(f"{path} lacks the meshes {sorted(left)[:5]} that {LIST} names")
+        if missing:
+            raise DataError(f"{path} lacks the meshes {sorted(missing)[:5]} that {LIST} names")
 
     def _types(self, path: Path) -> list[str]:
-        wanted = self.space.sizes[2]
+        count = self.space.sizes[2]
         for _, content in members(path, lambda name: _in_cars(path, name) == LIST, 1 << 20):
             types = content.decode("ascii", errors="replace").split()
-            if len(types) != wanted or len(set(types)) != len(types):
-                got = f"it names {len(types)} ({len(set(types))} different)"
-                raise DataError(f"{path}: {LIST} must name {wanted} different meshes, {got}")
+            if len(types) != count or len(set(types)) != len(types):
+                raise DataError(
+                    f"{path}: {LIST} must name {count} different meshes, it names {len(types)} "
+                    f"({len(set(types))} different)"
+                )
             return types
         raise DataError(f"{path} has no member data/cars/{LIST}")
 
 
 def _in_cars(path: Path, member: str) -> str | None:
-    """The file name of a member of the folder of cars; None for others."""
-    parts = PurePosixPath(member).parts
-    return parts[-1] if path.is_dir() or parts[-3:-1] == ("data", "cars") else None
+    """Return the file name of a member of the folder of cars; None for others."""
+    steps = PurePosixPath(member).parts
+    return steps[-1] if path.is_dir() or steps[-3:-1] == ("data", "cars") else None
 
 
 def _check_size(content: bytes) -> None:
@@ -90,31 +94,34 @@ def _check_size(content: bytes) -> None:
 
     Elements are (type, bytes) and content; type 15 is zlib's. They follow a header of 128 bytes.
     """
-    start, left = 128, MEMBER_BYTES
+    start = 128
+    remaining = MEMBER_BYTES
     while start + 8 <= len(content):
         kind, size = struct.unpack_from("<II", content, start)
         if kind == 15:
-            inside = zlib.decompressobj().decompress(content[start + 8 :][:size], left + 1)
-            left -= len(inside)
-            if left < 0:
+            inside = zlib.decompressobj().decompress(content[start + 8 :][:size], remaining + 1)
+            remaining -= len(inside)
+            if remaining < 0:
                 raise ValueError(f"it unpacks to more than {MEMBER_BYTES:,} bytes")
         start += 8 + size
 
 
 def _mesh(place: str, content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Views (elevation · azimuth, 128, 128, 3) uint8 of one car, elevation slowest."""
+    """Return views (elevation · azimuth, 128, 128, 3) uint8 of one car, elevation slowest."""
     from scipy.io import loadmat
 
     try:
         _check_size(content)
         im = loadmat(BytesIO(content), variable_names=["im"]).get("im")
-    except Exception as error:  # loadmat raises many types on damaged input
+    # loadmat raises many types on damaged input.
+    except Exception as error:
         raise DataError(f"{place} is not a whole MATLAB file: {error}") from error
     if im is None:
         raise DataError(f"{place} has no array `im`")
     if im.dtype != np.uint8 or im.shape != shape:
-        got = f"{im.dtype} of shape {im.shape}"
-        raise DataError(f"{place}: `im` must be uint8 of shape {shape}, got {got}")
+        raise DataError(
+            f"{place}: `im` must be uint8 of shape {shape}, got {im.dtype} of shape {im.shape}"
+        )
     return im.transpose(4, 3, 0, 1, 2).reshape(-1, 128, 128, 3)
 
 

@@ -16,11 +16,17 @@ from vae_granularity.data.files.declaration import DatasetCard, HubTable, Remote
 from vae_granularity.data.files.readers import Chunks, members
 from vae_granularity.errors import DataError
 
-IMAGES, ATTRS, PARTITION = "img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"
+IMAGES = "img_align_celeba.zip"
+ATTRS = "list_attr_celeba.txt"
+PARTITION = "list_eval_partition.txt"
 MD5 = {ATTRS: "75e246fa4810816ffd6ee81facbd244c", PARTITION: "d32c9cbf5e040fd4025c592c306e6668"}
-WIDTH, HEIGHT, CROP, SIZE = 178, 218, 148, 64
+# Of the published pictures, and of the central square and the images as the field uses them.
+WIDTH = 178
+HEIGHT = 218
+CROP = 148
+SIZE = 64
 CHUNK = 512  # pictures decoded at a time
-PARTS = {"0": "train", "1": "valid", "2": "test"}
+SPLITS = {"0": "train", "1": "valid", "2": "test"}
 _NAMES = """
     5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
     Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee
@@ -76,21 +82,23 @@ class CelebA(ImageDataModule):
         homepage="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
         label_names=ATTRIBUTES,
         hub=HubTable(
-            "flwrlabs/celeba", splits={part: part for part in PARTS.values()}, labels=ATTRIBUTES
+            "flwrlabs/celeba", splits={name: name for name in SPLITS.values()}, labels=ATTRIBUTES
         ),
     )
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
-        """The central 148×148 at the size asked for: (3, size, size) uint8."""
+        """Return the central 148×148 of a picture at `image_size`: (3, size, size) uint8."""
         if picture.size != (WIDTH, HEIGHT):
-            got = "×".join(map(str, picture.size))
-            raise DataError(f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {got}")
-        left, top = (WIDTH - CROP) // 2, (HEIGHT - CROP) // 2
+            raise DataError(
+                f"pictures of celeba must be {WIDTH}×{HEIGHT}, got {picture.width}×{picture.height}"
+            )
+        column = (WIDTH - CROP) // 2
+        row = (HEIGHT - CROP) // 2
         # Not resize(box=...): its filter looks at pixels outside the box.
-        face = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
+        face = picture.convert("RGB").crop((column, row, column + CROP, row + CROP))
         size = self.image_shape[-1]
-        how = Image.Resampling.BILINEAR if size == SIZE else Image.Resampling.BOX
-        return super().pixels(face.resize((size, size), how))
+        method = Image.Resampling.BILINEAR if size == SIZE else Image.Resampling.BOX
+        return super().pixels(face.resize((size, size), method))
 
     @property
     def source_shape(self) -> tuple[int, ...]:
@@ -98,33 +106,40 @@ class CelebA(ImageDataModule):
         return self.image_shape
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """Pictures in the order of the parts, within a part in the order of the attribute list."""
+        """Read pictures split by split, within a split in the order of the attribute list."""
         names, attributes = read_attributes(files[ATTRS])
         partition = read_partition(files[PARTITION])
         if strangers := sorted(set(names) ^ set(partition)):
-            lists = f"{files[PARTITION]} and {files[ATTRS].name} must list the same files"
-            raise DataError(f"{lists}; only in one: {strangers[:3]}")
-        part = [partition[name] for name in names]
-        counts = {name: part.count(name) for name in PARTS.values() if name in part}
+            raise DataError(
+                f"{files[PARTITION]} and {files[ATTRS].name} must list the same files; only in "
+                f"one: {strangers[:3]}"
+            )
+        splits = [partition[name] for name in names]
+        counts = {name: splits.count(name) for name in SPLITS.values() if name in splits}
         if "train" not in counts:
             raise DataError(f"{files[PARTITION]} puts no picture into the training part (0)")
-        order = np.argsort([list(PARTS.values()).index(name) for name in part], kind="stable")
+        split_order = list(SPLITS.values())
+        # Stable: within a split the order of the attribute list stays.
+        order = np.argsort([split_order.index(name) for name in splits], kind="stable")
         positions = {names[row]: position for position, row in enumerate(order)}
         chunks = self._chunks(files[IMAGES], positions)
         return ImageStream(self.image_shape, counts, chunks, lambda: attributes[order])
 
     def _chunks(self, path: Path, positions: dict[str, int]) -> Chunks:
-        left, limit = set(positions), self.card.files[0].max_bytes
+        missing = set(positions)
+        limit = self.card.files[0].max_bytes
         pictures = members(path, lambda name: PurePosixPath(name).name in positions, limit)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             while chunk := list(islice(pictures, CHUNK)):
                 images = list(pool.map(lambda picture: self._decode(path, *picture), chunk))
                 names = [PurePosixPath(name).name for name, _ in chunk]
-                left.difference_update(names)
+                missing.difference_update(names)
                 yield np.array([positions[name] for name in names]), np.stack(images)
-        if left:
-            lacks = f"lacks {len(left)} of the {len(positions)} pictures that the lists name"
-            raise DataError(f"{path} {lacks}, e.g. {min(left)}")
+        if missing:
+            raise DataError(
+                f"{path} lacks {len(missing)} of the {len(positions)} pictures that the lists "
+                f"name, e.g. {min(missing)}"
+            )
 
     def _decode(self, path: Path, name: str, content: bytes) -> np.ndarray:
         try:
@@ -133,8 +148,9 @@ class CelebA(ImageDataModule):
         except DataError as error:
             raise DataError(f"{path}: {name}: {error}") from error
         except (OSError, Image.DecompressionBombError) as error:
-            what = f"{name} is not a whole JPEG picture ({len(content):,} bytes)"
-            raise DataError(f"{path}: {what}: {error}") from error
+            raise DataError(
+                f"{path}: {name} is not a whole JPEG picture ({len(content):,} bytes): {error}"
+            ) from error
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -145,17 +161,13 @@ def _rows(path: Path) -> list[list[str]]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     lines = [line for line in lines if line.strip()]
-    if path.suffix.lower() == ".csv":
-        return [[cell.strip() for cell in line.split(",")] for line in lines]
-    return [line.split() for line in lines]
-
-
-def _refused(path: Path, number: int, wanted: str, row: list[str]) -> DataError:
-    return DataError(f"{path}, line {number}: must be {wanted}, got {' '.join(row)[:80]!r}")
+    # Kaggle's lists have commas; file names and numbers have no spaces.
+    is_csv = path.suffix.lower() == ".csv"
+    return [(line.replace(",", " ") if is_csv else line).split() for line in lines]
 
 
 def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
-    """File names (N) and attributes (N, 40) int64 of 0 and 1 (-1 and 1 in the file).
+    """Return file names (N) and attributes (N, 40) int64 of 0 and 1 (-1 and 1 in the file).
 
     Line 1 is N, line 2 names the 40 attributes, then one line a picture.
 
@@ -163,23 +175,36 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
         DataError: no such lines, other attribute names, a value that is not -1 or 1, or N that is
             not the number of lines.
     """
-    rows, wanted = _rows(path), len(ATTRIBUTES)
+    rows = _rows(path)
+    num_attributes = len(ATTRIBUTES)
     if path.suffix.lower() == ".csv" and rows:
         # Kaggle's list has a column of file names, and no line with the number of pictures.
+        first_line = 2
         rows = [[str(len(rows) - 1)], rows[0][1:], *rows[1:]]
+    else:
+        first_line = 3
     if len(rows) < 3 or len(rows[0]) != 1 or not rows[0][0].isdigit():
-        begin = f"the number of pictures and a line of {wanted} attribute names"
-        raise DataError(f"{path} must begin with {begin}")
-    count, header, body = int(rows[0][0]), rows[1], rows[2:]
+        raise DataError(
+            f"{path} must begin with the number of pictures and a line of {num_attributes} "
+            "attribute names"
+        )
+    count = int(rows[0][0])
+    header = rows[1]
+    body = rows[2:]
     if tuple(header) != ATTRIBUTES:
         strange = [name for name in header if name not in ATTRIBUTES]
-        got = f"got {len(header)} names, not known: {strange[:5]}"
-        raise DataError(f"{path} must name the {wanted} attributes in the official order, {got}")
+        raise DataError(
+            f"{path} must name the {num_attributes} attributes in the official order, got "
+            f"{len(header)} names, not known: {strange[:5]}"
+        )
     if count != len(body):
         raise DataError(f"{path} says {count} pictures and lists {len(body)}")
-    for number, row in enumerate(body, start=2 if path.suffix.lower() == ".csv" else 3):
-        if len(row) != 1 + wanted or not set(row[1:]) <= {"-1", "1"}:
-            raise _refused(path, number, f"a file name and {wanted} values -1 or 1", row)
+    for number, row in enumerate(body, start=first_line):
+        if len(row) != 1 + num_attributes or not set(row[1:]) <= {"-1", "1"}:
+            raise DataError(
+                f"{path}, line {number}: must be a file name and {num_attributes} values -1 or 1, "
+                f"got {' '.join(row)[:80]!r}"
+            )
     names = [row[0] for row in body]
     if len(set(names)) < len(names):
         raise DataError(f"{path} lists a file name twice")
@@ -187,15 +212,21 @@ def read_attributes(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def read_partition(path: Path) -> dict[str, str]:
-    """Part (train, valid, test) of each file name.
+    """Return the split (train, valid, test) of each file name.
 
     Raises:
         DataError: a line that is not a file name and 0, 1 or 2.
     """
-    rows, first = _rows(path), 1
+    rows = list(enumerate(_rows(path), start=1))
+    # Kaggle's list has a header.
     if path.suffix.lower() == ".csv":
-        rows, first = rows[1:], 2
-    for number, row in enumerate(rows, start=first):
-        if len(row) != 2 or row[1] not in PARTS:
-            raise _refused(path, number, "a file name and 0, 1 or 2", row)
-    return {name: PARTS[part] for name, part in rows}
+        rows = rows[1:]
+    partition = {}
+    for number, row in rows:
+        if len(row) != 2 or row[1] not in SPLITS:
+            raise DataError(
+                f"{path}, line {number}: must be a file name and 0, 1 or 2, got "
+                f"{' '.join(row)[:80]!r}"
+            )
+        partition[row[0]] = SPLITS[row[1]]
+    return partition

@@ -54,6 +54,8 @@ class DSprites(FactorGridDataModule):
                 ),
                 # No hash is published with the data set; nine independent projects pin this one.
                 md5="7da33b31b13a06f4b04a70402ce90c2e",
+                # A clone of the repository, and its zip unpacked.
+                aliases=(f"dsprites-dataset/{FILE}", f"dsprites-dataset-master/{FILE}"),
             ),
         ),
         licence="Apache-2.0",

@@ -1,4 +1,4 @@
-"""Datasets that are a whole grid of factors: the index is the label, and most can be rendered."""
+"""Data sets that are a whole grid of factors: the index is the label; most can be rendered."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -53,14 +53,14 @@ class FactorGridDataModule(ImageDataModule):
             self.card = replace(self.card, factors=factors)
 
     def stream(self, chunks: Chunks, side: int | None = None, **facts: str) -> ImageStream:
-        """The grid from chunks of images (n, side, side, C), by default as `source_shape` says.
+        """Return the grid from chunks of images (n, side, side, C), by default of `source_shape`.
 
         Labels follow from the index.
         """
         channels, *_, usual = self.source_shape
-        turned = ((positions, images.transpose(0, 3, 1, 2)) for positions, images in chunks)
+        planes = ((positions, images.transpose(0, 3, 1, 2)) for positions, images in chunks)
         shape = (channels, side or usual, side or usual)
-        return ImageStream(shape, self.parts, turned, facts=facts)
+        return ImageStream(shape, self.parts, planes, facts=facts)
 
     @property
     def official_shape(self) -> tuple[int, ...]:
@@ -82,13 +82,14 @@ class FactorGridDataModule(ImageDataModule):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """As for every data set, and `duplicate_of_training` where there is one."""
+        """Provenance of every data set, and `duplicate_of_training` if there is one."""
         twins = self.duplicate_of_training()
         return super().provenance | ({"duplicate_of_training": twins} if twins else {})
 
     def duplicate_of_training(self) -> dict[str, Any] | None:
-        """`share` of the validation images whose declared twin is a training image, and the
-        `reason`; None where the grid holds no twins or nothing is held out.
+        """Return the share of validation images whose declared twin is a training image.
+
+        Keys `share` and `reason`; None if the grid holds no twins or nothing is held out.
         """
         present = [
             f"{factor} {value} and {other} are one picture"
@@ -97,32 +98,35 @@ class FactorGridDataModule(ImageDataModule):
         ]
         if not present or not self.val_fraction:
             return None
-        parts = split(self.space.size, self.val_fraction, self.seed)
-        train, validation = map(self.space.depicted, parts)
+        indices = split(self.space.size, self.val_fraction, self.seed)
+        train, validation = map(self.space.depicted, indices)
         return {"share": float(np.isin(validation, train).mean()), "reason": ", ".join(present)}
 
     @property
     def drawn_as(self) -> str:
-        """What the renderer draws, as the cache knows it."""
+        """Name of the drawn images in the cache."""
         return self.kind
 
     def conversion(self) -> Conversion | None:
-        """As for every dataset; small rendered grids are drawn once, keyed by the drawing code."""
+        """Return how images are read; small rendered grids are drawn once a drawing code."""
         if self.source != "rendered":
             return super().conversion()
+        # Larger grids are drawn as they are asked for: drawing them once would take the disk.
         if self.space.size * prod(self.cached_shape) > CONVERTED_BYTES:
             return None
+        # The drawing code is part of the key: a changed renderer draws other images.
         look = f"{self.drawn_as} ({self.source})"
         key = [look, self.cached_shape, self.space.sizes, self._drawing_code()]
         stream = self.stream(self._drawn(), source=self.source)
         return Conversion(key, {}, lambda: self.sized(stream))
 
     def open_store(self) -> Store:
-        """The converted images, or the renderer."""
+        """Open the converted images, or the renderer."""
         if self.cache_directory is not None:
             return super().open_store()
         device = "cuda" if self.device == "cuda" else "cpu"
-        render, size = self.renderer(), self.cached_shape[-1]
+        render = self.renderer()
+        size = self.cached_shape[-1]
         if size == self.source_shape[-1]:
             return rendered_store(self.space, render, device)
 
@@ -139,7 +143,7 @@ class FactorGridDataModule(ImageDataModule):
             yield positions, render(self.space.factors(positions))
 
     def renderer(self) -> Callable[..., np.ndarray]:
-        """Factors (n, F) to rendered images (n, H, W, C) uint8; variants bind theirs."""
+        """Return the function that draws images (n, H, W, C) uint8 from factors (n, F)."""
         return self._module().render
 
     def _module(self) -> Any:
@@ -147,6 +151,6 @@ class FactorGridDataModule(ImageDataModule):
         return import_module(self.card.renderer)
 
     def _drawing_code(self) -> str:
-        """Hex digest of the sources in the renderer's folder: others draw other images."""
+        """Return the digest of the sources in the renderer's folder: others draw other images."""
         files = sorted(Path(self._module().__file__).parent.glob("*.py"))
         return digest(b"".join(file.read_bytes() for file in files))

@@ -1,4 +1,4 @@
-"""Images of one's own: a folder of pictures, an .npz archive, or a Hugging Face data set."""
+"""A user's images: a folder of pictures, an .npz archive, or a Hugging Face data set."""
 
 import json
 import logging
@@ -12,9 +12,9 @@ from vae_granularity.data.base import ImageDataModule, SizedOptions
 from vae_granularity.data.factors import FactorSpace
 from vae_granularity.data.files.cache import IMAGES, Conversion, ImageStream
 from vae_granularity.data.files.declaration import FACTOR_KINDS, DatasetCard
-from vae_granularity.data.files.labels import Labels, labels_of
-from vae_granularity.data.files.own import KINDS, is_hub_id, is_table, open_own
-from vae_granularity.data.files.pictures import COLOURS, LARGEST, Wanted
+from vae_granularity.data.files.pictures import COLOURS, LARGEST, PictureFormat
+from vae_granularity.data.image_labels import Labels, labels_of
+from vae_granularity.data.image_sources import KINDS, is_hub_id, is_table, open_images
 from vae_granularity.errors import ArgumentError, DataError, choice, integer
 from vae_granularity.files import digest
 from vae_granularity.terminal import say
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Images(ImageDataModule):
-    """Pictures of one's own; the card is derived from them.
+    """A user's pictures; the card is derived from them.
 
     Labels that fill a grid, every combination of their values exactly once, are a grid of factors:
     all metrics apply. Other labels serve the metrics that need no grid; without any, only the
@@ -75,7 +75,9 @@ class Images(ImageDataModule):
         mixed_sizes: bool = False,
         **options: Unpack[SizedOptions],
     ) -> None:
-        source, size = options.pop("source", "auto"), options.pop("image_size", None)
+        # Both have another range here than in other data sets.
+        source = options.pop("source", "auto")
+        size = options.pop("image_size", None)
         super().__init__(**options)
         choice("dataset.source", source, SOURCES)
         self.source = "own"
@@ -117,9 +119,10 @@ class Images(ImageDataModule):
                 "load_run"
             )
         if is_table(self.path):
-            self._check_cache()  # the library converts there
-        self.own = open_own(self.path, self.cache_dir)
-        channels, height, width = self.own.first.shape
+            # The library converts there.
+            self._check_cache()
+        self.pictures = open_images(self.path, self.cache_dir)
+        channels, height, width = self.pictures.first.shape
         side = min(height, width)
         size = self._default_size(width, height) if self.image_size is None else self.image_size
         if size > side:
@@ -127,9 +130,14 @@ class Images(ImageDataModule):
                 f"dataset.image_size must be at most {side}, got {size} for pictures of "
                 f"{width}x{height}: nothing is enlarged"
             )
-        shape = (None, None) if self.mixed_sizes else (height, width)
-        self.wanted = Wanted(self.channels or channels, *shape, size, self.channels is not None)
-        self.card = replace(self.card, image_shape=self.wanted.shape)
+        self.format = PictureFormat(
+            channels=self.channels or channels,
+            height=None if self.mixed_sizes else height,
+            width=None if self.mixed_sizes else width,
+            size=size,
+            convert=self.channels is not None,
+        )
+        self.card = replace(self.card, image_shape=self.format.shape)
         self._is_open = True
 
     def _default_size(self, width: int, height: int) -> int:
@@ -146,18 +154,22 @@ class Images(ImageDataModule):
                 f"dataset.image_size must be given, e.g. 64, got null for pictures of "
                 f"{width}x{height}"
             )
+        # Pictures below the multiple keep their size: the network's own message says what it takes.
         size = side - side % self.size_multiple or side
         if size != side:
             log.warning(
                 "dataset.image_size=%d for pictures of %dx%d: the largest multiple of %d, which "
                 "the network takes, that enlarges nothing (net=mlp takes any size)",
-                *(size, width, height, self.size_multiple),
+                size,
+                width,
+                height,
+                self.size_multiple,
             )
         return size
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(C, H, W), of the first picture at the size asked for."""
+        """(C, H, W) of the first picture at `image_size`."""
         self.inspect()
         return super().image_shape
 
@@ -172,23 +184,25 @@ class Images(ImageDataModule):
         return self.source
 
     def conversion(self) -> Conversion:
-        """One cache for each state of the files, size, kind of picture and choice of factors."""
-        how = [list(self.wanted.shape), self.wanted.height, self.wanted.convert]
-        stamp = json.dumps([self.own.stamp(), self.factors, self.factor_names], default=list)
-        return Conversion([self.source, *how, digest(stamp)], {}, self._read)
+        """Return the key and the reader: a cache for each state of files, format and factors."""
+        format_key = [list(self.format.shape), self.format.height, self.format.convert]
+        stamp = json.dumps([self.pictures.stamp(), self.factors, self.factor_names], default=list)
+        return Conversion([self.source, *format_key, digest(stamp)], {}, self._read)
 
-    def _labels_found(self) -> Labels | None:
+    def _read_labels(self) -> Labels | None:
         if self.factors is None:
             return None
-        count = sum(self.own.parts.values())
-        columns = self.own.columns(self.factors)
+        count = sum(self.pictures.split_sizes.values())
+        columns = self.pictures.columns(self.factors)
         return labels_of(columns, count, self.path, self.factor_names)
 
     def _read(self) -> ImageStream:
-        labels, parts = self._labels_found(), self.own.parts  # all labels before any picture
-        grid = labels.grid if labels is not None and len(parts) == 1 else None
-        count = sum(parts.values())
-        order = np.arange(count)
+        # All labels before any picture: a mistake in them is reported before the long conversion.
+        labels = self._read_labels()
+        sizes = self.pictures.split_sizes
+        # With official splits the order of images is split by split, not that of a grid.
+        grid = labels.grid if labels is not None and len(sizes) == 1 else None
+        order = np.arange(sum(sizes.values()))
         facts: dict[str, Any] = {}
         if grid is not None and labels is not None:
             order = grid.index(labels.codes)
@@ -200,24 +214,25 @@ class Images(ImageDataModule):
             facts["words"] = labels.words
 
         def chunks(start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for images in self.own.rows(start, self.wanted):
+            for images in self.pictures.rows(start, self.format):
                 yield order[start : start + len(images)], images
                 start += len(images)
 
         codes = (lambda: labels.codes) if labels is not None and grid is None else None
-        return ImageStream(self.wanted.shape, parts, chunks(0), codes, facts, order, chunks)
+        return ImageStream(self.format.shape, sizes, chunks(0), codes, facts, order, chunks)
 
     def prepare_data(self, *, thorough: bool = False) -> None:
-        """As for every data set; then the card says what was found, and it is printed once."""
+        """Convert the images; then complete the card with factors or labels, and print it once."""
         super().prepare_data(thorough=thorough)
-        grid, names = self._manifest.get("factors"), self._manifest.get("label_names", ())
+        grid = self._manifest.get("factors")
+        names = self._manifest.get("label_names", ())
         space = FactorSpace(tuple(grid["names"]), tuple(grid["sizes"])) if grid else None
         self.card = replace(self.card, factors=space, label_names=tuple(names))
         kinds = self._kinds_of(self.label_names, self._manifest.get("words", ()))
         self.card = replace(self.card, factor_kinds=kinds)
         self.check_dependence()
         if not self._printed:
-            say(self.found())
+            say(self.summary())
             self._printed = True
 
     def _kinds_of(self, names: Sequence[str], words: Sequence[str]) -> dict[str, str]:
@@ -236,26 +251,25 @@ class Images(ImageDataModule):
                 )
         return dict.fromkeys(words, "discrete") | dict(declared or {})
 
-    def found(self) -> str:
-        """The derived card in one line."""
-        parts = ", ".join(f"{part} {count:,}" for part, count in self.parts.items())
-        colour, side = COLOURS[self.wanted.channels], self.wanted.size
-        told = "no labels: unsupervised metrics only"
+    def summary(self) -> str:
+        """Return the derived card in one line."""
+        counts = ", ".join(f"{split} {count:,}" for split, count in self.parts.items())
+        colour = COLOURS[self.format.channels]
+        side = self.format.size
+        labels = "no labels: unsupervised metrics only"
         if self.card.factors is not None:
             sizes = zip(self.card.factors.names, self.card.factors.sizes, strict=True)
-            told = "a grid of factors: " + ", ".join(f"{name} {size}" for name, size in sizes)
+            labels = "a grid of factors: " + ", ".join(f"{name} {size}" for name, size in sizes)
         elif self.card.label_names:
-            told = f"labels that fill no grid: {', '.join(self.card.label_names)}"
-        return f"{self.kind}: {colour} {side}x{side}, {parts}; {told}"
+            labels = f"labels that fill no grid: {', '.join(self.card.label_names)}"
+        return f"{self.kind}: {colour} {side}x{side}, {counts}; {labels}"
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """As for every data set, with the path and the checksum of the converted images."""
-        checksum = self._manifest["arrays"][IMAGES]["sha256"]
-        named = {
+        """Provenance of every data set, the path and the checksum of the converted images."""
+        return super().provenance | {
             "name": self.kind,
             "path": self.path,
             "factors": list(self.label_names),
-            "images_sha256": checksum,
+            "images_sha256": self._manifest["arrays"][IMAGES]["sha256"],
         }
-        return super().provenance | named

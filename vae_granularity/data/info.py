@@ -1,4 +1,4 @@
-"""What `data info` shows: the card of a dataset as text, and contact sheets of its images."""
+"""Describe a data set for `data info`: its card as text, and contact sheets of its images."""
 
 from collections.abc import Sequence
 
@@ -23,20 +23,24 @@ VERIFIED = {
     None: "no hash to compare",
 }
 CHECKED = {True: "compared: it is as written", False: "not compared now; `prepare` compares them"}
-COLUMNS, ROWS, GAP = 10, 6, 2
+COLUMNS = 10
+ROWS = 6
+GAP = 2
 MARGIN = 110  # pixels left of a row for the name of its factor
 
 
 def describe(data: ImageDataModule, *, hashed: bool = False) -> str:
-    """What a data module holds after `resolve`, under which licence, where, and what is real.
+    """Return the contents of a data module after `resolve`, the licence, files, and what is real.
 
     Args:
         hashed: whether every byte of the cache has been compared with its checksum.
     """
-    card, parts, space = data.card, data.parts, data.factor_space
-    counts = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-    number = f"{sum(parts.values()):,} ({counts})" if parts else "number known after `prepare`"
-    here = data.files or data.source != "official"
+    card = data.card
+    space = data.factor_space
+    sizes = data.parts
+    counts = ", ".join(f"{split} {count:,}" for split, count in sizes.items())
+    number = f"{sum(sizes.values()):,} ({counts})" if sizes else "number known after `prepare`"
+    is_here = data.files or data.source != "official"
     lines = [
         ("dataset", data.title),
         ("images", f"{'x'.join(map(str, data.image_shape))}, {number}"),
@@ -47,7 +51,7 @@ def describe(data: ImageDataModule, *, hashed: bool = False) -> str:
         ("licence", card.licence),
         ("cite", card.citation),
         ("home", card.homepage),
-        ("source", f"{data.source}: {REAL[data.source if here else 'auto']}"),
+        ("source", f"{data.source}: {REAL[data.source if is_here else 'auto']}"),
         ("verified", VERIFIED[data.verified]),
         *((f"file {name}", str(path)) for name, path in data.files.items()),
         ("cache", str(data.cache_directory or "none needed")),
@@ -57,20 +61,21 @@ def describe(data: ImageDataModule, *, hashed: bool = False) -> str:
 
 
 def _twins(data: ImageDataModule) -> str:
-    found = data.duplicate_of_training() if isinstance(data, FactorGridDataModule) else None
-    if found is None:
+    twins = data.duplicate_of_training() if isinstance(data, FactorGridDataModule) else None
+    if twins is None:
         return ""
-    share = f"{found['share']:.2%} of the validation images have a twin in training"
-    return f"{found['reason']}: {share}"
+    share = f"{twins['share']:.2%} of the validation images have a twin in training"
+    return f"{twins['reason']}: {share}"
 
 
 def contact_sheet(data: ImageDataModule, seed: int = 0) -> Image.Image:
-    """The sheet of a data module after `setup`, whose images must be (C, H, W).
+    """Return the sheet of a data module after `setup`, whose images must be (C, H, W).
 
     With factors, every row runs through one of them (at most 10 values, evenly spaced, first and
     last among them) from a base that is drawn anew for each row; without, pictures at random.
     """
-    rng, space = np.random.default_rng(seed), data.factor_space
+    rng = np.random.default_rng(seed)
+    space = data.factor_space
     if space is None:
         picked = _at_random(data, ROWS * COLUMNS, rng)
         rows = [("", picked[start : start + COLUMNS]) for start in range(0, len(picked), COLUMNS)]
@@ -81,14 +86,14 @@ def contact_sheet(data: ImageDataModule, seed: int = 0) -> Image.Image:
 
 
 def overview(datasets: Sequence[ImageDataModule], seed: int = 0) -> Image.Image:
-    """One row of random training images a data module, after `setup`, of one picture size."""
+    """Return a row of random training images of each data module, after `setup`; one size."""
     picked = [_at_random(data, COLUMNS, np.random.default_rng(seed)) for data in datasets]
     rows = zip(datasets, picked, strict=True)
     return _drawn("", [(data.title, _tiles(data, indices)) for data, indices in rows])
 
 
 def _drawn(title: str, rows: list[tuple[str, np.ndarray]]) -> Image.Image:
-    """Rows of names and tiles (n, H, W, 3) uint8 under a title."""
+    """Draw rows of names and tiles (n, H, W, 3) uint8 under a title."""
     _, height, width, _ = rows[0][1].shape
     top = 16 if title else 0
     size = MARGIN + COLUMNS * (width + GAP), len(rows) * (height + GAP) + top
@@ -114,6 +119,6 @@ def _spread(rows: np.ndarray) -> np.ndarray:
 
 
 def _tiles(data: ImageDataModule, indices: np.ndarray) -> np.ndarray:
-    """Images of the indices as (n, H, W, 3) uint8."""
+    """Return the images of the indices as (n, H, W, 3) uint8."""
     images = (255 * data.images(indices)).round().to(torch.uint8)
     return images.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).cpu().numpy()

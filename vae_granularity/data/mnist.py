@@ -1,6 +1,7 @@
 """MNIST: 60 000 + 10 000 handwritten digits, 28×28."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Unpack
 
@@ -14,12 +15,13 @@ from vae_granularity.data.files.declaration import DatasetCard, HubTable, Remote
 from vae_granularity.data.files.readers import CHUNK, Chunks, idx_array
 from vae_granularity.errors import ArgumentError, DataError
 
-IMAGE_SIZES, USUAL = (28, 32, 64), 32
+IMAGE_SIZES = (28, 32, 64)
+USUAL = 32
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
-PARTS = {
+SPLITS = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
@@ -33,16 +35,16 @@ SHA256 = (
 
 def _file(name: str, sha256: str) -> RemoteFile:
     plain = name.removesuffix(".gz")
+    dotted = plain.replace("-idx", ".idx")
+    # Kaggle's archive has the dotted names, and folders of the plain names, so these come last.
+    names = (name, dotted, f"{dotted}.gz", f"{plain}/{plain}", plain)
+    folders = ("", "raw/", "MNIST/raw/")
     return RemoteFile(
         name,
         urls=tuple(f"{mirror}/{name}" for mirror in MIRRORS),
         sha256=sha256,
         hash_of_content=True,
-        aliases=tuple(
-            f"{folder}{file}"
-            for folder in ("", "raw/", "MNIST/raw/")
-            for file in (name, plain, name.replace("-idx", ".idx"), plain.replace("-idx", ".idx"))
-        ),
+        aliases=tuple(map("".join, product(folders, names))),
         max_bytes=100_000_000,
     )
 
@@ -59,7 +61,7 @@ class MNIST(ImageDataModule):
     card = DatasetCard(
         name="mnist",
         image_shape=(1, 28, 28),
-        files=tuple(map(_file, (*PARTS["train"], *PARTS["test"]), SHA256)),
+        files=tuple(map(_file, (*SPLITS["train"], *SPLITS["test"]), SHA256)),
         licence="CC BY-SA 3.0",
         citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to"
         " document recognition, Proc. IEEE 1998",
@@ -72,32 +74,40 @@ class MNIST(ImageDataModule):
     def __init__(self, *, image_size: int = USUAL, **options: Unpack[DataOptions]) -> None:
         super().__init__(**options)
         if image_size not in IMAGE_SIZES:
-            accepted = f"one of {IMAGE_SIZES} for mnist"
-            raise ArgumentError(f"dataset.image_size must be {accepted}, got {image_size}")
+            raise ArgumentError(
+                f"dataset.image_size must be one of {IMAGE_SIZES} for mnist, got {image_size}"
+            )
         self.card = replace(self.card, image_shape=(1, image_size, image_size))
         self.size_note = "" if image_size == USUAL else f" {image_size}x{image_size}"
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """Four IDX files: images (n, 28, 28) and labels (n,) of the training and the test part."""
-        images, labels = [], []
-        for images_file, labels_file in ((files[a], files[b]) for a, b in PARTS.values()):
-            digits, classes = idx_array(images_file, 3), idx_array(labels_file, 1)
+        """Read four IDX files: images (n, 28, 28) and labels (n,) of training and test part."""
+        images = []
+        labels = []
+        for images_name, labels_name in SPLITS.values():
+            images_file = files[images_name]
+            labels_file = files[labels_name]
+            digits = idx_array(images_file, 3)
+            classes = idx_array(labels_file, 1)
             if digits.shape[1:] != (28, 28):
                 raise DataError(f"{images_file} must hold images of 28×28, got {digits.shape[1:]}")
             if len(digits) != len(classes):
-                has = f"{len(classes)} labels for the {len(digits)} images of {images_file.name}"
-                raise DataError(f"{labels_file} has {has}")
+                raise DataError(
+                    f"{labels_file} has {len(classes)} labels for the {len(digits)} images of "
+                    f"{images_file.name}"
+                )
             if len(classes) and classes.max() > 9:
                 raise DataError(f"{labels_file} must hold digits 0 to 9, got {classes.max()}")
+            # Splits follow each other in one store, the training part first.
             images.append(digits)
             labels.append(classes)
-        counts = {part: len(digits) for part, digits in zip(PARTS, images, strict=True)}
+        counts = {split: len(digits) for split, digits in zip(SPLITS, images, strict=True)}
         classes = np.concatenate(labels)[:, None].astype(np.int64)
         chunks = self._chunks(np.concatenate(images))
         return ImageStream(self.image_shape, counts, chunks, lambda: classes)
 
     def pixels(self, picture: Image) -> np.ndarray:
-        """Hub pictures are 28×28."""
+        """Return a picture of the hub, which is 28×28, at `image_size`."""
         return enlarge(super().pixels(picture)[None], self.image_shape[-1])[0]
 
     def _chunks(self, digits: np.ndarray) -> Chunks:
@@ -107,7 +117,7 @@ class MNIST(ImageDataModule):
 
 
 def enlarge(digits: np.ndarray, size: int) -> np.ndarray:
-    """Digits (n, 1, 28, 28) uint8 as (n, 1, size, size) uint8.
+    """Return digits (n, 1, 28, 28) uint8 as (n, 1, size, size) uint8.
 
     >>> enlarge(np.full((1, 1, 28, 28), 7, np.uint8), 32)[0, 0, 16, :4].tolist()
     [0, 0, 7, 7]

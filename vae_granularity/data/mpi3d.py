@@ -8,13 +8,13 @@ from typing import Unpack
 
 import numpy as np
 
-from vae_granularity import errors
 from vae_granularity.data.base import SizedOptions
 from vae_granularity.data.files.cache import ImageStream
 from vae_granularity.data.files.declaration import DatasetCard, RemoteFile
 from vae_granularity.data.files.readers import npz_images
 from vae_granularity.data.grid import FactorGridDataModule
 from vae_granularity.data.render.mpi3d import FACTORS
+from vae_granularity.errors import choice
 
 MD5 = {  # of the first mirror, which is gone; the copy on the hub should be the same bytes
     "toy": "55889cb7c7dfc655d6e0277beee88868",
@@ -26,8 +26,8 @@ MD5 = {  # of the first mirror, which is gone; the copy on the hub should be the
 def _file(variant: str) -> RemoteFile:
     name = f"mpi3d_{variant}.npz"
     url = f"https://huggingface.co/datasets/waleedgondal/mpi3d/resolve/main/{name}"
-    others = tuple((md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant)
-    return RemoteFile(name, urls=(url,), md5=MD5[variant], impostors=others)
+    impostors = tuple((md5, f"mpi3d_{other}.npz") for other, md5 in MD5.items() if other != variant)
+    return RemoteFile(name, urls=(url,), md5=MD5[variant], impostors=impostors)
 
 
 class MPI3D(FactorGridDataModule):
@@ -63,17 +63,14 @@ class MPI3D(FactorGridDataModule):
         **options: Unpack[SizedOptions],
     ) -> None:
         super().__init__(factor_sizes=factor_sizes, **options)
-        if variant not in MD5:
-            accepted = f"one of {', '.join(MD5)} for mpi3d"
-            raise errors.ArgumentError(f"dataset.variant must be {accepted}, got {variant!r}")
-        self.variant = variant
+        self.variant = choice("dataset.variant", variant, tuple(MD5))
         self.card = replace(self.card, files=(_file(variant),))
 
     def renderer(self) -> Callable[..., np.ndarray]:
-        """The look of the variant."""
+        """Return the function that draws the look of the variant."""
         return partial(super().renderer(), variant=self.variant)
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; there are no labels."""
+        """Read `images` (N, 64, 64, 3) uint8 in index order; there are no labels."""
         path = files[self.card.files[0].name]
         return self.stream(npz_images(path, "images", self.official_shape))

@@ -27,6 +27,7 @@ class Shapes3D(FactorGridDataModule):
                 urls=(f"https://storage.googleapis.com/3d-shapes/{FILE}",),
                 sha256="0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785",
                 md5="099a2078d58cec4daad0702c55d06868",
+                aliases=(f"3dshapes/{FILE}",),
             ),
         ),
         licence="Apache-2.0",
@@ -37,5 +38,5 @@ class Shapes3D(FactorGridDataModule):
     )
 
     def read_official(self, files: dict[str, Path]) -> ImageStream:
-        """`images` (N, 64, 64, 3) uint8 in index order; `labels` are not read."""
+        """Read `images` (N, 64, 64, 3) uint8 in index order; `labels` are not read."""
         return self.stream(h5_images(files[FILE], "images", self.official_shape))

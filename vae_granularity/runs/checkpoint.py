@@ -56,8 +56,8 @@ def check_images(directory: Path, fingerprint: Mapping[str, str]) -> None:
         ResourceError: names the files that differ.
     """
     recorded = _recorded_images(directory)
-    # A name that the record lacks is an image source that an earlier version did not record, or read
-    # in another way. A record that is missing or damaged says nothing.
+    # A name that the record lacks is an image source that an earlier version did not record, or
+    # read in another way. A record that is missing or damaged says nothing.
     names = recorded | dict(fingerprint) if recorded else {}
     changed = [name for name in names if recorded.get(name) != fingerprint.get(name)]
     if changed:

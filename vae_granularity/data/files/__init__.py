@@ -1,1 +1,1 @@
-"""How bytes become images: declarations, sources, downloads, readers, the conversion cache, hub."""
+"""Turn files into images: declarations, sources, downloads, readers, the conversion cache, hub."""

@@ -37,7 +37,9 @@ from vae_granularity.files import (
 log = logging.getLogger(__name__)
 
 VERSION = 1
-MANIFEST, IMAGES, LABELS = "manifest.json", "images.npy", "labels.npy"
+MANIFEST = "manifest.json"
+IMAGES = "images.npy"
+LABELS = "labels.npy"
 ARRAYS = {IMAGES, LABELS}
 PROGRESS = "progress.json"  # rows on disk of an unfinished conversion, and their checksum
 SAVED_EVERY = 2.0  # seconds of a conversion that a kill may lose
@@ -45,13 +47,13 @@ SAVED_EVERY = 2.0  # seconds of a conversion that a kill may lose
 
 @dataclass
 class ImageStream:
-    """What a reader gives: N images of one shape in chunks, in any order, each with its positions.
+    """N images of one shape that a reader yields in chunks, in any order, each with its positions.
 
     A chunk is (positions (n,) int64, images (n, C, H, W) uint8).
     """
 
     shape: tuple[int, ...]  # (C, H, W)
-    parts: dict[str, int]  # images in each official part, in their order; N in all
+    split_sizes: dict[str, int]  # images in each official split, in their order; N in all
     chunks: Iterable[tuple[np.ndarray, np.ndarray]]
     labels: Callable[[], np.ndarray] | None = None  # (N, L) int64, once the chunks are exhausted
     facts: dict[str, Any] = field(default_factory=dict)  # for the manifest
@@ -64,34 +66,35 @@ class ImageStream:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a cache is made from."""
+    """Reader of images, with the key and the files that decide what it reads."""
 
-    key: Sequence[Any]  # what it becomes
-    files: Mapping[str, Path]  # its origin
+    key: Sequence[Any]
+    files: Mapping[str, Path]
     read: Callable[[], ImageStream]
 
 
 def directory_for(root: Path, key: Sequence[Any], files: Mapping[str, Path]) -> Path:
-    """One directory in `root` for each `key` and each path, size and time of `files`.
+    """Return a directory in `root` for each `key` and each path, size and time of `files`.
 
     A folder counts with the size and time of each file in it.
 
     Raises:
         DataError: a file or folder cannot be read.
     """
-    parts = [VERSION, *key]
+    identity = [VERSION, *key]
     for name, path in sorted(files.items()):
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
             stats = [(file.resolve(), file.stat()) for file in inside]
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-        parts.append((name, [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]))
-    return root / digest(json.dumps(parts))[:16]
+        stamps = [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+        identity.append((name, stamps))
+    return root / digest(json.dumps(identity))[:16]
 
 
 def is_known(root: Path, name: str) -> bool:
-    """Whether images have been converted to the cache `root`, and `name` lies in it, not elsewhere.
+    """Return whether images have been converted to the cache `root`, and `name` lies inside it.
 
     Links in it that lead out of it are nobody's cache.
     """
@@ -101,13 +104,13 @@ def is_known(root: Path, name: str) -> bool:
 
 
 def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
-    """The manifest, if the directory holds a whole cache of this version; else None.
+    """Return the manifest of a whole cache of this version, else None.
 
     Files of unchanged size and time are taken as they were written; otherwise, or if `thorough`,
     they are hashed.
     """
     # Whatever is wrong with it, it is not a whole cache.
-    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
+    damage = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
     try:
         manifest = read_json(directory / MANIFEST)
         if manifest["version"] != VERSION or not {IMAGES} <= set(manifest["arrays"]) <= ARRAYS:
@@ -128,7 +131,7 @@ def load(directory: Path, *, thorough: bool = False) -> dict[str, Any] | None:
             if doubtful and digest_of_file(path) != written["sha256"]:
                 log.warning("%s does not match its checksum and is converted again", path)
                 return None
-    except wrong:
+    except damage:
         return None
     return manifest
 
@@ -140,26 +143,29 @@ def prepare(
     packed: bool = False,
     thorough: bool = False,
 ) -> dict[str, Any]:
-    """The manifest of the cache in `directory`, converted if there is none; safe for concurrency.
+    """Return the manifest of the cache in `directory`, converting if there is none.
+
+    One process converts while others wait.
 
     Raises:
         DataError: the source is not what it should be, or the disk is full; no half cache is left.
     """
     if ready := load(directory, thorough=thorough):
         return ready
-    with _named(directory):
+    with _named_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         if directory.is_symlink():
             raise DataError(f"{directory} is a link, not a folder of the cache: remove it")
         lock = locked(directory.with_name(f"{directory.name}.lock"))
     with lock:
-        if ready := load(directory, thorough=thorough):  # made by another process meanwhile
+        # Another process may have made it meanwhile.
+        if ready := load(directory, thorough=thorough):
             return ready
         (directory / MANIFEST).unlink(missing_ok=True)
         if not (directory / PROGRESS).exists():
             _empty(directory)
         try:
-            with _named(directory):
+            with _named_errors(directory):
                 return _convert(directory, open_stream(), packed)
         except BaseException as error:
             if isinstance(error, Exception) or not (directory / PROGRESS).exists():
@@ -170,25 +176,36 @@ def prepare(
 def _empty(directory: Path) -> None:
     """Remove what `_convert` writes, whole or not, and nothing else."""
     for name in (MANIFEST, IMAGES, LABELS):
-        for left_over in (directory / name, directory / f"{name}.tmp"):
-            left_over.unlink(missing_ok=True)
+        (directory / name).unlink(missing_ok=True)
+        (directory / f"{name}.tmp").unlink(missing_ok=True)
     remove_unfinished(directory)
 
 
 def _convert(directory: Path, stream: ImageStream, packed: bool) -> dict[str, Any]:
     row_bytes = int(np.prod(_row_shape(stream, packed)))
     done, checksum = _rows_done(directory, stream, row_bytes)
-    with _written(directory / IMAGES, go_on=done > 0) as file:
+    with _unfinished_file(directory / IMAGES, resume=done > 0) as file:
         shape = _write_images(file, directory, stream, packed, done, checksum)
     if stream.labels is not None:
         with replace_file(directory / LABELS) as file:
             np.save(file, stream.labels(), allow_pickle=False)
     arrays = {}
     for path in filter(Path.exists, (directory / IMAGES, directory / LABELS)):
-        size, changed, hashed = path.stat().st_size, path.stat().st_mtime_ns, digest_of_file(path)
-        arrays[path.name] = {"sha256": hashed, "bytes": size, "mtime_ns": changed}
-    manifest = {"version": VERSION, "shape": shape, "dtype": "uint8", "packed": packed}
-    manifest |= {"parts": stream.parts, "arrays": arrays, **stream.facts}
+        stat = path.stat()
+        arrays[path.name] = {
+            "sha256": digest_of_file(path),
+            "bytes": stat.st_size,
+            "mtime_ns": stat.st_mtime_ns,
+        }
+    manifest = {
+        "version": VERSION,
+        "shape": shape,
+        "dtype": "uint8",
+        "packed": packed,
+        "parts": stream.split_sizes,
+        "arrays": arrays,
+        **stream.facts,
+    }
     write_json(directory / MANIFEST, manifest)
     (directory / PROGRESS).unlink(missing_ok=True)
     return manifest
@@ -210,7 +227,8 @@ def _rows_done(directory: Path, stream: ImageStream, row_bytes: int) -> tuple[in
         return 0, hashlib.sha256()
     try:
         saved = read_json(directory / PROGRESS)
-        rows, expected = int(saved["rows"]), saved["sha256"]
+        rows = int(saved["rows"])
+        expected = saved["sha256"]
         checksum = hashlib.sha256()
         with open_regular_file(unfinished) as file:
             np.lib.format.read_magic(file)
@@ -243,65 +261,77 @@ def _write_images(
     file: IO[bytes], directory: Path, stream: ImageStream, packed: bool, done: int, checksum: Any
 ) -> tuple[int, ...]:
     """Write every image from row `done` on into an .npy file; return the array's shape."""
-    count = sum(stream.parts.values())
+    count = sum(stream.split_sizes.values())
     shape = (count, *_row_shape(stream, packed))
-    needed, free = int(np.prod(shape)), shutil.disk_usage(directory).free
-    needed -= done * int(np.prod(shape[1:]))
+    row_bytes = int(np.prod(shape[1:]))
+    needed = (count - done) * row_bytes
+    free = shutil.disk_usage(directory).free
     if needed > free:
-        short = f"it needs {needed:,} bytes, {free:,} are free; set cache_dir elsewhere"
-        raise ResourceError(f"no space left for the cache {directory}: {short}")
+        raise ResourceError(
+            f"no space left for the cache {directory}: it needs {needed:,} bytes, {free:,} are "
+            "free; set cache_dir elsewhere"
+        )
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, header)
-    start, row = file.tell(), int(np.prod(shape[1:]))
-    seen = np.zeros(count, dtype=bool)
+    start = file.tell()
+    is_written = np.zeros(count, dtype=bool)
     chunks = stream.chunks
     if stream.chunks_from is not None and stream.order is not None:
-        seen[stream.order[:done]] = True
+        is_written[stream.order[:done]] = True
         chunks = stream.chunks_from(done)
     saved = time.monotonic()
     console = Console(stderr=True, force_jupyter=False)
     # In a file a bar would leave empty lines.
     bar_is_off = not console.is_terminal
     with Progress(console=console, transient=True, disable=bar_is_off) as progress:
-        bar = progress.add_task(f"converting to {directory}", total=len(seen), completed=done)
-        for positions, chunk in (part for part in chunks if len(part[0])):
+        bar = progress.add_task(f"converting to {directory}", total=count, completed=done)
+        for positions, chunk in chunks:
+            if not len(positions):
+                continue
             rows = np.packbits(chunk, axis=-1) if packed else np.ascontiguousarray(chunk)
-            breaks = np.flatnonzero(np.diff(positions) != 1) + 1  # a run goes to disk in one write
-            for own, run in zip(np.split(positions, breaks), np.split(rows, breaks), strict=True):
-                file.seek(start + int(own[0]) * row)
+            # Images at consecutive positions go to disk in one write.
+            breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+            runs = zip(np.split(positions, breaks), np.split(rows, breaks), strict=True)
+            for run_positions, run in runs:
+                file.seek(start + int(run_positions[0]) * row_bytes)
                 file.write(run.data)
             if stream.chunks_from is not None:
                 checksum.update(rows.data)
-            seen[positions] = True
+            is_written[positions] = True
             progress.advance(bar, len(positions))
             done += len(positions)
             if stream.chunks_from is not None and time.monotonic() - saved > SAVED_EVERY:
                 _save_progress(file, directory, done, checksum)
                 saved = time.monotonic()
-    if not seen.all():
-        missing = f"{int((~seen).sum())} of {len(seen)} images are missing"
-        raise DataError(f"{missing}, the first at position {int(np.argmin(seen))}")
+    if not is_written.all():
+        raise DataError(
+            f"{int((~is_written).sum())} of {count} images are missing, the first at position "
+            f"{int(np.argmin(is_written))}"
+        )
     return shape
 
 
 @contextmanager
-def _named(directory: Path) -> Iterator[None]:
+def _named_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = f"{error.strerror or error}; set cache_dir elsewhere"
-        raise ResourceError(f"cannot write the cache {directory}: {cause}") from error
+        raise ResourceError(
+            f"cannot write the cache {directory}: {error.strerror or error}; set cache_dir "
+            "elsewhere"
+        ) from error
 
 
 @contextmanager
-def _written(path: Path, *, go_on: bool = False) -> Iterator[IO[bytes]]:
-    """The file `path` to be written; it has another name until it is whole and on disk.
+def _unfinished_file(path: Path, *, resume: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file beside `path` to write it; move it there once it is whole and on disk.
 
-    With `go_on`, what was written under that name is kept.
+    With `resume`, the file of an interrupted conversion is opened as it is.
     """
     temporary = path.with_name(f"{path.name}.tmp")
-    if not go_on:  # what lies there, a link to elsewhere perhaps, is not gone on with
+    if not resume:
+        # A link may lie there, to a file elsewhere.
         temporary.unlink(missing_ok=True)
         temporary.touch(exist_ok=False)
     with open_to_change(temporary) as file:

@@ -1,4 +1,4 @@
-"""What a dataset declares: factors, files with origins and hashes, licence, citation."""
+"""Declaration of a data set: factors, files with origins and hashes, licence, citation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class RemoteFile:
     sha256: str | None = None
     md5: str | None = None
     hash_of_content: bool = False  # inside the gzip: compressing again changes only the outside
-    impostors: tuple[tuple[str, str], ...] = ()  # hashes and names of files that pass for this one
-    aliases: tuple[str, ...] = ()  # other names it is found under
-    max_bytes: int = 16 << 30  # that it may have, or an archive unpack to
+    impostors: tuple[tuple[str, str], ...] = ()  # hashes and names of files mistaken for this one
+    aliases: tuple[str, ...] = ()  # other names that people have it under
+    max_bytes: int = 16 << 30  # of the file, and of what an archive unpacks to
 
     @property
     def digest(self) -> tuple[str, str] | None:
@@ -38,7 +38,7 @@ class HubTable:
     """A parquet data set on the Hugging Face hub, or a local folder with the same columns."""
 
     id: str | None = None  # None: no copy is known
-    splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})  # by our part names
+    splits: dict[str, str] = field(default_factory=lambda: {"train": "train"})  # by our names
     labels: tuple[str | None, ...] = ()  # columns; None: a factor of one value that is left out
     image: str = "image"
     config: str | None = None
@@ -78,21 +78,23 @@ class DatasetCard:
 
 
 def verify(files: tuple[RemoteFile, ...], paths: dict[str, Path]) -> bool:
-    """Whether every file has its published hash; a folder, or a file without one, has not.
+    """Return whether every file has its published hash; a folder never has.
 
     Raises:
         DataError: a file is known to be another one.
     """
     verified = True
     for file in files:
-        path, expected = paths[file.name], file.digest
+        path = paths[file.name]
+        expected = file.digest
         if expected is None or path.is_dir():
             verified = False
             continue
-        found = digest_of_file(
+        actual = digest_of_file(
             path, expected[0], of_content=file.hash_of_content, max_bytes=file.max_bytes
         )
-        if other := dict(file.impostors).get(found):
+        # Files of a family have the same shape: read as another one, nothing else would notice.
+        if other := dict(file.impostors).get(actual):
             raise DataError(f"{path} is {other} under the name of {file.name}")
-        verified &= found == expected[1]
+        verified &= actual == expected[1]
     return verified

@@ -1,4 +1,4 @@
-"""Downloads one file: mirrors in order, resumed when cut off, retried with back-off, hashed."""
+"""Download one file: mirrors in order, resumed when cut off, retried with back-off, hashed."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ SLOWEST = 1024  # bytes a second, over `Patience.read` seconds
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download waits and how often it tries again."""
+    """Limits of waiting and of attempts."""
 
     connect: float  # seconds for a connection
     read: float  # seconds for the next bytes
@@ -38,7 +38,7 @@ class Patience:
 
 
 PATIENT = Patience(connect=10, read=30, attempts=4, backoff=1.0)
-# of source=auto: rendered images are an answer too
+# For source=auto, which can draw images instead.
 BRISK = Patience(connect=3, read=3, attempts=2, backoff=0.5)
 
 
@@ -46,8 +46,8 @@ class DownloadError(DataError):
     """A file could not be had from any of its mirrors; the message says what each one did."""
 
 
-class _Again(Exception):
-    """This attempt failed in a way that may pass; `wait` is the server's Retry-After in seconds."""
+class _RetryError(Exception):
+    """The attempt failed in a way that may pass; `wait` is the server's Retry-After in seconds."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ class _Again(Exception):
 
 
 def reachable(urls: Iterable[str], seconds: float) -> set[str]:
-    """The URLs whose host answers at all within `seconds`, name look-up and proxy included."""
+    """Return the URLs whose host answers at all within `seconds`, name look-up included."""
     alive: set[str] = set()
 
     def knock(url: str) -> None:
@@ -78,7 +78,9 @@ def reachable(urls: Iterable[str], seconds: float) -> set[str]:
 def fetch(
     file: RemoteFile, directory: Path, patience: Patience, urls: Iterable[str] | None = None
 ) -> Path:
-    """The file in `directory`, downloaded if it is not there; safe for concurrent processes.
+    """Return the file in `directory`, downloading it if it is not there.
+
+    One process downloads while others wait.
 
     Mirrors are tried in order, `urls` or all declared ones. An unfinished download stays in the
     directory as NAME.part and is resumed.
@@ -87,7 +89,8 @@ def fetch(
         DownloadError: no mirror gave the file; names what each did.
         DataError: the directory cannot be written, or the disk is full.
     """
-    target, part = directory / file.name, directory / f"{file.name}.part"
+    target = directory / file.name
+    partial = directory / f"{file.name}.part"
     reasons = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -96,155 +99,177 @@ def fetch(
                 return target
             for url in file.urls if urls is None else urls:
                 try:
-                    _from_mirror(url, file, part, patience)
+                    _from_mirror(url, file, partial, patience)
                 except DownloadError as error:
                     reasons.append(f"{url}: {error}")
                 else:
-                    os.replace(part, target)
+                    os.replace(partial, target)
                     return target
     except OSError as error:
         raise ResourceError(f"cannot write {target}: {error.strerror or error}") from error
     raise DownloadError("; ".join(reasons))
 
 
-def _from_mirror(url: str, file: RemoteFile, part: Path, patience: Patience) -> None:
-    """`part` holds the whole file with the right hash, or DownloadError."""
-    fresh = not part.exists()
-    _persist(url, part, patience, file.max_bytes)
+def _from_mirror(url: str, file: RemoteFile, partial: Path, patience: Patience) -> None:
+    """Complete the partial file from one mirror and check its hash."""
+    is_fresh = not partial.exists()
+    _persist(url, partial, patience, file.max_bytes)
     if file.digest is None:
         return
     algorithm, expected = file.digest
-    asked = {"of_content": file.hash_of_content, "max_bytes": file.max_bytes}
-    found = digest_of_file(part, algorithm, **asked)
-    if found == expected:
+    actual = digest_of_file(
+        partial, algorithm, of_content=file.hash_of_content, max_bytes=file.max_bytes
+    )
+    if actual == expected:
         return
-    part.unlink()
-    if fresh:
-        raise DownloadError(f"wrong content: {algorithm} {found}, expected {expected}")
-    # The part of an earlier process may be of another version: once more from the start.
-    _from_mirror(url, file, part, patience)
+    partial.unlink()
+    if is_fresh:
+        raise DownloadError(f"wrong content: {algorithm} {actual}, expected {expected}")
+    # What an earlier process downloaded may be of another version: once more from the start.
+    _from_mirror(url, file, partial, patience)
 
 
-def _persist(url: str, part: Path, patience: Patience, max_bytes: int) -> None:
-    """Attempts until `part` is whole or too many in a row have made no progress."""
+def _persist(url: str, partial: Path, patience: Patience, max_bytes: int) -> None:
+    """Try until the partial file is whole or too many attempts in a row made no progress."""
     failures = 0
     while True:
-        before = _size(part)
+        before = _size(partial)
         try:
-            return _transfer(url, part, patience, max_bytes)
-        except _Again as error:
-            failures = 0 if _size(part) >= before + BLOCK else failures + 1
+            return _transfer(url, partial, patience, max_bytes)
+        except _RetryError as error:
+            failures = 0 if _size(partial) >= before + BLOCK else failures + 1
             if failures >= patience.attempts:
                 raise DownloadError(f"{error} ({patience.attempts} attempts)") from error
             backoff = patience.backoff * 2 ** max(0, failures - 1)
             time.sleep(min(LONGEST_WAIT, backoff if error.wait is None else error.wait))
 
 
-def _transfer(url: str, part: Path, patience: Patience, max_bytes: int) -> None:
-    """One attempt: append to `part` what is missing of the body, of `max_bytes` at most."""
-    have, answered = _size(part), False
-    headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
+def _transfer(url: str, partial: Path, patience: Patience, max_bytes: int) -> None:
+    """Append the rest of the body to the partial file, up to `max_bytes`, in one attempt."""
+    size = _size(partial)
+    answered = False
+    headers = HEADERS | ({"Range": f"bytes={size}-"} if size else {})
     timeout = (patience.connect, patience.read)
     try:
         with _answer(url, headers, timeout) as response:
             answered = True
-            _receive(response, part, have, patience, max_bytes)
+            _receive(response, partial, size, patience, max_bytes)
     except requests.ConnectTimeout as error:
         raise DownloadError(f"no connection within {patience.connect:g} s") from error
     except (requests.exceptions.ChunkedEncodingError, requests.Timeout) as error:
-        raise _Again(DROPPED) from error
+        raise _RetryError(DROPPED) from error
     except requests.ConnectionError as error:
         if answered or isinstance(error.args[0], ProtocolError):
-            raise _Again(DROPPED) from error
+            raise _RetryError(DROPPED) from error
         raise DownloadError("no connection (is there a network?)") from error
-    except HTTPError as error:  # urllib3's own, of a body that requests does not read
+    # The body is read by urllib3, with its own errors; a malformed redirect is a ValueError.
+    except (HTTPError, requests.RequestException, ValueError) as error:
         if answered and isinstance(error, (ProtocolError, ReadTimeout)):
-            raise _Again(DROPPED) from error
-        raise DownloadError(f"it answers what is no HTTP: {error}") from error
-    except (requests.RequestException, ValueError) as error:  # ValueError: a malformed redirect
-        raise DownloadError(f"it answers what is no HTTP: {error}") from error
+            raise _RetryError(DROPPED) from error
+        raise DownloadError(f"invalid HTTP response: {error}") from error
 
 
 def _answer(url: str, headers: dict[str, str], timeout: tuple[float, float]) -> requests.Response:
-    """The answer, once all its headers are there: a server may send these a byte at a time, too.
+    """Return the answer once its headers are there; a server may send them a byte at a time.
 
     Raises:
-        DownloadError: they are not there in time.
+        DownloadError: they do not arrive in time.
     """
-    got: list[requests.Response | Exception] = []
+    results: list[requests.Response | Exception] = []
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            got.append(requests.get(url, headers=headers, stream=True, timeout=timeout))
-        except Exception as error:  # of any kind: raised where it is waited for
-            got.append(error)
+            results.append(requests.get(url, headers=headers, stream=True, timeout=timeout))
+        except Exception as error:  # of any kind: raised by the thread that waits
+            results.append(error)
 
-    # A daemon: what drips cannot be interrupted, and must not hold up the end of the process.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    limit = sum(timeout) * 2  # name look-up, redirects
-    asking.join(limit)
-    if not got:
+    # A daemon: a request that drips cannot be interrupted, and must not delay the process's end.
+    thread = threading.Thread(target=request, daemon=True)
+    thread.start()
+    # Twice the time-outs, for name look-up and redirects.
+    limit = sum(timeout) * 2
+    thread.join(limit)
+    if not results:
         raise DownloadError(f"no whole answer within {limit:g} s")
-    if isinstance(got[0], Exception):
-        raise got[0]
-    return got[0]
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
 
 
 def _receive(
-    response: requests.Response, part: Path, have: int, patience: Patience, max_bytes: int
+    response: requests.Response, partial: Path, size: int, patience: Patience, max_bytes: int
 ) -> None:
-    """Write the body of an answer to a request from byte `have` on."""
-    said = response.headers
-    if response.status_code == 416:  # nothing after `have`: part is whole, or not of this file
-        if said.get("Content-Range", "").endswith(f"/{have}"):
-            return
-        if not have:
-            raise DownloadError("HTTP 416 to a request for the whole file")
-        part.unlink()
-        raise _Again("the server refused to resume")
-    if response.status_code in PASSING:
-        wait = said.get("Retry-After", "")
-        raise _Again(f"HTTP {response.status_code}", float(wait) if _is_number(wait) else None)
-    if not response.ok:
-        raise DownloadError(f"HTTP {response.status_code}")
-    resumed = said.get("Content-Range", "").startswith(f"bytes {have}-")
-    start = have if resumed and response.status_code == 206 else 0
-    length = said.get("Content-Length", "")
-    length, free = int(length) if _is_number(length) else 0, shutil.disk_usage(part.parent).free
+    """Write the body of an answer to a request for the bytes after the first `size`."""
+    start = _first_byte(response, partial, size)
+    if start is None:
+        return
+    header = response.headers.get("Content-Length", "")
+    length = int(header) if _is_number(header) else 0
     too_long = f"it sends more than the {max_bytes:,} bytes that the file may have"
     if start + length > max_bytes:
         raise DownloadError(too_long)
+    free = shutil.disk_usage(partial.parent).free
     if length > free:
-        needs = f"{part.stem} needs {length:,} more bytes, {free:,} are free"
-        raise ResourceError(f"no space left in {part.parent}: {needs}")
-    columns = *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()
+        raise ResourceError(
+            f"no space left in {partial.parent}: {partial.stem} needs {length:,} more bytes, "
+            f"{free:,} are free"
+        )
+    if not start:
+        # A link may lie there, to a file elsewhere.
+        partial.unlink(missing_ok=True)
     console = Console(stderr=True, force_jupyter=False)
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    if not start:  # what lies there, a link to elsewhere perhaps, is not gone on with
-        part.unlink(missing_ok=True)
-    size, began, window = start, time.monotonic(), start
-    with open_to_append(part) as out, shown:
-        bar = shown.add_task(part.stem, total=start + length or None, completed=start)
+    columns = [*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn()]
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    size = window_start = start
+    window_time = time.monotonic()
+    with open_to_append(partial) as out, progress:
+        bar = progress.add_task(partial.stem, total=start + length or None, completed=start)
         while block := response.raw.read1(BLOCK):
             size += len(block)
             if size > max_bytes:
                 out.truncate(0)
                 raise DownloadError(too_long)
             out.write(block)
-            shown.advance(bar, len(block))
-            seconds = time.monotonic() - began
+            progress.advance(bar, len(block))
+            # A server that drips resets every time-out, but not this one.
+            seconds = time.monotonic() - window_time
             if seconds >= patience.read:
-                if size - window < SLOWEST * seconds:
+                if size - window_start < SLOWEST * seconds:
                     raise DownloadError(f"it sends less than {SLOWEST} bytes a second")
-                began, window = time.monotonic(), size
+                window_time = time.monotonic()
+                window_start = size
         out.flush()
         os.fsync(out.fileno())
+
+
+def _first_byte(response: requests.Response, partial: Path, size: int) -> int | None:
+    """Return where in the file the answer's body begins; None if the file is whole.
+
+    Raises:
+        DownloadError: the server refuses, for good.
+        _RetryError: it refuses, for now.
+    """
+    content_range = response.headers.get("Content-Range", "")
+    # 416: nothing after the first `size` bytes. The file is whole, or of another version.
+    if response.status_code == 416:
+        if content_range.endswith(f"/{size}"):
+            return None
+        if not size:
+            raise DownloadError("HTTP 416 to a request for the whole file")
+        partial.unlink()
+        raise _RetryError("the server refused to resume")
+    if response.status_code in PASSING:
+        wait = response.headers.get("Retry-After", "")
+        raise _RetryError(f"HTTP {response.status_code}", float(wait) if _is_number(wait) else None)
+    if not response.ok:
+        raise DownloadError(f"HTTP {response.status_code}")
+    resumes = response.status_code == 206 and content_range.startswith(f"bytes {size}-")
+    return size if resumes else 0
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() and not part.is_symlink() else 0
+def _size(partial: Path) -> int:
+    return partial.stat().st_size if partial.is_file() and not partial.is_symlink() else 0

@@ -1,7 +1,8 @@
-"""Reads a parquet data set of the Hugging Face hub, or a local folder of one, checking it first."""
+"""Read a parquet data set of the Hugging Face hub, or a local folder of one; check it first."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,89 +18,102 @@ from vae_granularity.files import read_regular_file
 
 CHUNK = 256  # rows read at a time
 MAX_PIXELS = 1 << 26  # of a picture
-# Of the library's builders: others read formats that lead to other files of this machine.
+# The library has other builders, for formats that lead to other files of this machine.
 BUILDERS = ("arrow", "imagefolder", "parquet")
 
 Tables = Mapping[str, Any]  # split → datasets.Dataset; importing the library takes a second
 
 
 def open_table(card: DatasetCard, hub_id: str | None, cache_dir: Path) -> Tables:
-    """The splits of the card's hub data set, or of `hub_id`: an id, or a folder of one.
+    """Return the splits of the card's hub data set, or of `hub_id`: an id, or a folder of one.
 
     Raises:
         DataError: it cannot be had, or its splits or columns are not the declared ones; lists those
             found.
     """
-    where = hub_id or card.hub.id
-    assert where is not None, "resolve() has refused the source"
-    tables = load(where, None if hub_id else card.hub.config, cache_dir)
+    dataset = hub_id or card.hub.id
+    assert dataset is not None, "resolve() has refused the source"
+    tables = load(dataset, None if hub_id else card.hub.config, cache_dir)
     if card.hub.splits["train"] not in tables:
-        wanted = f"the splits {sorted(card.hub.splits.values())}, found {sorted(tables)}"
-        raise DataError(f"hub data set {where} must have {wanted}")
-    for name in (name for name in card.hub.splits.values() if name in tables):
+        raise DataError(
+            f"hub data set {dataset} must have the splits {sorted(card.hub.splits.values())}, "
+            f"found {sorted(tables)}"
+        )
+    for name in card.hub.splits.values():
+        if name not in tables:
+            continue
+        # Never a guess: a column of another name may hold anything.
         features = tables[name].features
         if missing := sorted(set(card.hub_columns) - set(features)):
-            lacks = f"lacks the columns {missing}; found {sorted(features)}"
-            raise DataError(f"hub data set {where}, split {name}, {lacks}")
-        column, kind = card.hub.image, features[card.hub.image]
-        if type(kind).__name__ != "Image":
-            wrong = f"column `{column}` must hold images, found {kind}"
-            raise DataError(f"hub data set {where}: {wrong}")
+            raise DataError(
+                f"hub data set {dataset}, split {name}, lacks the columns {missing}; found "
+                f"{sorted(features)}"
+            )
+        feature = features[card.hub.image]
+        if type(feature).__name__ != "Image":
+            raise DataError(
+                f"hub data set {dataset}: column `{card.hub.image}` must hold images, found "
+                f"{feature}"
+            )
     return tables
 
 
-def load(where: str, config: str | None, cache_dir: Path) -> Tables:
-    """All splits of a data set: an id, or a folder that `datasets` has saved or can read.
+def load(dataset: str, config: str | None, cache_dir: Path) -> Tables:
+    """Return all splits of a data set: an id, or a folder that `datasets` has saved or can read.
 
     Its pictures are left as they are in the rows, for `picture_of`.
 
     Raises:
         DataError: it cannot be had, or a folder names files that are not its own.
     """
-    import datasets  # it takes a second to import, and only this source needs it
+    # It takes a second to import, and only this source needs it.
+    import datasets
 
-    saved = any((Path(where) / name).exists() for name in ("dataset_dict.json", "state.json"))
+    is_saved = any((Path(dataset) / name).exists() for name in ("dataset_dict.json", "state.json"))
     try:
-        if saved:
-            found = datasets.load_from_disk(where)
+        if is_saved:
+            loaded = datasets.load_from_disk(dataset)
         else:
-            own_cache = str(cache_dir / "huggingface")
-            builder = datasets.load_dataset_builder(where, config, cache_dir=own_cache)
-            _check_origin(where, builder)
+            library_cache = str(cache_dir / "huggingface")
+            builder = datasets.load_dataset_builder(dataset, config, cache_dir=library_cache)
+            _check_origin(dataset, builder)
             builder.download_and_prepare()
-            found = builder.as_dataset()
-        splits = found.items() if isinstance(found, dict) else [("train", found)]
+            loaded = builder.as_dataset()
+        splits = loaded.items() if isinstance(loaded, dict) else [("train", loaded)]
         tables = {str(name): _undecoded(split) for name, split in splits}
     except DataError:
         raise
-    except Exception as error:  # the library and its back ends raise whatever they like
-        told = " ".join(str(error).split())
-        cause = f"{type(error).__name__}: {told}"
-        raise DataError(f"hub data set {where} cannot be loaded: {cause}") from error
-    if saved:
-        _check_inside(where, cache_files(tables).values())
+    # The library and its back ends raise whatever they like.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"hub data set {dataset} cannot be loaded: {type(error).__name__}: {reason}"
+        ) from error
+    if is_saved:
+        _check_inside(dataset, cache_files(tables).values())
     return tables
 
 
-def _check_origin(where: str, builder: Any) -> None:
+def _check_origin(dataset: str, builder: Any) -> None:
     """Refuse files that a data set's description names elsewhere, and builders of other formats."""
     if builder.name not in BUILDERS:
-        kinds = f"one of {', '.join(BUILDERS)}, got {builder.name}"
-        raise DataError(f"hub data set {where} must be {kinds}")
-    if Path(where).is_dir():
-        files = (builder.config.data_files or {}).values()
-        _check_inside(where, (Path(str(file)) for split in files for file in split))
+        raise DataError(
+            f"hub data set {dataset} must be one of {', '.join(BUILDERS)}, got {builder.name}"
+        )
+    if Path(dataset).is_dir():
+        files = chain.from_iterable((builder.config.data_files or {}).values())
+        _check_inside(dataset, (Path(str(file)) for file in files))
 
 
-def _check_inside(where: str, files: Iterable[Path]) -> None:
-    home = Path(where).resolve()
+def _check_inside(dataset: str, files: Iterable[Path]) -> None:
+    home = Path(dataset).resolve()
     for file in files:
         if not file.resolve().is_relative_to(home):
-            raise DataError(f"hub data set {where} names the file {file} outside; it is refused")
+            raise DataError(f"hub data set {dataset} names the file {file} outside; it is refused")
 
 
 def _undecoded(table: Any) -> Any:
-    """The table with its pictures as bytes: the library would open whatever file a row names."""
+    """Return the table with pictures as bytes: the library would open any file a row names."""
     from datasets import Image as Column
 
     for name, kind in table.features.items():
@@ -109,54 +123,65 @@ def _undecoded(table: Any) -> Any:
 
 
 def cache_files(tables: Tables) -> dict[str, Path]:
-    """The local files behind the table, for the key of the conversion cache."""
-    files = [entry["filename"] for split in sorted(tables) for entry in tables[split].cache_files]
-    return {f"{number}": Path(name) for number, name in enumerate(files)}
+    """Return the local files behind the tables, for the key of the conversion cache."""
+    entries = chain.from_iterable(tables[split].cache_files for split in sorted(tables))
+    return {f"{number}": Path(entry["filename"]) for number, entry in enumerate(entries)}
 
 
 def read_table(
     card: DatasetCard, tables: Tables, pixels: Callable[[Image], np.ndarray]
 ) -> ImageStream:
-    """The images in store order: by factor index for a grid, by row otherwise."""
-    splits = card.hub.splits.items()
-    parts = {part: len(tables[name]) for part, name in splits if tables.get(name)}
-    rows, labels = sum(parts.values()), []
+    """Return the images in store order: by factor index for a grid, by row otherwise."""
+    names = card.hub.splits.items()
+    sizes = {split: len(tables[name]) for split, name in names if tables.get(name)}
+    rows = sum(sizes.values())
+    labels: list[np.ndarray] = []
     if card.factors is None:
         images = _rows(card, tables, pixels, labels)
-        return ImageStream(card.image_shape, parts, images, lambda: np.concatenate(labels))
+        return ImageStream(card.image_shape, sizes, images, lambda: np.concatenate(labels))
     if rows != card.factors.size:
-        needed = f"the factors {card.factors.sizes} need {card.factors.size}"
-        raise DataError(f"hub data set of {card.name} has {rows} rows; {needed}")
+        raise DataError(
+            f"hub data set of {card.name} has {rows} rows; the factors {card.factors.sizes} need "
+            f"{card.factors.size}"
+        )
     return ImageStream(card.image_shape, {"train": rows}, _rows(card, tables, pixels, labels))
 
 
 def _rows(
-    card: DatasetCard, tables: Tables, pixels: Callable[[Image], np.ndarray], kept: list[np.ndarray]
+    card: DatasetCard,
+    tables: Tables,
+    pixels: Callable[[Image], np.ndarray],
+    all_labels: list[np.ndarray],
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks of all splits; their labels are added to `kept`."""
-    mode, row = ("L" if card.image_shape[0] == 1 else "RGB"), 0
-    for name in card.hub.splits.values():
-        for batch in tables[name].iter(CHUNK) if name in tables else ():
-            pictures = (
-                picture_of(cell, f"hub data set of {card.name}: row {row + i}")
-                for i, cell in enumerate(batch[card.hub.image])
+    """Yield chunks of all splits; add their labels to `all_labels`."""
+    mode = "L" if card.image_shape[0] == 1 else "RGB"
+    row = 0
+    splits = [tables[name] for name in card.hub.splits.values() if name in tables]
+    for batch in chain.from_iterable(table.iter(CHUNK) for table in splits):
+        images = []
+        for number, cell in enumerate(batch[card.hub.image], start=row):
+            picture = picture_of(cell, f"hub data set of {card.name}: row {number}")
+            images.append(pixels(picture.convert(mode)))
+        chunk = np.stack(images)
+        if chunk.shape[1:] != card.image_shape:
+            raise DataError(
+                f"hub images of {card.name} must be {card.image_shape}, got {chunk.shape[1:]} at "
+                f"row {row}"
             )
-            images = np.stack([pixels(picture.convert(mode)) for picture in pictures])
-            if images.shape[1:] != card.image_shape:
-                got = f"{card.image_shape}, got {images.shape[1:]} at row {row}"
-                raise DataError(f"hub images of {card.name} must be {got}")
-            columns = (batch[column] if column else [0] * len(images) for column in card.hub_labels)
-            labels = np.stack([np.asarray(column) for column in columns], axis=1)
-            if labels.dtype.kind not in "biu":
-                got = f"integers, got {labels.dtype} in {card.hub_labels}"
-                raise DataError(f"hub labels of {card.name} must be {got}")
-            kept.append(labels.astype(np.int64))
-            yield _positions(card, kept[-1], row), images
-            row += len(images)
+        columns = (batch[column] if column else [0] * len(chunk) for column in card.hub_labels)
+        labels = np.stack([np.asarray(column) for column in columns], axis=1)
+        if labels.dtype.kind not in "biu":
+            raise DataError(
+                f"hub labels of {card.name} must be integers, got {labels.dtype} in "
+                f"{card.hub_labels}"
+            )
+        all_labels.append(labels.astype(np.int64))
+        yield _positions(card, all_labels[-1], row), chunk
+        row += len(chunk)
 
 
 def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
-    """The picture in a cell of a table, which must hold it, or name a file that was downloaded.
+    """Return the picture in a cell of a table, which holds it or names a downloaded file.
 
     Raises:
         DataError: it holds none, or names another file of this machine; begins with `place`.
@@ -166,6 +191,7 @@ def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
     try:
         content = cell["bytes"] or read_regular_file(_downloaded(cell["path"], place))
         picture = open_picture(BytesIO(content), formats=FORMATS)
+        # PIL itself only warns up to twice its own limit.
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{place}: the picture is {picture.width}×{picture.height}")
         picture.load()
@@ -175,12 +201,13 @@ def picture_of(cell: Mapping[str, Any] | None, place: str) -> Image:
 
 
 def _downloaded(name: str, place: str) -> Path:
-    """A path in a cell, if it lies where the library puts what it downloads."""
+    """Return the path in a cell if it lies in a folder of the library's downloads."""
     from datasets.config import HF_DATASETS_CACHE
     from huggingface_hub.constants import HF_HUB_CACHE
 
     path = Path(name).resolve()
-    if not any(path.is_relative_to(Path(r).resolve()) for r in (HF_DATASETS_CACHE, HF_HUB_CACHE)):
+    caches = (Path(HF_DATASETS_CACHE).resolve(), Path(HF_HUB_CACHE).resolve())
+    if not any(path.is_relative_to(folder) for folder in caches):
         raise DataError(f"{place} names the file {name!r} in place of a picture; it is refused")
     return path
 

@@ -21,23 +21,15 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".gif", ".webp", ".avif")
 SUFFIXES += (".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "BMP",
-    "GIF",
-    "WEBP",
-    "AVIF",
-    "TIFF",
-    "PPM",
-)  # none that calls other programs
+# None of which PIL calls another program for.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "AVIF", "TIFF", "PPM")
 COLOURS = {1: "gray", 3: "RGB"}
 LARGEST = 128  # side that is taken as it is; larger pictures need a size
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What pictures become, and what they must be.
+class PictureFormat:
+    """Size and colours that pictures are brought to, and those that they must have.
 
     Args:
         channels: 1 or 3; pictures of the other kind are converted if `convert`, else refused.
@@ -57,56 +49,66 @@ class Wanted:
         return self.channels, self.size, self.size
 
 
-def checked(picture: Image.Image, place: str) -> np.ndarray:
-    """An 8-bit gray or RGB picture as (C, H, W) uint8, upright.
+def accepted_pixels(picture: Image.Image, place: str) -> np.ndarray:
+    """Return an 8-bit gray or RGB picture as (C, H, W) uint8, upright.
 
     Raises:
         DataError: it has an alpha channel, more than 8 bits, or another colour space; the message
             begins with `place`.
     """
+    # PIL opens some pictures of 16 bits a channel as 8 bits; only its decoder's arguments tell.
     deep = any("16" in str(tile[3]) for tile in getattr(picture, "tile", []))
     if deep or picture.mode.startswith("I") or picture.mode == "F":
-        mend = "convert it to 8 bits a channel"
-        raise DataError(f"{place} has more than 8 bits a channel (mode {picture.mode}); {mend}")
+        raise DataError(
+            f"{place} has more than 8 bits a channel (mode {picture.mode}); convert it to 8 bits a "
+            "channel"
+        )
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        mend = "put it on a background first"
-        raise DataError(f"{place} has an alpha channel (mode {picture.mode}); {mend}")
+        raise DataError(
+            f"{place} has an alpha channel (mode {picture.mode}); put it on a background first"
+        )
     if picture.mode not in ("1", "L", "P", "RGB"):
         raise DataError(f"{place} must be gray or RGB, got mode {picture.mode}; convert it to RGB")
     plain = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    # The transposing function copies pictures without EXIF, too.
     if "exif" in picture.info:
         plain = ImageOps.exif_transpose(plain)
     return np.atleast_3d(np.asarray(plain)).transpose(2, 0, 1)
 
 
-def fitted(pixels: np.ndarray, wanted: Wanted, place: str) -> np.ndarray:
-    """Pixels (C, H, W) uint8 as wanted, (C, size, size) uint8.
+def fit_picture(pixels: np.ndarray, target: PictureFormat, place: str) -> np.ndarray:
+    """Return pixels (C, H, W) uint8 in the target format, (C, size, size) uint8.
 
     Raises:
-        DataError: another kind or size than wanted; the message begins with `place`.
+        DataError: other colours or another size than accepted; the message begins with `place`.
     """
     channels, height, width = pixels.shape
-    if channels != wanted.channels and not wanted.convert:
-        other = f"{COLOURS[channels]} and the first picture {COLOURS[wanted.channels]}"
-        mend = "dataset.channels=1 (gray) or 3 (RGB) converts all"
-        raise DataError(f"{place} is {other}; {mend}")
-    if wanted.height is not None and (height, width) != (wanted.height, wanted.width):
-        first = f"the first picture {wanted.width}x{wanted.height}"
-        mend = "dataset.mixed_sizes=true crops and resizes each"
-        raise DataError(f"{place} is {width}x{height} and {first}; {mend}")
+    if channels != target.channels and not target.convert:
+        raise DataError(
+            f"{place} is {COLOURS[channels]} and the first picture {COLOURS[target.channels]}; "
+            "dataset.channels=1 (gray) or 3 (RGB) converts all"
+        )
+    if target.height is not None and (height, width) != (target.height, target.width):
+        raise DataError(
+            f"{place} is {width}x{height} and the first picture {target.width}x{target.height}; "
+            "dataset.mixed_sizes=true crops and resizes each"
+        )
     side = min(height, width)
-    if side < wanted.size:
-        smaller = f"{width}x{height}, smaller than dataset.image_size={wanted.size}"
-        raise DataError(f"{place} is {smaller}; nothing is enlarged")
-    if channels != wanted.channels:
+    if side < target.size:
+        raise DataError(
+            f"{place} is {width}x{height}, smaller than dataset.image_size={target.size}; nothing "
+            "is enlarged"
+        )
+    if channels != target.channels:
         pixels = _converted(pixels)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[:, top : top + side, left : left + side]
-    return area_means(np.ascontiguousarray(square)[None], wanted.size)[0]
+    row = (height - side) // 2
+    column = (width - side) // 2
+    square = pixels[:, row : row + side, column : column + side]
+    return area_means(np.ascontiguousarray(square)[None], target.size)[0]
 
 
 def _converted(pixels: np.ndarray) -> np.ndarray:
-    """Gray from RGB as PIL does it (ITU-R 601-2), or three equal channels."""
+    """Return gray from RGB as PIL does it (ITU-R 601-2), or three equal channels."""
     if len(pixels) == 1:
         return np.repeat(pixels, 3, axis=0)
     picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -114,7 +116,7 @@ def _converted(pixels: np.ndarray) -> np.ndarray:
 
 
 def area_means(images: np.ndarray, size: int, scale: int = 1) -> np.ndarray:
-    """Images (n, C, H, H) uint8, times `scale`, as (n, C, size, size) uint8: means over areas.
+    """Return area means (n, C, size, size) uint8 of images (n, C, H, H) uint8 times `scale`.
 
     Where `size` divides H the means are exact, rounded half up; elsewhere they are those of PIL's
     BOX filter: of the pixels whose centres lie in the area.
@@ -136,14 +138,14 @@ def area_means(images: np.ndarray, size: int, scale: int = 1) -> np.ndarray:
 
 
 def read_picture(path: Path, place: str) -> np.ndarray:
-    """A picture file as (C, H, W) uint8.
+    """Return a picture file as (C, H, W) uint8.
 
     Raises:
         DataError: it cannot be read or decoded, or is not accepted.
     """
     try:
         with open_regular_file(path) as file, Image.open(file, formats=FORMATS) as picture:
-            return checked(picture, place)
+            return accepted_pixels(picture, place)
     except DataError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -164,7 +166,7 @@ def list_pictures(folder: Path) -> list[str]:
     try:
         for path in _walk(folder):
             name = path.relative_to(folder)
-            if any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
+            if any(step.startswith(".") or step == "__MACOSX" for step in name.parts):
                 left_out["hidden"] += 1
             elif path.suffix.lower() not in SUFFIXES:
                 left_out[path.suffix.lower() or "without suffix"] += 1

@@ -1,4 +1,4 @@
-"""Readers of the official formats, piece by piece; nothing is unpickled or extracted to disk.
+"""Read the official formats, piece by piece; nothing is unpickled or extracted to disk.
 
 Each yields chunks (positions (n,), images (n, …) uint8) or the members of an archive, and turns
 whatever is wrong with a file into one `DataError` that names the file and the cause.
@@ -23,7 +23,7 @@ from vae_granularity.files import GZIP
 CHUNK = 512  # images read at a time
 CHUNK_BYTES = 256 << 20  # that HDF5 unpacks at a time
 MEMBER_BYTES = 64 << 20  # no picture or mesh comes near this
-MAX_HEADER_BYTES = 1 << 16  # of an extended header of a tar archive: a long name, say
+MAX_HEADER_BYTES = 1 << 16  # of an extended header of a tar archive, for a long name
 EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 EXTENDED += (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
@@ -33,7 +33,7 @@ Member = tuple[str, int, Callable[[], bytes] | None]  # name, size, content; Non
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """What goes wrong while a file of this kind is read becomes one clear error.
+    """Turn errors of reading a file of this kind into one clear error.
 
     Raises:
         DataError: the file is unreadable, truncated or not of this kind.
@@ -49,7 +49,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def unzipped(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, or those inside where it is a gzip; errors as of `reading`."""
+    """Open the bytes of a file, or those inside of a gzip; errors as of `reading`."""
     with reading(path, "gzip file"), path.open("rb") as raw:
         zipped = raw.read(2) == GZIP
         raw.seek(0)
@@ -58,7 +58,7 @@ def unzipped(path: Path) -> Iterator[IO[bytes]]:
 
 
 def describe(path: Path) -> str:
-    """What a file that is not what its name says looks like."""
+    """Describe a file of unexpected content for an error message."""
     try:
         with path.open("rb") as file:
             head = file.read(256)
@@ -74,7 +74,7 @@ def describe(path: Path) -> str:
 def npz_images(
     path: Path, key: str, shape: tuple[int, ...], *, rows: int = CHUNK, kind: str = "uint8"
 ) -> Chunks:
-    """Chunks of `rows` images of the member `key` of an .npz archive, of exactly `shape`.
+    """Yield chunks of `rows` images of the member `key` of an .npz archive, of exactly `shape`.
 
     `kind` is uint8 or bool.
 
@@ -82,34 +82,42 @@ def npz_images(
         DataError: the member is missing, pickled, of another type or shape, or truncated.
     """
     with reading(path, "npz archive"), zipfile.ZipFile(path) as archive:
-        _has(path, key, (name.removesuffix(".npy") for name in archive.namelist()))
+        _check_key(path, key, (name.removesuffix(".npy") for name in archive.namelist()))
         with archive.open(f"{key}.npy") as member:
-            found, fortran, dtype = read_header(path, key, member)
+            actual_shape, is_fortran, dtype = read_header(path, key, member)
             if dtype.hasobject:
-                refused = "pickles are never loaded, images must be uint8"
-                raise DataError(f"{path}: array `{key}` is pickled ({dtype}); {refused}")
-            order = ", Fortran order" if fortran else ""
-            _fits(f"{path}: array `{key}`", (kind, shape), (dtype, found), order)
-            row = prod(shape[1:])
+                raise DataError(
+                    f"{path}: array `{key}` is pickled ({dtype}); pickles are never loaded, images "
+                    "must be uint8"
+                )
+            order = ", Fortran order" if is_fortran else ""
+            expected = f"{kind} of shape {shape}"
+            actual = f"{dtype} of shape {actual_shape}{order}"
+            if actual != expected:
+                raise DataError(f"{path}: array `{key}` must be {expected}, got {actual}")
+            row_bytes = prod(shape[1:])
             for start in range(0, shape[0], rows):
                 count = min(rows, shape[0] - start)
-                raw = member.read(count * row)
-                if len(raw) != count * row:
-                    place = f"at image {start + len(raw) // row} of {shape[0]}"
-                    raise DataError(f"{path}: array `{key}` is truncated {place}")
+                raw = member.read(count * row_bytes)
+                if len(raw) != count * row_bytes:
+                    raise DataError(
+                        f"{path}: array `{key}` is truncated at image "
+                        f"{start + len(raw) // row_bytes} of {shape[0]}"
+                    )
                 images = np.frombuffer(raw, np.uint8).reshape(count, *shape[1:])
                 yield np.arange(start, start + count), images
 
 
 def read_header(path: Path, name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran order, and type of the array that begins here, in NumPy's format.
+    """Return shape, whether in Fortran order, and type of an array in NumPy's format.
 
     Raises:
         DataError: no array begins here.
     """
     try:
         version = np.lib.format.read_magic(member)
-        if version != (1, 0):  # the header of another may be of gigabytes
+        # The header of another version may be of gigabytes.
+        if version != (1, 0):
             raise ValueError(f"its version is {version}, not (1, 0)")
         return np.lib.format.read_array_header_1_0(member)
     except ValueError as error:
@@ -117,7 +125,7 @@ def read_header(path: Path, name: str, member: IO[bytes]) -> tuple[tuple[int, ..
 
 
 def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
-    """Chunks of the array `key` of an HDF5 file, which must be uint8 of exactly `shape`.
+    """Yield chunks of the array `key` of an HDF5 file, which must be uint8 of exactly `shape`.
 
     Raises:
         DataError: no whole HDF5 file, or the array is missing or of another type or shape.
@@ -128,43 +136,47 @@ def h5_images(path: Path, key: str, shape: tuple[int, ...]) -> Chunks:
         # Some network file systems have no locks, and nothing is written here.
         with h5py.File(path, "r", locking=False) as opened:
             file: Any = opened
-            # Of its own: a link to another file would be followed.
-            own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
-            _has(path, key, [name for name in own if isinstance(file[name], h5py.Dataset)])
+            # Hard links alone: a link to another file would be followed.
+            names = [
+                name
+                for name in file
+                if isinstance(file.get(name, getlink=True), h5py.HardLink)
+                and isinstance(file[name], h5py.Dataset)
+            ]
+            _check_key(path, key, names)
             array = file[key]
-            _fits(f"{path}: array `{key}`", ("uint8", shape), (array.dtype, array.shape))
+            expected = f"uint8 of shape {shape}"
+            actual = f"{array.dtype} of shape {array.shape}"
+            if actual != expected:
+                raise DataError(f"{path}: array `{key}` must be {expected}, got {actual}")
             if array.external or array.is_virtual:
                 raise DataError(f"{path}: array `{key}` lies in other files; it is refused")
             if prod(array.chunks or (0,)) > CHUNK_BYTES:
-                pieces = f"pieces of {prod(array.chunks):,} bytes"
-                raise DataError(f"{path}: array `{key}` is stored in {pieces}; it is refused")
+                raise DataError(
+                    f"{path}: array `{key}` is stored in pieces of {prod(array.chunks):,} bytes; "
+                    "it is refused"
+                )
             for start in range(0, len(array), CHUNK):
                 images = array[start : start + CHUNK]
                 yield np.arange(start, start + len(images)), images
     except OSError as error:
-        what = f"not a whole HDF5 file ({describe(path)})"
-        raise DataError(f"{path} is {what}: {error}") from error
+        raise DataError(f"{path} is not a whole HDF5 file ({describe(path)}): {error}") from error
 
 
-def _fits(place: str, wanted: tuple[str, tuple], found: tuple[np.dtype, tuple], order="") -> None:
-    """Refuse an array of another type, shape or order."""
-    both = ["{} of shape {}".format(*pair) for pair in (wanted, found)]
-    if both[0] != both[1] or order:
-        raise DataError(f"{place} must be {both[0]}, got {both[1]}{order}")
-
-
-def _has(path: Path, key: str, names: Iterable[str]) -> None:
-    if key not in (found := sorted(names)):
-        raise DataError(f"{path} has no array `{key}`; it holds {found}")
+def _check_key(path: Path, key: str, names: Iterable[str]) -> None:
+    arrays = sorted(names)
+    if key not in arrays:
+        raise DataError(f"{path} has no array `{key}`; it holds {arrays}")
 
 
 def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarray:
-    """The uint8 array of `ndim` dimensions in an IDX file (yann.lecun.com/exdb/mnist), or its gzip.
+    """Return the uint8 array of `ndim` dimensions in an IDX file (LeCun's format), or its gzip.
 
     Raises:
         DataError: not IDX, another type or number of dimensions, truncated, or longer than its
             header says, or than `max_bytes` (a bomb).
     """
+    # One byte more than accepted tells a bomb before it is unpacked whole.
     with unzipped(path) as inside:
         content = inside.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -173,41 +185,49 @@ def idx_array(path: Path, ndim: int, max_bytes: int = MEMBER_BYTES) -> np.ndarra
     if len(content) < start or content[:2] != b"\0\0":
         raise DataError(f"{path} is not an IDX file ({describe(path)})")
     if content[2] != 0x08 or content[3] != ndim:
-        wanted = f"unsigned bytes (type 0x08) in {ndim} dimensions"
-        raise DataError(f"{path} must hold {wanted}, got type {content[2]:#04x} in {content[3]}")
+        raise DataError(
+            f"{path} must hold unsigned bytes (type 0x08) in {ndim} dimensions, got type "
+            f"{content[2]:#04x} in {content[3]}"
+        )
     shape = struct.unpack_from(f">{ndim}I", content, 4)
     expected = start + prod(shape)
     if len(content) != expected:
-        needs = f"shape {shape} needs {expected} bytes, it has {len(content)}"
-        raise DataError(f"{path} is truncated or too long: {needs}")
+        raise DataError(
+            f"{path} is truncated or too long: shape {shape} needs {expected} bytes, it has "
+            f"{len(content)}"
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def members(
-    path: Path, wanted: Callable[[str], bool], max_bytes: int
+    path: Path, select: Callable[[str], bool], max_bytes: int
 ) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the wanted members of a zip, a tar archive or a folder, in its order.
+    """Yield (name, content) of the selected members of a zip, a tar archive or a folder.
 
     Raises:
-        DataError: the archive is unreadable, a name leads out of it, a wanted member is a link or a
-            device, or the members are larger than `max_bytes` in all (a bomb).
+        DataError: the archive is unreadable, a name leads out of it, a selected member is a link or
+            a device, or the members are larger than `max_bytes` in all (a bomb).
     """
     total = 0
     with reading(path, "archive"):
         is_zip = not path.is_dir() and zipfile.is_zipfile(path)
         for name, size, read in (_folder if path.is_dir() else _zip if is_zip else _tar)(path):
-            parts = PurePosixPath(name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts:
+            member = PurePosixPath(name.replace("\\", "/"))
+            if member.is_absolute() or ".." in member.parts:
                 raise DataError(f"{path}: member {name!r} leads out of the archive; it is refused")
-            if not wanted(name):
+            if not select(name):
                 continue
             if read is None:
-                what = "a link or a device, not a file"
-                raise DataError(f"{path}: member {name!r} is {what}; it is refused")
+                raise DataError(
+                    f"{path}: member {name!r} is a link or a device, not a file; it is refused"
+                )
+            # Sizes are those that the archive declares; its reader stops at them.
             total += size
             if size > MEMBER_BYTES or total > max_bytes:
-                too_much = f"{total:,} bytes unpacked, more than the accepted {max_bytes:,}"
-                raise DataError(f"{path}: member {name!r} makes {too_much}")
+                raise DataError(
+                    f"{path}: member {name!r} makes {total:,} bytes unpacked, more than the "
+                    f"accepted {max_bytes:,}"
+                )
             yield name, read()
 
 
@@ -227,14 +247,14 @@ def _zip(path: Path) -> Iterator[Member]:
 
 
 class _SmallHeaders(tarfile.TarInfo):
-    """A member whose long name or other extended header is read whole: not one of gigabytes."""
+    """A member of a tar archive whose extended header, which is read whole, is small."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in EXTENDED and found.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {found.size:,} bytes")
-        return found
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in EXTENDED and member.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
 
 
 def _tar(path: Path) -> Iterator[Member]:

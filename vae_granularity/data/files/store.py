@@ -1,4 +1,4 @@
-"""Stores: functions from indices to uint8 images, in memory, mapped, on the GPU, packed, drawn."""
+"""Return uint8 images by index: in memory, mapped, on the GPU, packed, or drawn on demand."""
 
 import logging
 import mmap
@@ -20,7 +20,7 @@ Store = Callable[[torch.Tensor], torch.Tensor]  # indices (n,) int64 → images 
 
 
 def array_store(images: torch.Tensor) -> Store:
-    """Images (N, C, H, W) uint8, or vectors (N, dim) float32, as one tensor; one gather a batch."""
+    """Return a store of images (N, C, H, W) uint8, or vectors (N, dim) float32: one gather."""
     return partial(_gather, images)
 
 
@@ -29,7 +29,7 @@ def _gather(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
 
 def packed_store(images: torch.Tensor) -> Store:
-    """Binary images (N, C, H, W/8) uint8, eight pixels a byte, most significant bit first.
+    """Return a store of binary images (N, C, H, W/8) uint8, eight pixels a byte, high bit first.
 
     >>> packed_store(torch.tensor([[[[0b10100000]]]], dtype=torch.uint8))(torch.tensor([0]))
     tensor([[[[1, 0, 1, 0, 0, 0, 0, 0]]]], dtype=torch.uint8)
@@ -47,7 +47,7 @@ def _unpack(images: torch.Tensor, pixels_of: torch.Tensor, indices: torch.Tensor
 
 
 def rendered_store(space: FactorSpace, render: Render, device: str) -> Store:
-    """Images (n, C, H, W) uint8 drawn on demand from the factors of their index."""
+    """Return a store that draws images (n, C, H, W) uint8 from the factors of their index."""
     store = partial(_draw, space, render, device)
     # What a renderer makes at its first call is made now, not in the first step.
     store(torch.zeros(1, dtype=torch.long))
@@ -60,20 +60,26 @@ def _draw(space: FactorSpace, render: Render, device: str, indices: torch.Tensor
 
 
 def open_array(path: Path, device: str) -> torch.Tensor:
-    """The .npy file as a tensor in memory ("cpu"), memory-mapped ("mmap") or on the GPU ("cuda").
+    """Open a .npy file as a tensor, in memory ("cpu"), mapped ("mmap") or on the GPU ("cuda").
 
     In memory means memory-mapped, with a warning, for a file of more than half the machine's
     memory. What is mapped is read-only: writing to it ends the process. Nothing is unpickled.
     """
-    size, memory = path.stat().st_size, machine_memory()
+    size = path.stat().st_size
+    memory = machine_memory()
     if device == "cpu" and size <= memory // 2:
         return torch.from_numpy(np.load(path, allow_pickle=False))
     if device == "cpu":
-        why = f"it takes more than half of this machine's {memory / 1e9:.1f} GB"
-        log.warning("%s (%.1f GB) is memory-mapped: %s", path, size / 1e9, why)
+        log.warning(
+            "%s (%.1f GB) is memory-mapped: it takes more than half of this machine's %.1f GB",
+            path,
+            size / 1e9,
+            memory / 1e9,
+        )
     # Read-only: a private copy, "c", is refused where it is larger than memory.
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    if device != "cuda":  # else a cold image costs a read-ahead of up to megabytes
+    if device != "cuda":
+        # Otherwise a cold image costs a read-ahead of up to megabytes.
         mapped.base.madvise(mmap.MADV_RANDOM)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -82,5 +88,5 @@ def open_array(path: Path, device: str) -> torch.Tensor:
 
 
 def machine_memory() -> int:
-    """Bytes of physical memory."""
+    """Return the bytes of physical memory."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

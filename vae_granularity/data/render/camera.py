@@ -31,21 +31,21 @@ class CameraRays:
         return len(self.origin), self.down.shape[1] * self.across.shape[1]
 
     def start(self, vector: np.ndarray) -> np.ndarray:
-        """Part (..., n, 1) of the origins along vectors."""
+        """Return the component (..., n, 1) of the origins along vectors."""
         return np.einsum("ni,...ni->...n", self.origin, vector)[..., None]
 
     def along(self, vector: np.ndarray) -> np.ndarray:
-        """Part (n, P) float32 of the directions along a vector (n or 1, 3)."""
+        """Return the component (n, P) float32 of the directions along a vector (n or 1, 3)."""
         rows, columns = self._linear(vector[None])
         return (rows[0, :, :, None] + columns[0, :, None]).reshape(self.shape)
 
     def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
-        """Origins (3, n, 1) and directions (3, n, P) in the world."""
+        """Return origins (3, n, 1) and directions (3, n, P) in the world."""
         axes = [axis[None] for axis in np.eye(3)]
         return np.stack([*map(self.start, axes)]), np.stack([*map(self.along, axes)])
 
     def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Nearness:
-        """One over the distance to K planes with normals (K, n, 3), `ahead` (K, n, 1) of the rays.
+        """Yield one over the distance to K planes of normals (K, n, 3), `ahead` (K, n, 1) of rays.
 
         For each plane, first where the origin is outside of it (`ahead` below 0) and then where it
         is not, as far as there are such pictures: its number, whether this is outside, and nearness
@@ -62,16 +62,17 @@ class CameraRays:
                     yield plane, which, nearness.reshape(self.shape)
 
     def _linear(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Part along vectors (K, n or 1, 3) as a number a row (K, n, h) and a column (K, n, w)."""
-        parts = np.einsum("nij,knj->ikn", self.frame, vector).astype(np.float32)
-        right, below, forward = parts[..., None]
+        """Return components along vectors (K, n or 1, 3) by row (K, n, h) and column (K, n, w)."""
+        components = np.einsum("nij,knj->ikn", self.frame, vector).astype(np.float32)
+        right, below, forward = components[..., None]
         return self.down * below + forward, self.across * right
 
     def points(self, picture: np.ndarray, ray: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        """(m, 3) points at a distance (m,) on rays given by picture and number (m,)."""
+        """Return points (m, 3) at a distance (m,) on rays given by picture and number (m,)."""
         right, below, forward = (self.frame[picture, axis] for axis in range(3))
         row, column = np.divmod(ray, self.across.shape[1])
-        across, down = self.across[picture, column, None], self.down[picture, row, None]
+        across = self.across[picture, column, None]
+        down = self.down[picture, row, None]
         direction = forward + across * right + down * below
         return self.origin[picture] + distance[:, None] * direction
 
@@ -89,16 +90,16 @@ class LightRays:
         return self.origin.shape[1:]
 
     def start(self, vector: np.ndarray) -> np.ndarray:
-        """Part (..., n, P) of the origins along vectors."""
-        each = np.broadcast_to(vector, (*vector.shape[:-2], self.shape[0], 3))
-        return np.einsum("...ni,inp->...np", each, self.origin)
+        """Return the component (..., n, P) of the origins along vectors."""
+        vectors = np.broadcast_to(vector, (*vector.shape[:-2], self.shape[0], 3))
+        return np.einsum("...ni,inp->...np", vectors, self.origin)
 
     def along(self, vector: np.ndarray) -> np.ndarray:
-        """Part (..., n or 1, 1) of the direction along vectors."""
+        """Return the component (..., n or 1, 1) of the direction along vectors."""
         return vector @ self.direction[:, None]
 
     def nearness(self, vector: np.ndarray, ahead: np.ndarray) -> Nearness:
-        """As for `CameraRays`, with `ahead` (K, n, P)."""
+        """Yield nearness as `CameraRays.nearness`, with `ahead` (K, n, P)."""
         nearness = self.along(vector) / ahead
         for plane, outside in enumerate(ahead < 0):
             yield plane, True, np.where(outside, nearness[plane], np.inf)
@@ -107,7 +108,7 @@ class LightRays:
 
 @dataclass(frozen=True)
 class View:
-    """What n pictures are taken with: cameras and a lamp far away."""
+    """Cameras of n pictures, and a lamp far away."""
 
     position: np.ndarray  # (n, 3) of the cameras
     frame: np.ndarray  # (n, 3, 3) unit vectors right, down and forward, one a row
@@ -116,28 +117,29 @@ class View:
     pixels: int  # side of the square pictures
 
     def select(self, rows: np.ndarray) -> Self:
-        """The views of some pictures, by number (m,)."""
-        kept = (self.position[rows], self.frame[rows], self.light[rows])
-        return replace(self, position=kept[0], frame=kept[1], light=kept[2])
+        """Return the views of some pictures, by number (m,)."""
+        return replace(
+            self, position=self.position[rows], frame=self.frame[rows], light=self.light[rows]
+        )
 
     def seen_from(self, origin: np.ndarray, axes: np.ndarray) -> Self:
-        """In the coordinates of a body at `origin` (3,) with `axes` (n, 3, 3), one a column."""
+        """Return the views from a body at `origin` (3,) with `axes` (n, 3, 3), one a column."""
         position = np.einsum("ni,nij->nj", self.position - origin, axes)
         light = np.einsum("ni,nij->nj", self.light, axes)
         return replace(self, position=position, frame=self.frame @ axes, light=light)
 
     def rays(self) -> CameraRays:
-        """Through all pixel centres; the part of each direction along `forward` is 1."""
+        """Return rays through all pixel centres; each direction is 1 along `forward`."""
         corner = np.zeros((len(self.position), 2), np.int64)
         return self.window_rays(corner, (self.pixels, self.pixels))
 
     def window_rays(self, corner: np.ndarray, window: tuple[int, int]) -> CameraRays:
-        """Through a `window` (width, height) with its upper left (column, row) at `corner`."""
+        """Return rays through a `window` (width, height), upper left (column, row) at `corner`."""
         pixel = (corner[:, axis, None] + np.arange(window[axis]) for axis in (0, 1))
         return CameraRays(self.position, self.frame, *map(self._offset, pixel))
 
     def window_around(self, points: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """Corners (n, 2) and the one size (w, h) of windows around the visible points (n, k, 3)."""
+        """Return corners (n, 2) and the one size (w, h) of windows around points (n, k, 3)."""
         away = points - self.position[:, None]
         right, down, forward = np.einsum("nij,nkj->ink", self.frame, away)
         slope = np.stack([right, down], axis=-1) / forward[..., None] / self.tan_half_view
@@ -154,7 +156,7 @@ class View:
 def look_at(
     position: np.ndarray, target: np.ndarray, light: np.ndarray, tan_half_view: float, pixels: int
 ) -> View:
-    """Cameras at `position` (n, 3) with `target` (3,) or (n, 3) in the middle, `light` (3,)."""
+    """Place cameras at `position` (n, 3), `target` (3,) or (n, 3) in the middle, `light` (3,)."""
     forward = np.asarray(target) - position
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, [0.0, 0.0, 1.0])

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 from vae_granularity.data.render.camera import CameraRays, View
 from vae_granularity.data.render.scene import Met, Solid, face_normals, intersect, quadric_normals
 
-AMBIENT, DIFFUSE = 0.45, 0.75  # a face turned to the lamp is overexposed by a fifth
+# A face turned to the lamp is overexposed by a fifth.
+AMBIENT = 0.45
+DIFFUSE = 0.75
 _SIGNS = np.array(list(product((-1.0, 1.0), repeat=3)))
 
 
@@ -23,7 +25,7 @@ class Canvas:
 
     @classmethod
     def on(cls, background: np.ndarray) -> Self:
-        """Over (3, n, H, H) uint8 colours, which are behind everything and are painted over."""
+        """Return a canvas on (3, n, H, H) uint8 colours, which are behind everything."""
         return cls(np.ascontiguousarray(background), np.zeros(background.shape[1:], np.float32))
 
     @property
@@ -44,29 +46,32 @@ class Canvas:
                 solid is the nearer one.
         """
         corner, (width, height) = view.window_around(_corners(solid, len(view.position)))
-        rays, pixels = view.window_rays(corner, (width, height)), self.nearness.shape[1]
-        nearness, surface = (found.ravel() for found in intersect(solid, rays))
+        rays = view.window_rays(corner, (width, height))
+        pixels = self.nearness.shape[1]
+        nearness, surface = (values.ravel() for values in intersect(solid, rays))
         met = np.flatnonzero(nearness > 0)
         rows = np.arange(len(corner)) if rows is None else rows
         first = (rows * pixels + corner[:, 1]) * pixels + corner[:, 0]
         within = (np.arange(height)[:, None] * pixels + np.arange(width)).ravel()
         which, ray = np.divmod(met, width * height)
-        place = first[which] + within[ray]
+        target = first[which] + within[ray]
 
-        front = np.flatnonzero(nearness[met] > self.nearness.reshape(-1)[place])
-        seen, place = Met(which, ray, nearness[met], surface[met]).select(front), place[front]
-        self.nearness.reshape(-1)[place] = seen.nearness
-        for channel, values in enumerate(_shade(view, solid, colour, rays, seen)):
-            self.colours[channel].reshape(-1)[place] = values
+        # Pixels where nothing nearer is painted already.
+        front = np.flatnonzero(nearness[met] > self.nearness.reshape(-1)[target])
+        target = target[front]
+        visible = Met(which, ray, nearness[met], surface[met]).select(front)
+        self.nearness.reshape(-1)[target] = visible.nearness
+        for channel, values in enumerate(_shade(view, solid, colour, rays, visible)):
+            self.colours[channel].reshape(-1)[target] = values
 
 
 def _shade(view: View, solid: Solid, colour: ArrayLike, rays: CameraRays, met: Met) -> np.ndarray:
-    """Colours (3, k) uint8 of k points: a look-up on planes, a normal of each one on a quadric."""
+    """Return colours (3, k) uint8 of k points, looked up on planes, computed on quadrics."""
     colour = np.broadcast_to(np.asarray(colour, np.float32), view.light.shape)  # (m, 3)
     faces = face_normals(solid)  # (K, m or 1, 3)
     count = len(faces)
-    each = np.broadcast_to(faces, (count, *view.light.shape))
-    light = _light(np.einsum("kmi,mi->mk", each, view.light))  # (m, K)
+    normals = np.broadcast_to(faces, (count, *view.light.shape))
+    light = _light(np.einsum("kmi,mi->mk", normals, view.light))  # (m, K)
     table = np.zeros((3, len(light), count + 1), np.uint8)  # the last for the quadric
     np.minimum(colour.T[:, :, None] * light, 255, out=table[:, :, :count], casting="unsafe")
     colours = table.reshape(3, -1).take(met.picture * (count + 1) + met.surface, axis=1)
@@ -84,6 +89,6 @@ def _light(cosine: np.ndarray) -> np.ndarray:
 
 
 def _corners(solid: Solid, count: int) -> np.ndarray:
-    """(n, 8, 3) corners of the box around a solid."""
+    """Return the corners (n, 8, 3) of the box around a solid."""
     box = np.atleast_2d(solid.size)[:, None] * _SIGNS + np.atleast_2d(solid.position)[:, None]
     return np.broadcast_to(box, (count, 8, 3))

@@ -18,7 +18,8 @@ NUM_TYPES = 183
 FACTORS = FactorSpace(("elevation", "azimuth", "object_type"), (4, 24, NUM_TYPES))
 
 _PIXELS = 64
-_DISTANCE, _TAN_HALF_VIEW = 2.6, 0.265
+_DISTANCE = 2.6
+_TAN_HALF_VIEW = 0.265
 _ELEVATION = np.deg2rad([4.0, 15.0, 26.0, 37.0])
 _AZIMUTH = 2.0 * np.pi * np.arange(24) / 24
 _LIGHT = np.array([0.35, 0.5, 1.0])
@@ -27,8 +28,10 @@ _BODY = scene.frustum(front=0.12, rear=0.08, side=0.1)
 _SIDES = np.array([[0, 1, 0], [0, -1, 0]], np.float32)
 _WHEEL = scene.Shape(_SIDES, np.ones(2, np.float32), (1.0, 0.0, 1.0))
 _CORNERS = np.array([[1, 1, 1], [1, -1, 1], [-1, 1, 1], [-1, -1, 1]])
-_GLASS, _TYRE = (70.0, 80.0, 95.0), (45.0, 45.0, 48.0)
-_HEADLIGHT, _TAIL_LIGHT = (250.0, 240.0, 200.0), (210.0, 20.0, 20.0)
+_GLASS = (70.0, 80.0, 95.0)
+_TYRE = (45.0, 45.0, 48.0)
+_HEADLIGHT = (250.0, 240.0, 200.0)
+_TAIL_LIGHT = (210.0, 20.0, 20.0)
 
 # Cabin of each style: how its walls lean (front, rear, side, as in `scene.frustum`), length as a
 # part of the car's, height, and where its middle is (0 centre, positive to the front)
@@ -57,10 +60,12 @@ class CarTypes:
 
 @cache
 def car_types(seed: int = 183) -> CarTypes:
-    """The same cars for the same seed; neighbours in the list are far apart in hue."""
-    rng, number = np.random.default_rng(seed), np.arange(NUM_TYPES)
+    """Draw the cars of a seed; neighbours in the list are far apart in hue."""
+    rng = np.random.default_rng(seed)
+    number = np.arange(NUM_TYPES)
     style = number % len(STYLES)
-    low, high = np.array([0.42, 0.17, 0.065]), np.array([0.52, 0.215, 0.10])
+    low = np.array([0.42, 0.17, 0.065])
+    high = np.array([0.52, 0.215, 0.10])
     body = low + (high - low) * rng.random((NUM_TYPES, 3))
     columns = zip(*STYLES.values(), strict=True)
     lean, length, height, shift = (np.array(column)[style] for column in columns)
@@ -78,7 +83,7 @@ def car_types(seed: int = 183) -> CarTypes:
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 3), integers as in `FACTORS`.
+    """Return images (n, 64, 64, 3) uint8 RGB of the factors (n, 3), integers as in `FACTORS`.
 
     >>> render(np.array([[1, 6, 20]])).shape
     (1, 64, 64, 3)
@@ -92,12 +97,16 @@ def render(factors: np.ndarray) -> np.ndarray:
     view = _views().select(elevation * len(_AZIMUTH) + azimuth)
 
     def paint(shape: scene.Shape, size: np.ndarray, x: ArrayLike, z: ArrayLike, colour: ArrayLike):
-        place = np.stack(np.broadcast_arrays(x, 0.0, z), axis=1)
-        canvas.paint(view, scene.Solid(shape, size, place), colour)
+        position = np.stack(np.broadcast_arrays(x, 0.0, z), axis=1)
+        canvas.paint(view, scene.Solid(shape, size, position), colour)
 
-    body, cabin, (front, rear, side) = cars.body[kind], cars.cabin[kind], cars.lean[kind].T
-    radius, middle = cars.wheel[kind], cars.cabin_shift[kind]
-    top = radius + 2 * body[:, 2]  # the body's underside is at the height of the axles
+    body = cars.body[kind]
+    cabin = cars.cabin[kind]
+    front, rear, side = cars.lean[kind].T
+    radius = cars.wheel[kind]
+    middle = cars.cabin_shift[kind]
+    # The body's underside is at the height of the axles.
+    top = radius + 2 * body[:, 2]
     paint(_BODY, body, 0.0, radius + body[:, 2], cars.paint[kind])
     paint(scene.frustum(front, rear, side), cabin, middle, top + cabin[:, 2], _GLASS)
     # The roof is a slab on the part of the cabin's top that its leaning walls leave.
@@ -109,26 +118,27 @@ def render(factors: np.ndarray) -> np.ndarray:
     axle = np.stack([0.6 * body[:, 0], body[:, 1] - 0.015, radius], axis=1)
     _paint_four(canvas, view, scene.Solid(_WHEEL, wheel, axle), (_TYRE, _TYRE))
     lamp = np.stack([np.full(len(kind), 0.01), 0.25 * body[:, 1], 0.3 * body[:, 2]], axis=1)
-    place = np.stack([0.97 * body[:, 0], 0.65 * body[:, 1], radius + 1.2 * body[:, 2]], axis=1)
-    _paint_four(canvas, view, scene.Solid(scene.BOX, lamp, place), (_HEADLIGHT, _TAIL_LIGHT))
+    front_left = np.stack([0.97 * body[:, 0], 0.65 * body[:, 1], radius + 1.2 * body[:, 2]], axis=1)
+    _paint_four(canvas, view, scene.Solid(scene.BOX, lamp, front_left), (_HEADLIGHT, _TAIL_LIGHT))
     return canvas.images
 
 
 def _paint_four(
     canvas: Canvas, view: View, solid: scene.Solid, colours: tuple[tuple[float, ...], ...]
 ) -> None:
-    """One at the front left and its three mirror images, in the colours of front and rear."""
+    """Paint a solid at the front left and its three mirror images, in front and rear colours."""
     places = solid.position * _CORNERS[:, None]  # (4, n, 3)
     # The farthest first, as `paint` wants it.
     order = np.argsort(-((places - view.position) ** 2).sum(-1), axis=0)
-    rows, corner = np.tile(np.arange(places.shape[1]), 4), order.ravel()
-    each = scene.Solid(solid.shape, solid.size[rows], places[corner, rows])
-    canvas.paint(view.select(rows), each, np.array(colours)[corner // 2], rows)
+    rows = np.tile(np.arange(places.shape[1]), 4)
+    corner = order.ravel()
+    four = scene.Solid(solid.shape, solid.size[rows], places[corner, rows])
+    canvas.paint(view.select(rows), four, np.array(colours)[corner // 2], rows)
 
 
 @cache
 def _views() -> View:
-    """The 4 * 24 views, azimuth fastest; at azimuth 0 the car faces the camera."""
+    """Return the 4 * 24 views, azimuth fastest; at azimuth 0 the car faces the camera."""
     angles = np.meshgrid(_ELEVATION, _AZIMUTH, indexing="ij")
     elevation, azimuth = (angle.ravel() for angle in angles)
     flat = np.cos(elevation)

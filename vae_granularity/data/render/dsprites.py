@@ -16,7 +16,8 @@ FACTORS = FactorSpace(
 
 _SCALE = np.linspace(0.5, 1.0, 6, dtype=np.float32)
 _ANGLE = np.linspace(0.0, 2.0 * np.pi, 40)
-_COS, _SIN = np.cos(_ANGLE).astype(np.float32), np.sin(_ANGLE).astype(np.float32)
+_COS = np.cos(_ANGLE).astype(np.float32)
+_SIN = np.sin(_ANGLE).astype(np.float32)
 _CENTRE = 16.0 + 32.0 * np.linspace(0.0, 1.0, 32, dtype=np.float32)
 # Pixels: no sprite at scale 1 reaches further from its centre (the square's corner does, at 9.6 *
 # sqrt(2) = 13.6).
@@ -32,7 +33,7 @@ _HEART_RADIUS = np.array(f"{_HEART_UPPER} {_HEART_LOWER}".split(), float)
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images (n, 64, 64, 1) uint8 of 0 and 1 of the factors (n, 6), integers as in `FACTORS`.
+    """Draw images (n, 64, 64, 1) uint8 of 0 and 1 of the factors (n, 6), integers as in `FACTORS`.
 
     Orientations 0 and 39 are the same picture.
 
@@ -68,7 +69,8 @@ def _in_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _in_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    u, v = np.abs(u), v - np.float32(_HEART_CENTRE)
+    u = np.abs(u)
+    v = v - np.float32(_HEART_CENTRE)
     turned = np.arctan2(v, u) + np.float32(np.pi / 2)
     sector = (turned * np.float32(1.0 / _HEART_STEP)).astype(np.int64)
     sector = np.clip(sector, 0, len(_HEART_RADIUS) - 2)
@@ -77,10 +79,12 @@ def _in_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _heart_edges() -> np.ndarray:
-    """(3, 30) outward normals u, v and offsets of the edges: inside is normal . point < offset."""
+    """Return (3, 30) normals u, v and offsets of the edges: inside is normal . point < offset."""
     angle = -np.pi / 2 + _HEART_STEP * np.arange(len(_HEART_RADIUS))
-    u, v = _HEART_RADIUS * np.cos(angle), _HEART_RADIUS * np.sin(angle)
-    normal_u, normal_v = np.diff(v), -np.diff(u)
+    u = _HEART_RADIUS * np.cos(angle)
+    v = _HEART_RADIUS * np.sin(angle)
+    normal_u = np.diff(v)
+    normal_v = -np.diff(u)
     offset = normal_u * u[:-1] + normal_v * v[:-1]
     return np.stack([normal_u, normal_v, offset]).astype(np.float32)
 

@@ -36,11 +36,11 @@ class Look:
 
 
 def _look(objects: str, rings: str, room: str, falloff: float) -> Look:
-    """From hexadecimal colours; `room` is floor, wall, post, knob, foot, rod."""
+    """Return a look from hexadecimal colours; `room` is floor, wall, post, knob, foot, rod."""
     texts = (objects, rings, room)
     numbers = (np.frombuffer(bytes.fromhex(text), np.uint8).astype(float) for text in texts)
-    objects_, rings_, parts = (colours.reshape(-1, 3) for colours in numbers)
-    return Look(objects_, rings_, *parts, falloff=falloff)
+    object_colours, ring_colours, room_colours = (row.reshape(-1, 3) for row in numbers)
+    return Look(object_colours, ring_colours, *room_colours, falloff=falloff)
 
 
 LOOKS = {
@@ -75,8 +75,10 @@ _VIEW = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS)
 
 _RING = (0.92, 1.08)  # inner and outer radius
 _FLOOR = 1.2  # radius of the floor, where the wall begins
-_POST_HEIGHT, _POST_RADIUS = 0.38, 0.035
-_ROD_LENGTH, _ROD_RADIUS = 0.23, 0.008
+_POST_HEIGHT = 0.38
+_POST_RADIUS = 0.035
+_ROD_LENGTH = 0.23
+_ROD_RADIUS = 0.008
 # Short of 90 degrees, where one axis would hide the other.
 _HINGE = np.deg2rad(np.linspace(-80.0, 80.0, 40))
 _SIZE = np.array([0.045, 0.07])
@@ -92,7 +94,7 @@ _SHAPES = (  # canonical shape and its proportions; the shape's z points along t
 
 
 def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
-    """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 7), integers as in `FACTORS`.
+    """Return images (n, 64, 64, 3) uint8 RGB of the factors (n, 7), integers as in `FACTORS`.
 
     The look of the room is `variant`: toy | realistic | real.
 
@@ -117,44 +119,51 @@ def render(factors: np.ndarray, variant: str = "toy") -> np.ndarray:
 
 
 def _arm_axes(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
-    """(n, 3, 3) axes of the arm, one a column; z, the rod, leans sideways and then back."""
-    ch, sh, zero = np.cos(horizontal), np.sin(horizontal), np.zeros_like(vertical)
-    cv, sv = np.cos(vertical), np.sin(vertical)
-    x, y, z = [ch, zero, -sh], [-sh * sv, cv, -ch * sv], [sh * cv, sv, ch * cv]
+    """Return the axes (n, 3, 3) of the arm as columns; z, the rod, leans sideways, then back."""
+    ch = np.cos(horizontal)
+    sh = np.sin(horizontal)
+    cv = np.cos(vertical)
+    sv = np.sin(vertical)
+    x = [ch, np.zeros_like(vertical), -sh]
+    y = [-sh * sv, cv, -ch * sv]
+    z = [sh * cv, sv, ch * cv]
     return np.stack([np.stack(axis, axis=1) for axis in (x, y, z)], axis=2)
 
 
 def _upright(radius: float, height: float) -> scene.Solid:
-    """A cylinder that stands on z = 0."""
+    """Return a cylinder that stands on z = 0."""
     return scene.Solid(scene.CYLINDER, np.array([radius, radius, height / 2]), height / 2 * _UP)
 
 
 @cache
 def _backgrounds(variant: str) -> np.ndarray:
-    """(3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post.
+    """Draw (3 channels, 3 cameras, 3 background colours, 64, 64) uint8: room, ring and post.
 
     They are averaged over 3 x 3 rays a pixel.
     """
-    look, fine = LOOKS[variant], 3 * _PIXELS
+    look = LOOKS[variant]
+    fine = 3 * _PIXELS
     view = look_at(_POSITION, _TARGET, _LIGHT, _TAN_HALF_VIEW, fine)
     rays = view.rays()
-    origin, way = rays.coordinates()
-    on_floor = way[2] < 0
-    distance = -origin[2] / np.where(on_floor, way[2], -1.0)
-    x, y = (np.where(on_floor, origin[axis] + distance * way[axis], 0.0) for axis in (0, 1))
+    origin, direction = rays.coordinates()
+    on_floor = direction[2] < 0
+    distance = -origin[2] / np.where(on_floor, direction[2], -1.0)
+    points = origin[:2] + distance * direction[:2]
+    x, y = np.where(on_floor, points, 0.0)
     radius = np.where(on_floor, np.hypot(x, y), np.inf)
     floor = (1.0 - look.falloff * y)[..., None] * look.floor
     room = np.where((radius < _FLOOR)[..., None], floor, look.wall)
     on_ring = ((radius > _RING[0]) & (radius < _RING[1]))[..., None]
     knob = scene.Solid(scene.SPHERE, np.full(3, 1.25 * _POST_RADIUS), _POST_HEIGHT * _UP)
     post = (_upright(_POST_RADIUS, _POST_HEIGHT), knob, _upright(0.075, 0.02))
-    parts = [scene.nearest([solid], rays) for solid in post]
+    post_surfaces = [scene.nearest([solid], rays) for solid in post]
+    post_colours = (look.post, look.knob, look.foot)
 
     pictures = np.empty((3, 3, 3, fine * fine))  # camera, background colour, channel
     for background, ring in enumerate(look.rings):
         colour = np.where(on_ring, ring, room)
         nearest = np.zeros(radius.shape)
-        for (nearness, normal), shade in zip(parts, (look.post, look.knob, look.foot), strict=True):
+        for (nearness, normal), shade in zip(post_surfaces, post_colours, strict=True):
             lit = 0.5 + 0.5 * np.maximum(np.einsum("ni,inp->np", view.light, normal), 0.0)
             colour = np.where((nearness > nearest)[..., None], lit[..., None] * shade, colour)
             nearest = np.maximum(nearest, nearness)

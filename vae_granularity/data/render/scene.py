@@ -38,30 +38,34 @@ class Solid:
     position: np.ndarray  # (3,) or (n, 3) of the shape's origin
 
     def planes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Normals (K, n or 1, 3) and offsets (K, n or 1, 1) in the world."""
-        each = self.shape.normals.ndim == 3
-        normals = (self.shape.normals if each else self.shape.normals[:, None]) / _rows(self.size)
-        offsets = self.shape.offsets[..., None] if each else self.shape.offsets[:, None, None]
+        """Return normals (K, n or 1, 3) and offsets (K, n or 1, 1) in the world."""
+        normals = self.shape.normals
+        offsets = self.shape.offsets[..., None]
+        # A shape may be one for all pictures.
+        if normals.ndim == 2:
+            normals = normals[:, None]
+            offsets = offsets[..., None]
+        normals = normals / _rows(self.size)
         return normals, offsets + (normals * _rows(self.position)).sum(-1, keepdims=True)
 
 
 def prism(sides: int) -> Shape:
-    """A regular prism along z from -1 to 1, inscribed in the unit circle; 4 sides are [-1, 1]^2."""
+    """Return a regular prism, z from -1 to 1, in the unit circle; 4 sides are [-1, 1]^2."""
     return _polyhedron(sides, rise=0.0, caps=((0.0, 0.0, 1.0), (0.0, 0.0, -1.0)))
 
 
 def pyramid(sides: int) -> Shape:
-    """A regular pyramid, base at z = -1 as in `prism`, tip at z = 1; many sides make a cone."""
+    """Return a regular pyramid, base at z = -1 as in `prism`, tip at 1; many sides make a cone."""
     return _polyhedron(sides, rise=0.5, caps=((0.0, 0.0, -1.0),))
 
 
 def frustum(front: ArrayLike, rear: ArrayLike, side: ArrayLike) -> Shape:
-    """The box [-1, 1]^3 with walls that lean inwards; leans are numbers or (n,), one a picture.
+    """Return the box [-1, 1]^3 with walls that lean inwards by numbers or (n,), one a picture.
 
     At the top, x = 1 and -1 have moved in by `front` and `rear`, y by `side`.
     """
-    each = np.broadcast_arrays(front, rear, side, side)
-    lean = np.stack(each).astype(np.float32) / 2  # (4,) or (4, n)
+    leans = np.broadcast_arrays(front, rear, side, side)
+    lean = np.stack(leans).astype(np.float32) / 2  # (4,) or (4, n)
     normals = np.zeros((6, *lean.shape[1:], 3), np.float32)
     for face, (axis, sign) in enumerate(product(range(3), (1, -1))):
         normals[face, ..., axis] = sign
@@ -94,12 +98,12 @@ class Met(NamedTuple):
     surface: np.ndarray
 
     def select(self, rows: np.ndarray) -> "Met":
-        """Some of them, by number."""
+        """Return some of the rays, by number."""
         return Met(*(values[rows] for values in self))
 
 
 def intersect(solid: Solid, rays: CameraRays | LightRays) -> tuple[np.ndarray, np.ndarray]:
-    """How near rays, none of which starts inside, enter a solid, and by which surface.
+    """Return how near rays, none of which starts inside, enter a solid, and by which surface.
 
     Nearness is one over distance. Of the half-spaces that a ray starts outside of, the last it
     enters is the one of smallest nearness; of the others, the first it leaves is the one of
@@ -135,15 +139,18 @@ def intersect(solid: Solid, rays: CameraRays | LightRays) -> tuple[np.ndarray, n
 def _quadric(
     solid: Solid, quadric: tuple[float, float, float], rays: CameraRays | LightRays
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nearness (n, P) of entry (below 0: never) and exit: the roots of c w^2 + 2 b w + a."""
-    a, b, c = np.float32(0), np.float32(0), np.float32(-1)
+    """Return nearness (n, P) of entry (below 0: never) and exit: the roots of c w^2 + 2 b w + a."""
+    a = b = np.float32(0)
+    c = np.float32(-1)
     for axis, weight in enumerate(quadric):
         if weight > 0:
             vector = np.sqrt(weight) * np.eye(3)[axis] / _rows(solid.size)
             offset = (vector * _rows(solid.position)).sum(1, keepdims=True)
             start = (rays.start(vector) - offset).astype(np.float32)
-            way = rays.along(vector).astype(np.float32)
-            a, b, c = a + way * way, b + start * way, c + start * start
+            slope = rays.along(vector).astype(np.float32)
+            a = a + slope * slope
+            b = b + start * slope
+            c = c + start * start
     c = np.where(c == 0, np.float32(1e-9), c)
     discriminant = b * b - a * c
     root = np.sqrt(np.maximum(discriminant, 0))
@@ -152,22 +159,22 @@ def _quadric(
 
 
 def face_normals(solid: Solid) -> np.ndarray:
-    """Unit outward normals (K, n or 1, 3) float32 of the planes of a solid."""
+    """Return unit outward normals (K, n or 1, 3) float32 of the planes of a solid."""
     return _unit(solid.planes()[0])
 
 
 def quadric_normals(solid: Solid, rays: CameraRays, met: Met) -> np.ndarray:
-    """Unit outward normals (m, 3) float32 where m chosen rays meet the quadric of a solid."""
+    """Return unit outward normals (m, 3) float32 where m rays meet the quadric of a solid."""
     if solid.shape.quadric is None:
         return np.zeros((0, 3), np.float32)
     points = rays.points(met.picture, met.ray, 1 / met.nearness)
-    each = (_rows(solid.size), _rows(solid.position))
-    size, position = (rows[np.minimum(met.picture, len(rows) - 1)] for rows in each)
+    vectors = (_rows(solid.size), _rows(solid.position))
+    size, position = (rows[np.minimum(met.picture, len(rows) - 1)] for rows in vectors)
     return _unit(np.asarray(solid.shape.quadric) * (points - position) / size**2)
 
 
 def normals(solid: Solid, rays: CameraRays, met: Met) -> np.ndarray:
-    """Unit outward normals (m, 3) float32 where m chosen rays meet a solid."""
+    """Return unit outward normals (m, 3) float32 where m rays meet a solid."""
     faces = face_normals(solid)
     quadric = len(faces)
     faces = np.concatenate([faces, np.zeros((1, *faces.shape[1:]), np.float32)])
@@ -178,7 +185,7 @@ def normals(solid: Solid, rays: CameraRays, met: Met) -> np.ndarray:
 
 
 def nearest(solids: list[Solid], rays: CameraRays) -> tuple[np.ndarray, np.ndarray]:
-    """Nearness (n, P) of the first solid along each ray, 0 without one, and normal (3, n, P)."""
+    """Return nearness (n, P) of the first solid on each ray, 0 without, and normal (3, n, P)."""
     nearness = np.zeros(rays.shape, np.float32)
     normal = np.zeros((3, *rays.shape), np.float32)
     for solid in solids:
@@ -195,5 +202,5 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:
-    """(3,) or (n, 3) as (1 or n, 3)."""
+    """Return (3,) or (n, 3) as (1 or n, 3)."""
     return np.atleast_2d(np.asarray(vectors, float))

@@ -5,6 +5,7 @@ into a palette: the geometry is traced once, and every colouring of it is one ga
 """
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -26,7 +27,8 @@ _SOFT = 0.15  # how far its edge reaches, in parts of a normal
 _AZIMUTH = np.deg2rad(np.linspace(-30.0, 30.0, 15))
 _TARGET = np.array([0.0, 0.0, 0.291])
 _TAN_HALF_VIEW = 0.459
-_ROOM, _WALL_HEIGHT = 1.2045, 0.745
+_ROOM = 1.2045
+_WALL_HEIGHT = 0.745
 _LIGHT = np.array([-0.25, 0.15, 0.96]) / np.linalg.norm([-0.25, 0.15, 0.96])
 _SHADOW = 0.36
 
@@ -37,7 +39,7 @@ _BRIGHTEST = 1.5
 
 
 def render(factors: np.ndarray) -> np.ndarray:
-    """Images (n, 64, 64, 3) uint8 RGB of the factors (n, 6), integers as in `FACTORS`.
+    """Return images (n, 64, 64, 3) uint8 RGB of the factors (n, 6), integers as in `FACTORS`.
 
     The first call traces the 480 geometries, which are then kept.
 
@@ -51,14 +53,14 @@ def render(factors: np.ndarray) -> np.ndarray:
 
 
 def _encode(material: np.ndarray, brightness: np.ndarray, highlight: np.ndarray) -> np.ndarray:
-    """One uint16 code a pixel from the surface's number, brightness and part of its highlight."""
+    """Return a uint16 code a pixel: number of the surface, brightness, share of its highlight."""
     level = np.rint(np.clip(brightness, 0.0, _BRIGHTEST) * ((_LEVELS - 1) / _BRIGHTEST))
     step = np.rint(np.clip(highlight, 0.0, 1.0) * (_HIGHLIGHTS - 1))
     return (level + _LEVELS * (step + _HIGHLIGHTS * np.asarray(material))).astype(np.uint16)
 
 
 def _shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
-    """All codes of one material in its colours (k, 3): clip(brightness * colour + highlight).
+    """Return all codes of a material in its colours (k, 3): clip(brightness * colour + highlight).
 
     They are (k, `_HIGHLIGHTS` * `_LEVELS`, 4) uint8, the last channel unused: four bytes are
     gathered as one number. `highlight` is in grey levels.
@@ -71,7 +73,7 @@ def _shades(colours: np.ndarray, highlight: float = 0.0) -> np.ndarray:
 
 
 def _paint(codes: np.ndarray, palettes: list[np.ndarray]) -> np.ndarray:
-    """Colours (n, H, W, 3) uint8 of the codes (n, H, W), looked up in each picture's palette.
+    """Look up colours (n, H, W, 3) uint8 of the codes (n, H, W) in each picture's palette.
 
     `palettes` are rows (n, ...) of `_shades`, one array a material. The result is a view of
     channels that lie one after the other, as networks want them.
@@ -94,19 +96,15 @@ def _palettes() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _geometries() -> np.ndarray:
-    """(8, 4, 15, 64, 64) codes by scale, shape and orientation."""
+    """Return codes (8, 4, 15, 64, 64) by scale, shape and orientation."""
     scales, shapes, _ = FACTORS.sizes[3:]
-    pictures = [
-        _geometry(scale, shape, angle)
-        for scale in range(scales)
-        for shape in range(shapes)
-        for angle in _AZIMUTH
-    ]
+    factors = product(range(scales), range(shapes), _AZIMUTH)
+    pictures = [_geometry(scale, shape, angle) for scale, shape, angle in factors]
     return np.stack(pictures).reshape(scales, shapes, len(_AZIMUTH), _PIXELS, _PIXELS)
 
 
 def _geometry(scale: int, shape: int, angle: float) -> np.ndarray:
-    """(1, 4096) codes of one geometry."""
+    """Return the codes (1, 4096) of one geometry."""
     camera = np.array([[np.sin(angle), -np.cos(angle), 0.304]])
     rays = look_at(camera, _TARGET, _LIGHT, _TAN_HALF_VIEW, _PIXELS).rays()
     solids = _solids(shape, 0.75 + 0.5 * scale / 7)
@@ -125,7 +123,7 @@ def _geometry(scale: int, shape: int, angle: float) -> np.ndarray:
 
 
 def _solids(shape: int, factor: float) -> list[scene.Solid]:
-    """The parts of the object that stands on z = 0; the last shape is a capsule."""
+    """Return the solids of the object that stands on z = 0; the last shape is a capsule."""
     radius = factor * (0.138, 0.139, 0.166, 0.126)[shape]
     canonical = (scene.BOX, scene.CYLINDER, scene.SPHERE, scene.CYLINDER)[shape]
 
@@ -138,16 +136,16 @@ def _solids(shape: int, factor: float) -> list[scene.Solid]:
 
 
 def _room(rays: CameraRays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Material (n, P), distance (n, P), point (3, n, P) of floor, walls, and the sky above."""
-    origin, way = rays.coordinates()
+    """Return material (n, P), distance (n, P), point (3, n, P) of floor, walls and sky."""
+    origin, direction = rays.coordinates()
     with np.errstate(divide="ignore"):
-        walls = (_ROOM * np.sign(way[:2]) - origin[:2]) / way[:2]
-        floor = np.where(way[2] < 0, -origin[2] / way[2], np.inf)
+        walls = (_ROOM * np.sign(direction[:2]) - origin[:2]) / direction[:2]
+        floor = np.where(direction[2] < 0, -origin[2] / direction[2], np.inf)
     wall = np.minimum(*walls)
-    above = origin[2] + wall * way[2] > _WALL_HEIGHT
+    above = origin[2] + wall * direction[2] > _WALL_HEIGHT
     material = np.where(floor < wall, _FLOOR, np.where(above, _SKY, _WALL))
     distance = np.minimum(floor, wall)
-    return material, distance, origin + distance * way
+    return material, distance, origin + distance * direction
 
 
 def _floor_light(point: np.ndarray) -> np.ndarray:
@@ -162,7 +160,7 @@ def _wall_light(point: np.ndarray) -> np.ndarray:
 
 
 def _solid_light(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Brightness where the object's normal is (x, y, z): a lamp above, a diffuse light in front.
+    """Return the brightness at normals (x, y, z) of the object: a lamp above, diffuse light ahead.
 
     Least squares over the frames.
     """
