@@ -19,7 +19,7 @@ $(SETUP): pyproject.toml constraints.txt examples/my_study/pyproject.toml
 	touch $(SETUP)
 
 train: setup  ## the main job: beta-STCVAE on rendered Shapes3D, a few minutes, no network
-	OMP_NUM_THREADS=1 $(BIN)/python -m vae_granularity.train experiment=main_job
+	OMP_NUM_THREADS=2 $(BIN)/python -m vae_granularity.train experiment=main_job
 
 check: setup  ## style, types, layering
 	$(BIN)/ruff check

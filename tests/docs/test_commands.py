@@ -17,6 +17,7 @@ import pytest
 from pages import PAGES, README, ROOT, Command, blocks, commands
 from tiny import options
 
+from vae_granularity import answer
 from vae_granularity.runs.build import build
 from vae_granularity.training.config import check_training_config, compose
 
@@ -138,6 +139,8 @@ def test_a_command_composes(command):
     name = command.module.rpartition(".")[2]
     if name == "data":  # its first word is a verb, tests/data/test_command.py
         compose("train", words[1:])
+    elif name == "answer":
+        compose("train", answer.split_arguments(words)[1])
     elif name == "train":
         check_training_config(compose("train", [*filter(None, map(first_point, words))]))
     else:
