@@ -24,8 +24,8 @@ OUTPUT = ".output"  # beside the runs: a file for what each job prints
 PRELOAD = (
     "vae_granularity.sweeps.preload",
     "vae_granularity.population.jobs",
-    # Not the command itself, `vae_granularity.train`: a worker runs it as its main module, and Python
-    # warns where that was imported before.
+    # Not the command itself, `vae_granularity.train`: a worker runs it as its main module, and
+    # Python warns where that was imported before.
     "vae_granularity.training.config",
     "pydantic",
 )
