@@ -143,7 +143,7 @@ def test_the_command_line_wins_over_the_defaults():
 def test_the_command_from_data_to_answer_and_again(tmp_path):
     """A thousand steps suffice: the code holds the rings, and each needs two directions."""
     words = ["dataset=blocks", "dataset.num_samples=4000", "model.latent_dim=6", "net.width=0.25"]
-    words += ["trainer=quick", "trainer.max_steps=1000", "budget=60s"]
+    words += ["trainer=quick", "trainer.max_steps=1000", "budget=90s"]
     command = [sys.executable, "-m", "vae_granularity.answer", *words]
     for _ in range(2):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -192,12 +192,12 @@ def test_a_page_names_every_option_of_its_group(page, group):
 
 
 def test_the_readme_is_short():
-    assert len(README.read_text().splitlines()) <= 120
+    assert len(README.read_text().splitlines()) <= 90
 
 
 def test_the_file_tree_names_files_that_exist():
-    text = README.read_text()
-    tree = text[text.index("## Where things are") : text.index("## Licence")]
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    tree = text[text.index("## Where things are") : text.index("## Where something new goes")]
     lines = [line for line in tree.splitlines() if line.startswith("    ")]
     assert len(lines) <= 30
     for line in lines:

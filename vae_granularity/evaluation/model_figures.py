@@ -90,7 +90,10 @@ def view_model(
     held_out = data.val_indices if len(data.val_indices) else data.train_indices
     rows = subset(held_out, NUM_HELD_OUT, protocol.seed)
     table = encode_table(model, data, rows, protocol.batch_size)
-    contrast = data.images(table.indices).flatten(1).std(1).cpu()
+    images = data.images(table.indices)
+    # Over the pixels of each channel: a red floor before a red wall has none.
+    channels = images.flatten(2) if images.ndim > 2 else images[:, None]
+    contrast = channels.std(2).mean(1).cpu()
     starts = starting_rows(table.mu, contrast, NUM_STARTS)
     kl = table.mean_kl() if model.stochastic else None
     quiet = np.flatnonzero(inactive(kl, model.latent_dim)).tolist()
