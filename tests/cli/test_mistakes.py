@@ -15,6 +15,7 @@ from vae_granularity.population import jobs
 from vae_granularity.training import wandb_dashboards as dashboards
 from vae_granularity.training.job import prepare
 from vae_granularity.training.suggestions import same_option, suggestion
+from vae_granularity.training.trainer import check_trainer
 
 SMALL = ("logger=csv", "trainer=debug", "trainer.accelerator=cpu", "dataset.source=rendered")
 # The command and its arguments, separated by two spaces: words that the answer has.
@@ -118,7 +119,7 @@ def answer(monkeypatch, capsys, tmp_path):
 
     def built(config):
         prepare(config)
-        prepare._trainer(config, tmp_path, [])
+        check_trainer(config)
 
     def stop(*_, **__):
         raise DataError("stub: all checks passed")

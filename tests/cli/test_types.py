@@ -15,6 +15,7 @@ from vae_granularity.data.base import ImageDataModule
 from vae_granularity.population import jobs
 from vae_granularity.training import wandb_dashboards as dashboards
 from vae_granularity.training.job import prepare
+from vae_granularity.training.trainer import check_trainer
 
 COUNT, NUMBER, RATE, TEXT, PLACES, FLAG, MAPPING, NAMES, NODE = [
     "count",
@@ -136,7 +137,7 @@ def run(monkeypatch, capsys, tmp_path):
 
     def built(cfg):
         prepare(cfg)
-        prepare._trainer(cfg, tmp_path, [])
+        check_trainer(cfg)
 
     def stop(*_, **__):
         raise errors.DataError("stub: all checks passed")

@@ -139,10 +139,10 @@ def test_checkpoints_are_written_beside_their_place_and_whole(tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
         with pytest.raises(OSError, match="No space left"):
-            WholeCheckpoints().save_checkpoint({"state_dict": {}}, path)
+            WholeCheckpoints({}).save_checkpoint({"state_dict": {}}, path)
     assert seen == [(path.parent, path)]
     assert list(path.parent.iterdir()) == []
-    WholeCheckpoints().save_checkpoint({"state_dict": {}}, path)
+    WholeCheckpoints({}).save_checkpoint({"state_dict": {}}, path)
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 

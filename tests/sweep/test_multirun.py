@@ -106,7 +106,7 @@ def test_a_point_that_fails_stops_no_other_and_is_retried_only_when_asked(tmp_pa
 def test_the_source_is_settled_once_for_all_runs_of_a_folder(tmp_path):
     code, said = commands.finish(tmp_path, "-m", "seed=0,1")
     assert code == 0, said
-    assert said.count("dataset.source=auto is synthetic for blocks") == 1
+    assert said.count("dataset.source=auto resolved to 'synthetic' for blocks") == 1
     record = tmp_path / "runs" / ".sources.json"
     assert list(json.loads(record.read_text()).values()) == ["synthetic"]
     code, said = commands.finish(tmp_path, "-m", "seed=0,1,2")

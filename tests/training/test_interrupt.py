@@ -12,10 +12,14 @@ LONG = ("trainer.max_steps=4000", "callbacks.terms.every=20", "evaluation.every=
 
 @pytest.fixture(autouse=True)
 def default_signals():
-    """Start runs with no signal ignored: the suite may run under `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Start runs with no signal ignored, as `nohup` does with one, a shell's `&` with the other."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def starting_rows(codes: Tensor, contrast: Tensor, count: int) -> list[int]:
     Of the quarter of codes (n, D) nearest to the mean code, those with the largest contrast (n,).
 
     >>> starting_rows(torch.tensor([[0.0], [0.1], [-0.1], [9.0]]), torch.tensor([1, 3, 2, 9]), 1)
-    [0]
+    [1]
     """
     spread = codes.std(0).clamp_min(1e-12)
     distance = ((codes - codes.mean(0)) / spread).square().sum(1)

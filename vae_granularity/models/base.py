@@ -304,7 +304,9 @@ class LatentModel(LightningModule):
         terms = self.logged(out.log_px.new_zeros(()), out, None)
         for name in ("elbo", "reconstruction", "kl"):
             if name in terms:
-                self.log(f"val/{name}", terms[name], batch_size=len(images))
+                self.log(
+                    f"val/{name}", terms[name], batch_size=len(images), sync_dist=world()[1] > 1
+                )
 
     def on_train_start(self) -> None:
         """Take the number of training images from the loader, where nobody has set it."""

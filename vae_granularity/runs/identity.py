@@ -73,7 +73,9 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     paths = [f"dataset.{key}" for key in PATH_KEYS]
     idle = [f"trainer.{key}" for key in IDLE_TRAINER_KEYS]
     legacy = [f"dataset.{key}" for key in legacy_default_keys(config.get("dataset", {}))]
-    legacy += [key for key, value in flat(config) if LATER_OPTIONS.get(key) == value]
+    legacy += [
+        key for key, value in flat(config) if key in LATER_OPTIONS and LATER_OPTIONS[key] == value
+    ]
     deciding = without(deciding, [*paths, *idle, *legacy])
     deciding["callbacks"] = acting_callbacks(config)
     if "trainer" in deciding:
