@@ -181,6 +181,11 @@ def test_conv_bn_has_the_layers_and_parameters_of_the_authors_script():
 
     assert activations(built.encoder) == ["LeakyReLU"] * 3 + ["ReLU"] * 3
     assert activations(built.decoder) == ["Tanh"] * 4 + ["LeakyReLU"] * 2
+    # The other reading of "three hidden layers and the output layer with tanh".
+    other = build("conv_bn", (3, 64, 64), latent_dim=16, decoder_activation="relu")
+    assert activations(other.decoder) == ["ReLU"] * 3 + ["Tanh"] + ["LeakyReLU"] * 2
+    assert activations(other.encoder) == activations(built.encoder)
+    assert other.num_parameters == built.num_parameters
 
 
 def test_the_depth_of_conv_bn_deepens_its_encoder_only():

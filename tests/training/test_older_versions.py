@@ -74,6 +74,15 @@ def resolved(*overrides: str) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_run_of_the_former_conv_bn_has_another_name_than_one_of_today(depth):
+    """At equal depth, too: a finished one would otherwise count as trained."""
+    today = resolved("net=conv_bn", f"net.depth={depth}")
+    former_net = {k: v for k, v in today["net"].items() if k != "decoder_activation"}
+    assert set(former_net) == {"_target_", "latent_dim", "width", "depth"}
+    assert run_hash(today | {"net": former_net}) != run_hash(today)
+
+
 @pytest.mark.parametrize(
     ("overrides", "group", "key"),
     [(("net=conv64",), "net", "initialisation"), (("model=betatcvae",), "model", "kl")],
