@@ -43,11 +43,10 @@ class Images(ImageDataModule):
             rank of continuous factors, and of ordered ones that have few rows a value.
         channels: 1 (gray) or 3 (RGB) converts; None: as the first picture, and all must be so.
         mixed_sizes: pictures may differ in size; each is cropped and resized by itself.
-        image_size: side of the images: the central square by area means; nothing is enlarged. None:
-            the largest size that the network takes and the shorter side of the first picture
-            holds, if that side is at most 128.
         options: as for `ImageDataModule`; source is auto or own, the only one there is; data_dir
-            and hub_id are not used.
+            and hub_id are not used. image_size is the side of the images: the central square by
+            area means; nothing is enlarged. None: the largest size that the network takes and the
+            shorter side of the first picture holds, if that side is at most 128.
 
     Raises:
         ArgumentError: an argument outside its range.
