@@ -20,10 +20,13 @@ IMAGES = [n for n in NETS if n != "mlp"]
 
 
 def build(
-    net: str, image_shape: tuple[int, ...] = (3, 32, 32), latent_dim: int = 4, **dials: float
+    net: str,
+    image_shape: tuple[int, ...] = (3, 32, 32),
+    latent_dim: int = 4,
+    **options: float | str,
 ) -> Network:
     torch.manual_seed(0)
-    return create(config(net, latent_dim), image_shape=image_shape, **dials)
+    return create(config(net, latent_dim), image_shape=image_shape, **options)
 
 
 @functools.cache
